@@ -1,0 +1,292 @@
+package consensus
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// transport owns the listener and every connection of a Node. All connections are
+// mutual TLS 1.3. The first bytes inside say what a connection is for:
+//
+//	0 version u8 (1) | 1 kind u8 ('r' raft, 'c' calls) | 2 length u8 | name of the group
+type transport struct {
+	node *Node
+	ctx  context.Context // ends with close
+	stop context.CancelFunc
+	work sync.WaitGroup
+	hand chan struct{} // a place for each connection not authenticated yet
+
+	mu struct {
+		sync.Mutex
+		conns    map[net.Conn]struct{}
+		streams  map[string]*streamLayer
+		handlers map[string]Handler
+		clients  map[string]*client
+		closed   bool
+	}
+}
+
+const (
+	wireVersion = 1
+	kindRaft    = 'r'
+	kindCalls   = 'c'
+
+	// handshakeTimeout bounds what somebody without a certificate can hold.
+	handshakeTimeout = 10 * time.Second
+	maxHandshakes    = 128
+)
+
+func newTransport(n *Node) *transport {
+	t := &transport{node: n, hand: make(chan struct{}, maxHandshakes)}
+	t.ctx, t.stop = context.WithCancel(context.Background())
+	t.mu.conns = map[net.Conn]struct{}{}
+	t.mu.streams = map[string]*streamLayer{}
+	t.mu.handlers = map[string]Handler{}
+	t.mu.clients = map[string]*client{}
+	return t
+}
+
+func (t *transport) start() { t.work.Go(t.accept) }
+
+func (t *transport) accept() {
+	for {
+		conn, err := t.node.cfg.Listener.Accept()
+		if t.ctx.Err() != nil {
+			if err == nil {
+				_ = conn.Close()
+			}
+			return
+		}
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			// Out of file descriptors, most likely: wait for some to be closed.
+			t.node.cfg.Logger.Warn("consensus: accept", "error", err)
+			select {
+			case <-time.After(50 * time.Millisecond):
+			case <-t.ctx.Done():
+			}
+			continue
+		}
+		select {
+		case t.hand <- struct{}{}:
+			t.work.Go(func() { t.greet(conn) })
+		case <-t.ctx.Done():
+			_ = conn.Close()
+		}
+	}
+}
+
+// greet authenticates a connection and hands it to what it is for.
+func (t *transport) greet(raw net.Conn) {
+	conn, peer, kind, group, err := t.handshake(raw)
+	<-t.hand
+	if err != nil {
+		if t.ctx.Err() == nil {
+			t.node.cfg.Logger.Warn("consensus: connection refused", "from", raw.RemoteAddr().String(), "error", err)
+		}
+		_ = raw.Close()
+		return
+	}
+	tracked, ok := t.track(conn)
+	if !ok {
+		return
+	}
+	if kind == kindCalls {
+		t.serveCalls(tracked, peer)
+		return
+	}
+	t.mu.Lock()
+	s := t.mu.streams[group]
+	t.mu.Unlock()
+	if s == nil || !s.deliver(tracked) {
+		_ = tracked.Close()
+	}
+}
+
+func (t *transport) handshake(raw net.Conn) (conn *tls.Conn, peer string, kind byte, group string, err error) {
+	ctx, cancel := context.WithTimeout(t.ctx, handshakeTimeout)
+	defer cancel()
+	conn = tls.Server(raw, t.serverTLS())
+	if err = conn.HandshakeContext(ctx); err != nil {
+		return nil, "", 0, "", err
+	}
+	if peer, err = t.peer(conn); err != nil {
+		return nil, "", 0, "", err
+	}
+	deadline, _ := ctx.Deadline()
+	if err = conn.SetReadDeadline(deadline); err != nil {
+		return nil, "", 0, "", err
+	}
+	if kind, group, err = readPreamble(conn); err != nil {
+		return nil, "", 0, "", err
+	}
+	return conn, peer, kind, group, conn.SetReadDeadline(time.Time{})
+}
+
+func preamble(kind byte, group string) []byte {
+	return append([]byte{wireVersion, kind, byte(len(group))}, group...)
+}
+
+func readPreamble(r io.Reader) (kind byte, group string, err error) {
+	var head [3]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return 0, "", err
+	}
+	if head[0] != wireVersion {
+		return 0, "", fmt.Errorf("wire version %d is not known here", head[0])
+	}
+	name := make([]byte, head[2])
+	if _, err := io.ReadFull(r, name); err != nil {
+		return 0, "", err
+	}
+	switch {
+	case head[1] == kindRaft && validName(string(name)):
+	case head[1] == kindCalls && len(name) == 0:
+	default:
+		return 0, "", fmt.Errorf("connection of kind %q for %q", head[1], name)
+	}
+	return head[1], string(name), nil
+}
+
+// serverTLS asks for a certificate and lets Peer judge it within the handshake.
+func (t *transport) serverTLS() *tls.Config {
+	c := t.baseTLS()
+	c.ClientAuth = tls.RequireAndVerifyClientCert
+	c.VerifyConnection = func(s tls.ConnectionState) error {
+		_, err := t.peerOf(s)
+		return err
+	}
+	return c
+}
+
+// clientTLS verifies the chain itself: members are known by what Peer says of their
+// certificate, not by the address at which they are reached.
+func (t *transport) clientTLS() *tls.Config {
+	c := t.baseTLS()
+	c.InsecureSkipVerify = true // the name check alone; VerifyConnection checks the rest
+	roots := c.RootCAs
+	c.VerifyConnection = func(s tls.ConnectionState) error {
+		if roots == nil {
+			return errors.New("no roots to verify members by")
+		}
+		if len(s.PeerCertificates) == 0 {
+			return errors.New("no certificate")
+		}
+		between := x509.NewCertPool()
+		for _, c := range s.PeerCertificates[1:] {
+			between.AddCert(c)
+		}
+		opts := x509.VerifyOptions{Roots: roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+		if _, err := s.PeerCertificates[0].Verify(opts); err != nil {
+			return err
+		}
+		_, err := t.peerOf(s)
+		return err
+	}
+	return c
+}
+
+func (t *transport) baseTLS() *tls.Config {
+	c := t.node.cfg.TLS.Config().Clone()
+	c.MinVersion, c.MaxVersion = tls.VersionTLS13, tls.VersionTLS13
+	c.SessionTicketsDisabled = true // each connection is judged anew
+	c.ClientSessionCache = nil
+	c.NextProtos = nil
+	return c
+}
+
+func (t *transport) peer(c *tls.Conn) (string, error) { return t.peerOf(c.ConnectionState()) }
+
+func (t *transport) peerOf(s tls.ConnectionState) (string, error) {
+	if len(s.PeerCertificates) == 0 {
+		return "", errors.New("no certificate")
+	}
+	return t.node.cfg.TLS.Peer(s.PeerCertificates[0])
+}
+
+// dial connects to a member and says what for.
+func (t *transport) dial(ctx context.Context, addr string, kind byte, group string) (net.Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(t.ctx, cancel)()
+	var d net.Dialer
+	raw, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	conn := tls.Client(raw, t.clientTLS())
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("handshake with %s: %w", addr, err), raw.Close())
+	}
+	if _, err := conn.Write(preamble(kind, group)); err != nil {
+		return nil, errors.Join(err, raw.Close())
+	}
+	tracked, ok := t.track(conn)
+	if !ok {
+		return nil, ErrClosed
+	}
+	return tracked, nil
+}
+
+// trackedConn is a connection that close can end.
+type trackedConn struct {
+	net.Conn
+	t    *transport
+	once sync.Once
+	err  error
+}
+
+// track makes the Node the owner of conn; false, with conn closed, when it is closed.
+func (t *transport) track(conn net.Conn) (net.Conn, bool) {
+	c := &trackedConn{Conn: conn, t: t}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.mu.closed {
+		_ = conn.Close()
+		return nil, false
+	}
+	t.mu.conns[c] = struct{}{}
+	return c, true
+}
+
+func (c *trackedConn) Close() error {
+	c.once.Do(func() {
+		c.t.mu.Lock()
+		delete(c.t.mu.conns, c)
+		c.t.mu.Unlock()
+		// Straight to the socket: a polite farewell could wait for a dead peer.
+		if tc, ok := c.Conn.(*tls.Conn); ok {
+			c.err = tc.NetConn().Close()
+			return
+		}
+		c.err = c.Conn.Close()
+	})
+	return c.err
+}
+
+// close ends all connections and waits for what served them.
+func (t *transport) close() error {
+	t.stop()
+	err := t.node.cfg.Listener.Close()
+	t.mu.Lock()
+	t.mu.closed = true
+	conns := make([]net.Conn, 0, len(t.mu.conns))
+	for c := range t.mu.conns {
+		conns = append(conns, c)
+	}
+	t.mu.Unlock()
+	for _, c := range conns {
+		_ = c.Close()
+	}
+	t.work.Wait()
+	return err
+}

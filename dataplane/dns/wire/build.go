@@ -47,6 +47,7 @@ type known struct {
 type Builder struct {
 	buf    []byte
 	base   int // where the message begins in buf
+	head   int // where the records begin in the message
 	limit  int // how long the message may get, room for OPT set aside
 	counts [3]uint16
 	nknown int
@@ -61,12 +62,13 @@ func (b *Builder) Begin(buf []byte, q *Query, limit, reserve int) {
 	b.counts = [3]uint16{}
 	b.nknown = 0
 	buf = append(buf, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-	b.buf = buf
+	b.buf, b.head = buf, headerLen
 	if !q.HasQuestion {
 		return
 	}
 	buf = append(buf, q.Name.Wire()...)
 	b.buf = append(buf, byte(q.Type>>8), byte(q.Type), byte(q.Class>>8), byte(q.Class))
+	b.head = b.Size()
 	for d := q.Name.labels; d > 0; d-- {
 		o := q.Name.Offset(d)
 		b.remember(headerLen+o, q.Name.n-o)
@@ -93,6 +95,27 @@ func (b *Builder) Mark() Mark { return Mark{b.Size(), b.counts, b.nknown} }
 func (b *Builder) Back(m Mark) {
 	b.buf = b.buf[:b.base+m.size]
 	b.counts, b.nknown = m.counts, m.nknown
+}
+
+// Empty drops all records.
+func (b *Builder) Empty() {
+	if b.Size() > b.head {
+		b.buf = b.buf[:b.base+b.head]
+	}
+	b.counts, b.nknown = [3]uint16{}, 0
+}
+
+// AddText appends a TXT record of one string, TTL 0, owned by the name asked.
+func (b *Builder) AddText(class uint16, text string) bool {
+	text = text[:min(len(text), 255)]
+	n := len(text) + 1
+	if b.Size()+RecordHead+n > b.limit {
+		return false
+	}
+	b.buf = append(b.buf, 0xc0, headerLen, 0, 16, byte(class>>8), byte(class), 0, 0, 0, 0, byte(n>>8), byte(n), byte(len(text)))
+	b.buf = append(b.buf, text...)
+	b.counts[Answer]++
+	return true
 }
 
 // Question is the offset of the end of the question's name that has depth labels: an

@@ -1,66 +1,108 @@
 package zone
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/dark-ecosystem/dark/dataplane/dns/tree"
+	"github.com/dark-ecosystem/dark/dataplane/dns/wire"
 )
 
-// Builder makes a zone of many records at once, as a snapshot brings them: their
-// order does not matter, canonical order is fastest. A Builder is owned by one
-// goroutine and is spent by Zone.
-type Builder struct {
-	z      *Zone
-	nodes  []*Node
-	owner  string // of the last node
+// Editor makes the zone that follows another by a batch of changes. On a zone without
+// records it gathers what is put and sorts once, as a snapshot wants it: the order
+// does not matter, canonical order is fastest. Else each change copies one path of
+// the tree, once a batch. An Editor is owned by one goroutine and is spent by Zone.
+type Editor struct {
+	z      Zone
+	e      *tree.Edit
+	bulk   []*Node // nil when not gathering
+	owner  string  // of the last node in bulk
 	sorted bool
 }
 
-// NewBuilder begins a zone.
-func NewBuilder(apex string, soa SOA, serial uint32) (*Builder, error) {
-	z, err := New(apex, soa, serial)
-	if err != nil {
-		return nil, err
+// Edit begins a batch of changes to z, which itself stays.
+func (z *Zone) Edit() *Editor {
+	ed := &Editor{z: *z, e: new(tree.Edit)}
+	if z.sets == 0 {
+		ed.bulk, ed.owner, ed.sorted = []*Node{{}}, "@", true
 	}
-	return &Builder{z: z, nodes: []*Node{{}}, owner: "@", sorted: true}, nil
+	return ed
 }
 
-// Add adds an RRset; a later one of the same owner and type replaces it. What cannot
-// be compiled is left out and returned as an error.
-func (b *Builder) Add(rr RRset) error {
+// Put sets an RRset in the place of the one of its owner and type. What cannot be
+// compiled is an error and leaves what was there.
+func (ed *Editor) Put(rr RRset) error {
 	set, err := makeSet(rr)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s %s: %w", rr.Owner, FormatType(rr.Type), err)
 	}
-	last := b.nodes[len(b.nodes)-1]
-	if rr.Owner == b.owner {
+	if ed.bulk == nil {
+		return ed.replace(rr.Owner, rr.Type, set)
+	}
+	last := ed.bulk[len(ed.bulk)-1]
+	if rr.Owner == ed.owner {
 		last.replace(rr.Type, set)
 		return nil
 	}
-	n, err := b.z.node(rr.Owner)
+	n, err := ed.z.node(rr.Owner)
 	if err != nil {
 		return err
 	}
 	n.replace(rr.Type, set)
-	b.sorted = b.sorted && last.key < n.key
-	b.nodes = append(b.nodes, n)
-	b.owner = strings.Clone(rr.Owner)
+	ed.sorted = ed.sorted && last.key < n.key
+	ed.bulk = append(ed.bulk, n)
+	ed.owner = rr.Owner
 	return nil
 }
 
-// Zone returns the zone of all that was added.
-func (b *Builder) Zone() *Zone {
-	z := b.z
-	if !b.sorted {
-		b.nodes = merge(b.nodes)
+// Delete removes an RRset; one that is not there is no error.
+func (ed *Editor) Delete(owner string, typ uint16) error {
+	ed.settle()
+	return ed.replace(owner, typ, wire.Set{})
+}
+
+// Zone returns the zone after the batch.
+func (ed *Editor) Zone() *Zone {
+	ed.settle()
+	return &ed.z
+}
+
+// settle ends the gathering.
+func (ed *Editor) settle() {
+	if ed.bulk == nil {
+		return
 	}
-	for _, n := range b.nodes {
-		z.count(n, 1)
+	if !ed.sorted {
+		ed.bulk = merge(ed.bulk)
 	}
-	z.nodes = tree.Build(b.nodes)
-	b.nodes = nil
-	return z
+	for _, n := range ed.bulk {
+		ed.z.count(n, 1)
+	}
+	ed.z.nodes = tree.Build(ed.bulk)
+	ed.bulk = nil
+}
+
+func (ed *Editor) replace(owner string, typ uint16, set wire.Set) error {
+	z := &ed.z
+	fresh, err := z.node(owner)
+	if err != nil {
+		return err
+	}
+	if old, ok := z.nodes.Get(fresh.key); ok {
+		fresh.sets = slices.Clone(old.sets)
+		z.count(old, -1)
+	} else if set.Count == 0 {
+		return nil
+	}
+	fresh.replace(typ, set)
+	if len(fresh.sets) == 0 && fresh.key != "" {
+		z.nodes, _ = z.nodes.Delete(ed.e, fresh.key)
+		return nil
+	}
+	z.count(fresh, 1)
+	z.nodes = z.nodes.Put(ed.e, fresh)
+	return nil
 }
 
 // merge sorts nodes and joins those of one name, the later ones' sets prevailing.

@@ -193,41 +193,22 @@ func (z *Zone) With(serial uint32, changes []Change) (*Zone, []Refusal) {
 			return z, []Refusal{{-1, err.Error()}}
 		}
 	}
-	e := new(tree.Edit)
+	ed := next.Edit()
 	for i, c := range changes {
-		if err := next.change(e, c); err != nil {
+		if err := ed.apply(c); err != nil {
 			bad = append(bad, Refusal{i, err.Error()})
 		}
 	}
-	return &next, bad
+	return ed.Zone(), bad
 }
 
-func (z *Zone) change(e *tree.Edit, c Change) error {
-	fresh, err := z.node(c.Owner)
-	if err != nil {
-		return err
+func (ed *Editor) apply(c Change) error {
+	if c.RRset == nil {
+		return ed.Delete(c.Owner, c.Type)
 	}
-	var set wire.Set
-	if c.RRset != nil {
-		rr := *c.RRset
-		rr.Type = c.Type
-		if set, err = makeSet(rr); err != nil {
-			return fmt.Errorf("%s %s: %w", c.Owner, FormatType(c.Type), err)
-		}
-	}
-	old, ok := z.nodes.Get(fresh.key)
-	if ok {
-		fresh.sets = slices.Clone(old.sets)
-		z.count(old, -1)
-	}
-	fresh.replace(c.Type, set)
-	if len(fresh.sets) == 0 && fresh.key != "" {
-		z.nodes, _ = z.nodes.Delete(e, fresh.key)
-		return nil
-	}
-	z.count(fresh, 1)
-	z.nodes = z.nodes.Put(e, fresh)
-	return nil
+	rr := *c.RRset
+	rr.Owner, rr.Type = c.Owner, c.Type
+	return ed.Put(rr)
 }
 
 // node returns a node without sets for a relative owner.

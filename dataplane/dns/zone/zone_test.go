@@ -243,18 +243,19 @@ func TestMillion(t *testing.T) {
 	if testing.Short() {
 		n = 50_000
 	}
-	b, err := NewBuilder("example.com", soa, 1)
+	z, err := New("example.com", soa, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	start := time.Now()
+	b := z.Edit()
 	for i := range n {
 		k := i * 7919 % n // not in order
-		if err := b.Add(RRset{Owner: fmt.Sprintf("host%07d", k), Type: 1, TTL: 300, RData: [][]byte{{10, byte(k >> 16), byte(k >> 8), byte(k)}}}); err != nil {
+		if err := b.Put(RRset{Owner: fmt.Sprintf("host%07d", k), Type: 1, TTL: 300, RData: [][]byte{{10, byte(k >> 16), byte(k >> 8), byte(k)}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	z := b.Zone()
+	z = b.Zone()
 	t.Logf("%d names in %v", n, time.Since(start))
 	if z.Names() != n+1 || z.RRsets() != n {
 		t.Fatalf("%d names, %d sets", z.Names(), z.RRsets())

@@ -1,0 +1,53 @@
+package serve
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Counts are what a handler has counted since it began.
+type Counts struct {
+	Queries   uint64     // messages that were read as queries
+	Dropped   uint64     // messages not worth an answer
+	Truncated uint64     // answers with TC
+	Rcodes    [24]uint64 // answers by rcode
+}
+
+// counters belong to one exchange, so that cores do not write to each other's lines.
+type counters struct {
+	queries, dropped, truncated atomic.Uint64
+	rcodes                      [24]atomic.Uint64
+	_                           [64]byte
+}
+
+type counterSet struct {
+	mu struct {
+		sync.Mutex
+		all []*counters
+	}
+}
+
+func (s *counterSet) add() *counters {
+	c := new(counters)
+	s.mu.Lock()
+	s.mu.all = append(s.mu.all, c)
+	s.mu.Unlock()
+	return c
+}
+
+// Counts sums the counters of all exchanges.
+func (h *Handler) Counts() Counts {
+	var t Counts
+	s := &h.counters
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.mu.all {
+		t.Queries += c.queries.Load()
+		t.Dropped += c.dropped.Load()
+		t.Truncated += c.truncated.Load()
+		for i := range c.rcodes {
+			t.Rcodes[i] += c.rcodes[i].Load()
+		}
+	}
+	return t
+}

@@ -1,0 +1,82 @@
+// Package serve answers DNS queries from a compiled View: message handling (RFC 1034
+// 4.3.2, 6891 and their successors), and the UDP and TCP servers over sockets that
+// their caller owns.
+//
+// A Handler may be used by any number of goroutines. Each server loop owns one
+// exchange, the scratch of a message in work; views and settings are immutable values
+// behind atomic pointers.
+package serve
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/dark-ecosystem/dark/dataplane/dns"
+)
+
+// Transport says how a message came.
+type Transport uint8
+
+const (
+	UDP Transport = iota
+	TCP
+	TLS   // DNS over TLS
+	QUIC  // DNS over QUIC
+	HTTPS // DNS over HTTPS
+)
+
+// stream reports whether the transport shows who asks and carries large answers.
+func (t Transport) stream() bool { return t != UDP }
+
+// Settings are what a server says of itself. A Settings is immutable once set.
+type Settings struct {
+	// NSID is sent to who asks for it (RFC 5001); empty sends none.
+	NSID string
+	// ServerID answers id.server and hostname.bind in class CH (RFC 4892); empty refuses.
+	ServerID string
+	// Version answers version.server and version.bind; empty refuses.
+	Version string
+	// UDPSize is the most octets of an answer over UDP; 0 means 1,232.
+	UDPSize int
+}
+
+const (
+	defaultUDPSize = 1232
+	plainUDPSize   = 512 // RFC 1035 4.2.1
+	maxMessage     = 65535
+)
+
+// Handler answers messages.
+type Handler struct {
+	view     atomic.Pointer[dns.View]
+	settings atomic.Pointer[Settings]
+	pool     sync.Pool
+	counters counterSet
+}
+
+// NewHandler returns a handler that refuses all until it has a view.
+func NewHandler() *Handler {
+	h := &Handler{}
+	h.view.Store(&dns.View{})
+	h.settings.Store(&Settings{})
+	h.pool.New = func() any { return h.newExchange() }
+	return h
+}
+
+// Swap publishes a view; messages in work finish on the one before.
+func (h *Handler) Swap(v *dns.View) { h.view.Store(v) }
+
+// View is the view that answers now.
+func (h *Handler) View() *dns.View { return h.view.Load() }
+
+// Set publishes settings.
+func (h *Handler) Set(s Settings) { h.settings.Store(&s) }
+
+// Handle appends the answer to msg to dst and returns it; nothing is appended when no
+// answer is due. The answer to a stream is without its length prefix.
+func (h *Handler) Handle(dst, msg []byte, from netip.AddrPort, t Transport) []byte {
+	x := h.pool.Get().(*exchange)
+	defer h.pool.Put(x)
+	return x.handle(dst, msg, from, t)
+}

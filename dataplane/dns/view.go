@@ -1,0 +1,55 @@
+// Package dns is the edge side of authoritative DNS: it compiles published records
+// into the View that the servers (package serve) answer from. A View is immutable;
+// Compile makes the next one and shares with the last what did not change.
+package dns
+
+import (
+	"github.com/dark-ecosystem/dark/dataplane/dns/tree"
+	"github.com/dark-ecosystem/dark/dataplane/dns/zone"
+)
+
+// View is what this edge answers from.
+type View struct {
+	// Zones are the zones that are served.
+	Zones zone.Table
+	// all is what is known of each zone, served or not.
+	all tree.Tree[*known]
+}
+
+// known is what this edge was told of one apex. It is immutable.
+type known struct {
+	apex   string
+	served *settings    // nil until the zone itself is published
+	gens   []generation // by rising number
+}
+
+// settings are what a published zone says of itself.
+type settings struct {
+	generation uint64
+	serial     uint32
+	soa        zone.SOA
+	ended      []uint64
+}
+
+// generation is the record sets of one generation, kept beside the active one until
+// the zone's settings name it.
+type generation struct {
+	number uint64
+	zone   *zone.Zone
+}
+
+// TreeKey is the apex: order does not matter here.
+func (k *known) TreeKey() string { return k.apex }
+
+// active is the zone to serve, nil when there is none.
+func (k *known) active() (*zone.Zone, error) {
+	if k.served == nil {
+		return nil, nil
+	}
+	for _, g := range k.gens {
+		if g.number == k.served.generation {
+			return g.zone.WithSOA(k.served.soa, k.served.serial)
+		}
+	}
+	return zone.New(k.apex, k.served.soa, k.served.serial)
+}

@@ -73,6 +73,84 @@ func isASCII(s string) bool {
 	return true
 }
 
+// ParseName reads a name in presentation format: "@" is the origin, a name without a
+// last dot is relative to it. Names are returned in wire format, case kept.
+func ParseName(text, origin string) (string, error) {
+	switch {
+	case text == "@":
+		return origin, nil
+	case text == ".":
+		return "\x00", nil
+	}
+	suffix := origin
+	if absolute(text) {
+		text, suffix = text[:len(text)-1], "\x00"
+	}
+	b, err := appendLabels(nil, text)
+	if err != nil {
+		return "", fmt.Errorf("%q: %w", text, err)
+	}
+	if n := len(b) + len(suffix); n > wire.MaxName {
+		return "", fmt.Errorf("%q: the whole name has %d octets, more than %d", text, n, wire.MaxName)
+	}
+	return string(b) + suffix, nil
+}
+
+// absolute reports whether text ends with a dot that is not escaped.
+func absolute(text string) bool {
+	if !strings.HasSuffix(text, ".") {
+		return false
+	}
+	n := 0
+	for i := len(text) - 2; i >= 0 && text[i] == '\\'; i-- {
+		n++
+	}
+	return n%2 == 0
+}
+
+// RelativeName is a name in wire format relative to the apex, in presentation format;
+// ok is false when it is not at or below the apex.
+func RelativeName(name, apex string) (owner string, ok bool) {
+	head := len(name) - len(apex)
+	if head < 0 || !equalFold(name[head:], apex) {
+		return "", false
+	}
+	for i := 0; i < head; i += int(name[i]) + 1 {
+		if i+int(name[i])+1 > head {
+			return "", false
+		}
+	}
+	return formatOwner(name[:head]), true
+}
+
+// equalFold compares as DNS does: only ASCII letters fold (RFC 4343 3).
+func equalFold(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if fold(a[i]) != fold(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func fold(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// FormatName is a name in wire format in presentation format, with the last dot.
+func FormatName(name string) string {
+	if len(name) <= 1 {
+		return "."
+	}
+	return formatOwner(name[:len(name)-1]) + "."
+}
+
 // appendOwner appends the wire format of a relative owner ("@", "www", "*.a") and of
 // the apex after it. Escapes are those of RFC 1035 5.1. The labels' case is kept.
 func appendOwner(dst []byte, owner, apexWire string) ([]byte, error) {

@@ -117,6 +117,28 @@ func FormatType(t uint16) string {
 	return "TYPE" + strconv.Itoa(int(t))
 }
 
+// TextError is what is wrong with the text of a record.
+type TextError struct {
+	Text string
+	// Offset is about where in the record it was noticed; negative when unknown.
+	Offset int
+}
+
+func (e *TextError) Error() string { return e.Text }
+
+// ParseRecord compiles one record's RDATA in presentation format; origin completes
+// relative names in it, absolute, with or without the last dot.
+func ParseRecord(origin string, typ uint16, text string) ([]byte, error) {
+	return parseRecord(strings.TrimSuffix(origin, "."), typ, text)
+}
+
+// FormatRecord is RDATA in presentation format, its names absolute; what the type's
+// own format cannot say is written as \# (RFC 3597 5).
+func FormatRecord(typ uint16, rdata []byte) string { return formatRecord(typ, rdata) }
+
+// FormatGeneric is RDATA in the form of RFC 3597 5, which every server reads.
+func FormatGeneric(rdata []byte) string { return fmt.Sprintf(`\# %d %X`, len(rdata), rdata) }
+
 func parseRecord(apex string, typ uint16, text string) ([]byte, error) {
 	if strings.ContainsAny(text, "\n\r") {
 		return nil, errors.New("a record must be one line")
@@ -149,13 +171,19 @@ func parseRecord(apex string, typ uint16, text string) ([]byte, error) {
 // parseError words the parser's error for a person who sees only the record.
 func parseError(err error, typ uint16, text string) error {
 	if err == nil {
-		return fmt.Errorf("%q is not a record of type %s", text, FormatType(typ))
+		return &TextError{fmt.Sprintf("%q is not a record of type %s", text, FormatType(typ)), -1}
 	}
 	s := strings.TrimPrefix(err.Error(), "dns: ")
+	offset := -1
 	if i := strings.LastIndex(s, " at line: "); i > 0 {
+		if _, col, ok := strings.Cut(s[i:], "1:"); ok {
+			if n, err := strconv.Atoi(col); err == nil {
+				offset = max(n-len(". 0 IN "+FormatType(typ)+" ")-1, 0)
+			}
+		}
 		s = s[:i]
 	}
-	return fmt.Errorf("%q is not a record of type %s: %s", text, FormatType(typ), s)
+	return &TextError{fmt.Sprintf("%q is not a record of type %s: %s", text, FormatType(typ), s), offset}
 }
 
 // packRData is the RDATA of rr in wire format, uncompressed.
@@ -165,11 +193,6 @@ func packRData(rr dns.RR) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	own, _, err := dns.UnpackDomainName(buf, 0)
-	if err != nil {
-		return nil, err
-	}
-	_ = own
 	head := wire.NameLen(buf) + 10
 	return slices.Clone(buf[head:n]), nil
 }
@@ -187,7 +210,7 @@ func formatRecord(typ uint16, rd []byte) string {
 			}
 		}
 	}
-	return fmt.Sprintf(`\# %d %X`, len(rd), rd)
+	return FormatGeneric(rd)
 }
 
 // canonicalOrder sorts RDATA as RFC 4034 6.3 and drops duplicates (RFC 2181 5).

@@ -142,6 +142,9 @@ func (z *Zone) Labels() int { return z.labels }
 // Serial is the SOA's serial.
 func (z *Zone) Serial() uint32 { return z.serial }
 
+// Settings are what the SOA says but for the serial.
+func (z *Zone) Settings() SOA { return z.soa }
+
 // SOA returns the zone's SOA as an answer.
 func (z *Zone) SOA() wire.Set { return z.soaSet }
 

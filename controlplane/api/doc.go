@@ -1,0 +1,13 @@
+// Package api is the door of the control plane: gRPC and REST/JSON for every kind on
+// one port, written once over kind.Kind. It authenticates, asks in one place whether
+// the caller may (need.go), validates, lets controlplane/admit make a transaction of
+// the request, and maps errors to codes in one place (errors.go).
+//
+// Kinds come as a list of Registration; the standard methods of each are made by
+// reflection from its service descriptor, so that a new kind needs no code here.
+//
+// Errors follow AIP-193 (google.rpc.Status with ErrorInfo, BadRequest, RetryInfo),
+// entity tags RFC 9110 13.1.1 in spirit, JSON the protobuf mapping.
+//
+// A Server is immutable after New but for its counters, each of which guards itself.
+package api

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/dark-ecosystem/dark/dataplane/dns"
+	"github.com/dark-ecosystem/dark/dataplane/dns/cookie"
 	"github.com/dark-ecosystem/dark/dataplane/dns/wire"
 	"github.com/dark-ecosystem/dark/dataplane/dns/zone"
 )
@@ -33,7 +34,9 @@ type exchange struct {
 	seen    [maxChain + 1]uint64
 	nseen   int
 	seed    maphash.Seed
-	full    bool // something required did not fit
+	baked   [cookie.Len]byte // the cookie of the answer
+	trusted bool             // the client showed that its address is its own
+	full    bool             // something required did not fit
 }
 
 func (h *Handler) newExchange() *exchange {
@@ -62,6 +65,7 @@ func (x *exchange) handle(dst, msg []byte, from netip.AddrPort, t Transport) []b
 // begin sets out the answer's EDNS and room.
 func (x *exchange) begin(dst []byte) {
 	x.rcode, x.flags, x.full = wire.NoError, x.q.Flags&wire.FlagRD, false
+	x.trusted = x.via.stream()
 	x.edns = wire.EDNS{EDE: -1}
 	limit := maxMessage
 	if !x.via.stream() {
@@ -74,6 +78,7 @@ func (x *exchange) begin(dst []byte) {
 		if x.q.NSID {
 			x.edns.NSID = x.set.NSID
 		}
+		x.bake()
 		reserve = x.edns.Size()
 	}
 	x.b.Begin(dst, &x.q, limit, reserve)
@@ -94,6 +99,22 @@ func (x *exchange) udpLimit() int {
 	return min(max(int(x.q.UDPSize), plainUDPSize), max(x.maxUDP(), plainUDPSize))
 }
 
+// bake checks the cookie of the query and puts one in the answer (RFC 7873 5.2). A
+// wrong cookie is as none: it is answered, but trusted in nothing.
+func (x *exchange) bake() {
+	if x.q.Cookie == nil || len(x.set.Cookies) == 0 {
+		return
+	}
+	now := uint32(x.h.clock.Now().Unix())
+	valid, renew := x.set.Cookies.Check(x.q.Cookie, x.from.Addr(), now)
+	x.trusted = x.trusted || valid
+	if renew {
+		x.edns.Cookie = x.set.Cookies.Make(x.baked[:0], x.q.Cookie, x.from.Addr(), now)
+		return
+	}
+	x.edns.Cookie = append(x.baked[:0], x.q.Cookie...)
+}
+
 // answer judges the message, then answers the question.
 func (x *exchange) answer() {
 	q := &x.q
@@ -103,8 +124,12 @@ func (x *exchange) answer() {
 	case q.Opcode() != 0:
 		x.rcode = wire.NotImp
 		x.flags |= uint16(q.Opcode()) << 11
+	case !q.HasQuestion && x.edns.Cookie != nil:
+		// RFC 7873 5.4: a question about the cookie alone
 	case !q.HasQuestion:
 		x.rcode = wire.FormErr
+	case q.TSIG:
+		x.rcode = wire.NotAuth // RFC 8945 5.2: no key of ours
 	case q.Class == wire.ClassCH:
 		x.chaos()
 	case q.Class != wire.ClassIN:

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 
 	"github.com/dark-ecosystem/dark/dataplane/dns"
+	"github.com/dark-ecosystem/dark/dataplane/dns/cookie"
+	"github.com/dark-ecosystem/dark/internal/clock"
 )
 
 // Transport says how a message came.
@@ -37,6 +39,8 @@ type Settings struct {
 	ServerID string
 	// Version answers version.server and version.bind; empty refuses.
 	Version string
+	// Cookies are the secrets of server cookies (RFC 9018); none sends no cookies.
+	Cookies cookie.Secrets
 	// UDPSize is the most octets of an answer over UDP; 0 means 1,232.
 	UDPSize int
 }
@@ -51,13 +55,15 @@ const (
 type Handler struct {
 	view     atomic.Pointer[dns.View]
 	settings atomic.Pointer[Settings]
+	clock    clock.Clock
 	pool     sync.Pool
 	counters counterSet
 }
 
-// NewHandler returns a handler that refuses all until it has a view.
-func NewHandler() *Handler {
-	h := &Handler{}
+// NewHandler returns a handler that refuses all until it has a view; the clock is for
+// cookies and limits.
+func NewHandler(c clock.Clock) *Handler {
+	h := &Handler{clock: c}
 	h.view.Store(&dns.View{})
 	h.settings.Store(&Settings{})
 	h.pool.New = func() any { return h.newExchange() }

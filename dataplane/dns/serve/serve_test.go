@@ -11,6 +11,7 @@ import (
 
 	"github.com/dark-ecosystem/dark/dataplane/dns"
 	"github.com/dark-ecosystem/dark/dataplane/dns/zone"
+	"github.com/dark-ecosystem/dark/internal/clock"
 )
 
 var testSOA = zone.SOA{MName: "ns1.example.com", RName: "hostmaster.example.com", Refresh: 3600, Retry: 600, Expire: 86400, Minimum: 300, TTL: 3600}
@@ -41,7 +42,7 @@ func zoneOf(t testing.TB, apex string, lines ...string) *zone.Zone {
 }
 
 func handlerOf(zones ...*zone.Zone) *Handler {
-	h := NewHandler()
+	h := NewHandler(clock.Clock{})
 	v := &dns.View{}
 	for _, z := range zones {
 		v.Zones = v.Zones.With(z)

@@ -838,6 +838,62 @@ func (x *Member) GetLeader() bool {
 	return false
 }
 
+// ControlReport is what one control node tells another of itself and of the edges that
+// are connected to it.
+type ControlReport struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Highest index of the log whose effect can be read there.
+	Finished uint64 `protobuf:"varint,1,opt,name=finished,proto3" json:"finished,omitempty"`
+	// Nodes with their status.
+	Nodes         []*Node `protobuf:"bytes,2,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ControlReport) Reset() {
+	*x = ControlReport{}
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ControlReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ControlReport) ProtoMessage() {}
+
+func (x *ControlReport) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ControlReport.ProtoReflect.Descriptor instead.
+func (*ControlReport) Descriptor() ([]byte, []int) {
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ControlReport) GetFinished() uint64 {
+	if x != nil {
+		return x.Finished
+	}
+	return 0
+}
+
+func (x *ControlReport) GetNodes() []*Node {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
 // ListMembersRequest asks who decides.
 type ListMembersRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -847,7 +903,7 @@ type ListMembersRequest struct {
 
 func (x *ListMembersRequest) Reset() {
 	*x = ListMembersRequest{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[10]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -859,7 +915,7 @@ func (x *ListMembersRequest) String() string {
 func (*ListMembersRequest) ProtoMessage() {}
 
 func (x *ListMembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[10]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -872,7 +928,7 @@ func (x *ListMembersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersRequest.ProtoReflect.Descriptor instead.
 func (*ListMembersRequest) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{10}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{11}
 }
 
 // ListMembersResponse lists the members.
@@ -888,7 +944,7 @@ type ListMembersResponse struct {
 
 func (x *ListMembersResponse) Reset() {
 	*x = ListMembersResponse{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[11]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +956,7 @@ func (x *ListMembersResponse) String() string {
 func (*ListMembersResponse) ProtoMessage() {}
 
 func (x *ListMembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[11]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +969,7 @@ func (x *ListMembersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersResponse.ProtoReflect.Descriptor instead.
 func (*ListMembersResponse) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{11}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListMembersResponse) GetMembers() []*Member {
@@ -943,7 +999,7 @@ type RemoveMemberRequest struct {
 
 func (x *RemoveMemberRequest) Reset() {
 	*x = RemoveMemberRequest{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[12]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -955,7 +1011,7 @@ func (x *RemoveMemberRequest) String() string {
 func (*RemoveMemberRequest) ProtoMessage() {}
 
 func (x *RemoveMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[12]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -968,7 +1024,7 @@ func (x *RemoveMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveMemberRequest.ProtoReflect.Descriptor instead.
 func (*RemoveMemberRequest) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{12}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RemoveMemberRequest) GetName() string {
@@ -994,7 +1050,7 @@ type RemoveMemberResponse struct {
 
 func (x *RemoveMemberResponse) Reset() {
 	*x = RemoveMemberResponse{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[13]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1006,7 +1062,7 @@ func (x *RemoveMemberResponse) String() string {
 func (*RemoveMemberResponse) ProtoMessage() {}
 
 func (x *RemoveMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[13]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1019,7 +1075,7 @@ func (x *RemoveMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveMemberResponse.ProtoReflect.Descriptor instead.
 func (*RemoveMemberResponse) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{13}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{14}
 }
 
 // TransferLeadershipRequest hands leadership over.
@@ -1033,7 +1089,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[14]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1045,7 +1101,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[14]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1058,7 +1114,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{14}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TransferLeadershipRequest) GetTo() string {
@@ -1079,7 +1135,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[15]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1091,7 +1147,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[15]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1104,7 +1160,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{15}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TransferLeadershipResponse) GetLeader() string {
@@ -1123,7 +1179,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[16]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1135,7 +1191,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[16]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1148,7 +1204,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{16}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{17}
 }
 
 // GetStatusResponse tells how the installation is.
@@ -1178,7 +1234,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[17]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +1246,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[17]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +1259,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{17}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetStatusResponse) GetClusterId() string {
@@ -1280,7 +1336,7 @@ type WaitRequest struct {
 
 func (x *WaitRequest) Reset() {
 	*x = WaitRequest{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[18]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1292,7 +1348,7 @@ func (x *WaitRequest) String() string {
 func (*WaitRequest) ProtoMessage() {}
 
 func (x *WaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[18]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1305,7 +1361,7 @@ func (x *WaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitRequest.ProtoReflect.Descriptor instead.
 func (*WaitRequest) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{18}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WaitRequest) GetRevision() uint64 {
@@ -1332,7 +1388,7 @@ type WaitResponse struct {
 
 func (x *WaitResponse) Reset() {
 	*x = WaitResponse{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[19]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1344,7 +1400,7 @@ func (x *WaitResponse) String() string {
 func (*WaitResponse) ProtoMessage() {}
 
 func (x *WaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[19]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1357,7 +1413,7 @@ func (x *WaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitResponse.ProtoReflect.Descriptor instead.
 func (*WaitResponse) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{19}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WaitResponse) GetNode() string {
@@ -1403,7 +1459,7 @@ type GetNodeRequest struct {
 
 func (x *GetNodeRequest) Reset() {
 	*x = GetNodeRequest{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[20]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1415,7 +1471,7 @@ func (x *GetNodeRequest) String() string {
 func (*GetNodeRequest) ProtoMessage() {}
 
 func (x *GetNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[20]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1428,7 +1484,7 @@ func (x *GetNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNodeRequest.ProtoReflect.Descriptor instead.
 func (*GetNodeRequest) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{20}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetNodeRequest) GetName() string {
@@ -1469,7 +1525,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[21]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1481,7 +1537,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[21]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1494,7 +1550,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{21}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListNodesRequest) GetPageSize() int32 {
@@ -1540,7 +1596,7 @@ type ListNodesResponse struct {
 
 func (x *ListNodesResponse) Reset() {
 	*x = ListNodesResponse{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[22]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1552,7 +1608,7 @@ func (x *ListNodesResponse) String() string {
 func (*ListNodesResponse) ProtoMessage() {}
 
 func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[22]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1565,7 +1621,7 @@ func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesResponse.ProtoReflect.Descriptor instead.
 func (*ListNodesResponse) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{22}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListNodesResponse) GetNodes() []*Node {
@@ -1606,7 +1662,7 @@ type CreateNodeRequest struct {
 
 func (x *CreateNodeRequest) Reset() {
 	*x = CreateNodeRequest{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[23]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1618,7 +1674,7 @@ func (x *CreateNodeRequest) String() string {
 func (*CreateNodeRequest) ProtoMessage() {}
 
 func (x *CreateNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[23]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1631,7 +1687,7 @@ func (x *CreateNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateNodeRequest.ProtoReflect.Descriptor instead.
 func (*CreateNodeRequest) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{23}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CreateNodeRequest) GetNode() *Node {
@@ -1683,7 +1739,7 @@ type UpdateNodeRequest struct {
 
 func (x *UpdateNodeRequest) Reset() {
 	*x = UpdateNodeRequest{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[24]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1695,7 +1751,7 @@ func (x *UpdateNodeRequest) String() string {
 func (*UpdateNodeRequest) ProtoMessage() {}
 
 func (x *UpdateNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[24]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1708,7 +1764,7 @@ func (x *UpdateNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateNodeRequest.ProtoReflect.Descriptor instead.
 func (*UpdateNodeRequest) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{24}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *UpdateNodeRequest) GetNode() *Node {
@@ -1772,7 +1828,7 @@ type DeleteNodeRequest struct {
 
 func (x *DeleteNodeRequest) Reset() {
 	*x = DeleteNodeRequest{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[25]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1784,7 +1840,7 @@ func (x *DeleteNodeRequest) String() string {
 func (*DeleteNodeRequest) ProtoMessage() {}
 
 func (x *DeleteNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[25]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1797,7 +1853,7 @@ func (x *DeleteNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteNodeRequest.ProtoReflect.Descriptor instead.
 func (*DeleteNodeRequest) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{25}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DeleteNodeRequest) GetName() string {
@@ -1846,7 +1902,7 @@ type DeleteNodeResponse struct {
 
 func (x *DeleteNodeResponse) Reset() {
 	*x = DeleteNodeResponse{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[26]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1858,7 +1914,7 @@ func (x *DeleteNodeResponse) String() string {
 func (*DeleteNodeResponse) ProtoMessage() {}
 
 func (x *DeleteNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[26]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1871,7 +1927,7 @@ func (x *DeleteNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteNodeResponse.ProtoReflect.Descriptor instead.
 func (*DeleteNodeResponse) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{26}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DeleteNodeResponse) GetRevision() uint64 {
@@ -1970,7 +2026,10 @@ const file_dark_cluster_v1_cluster_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1a\n" +
 	"\bsuffrage\x18\x03 \x01(\tR\bsuffrage\x12\x16\n" +
-	"\x06leader\x18\x04 \x01(\bR\x06leader\"\x14\n" +
+	"\x06leader\x18\x04 \x01(\bR\x06leader\"X\n" +
+	"\rControlReport\x12\x1a\n" +
+	"\bfinished\x18\x01 \x01(\x04R\bfinished\x12+\n" +
+	"\x05nodes\x18\x02 \x03(\v2\x15.dark.cluster.v1.NodeR\x05nodes\"\x14\n" +
 	"\x12ListMembersRequest\"\\\n" +
 	"\x13ListMembersResponse\x121\n" +
 	"\amembers\x18\x01 \x03(\v2\x17.dark.cluster.v1.MemberR\amembers\x12\x12\n" +
@@ -2055,7 +2114,7 @@ func file_dark_cluster_v1_cluster_proto_rawDescGZIP() []byte {
 	return file_dark_cluster_v1_cluster_proto_rawDescData
 }
 
-var file_dark_cluster_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_dark_cluster_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_dark_cluster_v1_cluster_proto_goTypes = []any{
 	(*Node)(nil),                       // 0: dark.cluster.v1.Node
 	(*NodeSpec)(nil),                   // 1: dark.cluster.v1.NodeSpec
@@ -2067,51 +2126,53 @@ var file_dark_cluster_v1_cluster_proto_goTypes = []any{
 	(*RenewRequest)(nil),               // 7: dark.cluster.v1.RenewRequest
 	(*RenewResponse)(nil),              // 8: dark.cluster.v1.RenewResponse
 	(*Member)(nil),                     // 9: dark.cluster.v1.Member
-	(*ListMembersRequest)(nil),         // 10: dark.cluster.v1.ListMembersRequest
-	(*ListMembersResponse)(nil),        // 11: dark.cluster.v1.ListMembersResponse
-	(*RemoveMemberRequest)(nil),        // 12: dark.cluster.v1.RemoveMemberRequest
-	(*RemoveMemberResponse)(nil),       // 13: dark.cluster.v1.RemoveMemberResponse
-	(*TransferLeadershipRequest)(nil),  // 14: dark.cluster.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 15: dark.cluster.v1.TransferLeadershipResponse
-	(*GetStatusRequest)(nil),           // 16: dark.cluster.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),          // 17: dark.cluster.v1.GetStatusResponse
-	(*WaitRequest)(nil),                // 18: dark.cluster.v1.WaitRequest
-	(*WaitResponse)(nil),               // 19: dark.cluster.v1.WaitResponse
-	(*GetNodeRequest)(nil),             // 20: dark.cluster.v1.GetNodeRequest
-	(*ListNodesRequest)(nil),           // 21: dark.cluster.v1.ListNodesRequest
-	(*ListNodesResponse)(nil),          // 22: dark.cluster.v1.ListNodesResponse
-	(*CreateNodeRequest)(nil),          // 23: dark.cluster.v1.CreateNodeRequest
-	(*UpdateNodeRequest)(nil),          // 24: dark.cluster.v1.UpdateNodeRequest
-	(*DeleteNodeRequest)(nil),          // 25: dark.cluster.v1.DeleteNodeRequest
-	(*DeleteNodeResponse)(nil),         // 26: dark.cluster.v1.DeleteNodeResponse
-	nil,                                // 27: dark.cluster.v1.Node.LabelsEntry
-	nil,                                // 28: dark.cluster.v1.NodeStatus.RefusedFramesEntry
-	nil,                                // 29: dark.cluster.v1.JoinResponse.FeedsEntry
-	nil,                                // 30: dark.cluster.v1.JoinResponse.MembersEntry
-	(*timestamppb.Timestamp)(nil),      // 31: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),      // 32: google.protobuf.FieldMask
+	(*ControlReport)(nil),              // 10: dark.cluster.v1.ControlReport
+	(*ListMembersRequest)(nil),         // 11: dark.cluster.v1.ListMembersRequest
+	(*ListMembersResponse)(nil),        // 12: dark.cluster.v1.ListMembersResponse
+	(*RemoveMemberRequest)(nil),        // 13: dark.cluster.v1.RemoveMemberRequest
+	(*RemoveMemberResponse)(nil),       // 14: dark.cluster.v1.RemoveMemberResponse
+	(*TransferLeadershipRequest)(nil),  // 15: dark.cluster.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 16: dark.cluster.v1.TransferLeadershipResponse
+	(*GetStatusRequest)(nil),           // 17: dark.cluster.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),          // 18: dark.cluster.v1.GetStatusResponse
+	(*WaitRequest)(nil),                // 19: dark.cluster.v1.WaitRequest
+	(*WaitResponse)(nil),               // 20: dark.cluster.v1.WaitResponse
+	(*GetNodeRequest)(nil),             // 21: dark.cluster.v1.GetNodeRequest
+	(*ListNodesRequest)(nil),           // 22: dark.cluster.v1.ListNodesRequest
+	(*ListNodesResponse)(nil),          // 23: dark.cluster.v1.ListNodesResponse
+	(*CreateNodeRequest)(nil),          // 24: dark.cluster.v1.CreateNodeRequest
+	(*UpdateNodeRequest)(nil),          // 25: dark.cluster.v1.UpdateNodeRequest
+	(*DeleteNodeRequest)(nil),          // 26: dark.cluster.v1.DeleteNodeRequest
+	(*DeleteNodeResponse)(nil),         // 27: dark.cluster.v1.DeleteNodeResponse
+	nil,                                // 28: dark.cluster.v1.Node.LabelsEntry
+	nil,                                // 29: dark.cluster.v1.NodeStatus.RefusedFramesEntry
+	nil,                                // 30: dark.cluster.v1.JoinResponse.FeedsEntry
+	nil,                                // 31: dark.cluster.v1.JoinResponse.MembersEntry
+	(*timestamppb.Timestamp)(nil),      // 32: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),      // 33: google.protobuf.FieldMask
 }
 var file_dark_cluster_v1_cluster_proto_depIdxs = []int32{
-	27, // 0: dark.cluster.v1.Node.labels:type_name -> dark.cluster.v1.Node.LabelsEntry
-	31, // 1: dark.cluster.v1.Node.create_time:type_name -> google.protobuf.Timestamp
-	31, // 2: dark.cluster.v1.Node.update_time:type_name -> google.protobuf.Timestamp
+	28, // 0: dark.cluster.v1.Node.labels:type_name -> dark.cluster.v1.Node.LabelsEntry
+	32, // 1: dark.cluster.v1.Node.create_time:type_name -> google.protobuf.Timestamp
+	32, // 2: dark.cluster.v1.Node.update_time:type_name -> google.protobuf.Timestamp
 	1,  // 3: dark.cluster.v1.Node.spec:type_name -> dark.cluster.v1.NodeSpec
 	2,  // 4: dark.cluster.v1.Node.status:type_name -> dark.cluster.v1.NodeStatus
-	31, // 5: dark.cluster.v1.NodeStatus.last_contact:type_name -> google.protobuf.Timestamp
-	28, // 6: dark.cluster.v1.NodeStatus.refused_frames:type_name -> dark.cluster.v1.NodeStatus.RefusedFramesEntry
-	31, // 7: dark.cluster.v1.CreateJoinTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
-	29, // 8: dark.cluster.v1.JoinResponse.feeds:type_name -> dark.cluster.v1.JoinResponse.FeedsEntry
-	30, // 9: dark.cluster.v1.JoinResponse.members:type_name -> dark.cluster.v1.JoinResponse.MembersEntry
-	9,  // 10: dark.cluster.v1.ListMembersResponse.members:type_name -> dark.cluster.v1.Member
-	0,  // 11: dark.cluster.v1.ListNodesResponse.nodes:type_name -> dark.cluster.v1.Node
-	0,  // 12: dark.cluster.v1.CreateNodeRequest.node:type_name -> dark.cluster.v1.Node
-	0,  // 13: dark.cluster.v1.UpdateNodeRequest.node:type_name -> dark.cluster.v1.Node
-	32, // 14: dark.cluster.v1.UpdateNodeRequest.update_mask:type_name -> google.protobuf.FieldMask
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	32, // 5: dark.cluster.v1.NodeStatus.last_contact:type_name -> google.protobuf.Timestamp
+	29, // 6: dark.cluster.v1.NodeStatus.refused_frames:type_name -> dark.cluster.v1.NodeStatus.RefusedFramesEntry
+	32, // 7: dark.cluster.v1.CreateJoinTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
+	30, // 8: dark.cluster.v1.JoinResponse.feeds:type_name -> dark.cluster.v1.JoinResponse.FeedsEntry
+	31, // 9: dark.cluster.v1.JoinResponse.members:type_name -> dark.cluster.v1.JoinResponse.MembersEntry
+	0,  // 10: dark.cluster.v1.ControlReport.nodes:type_name -> dark.cluster.v1.Node
+	9,  // 11: dark.cluster.v1.ListMembersResponse.members:type_name -> dark.cluster.v1.Member
+	0,  // 12: dark.cluster.v1.ListNodesResponse.nodes:type_name -> dark.cluster.v1.Node
+	0,  // 13: dark.cluster.v1.CreateNodeRequest.node:type_name -> dark.cluster.v1.Node
+	0,  // 14: dark.cluster.v1.UpdateNodeRequest.node:type_name -> dark.cluster.v1.Node
+	33, // 15: dark.cluster.v1.UpdateNodeRequest.update_mask:type_name -> google.protobuf.FieldMask
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_dark_cluster_v1_cluster_proto_init() }
@@ -2125,7 +2186,7 @@ func file_dark_cluster_v1_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dark_cluster_v1_cluster_proto_rawDesc), len(file_dark_cluster_v1_cluster_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   31,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -593,7 +593,9 @@ type Hello struct {
 	// Version of its program.
 	Version string `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
 	// Full names of the kinds that it can compile.
-	Kinds         []string `protobuf:"bytes,5,rep,name=kinds,proto3" json:"kinds,omitempty"`
+	Kinds []string `protobuf:"bytes,5,rep,name=kinds,proto3" json:"kinds,omitempty"`
+	// Revision of its view: no control node before it may tell it which streams it has.
+	Revision      uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -661,6 +663,13 @@ func (x *Hello) GetKinds() []string {
 		return x.Kinds
 	}
 	return nil
+}
+
+func (x *Hello) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
 }
 
 // Ack says what the edge has done.
@@ -1336,7 +1345,10 @@ type Progress struct {
 	// When the latest change in it was committed, Unix nanoseconds.
 	Time int64 `protobuf:"varint,2,opt,name=time,proto3" json:"time,omitempty"`
 	// The control node's time of day, Unix nanoseconds.
-	Now           int64 `protobuf:"varint,3,opt,name=now,proto3" json:"now,omitempty"`
+	Now int64 `protobuf:"varint,3,opt,name=now,proto3" json:"now,omitempty"`
+	// Frames sent on this connection until here, so that one lost on the way is missed
+	// at once; 0 when it is not said.
+	Frames        uint64 `protobuf:"varint,4,opt,name=frames,proto3" json:"frames,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1388,6 +1400,13 @@ func (x *Progress) GetTime() int64 {
 func (x *Progress) GetNow() int64 {
 	if x != nil {
 		return x.Now
+	}
+	return 0
+}
+
+func (x *Progress) GetFrames() uint64 {
+	if x != nil {
+		return x.Frames
 	}
 	return 0
 }
@@ -1768,13 +1787,14 @@ const file_dark_feed_v1_feed_proto_rawDesc = "" +
 	"\x06submit\x18\x03 \x01(\v2\x14.dark.feed.v1.SubmitH\x00R\x06submit\x12.\n" +
 	"\x06resume\x18\x04 \x01(\v2\x14.dark.feed.v1.ResumeH\x00R\x06resume\x12+\n" +
 	"\x05renew\x18\x05 \x01(\v2\x13.dark.feed.v1.RenewH\x00R\x05renewB\t\n" +
-	"\amessage\"\x9d\x01\n" +
+	"\amessage\"\xb9\x01\n" +
 	"\x05Hello\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x124\n" +
 	"\tpositions\x18\x03 \x03(\v2\x16.dark.feed.v1.PositionR\tpositions\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\tR\aversion\x12\x14\n" +
-	"\x05kinds\x18\x05 \x03(\tR\x05kinds\"\xc3\x02\n" +
+	"\x05kinds\x18\x05 \x03(\tR\x05kinds\x12\x1a\n" +
+	"\brevision\x18\x06 \x01(\x04R\brevision\"\xc3\x02\n" +
 	"\x03Ack\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x121\n" +
 	"\brefusals\x18\x02 \x03(\v2\x15.dark.feed.v1.RefusalR\brefusals\x12K\n" +
@@ -1824,11 +1844,12 @@ const file_dark_feed_v1_feed_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"(\n" +
 	"\fSubscription\x12\x18\n" +
-	"\astreams\x18\x01 \x03(\tR\astreams\"L\n" +
+	"\astreams\x18\x01 \x03(\tR\astreams\"d\n" +
 	"\bProgress\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x10\n" +
-	"\x03now\x18\x03 \x01(\x03R\x03now\"\x9c\x01\n" +
+	"\x03now\x18\x03 \x01(\x03R\x03now\x12\x16\n" +
+	"\x06frames\x18\x04 \x01(\x04R\x06frames\"\x9c\x01\n" +
 	"\fSubmitResult\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1a\n" +
 	"\bresponse\x18\x02 \x01(\fR\bresponse\x12\x18\n" +

@@ -1230,9 +1230,11 @@ type StoredFrame struct {
 	// SHA-256 of data.
 	Hash []byte `protobuf:"bytes,5,opt,name=hash,proto3" json:"hash,omitempty"`
 	// Whether it is the last part of the revision.
-	Last          bool `protobuf:"varint,6,opt,name=last,proto3" json:"last,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Last bool `protobuf:"varint,6,opt,name=last,proto3" json:"last,omitempty"`
+	// Revision of the frame before in the stream.
+	PreviousRevision uint64 `protobuf:"varint,7,opt,name=previous_revision,json=previousRevision,proto3" json:"previous_revision,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *StoredFrame) Reset() {
@@ -1305,6 +1307,13 @@ func (x *StoredFrame) GetLast() bool {
 		return x.Last
 	}
 	return false
+}
+
+func (x *StoredFrame) GetPreviousRevision() uint64 {
+	if x != nil {
+		return x.PreviousRevision
+	}
+	return 0
 }
 
 // PublishedRecord is the latest value of one published record, as kept.
@@ -1678,7 +1687,9 @@ type ResourceVersion struct {
 	// Time of this change, Unix nanoseconds.
 	Time int64 `protobuf:"varint,5,opt,name=time,proto3" json:"time,omitempty"`
 	// Claims that it holds.
-	Claims        []*Claim `protobuf:"bytes,6,rep,name=claims,proto3" json:"claims,omitempty"`
+	Claims []*Claim `protobuf:"bytes,6,rep,name=claims,proto3" json:"claims,omitempty"`
+	// Revision of this change.
+	Revision      uint64 `protobuf:"varint,7,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1753,6 +1764,13 @@ func (x *ResourceVersion) GetClaims() []*Claim {
 		return x.Claims
 	}
 	return nil
+}
+
+func (x *ResourceVersion) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
 }
 
 // Commit is the record of one accepted transaction: change log and audit in one.
@@ -1879,7 +1897,9 @@ type ClaimHolder struct {
 	// The resource.
 	Ref *Ref `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
 	// Organizations that may hold names above and below.
-	Grants        []string `protobuf:"bytes,2,rep,name=grants,proto3" json:"grants,omitempty"`
+	Grants []string `protobuf:"bytes,2,rep,name=grants,proto3" json:"grants,omitempty"`
+	// Whether names above and below are refused to others.
+	Hierarchical  bool `protobuf:"varint,3,opt,name=hierarchical,proto3" json:"hierarchical,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1926,6 +1946,13 @@ func (x *ClaimHolder) GetGrants() []string {
 		return x.Grants
 	}
 	return nil
+}
+
+func (x *ClaimHolder) GetHierarchical() bool {
+	if x != nil {
+		return x.Hierarchical
+	}
+	return false
 }
 
 // RequestRecord remembers a request id.
@@ -2330,6 +2357,581 @@ func (x *MetaValue) GetRevision() uint64 {
 	return 0
 }
 
+// Progress is where a member's state machine is, kept in one row.
+type Progress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last index of the log whose effect is in the rows.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// Its term.
+	Term uint64 `protobuf:"varint,2,opt,name=term,proto3" json:"term,omitempty"`
+	// Revision of the last accepted transaction.
+	Revision uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Revision of the last transaction that changed a resource.
+	LastChange uint64 `protobuf:"varint,4,opt,name=last_change,json=lastChange,proto3" json:"last_change,omitempty"`
+	// Time of the last entry, Unix nanoseconds; never goes back.
+	Time int64 `protobuf:"varint,5,opt,name=time,proto3" json:"time,omitempty"`
+	// Rolling SHA-256 over all rows written.
+	Hash []byte `protobuf:"bytes,6,opt,name=hash,proto3" json:"hash,omitempty"`
+	// Hash of the last commit: head of the audit chain.
+	AuditHead []byte `protobuf:"bytes,7,opt,name=audit_head,json=auditHead,proto3" json:"audit_head,omitempty"`
+	// Oldest revision that can still be read.
+	Oldest uint64 `protobuf:"varint,8,opt,name=oldest,proto3" json:"oldest,omitempty"`
+	// Level of features that Apply may use.
+	FeatureLevel uint64 `protobuf:"varint,9,opt,name=feature_level,json=featureLevel,proto3" json:"feature_level,omitempty"`
+	// Desired revision up to which everything is published.
+	Published uint64 `protobuf:"varint,10,opt,name=published,proto3" json:"published,omitempty"`
+	// The publisher's place within a revision.
+	PublishCursor []byte `protobuf:"bytes,11,opt,name=publish_cursor,json=publishCursor,proto3" json:"publish_cursor,omitempty"`
+	// Number of the next frame in the ring of frames.
+	NextFrame uint64 `protobuf:"varint,12,opt,name=next_frame,json=nextFrame,proto3" json:"next_frame,omitempty"`
+	// Number of the oldest frame kept.
+	OldestFrame uint64 `protobuf:"varint,13,opt,name=oldest_frame,json=oldestFrame,proto3" json:"oldest_frame,omitempty"`
+	// Bytes of all frames kept.
+	FrameBytes uint64 `protobuf:"varint,14,opt,name=frame_bytes,json=frameBytes,proto3" json:"frame_bytes,omitempty"`
+	// Rolling hash at the last index that is a multiple of 1,000.
+	CheckedHash []byte `protobuf:"bytes,15,opt,name=checked_hash,json=checkedHash,proto3" json:"checked_hash,omitempty"`
+	// That index.
+	CheckedIndex uint64 `protobuf:"varint,16,opt,name=checked_index,json=checkedIndex,proto3" json:"checked_index,omitempty"`
+	// Time of the commit of the last published revision, Unix nanoseconds.
+	PublishedTime int64 `protobuf:"varint,17,opt,name=published_time,json=publishedTime,proto3" json:"published_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Progress) Reset() {
+	*x = Progress{}
+	mi := &file_dark_state_v1_state_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Progress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Progress) ProtoMessage() {}
+
+func (x *Progress) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_state_v1_state_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Progress.ProtoReflect.Descriptor instead.
+func (*Progress) Descriptor() ([]byte, []int) {
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *Progress) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Progress) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *Progress) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Progress) GetLastChange() uint64 {
+	if x != nil {
+		return x.LastChange
+	}
+	return 0
+}
+
+func (x *Progress) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *Progress) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *Progress) GetAuditHead() []byte {
+	if x != nil {
+		return x.AuditHead
+	}
+	return nil
+}
+
+func (x *Progress) GetOldest() uint64 {
+	if x != nil {
+		return x.Oldest
+	}
+	return 0
+}
+
+func (x *Progress) GetFeatureLevel() uint64 {
+	if x != nil {
+		return x.FeatureLevel
+	}
+	return 0
+}
+
+func (x *Progress) GetPublished() uint64 {
+	if x != nil {
+		return x.Published
+	}
+	return 0
+}
+
+func (x *Progress) GetPublishCursor() []byte {
+	if x != nil {
+		return x.PublishCursor
+	}
+	return nil
+}
+
+func (x *Progress) GetNextFrame() uint64 {
+	if x != nil {
+		return x.NextFrame
+	}
+	return 0
+}
+
+func (x *Progress) GetOldestFrame() uint64 {
+	if x != nil {
+		return x.OldestFrame
+	}
+	return 0
+}
+
+func (x *Progress) GetFrameBytes() uint64 {
+	if x != nil {
+		return x.FrameBytes
+	}
+	return 0
+}
+
+func (x *Progress) GetCheckedHash() []byte {
+	if x != nil {
+		return x.CheckedHash
+	}
+	return nil
+}
+
+func (x *Progress) GetCheckedIndex() uint64 {
+	if x != nil {
+		return x.CheckedIndex
+	}
+	return 0
+}
+
+func (x *Progress) GetPublishedTime() int64 {
+	if x != nil {
+		return x.PublishedTime
+	}
+	return 0
+}
+
+// FrameRef finds a frame by its number in the ring.
+type FrameRef struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Stream.
+	Stream string `protobuf:"bytes,1,opt,name=stream,proto3" json:"stream,omitempty"`
+	// Revision.
+	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Part.
+	Part uint32 `protobuf:"varint,3,opt,name=part,proto3" json:"part,omitempty"`
+	// Bytes.
+	Size uint64 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`
+	// Time of the entry that brought it, Unix nanoseconds.
+	Time          int64 `protobuf:"varint,5,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FrameRef) Reset() {
+	*x = FrameRef{}
+	mi := &file_dark_state_v1_state_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FrameRef) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FrameRef) ProtoMessage() {}
+
+func (x *FrameRef) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_state_v1_state_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FrameRef.ProtoReflect.Descriptor instead.
+func (*FrameRef) Descriptor() ([]byte, []int) {
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *FrameRef) GetStream() string {
+	if x != nil {
+		return x.Stream
+	}
+	return ""
+}
+
+func (x *FrameRef) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *FrameRef) GetPart() uint32 {
+	if x != nil {
+		return x.Part
+	}
+	return 0
+}
+
+func (x *FrameRef) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *FrameRef) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+// PublishCursor is where a publication that takes several transactions is going.
+type PublishCursor struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The revision that it publishes.
+	Target        uint64 `protobuf:"varint,1,opt,name=target,proto3" json:"target,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishCursor) Reset() {
+	*x = PublishCursor{}
+	mi := &file_dark_state_v1_state_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishCursor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishCursor) ProtoMessage() {}
+
+func (x *PublishCursor) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_state_v1_state_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishCursor.ProtoReflect.Descriptor instead.
+func (*PublishCursor) Descriptor() ([]byte, []int) {
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *PublishCursor) GetTarget() uint64 {
+	if x != nil {
+		return x.Target
+	}
+	return 0
+}
+
+// ClusterRecord is the meta key "cluster": what the installation is. Secret parts are
+// sealed under keys that follow from the root key, which is not in the state.
+type ClusterRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Cluster id.
+	ClusterId string `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	// Epoch; rises only by a restore.
+	Epoch uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The recovery key's public part.
+	RecoveryRecipient string `protobuf:"bytes,3,opt,name=recovery_recipient,json=recoveryRecipient,proto3" json:"recovery_recipient,omitempty"`
+	// Certificate of the authority, DER.
+	Authority []byte `protobuf:"bytes,4,opt,name=authority,proto3" json:"authority,omitempty"`
+	// Its private key, sealed for purpose "ca" under the name "cluster/authority".
+	SealedAuthorityKey []byte `protobuf:"bytes,5,opt,name=sealed_authority_key,json=sealedAuthorityKey,proto3" json:"sealed_authority_key,omitempty"`
+	// Seed of the Ed25519 key that signs frames, sealed for purpose "publishing" under the
+	// name "cluster/publishing".
+	SealedPublishingKey []byte `protobuf:"bytes,6,opt,name=sealed_publishing_key,json=sealedPublishingKey,proto3" json:"sealed_publishing_key,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *ClusterRecord) Reset() {
+	*x = ClusterRecord{}
+	mi := &file_dark_state_v1_state_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClusterRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClusterRecord) ProtoMessage() {}
+
+func (x *ClusterRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_state_v1_state_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClusterRecord.ProtoReflect.Descriptor instead.
+func (*ClusterRecord) Descriptor() ([]byte, []int) {
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *ClusterRecord) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *ClusterRecord) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *ClusterRecord) GetRecoveryRecipient() string {
+	if x != nil {
+		return x.RecoveryRecipient
+	}
+	return ""
+}
+
+func (x *ClusterRecord) GetAuthority() []byte {
+	if x != nil {
+		return x.Authority
+	}
+	return nil
+}
+
+func (x *ClusterRecord) GetSealedAuthorityKey() []byte {
+	if x != nil {
+		return x.SealedAuthorityKey
+	}
+	return nil
+}
+
+func (x *ClusterRecord) GetSealedPublishingKey() []byte {
+	if x != nil {
+		return x.SealedPublishingKey
+	}
+	return nil
+}
+
+// JoinTokenRecord is a meta key "join/ID": a token that was not used yet.
+type JoinTokenRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name that the node will have.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Its role.
+	Role string `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	// Digest of the token's secret.
+	Digest []byte `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	// When it ends, Unix seconds.
+	Expires       int64 `protobuf:"varint,4,opt,name=expires,proto3" json:"expires,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinTokenRecord) Reset() {
+	*x = JoinTokenRecord{}
+	mi := &file_dark_state_v1_state_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinTokenRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinTokenRecord) ProtoMessage() {}
+
+func (x *JoinTokenRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_state_v1_state_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinTokenRecord.ProtoReflect.Descriptor instead.
+func (*JoinTokenRecord) Descriptor() ([]byte, []int) {
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *JoinTokenRecord) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *JoinTokenRecord) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *JoinTokenRecord) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *JoinTokenRecord) GetExpires() int64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
+}
+
+// MemberRecord is a meta key "member/NAME": where a control node listens.
+type MemberRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id in consensus; another one after the member lost its log.
+	ServerId string `protobuf:"bytes,1,opt,name=server_id,json=serverId,proto3" json:"server_id,omitempty"`
+	// Address of its transport.
+	Transport string `protobuf:"bytes,2,opt,name=transport,proto3" json:"transport,omitempty"`
+	// Address of its feed.
+	Feed string `protobuf:"bytes,3,opt,name=feed,proto3" json:"feed,omitempty"`
+	// Address of its API.
+	Api string `protobuf:"bytes,4,opt,name=api,proto3" json:"api,omitempty"`
+	// Its version.
+	Version string `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
+	// Level of features that it has.
+	FeatureLevel  uint64 `protobuf:"varint,6,opt,name=feature_level,json=featureLevel,proto3" json:"feature_level,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberRecord) Reset() {
+	*x = MemberRecord{}
+	mi := &file_dark_state_v1_state_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberRecord) ProtoMessage() {}
+
+func (x *MemberRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_state_v1_state_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberRecord.ProtoReflect.Descriptor instead.
+func (*MemberRecord) Descriptor() ([]byte, []int) {
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *MemberRecord) GetServerId() string {
+	if x != nil {
+		return x.ServerId
+	}
+	return ""
+}
+
+func (x *MemberRecord) GetTransport() string {
+	if x != nil {
+		return x.Transport
+	}
+	return ""
+}
+
+func (x *MemberRecord) GetFeed() string {
+	if x != nil {
+		return x.Feed
+	}
+	return ""
+}
+
+func (x *MemberRecord) GetApi() string {
+	if x != nil {
+		return x.Api
+	}
+	return ""
+}
+
+func (x *MemberRecord) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *MemberRecord) GetFeatureLevel() uint64 {
+	if x != nil {
+		return x.FeatureLevel
+	}
+	return 0
+}
+
 var File_dark_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_dark_state_v1_state_proto_rawDesc = "" +
@@ -2417,14 +3019,15 @@ const file_dark_state_v1_state_proto_rawDesc = "" +
 	"\aPublish\x12\x18\n" +
 	"\athrough\x18\x01 \x01(\x04R\athrough\x122\n" +
 	"\x06frames\x18\x02 \x03(\v2\x1a.dark.state.v1.StoredFrameR\x06frames\x12\x16\n" +
-	"\x06cursor\x18\x03 \x01(\fR\x06cursor\"\x91\x01\n" +
+	"\x06cursor\x18\x03 \x01(\fR\x06cursor\"\xbe\x01\n" +
 	"\vStoredFrame\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04part\x18\x03 \x01(\rR\x04part\x12\x12\n" +
 	"\x04data\x18\x04 \x01(\fR\x04data\x12\x12\n" +
 	"\x04hash\x18\x05 \x01(\fR\x04hash\x12\x12\n" +
-	"\x04last\x18\x06 \x01(\bR\x04last\"q\n" +
+	"\x04last\x18\x06 \x01(\bR\x04last\x12+\n" +
+	"\x11previous_revision\x18\a \x01(\x04R\x10previousRevision\"q\n" +
 	"\x0fPublishedRecord\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04lane\x18\x02 \x01(\rR\x04lane\x12\x14\n" +
@@ -2450,14 +3053,15 @@ const file_dark_state_v1_state_proto_rawDesc = "" +
 	"\x11writes_per_second\x18\x03 \x01(\rR\x0fwritesPerSecond\x1a<\n" +
 	"\x0eResourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xd1\x01\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xed\x01\n" +
 	"\x0fResourceVersion\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x12\x18\n" +
 	"\adeleted\x18\x02 \x01(\bR\adeleted\x12)\n" +
 	"\x10created_revision\x18\x03 \x01(\x04R\x0fcreatedRevision\x12!\n" +
 	"\fcreated_time\x18\x04 \x01(\x03R\vcreatedTime\x12\x12\n" +
 	"\x04time\x18\x05 \x01(\x03R\x04time\x12,\n" +
-	"\x06claims\x18\x06 \x03(\v2\x14.dark.state.v1.ClaimR\x06claims\"\x96\x02\n" +
+	"\x06claims\x18\x06 \x03(\v2\x14.dark.state.v1.ClaimR\x06claims\x12\x1a\n" +
+	"\brevision\x18\a \x01(\x04R\brevision\"\x96\x02\n" +
 	"\x06Commit\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\"\n" +
@@ -2468,10 +3072,11 @@ const file_dark_state_v1_state_proto_rawDesc = "" +
 	"\achanged\x18\x06 \x03(\v2\x12.dark.state.v1.RefR\achanged\x12\x12\n" +
 	"\x04hash\x18\a \x01(\fR\x04hash\x12\x12\n" +
 	"\x04meta\x18\b \x03(\tR\x04meta\x12\x14\n" +
-	"\x05index\x18\t \x01(\x04R\x05index\"K\n" +
+	"\x05index\x18\t \x01(\x04R\x05index\"o\n" +
 	"\vClaimHolder\x12$\n" +
 	"\x03ref\x18\x01 \x01(\v2\x12.dark.state.v1.RefR\x03ref\x12\x16\n" +
-	"\x06grants\x18\x02 \x03(\tR\x06grants\"W\n" +
+	"\x06grants\x18\x02 \x03(\tR\x06grants\x12\"\n" +
+	"\fhierarchical\x18\x03 \x01(\bR\fhierarchical\"W\n" +
 	"\rRequestRecord\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x12\n" +
@@ -2501,7 +3106,58 @@ const file_dark_state_v1_state_proto_rawDesc = "" +
 	"\x05index\x18\x05 \x01(\x04R\x05index\"=\n" +
 	"\tMetaValue\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x04R\brevisionB<Z:github.com/dark-ecosystem/dark/proto/dark/state/v1;statev1b\x06proto3"
+	"\brevision\x18\x02 \x01(\x04R\brevision\"\x8c\x04\n" +
+	"\bProgress\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
+	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\x12\x1f\n" +
+	"\vlast_change\x18\x04 \x01(\x04R\n" +
+	"lastChange\x12\x12\n" +
+	"\x04time\x18\x05 \x01(\x03R\x04time\x12\x12\n" +
+	"\x04hash\x18\x06 \x01(\fR\x04hash\x12\x1d\n" +
+	"\n" +
+	"audit_head\x18\a \x01(\fR\tauditHead\x12\x16\n" +
+	"\x06oldest\x18\b \x01(\x04R\x06oldest\x12#\n" +
+	"\rfeature_level\x18\t \x01(\x04R\ffeatureLevel\x12\x1c\n" +
+	"\tpublished\x18\n" +
+	" \x01(\x04R\tpublished\x12%\n" +
+	"\x0epublish_cursor\x18\v \x01(\fR\rpublishCursor\x12\x1d\n" +
+	"\n" +
+	"next_frame\x18\f \x01(\x04R\tnextFrame\x12!\n" +
+	"\foldest_frame\x18\r \x01(\x04R\voldestFrame\x12\x1f\n" +
+	"\vframe_bytes\x18\x0e \x01(\x04R\n" +
+	"frameBytes\x12!\n" +
+	"\fchecked_hash\x18\x0f \x01(\fR\vcheckedHash\x12#\n" +
+	"\rchecked_index\x18\x10 \x01(\x04R\fcheckedIndex\x12%\n" +
+	"\x0epublished_time\x18\x11 \x01(\x03R\rpublishedTime\"z\n" +
+	"\bFrameRef\x12\x16\n" +
+	"\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x12\n" +
+	"\x04part\x18\x03 \x01(\rR\x04part\x12\x12\n" +
+	"\x04size\x18\x04 \x01(\x04R\x04size\x12\x12\n" +
+	"\x04time\x18\x05 \x01(\x03R\x04time\"'\n" +
+	"\rPublishCursor\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\x04R\x06target\"\xf7\x01\n" +
+	"\rClusterRecord\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x14\n" +
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12-\n" +
+	"\x12recovery_recipient\x18\x03 \x01(\tR\x11recoveryRecipient\x12\x1c\n" +
+	"\tauthority\x18\x04 \x01(\fR\tauthority\x120\n" +
+	"\x14sealed_authority_key\x18\x05 \x01(\fR\x12sealedAuthorityKey\x122\n" +
+	"\x15sealed_publishing_key\x18\x06 \x01(\fR\x13sealedPublishingKey\"k\n" +
+	"\x0fJoinTokenRecord\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
+	"\x04role\x18\x02 \x01(\tR\x04role\x12\x16\n" +
+	"\x06digest\x18\x03 \x01(\fR\x06digest\x12\x18\n" +
+	"\aexpires\x18\x04 \x01(\x03R\aexpires\"\xae\x01\n" +
+	"\fMemberRecord\x12\x1b\n" +
+	"\tserver_id\x18\x01 \x01(\tR\bserverId\x12\x1c\n" +
+	"\ttransport\x18\x02 \x01(\tR\ttransport\x12\x12\n" +
+	"\x04feed\x18\x03 \x01(\tR\x04feed\x12\x10\n" +
+	"\x03api\x18\x04 \x01(\tR\x03api\x12\x18\n" +
+	"\aversion\x18\x05 \x01(\tR\aversion\x12#\n" +
+	"\rfeature_level\x18\x06 \x01(\x04R\ffeatureLevelB<Z:github.com/dark-ecosystem/dark/proto/dark/state/v1;statev1b\x06proto3"
 
 var (
 	file_dark_state_v1_state_proto_rawDescOnce sync.Once
@@ -2515,7 +3171,7 @@ func file_dark_state_v1_state_proto_rawDescGZIP() []byte {
 	return file_dark_state_v1_state_proto_rawDescData
 }
 
-var file_dark_state_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_dark_state_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_dark_state_v1_state_proto_goTypes = []any{
 	(*Entry)(nil),              // 0: dark.state.v1.Entry
 	(*Transaction)(nil),        // 1: dark.state.v1.Transaction
@@ -2548,8 +3204,14 @@ var file_dark_state_v1_state_proto_goTypes = []any{
 	(*ProposeRequest)(nil),     // 28: dark.state.v1.ProposeRequest
 	(*ProposeResponse)(nil),    // 29: dark.state.v1.ProposeResponse
 	(*MetaValue)(nil),          // 30: dark.state.v1.MetaValue
-	nil,                        // 31: dark.state.v1.OrganizationLimits.ResourcesEntry
-	nil,                        // 32: dark.state.v1.Usage.ResourcesEntry
+	(*Progress)(nil),           // 31: dark.state.v1.Progress
+	(*FrameRef)(nil),           // 32: dark.state.v1.FrameRef
+	(*PublishCursor)(nil),      // 33: dark.state.v1.PublishCursor
+	(*ClusterRecord)(nil),      // 34: dark.state.v1.ClusterRecord
+	(*JoinTokenRecord)(nil),    // 35: dark.state.v1.JoinTokenRecord
+	(*MemberRecord)(nil),       // 36: dark.state.v1.MemberRecord
+	nil,                        // 37: dark.state.v1.OrganizationLimits.ResourcesEntry
+	nil,                        // 38: dark.state.v1.Usage.ResourcesEntry
 }
 var file_dark_state_v1_state_proto_depIdxs = []int32{
 	1,  // 0: dark.state.v1.Entry.transactions:type_name -> dark.state.v1.Transaction
@@ -2576,12 +3238,12 @@ var file_dark_state_v1_state_proto_depIdxs = []int32{
 	12, // 21: dark.state.v1.PutResource.claims:type_name -> dark.state.v1.Claim
 	15, // 22: dark.state.v1.Publish.frames:type_name -> dark.state.v1.StoredFrame
 	21, // 23: dark.state.v1.SetLimits.limits:type_name -> dark.state.v1.OrganizationLimits
-	31, // 24: dark.state.v1.OrganizationLimits.resources:type_name -> dark.state.v1.OrganizationLimits.ResourcesEntry
+	37, // 24: dark.state.v1.OrganizationLimits.resources:type_name -> dark.state.v1.OrganizationLimits.ResourcesEntry
 	12, // 25: dark.state.v1.ResourceVersion.claims:type_name -> dark.state.v1.Claim
 	2,  // 26: dark.state.v1.Commit.origin:type_name -> dark.state.v1.Origin
 	3,  // 27: dark.state.v1.Commit.changed:type_name -> dark.state.v1.Ref
 	3,  // 28: dark.state.v1.ClaimHolder.ref:type_name -> dark.state.v1.Ref
-	32, // 29: dark.state.v1.Usage.resources:type_name -> dark.state.v1.Usage.ResourcesEntry
+	38, // 29: dark.state.v1.Usage.resources:type_name -> dark.state.v1.Usage.ResourcesEntry
 	21, // 30: dark.state.v1.Usage.limits:type_name -> dark.state.v1.OrganizationLimits
 	1,  // 31: dark.state.v1.ProposeRequest.transaction:type_name -> dark.state.v1.Transaction
 	32, // [32:32] is the sub-list for method output_type
@@ -2622,7 +3284,7 @@ func file_dark_state_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dark_state_v1_state_proto_rawDesc), len(file_dark_state_v1_state_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   33,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

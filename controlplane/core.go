@@ -1,0 +1,164 @@
+package controlplane
+
+import (
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/dark-ecosystem/dark/controlplane/state"
+	"github.com/dark-ecosystem/dark/internal/ca"
+	"github.com/dark-ecosystem/dark/internal/clock"
+	"github.com/dark-ecosystem/dark/internal/consensus"
+	"github.com/dark-ecosystem/dark/internal/keyring"
+)
+
+// group is the name of the control plane's Raft group.
+const group = "control"
+
+// Files below a control node's directory.
+const (
+	fileNode    = "node.json"   // who this node is
+	fileCert    = "node.pem"    // its certificate and key
+	fileMachine = "machine.key" // what opens root.age unattended
+	fileRoot    = "root.age"    // the root key, wrapped
+)
+
+// Self is what a control node knows of itself before it has read any state.
+type Self struct {
+	ClusterID string `json:"clusterID"`
+	Name      string `json:"name"`
+	// ServerID is its id in consensus: another one after it lost its log.
+	ServerID string `json:"serverID"`
+	// Bootstrap: this node began the cluster and is its first member.
+	Bootstrap bool `json:"bootstrap,omitempty"`
+}
+
+// ReadSelf reads who a directory's node is.
+func ReadSelf(dir string) (Self, error) {
+	var s Self
+	b, err := os.ReadFile(filepath.Join(dir, fileNode))
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(b, &s); err != nil {
+		return s, fmt.Errorf("%s: %w", filepath.Join(dir, fileNode), err)
+	}
+	return s, nil
+}
+
+func (s Self) write(dir string) error {
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	return keyring.WriteFile(filepath.Join(dir, fileNode), append(b, '\n'), 0o600)
+}
+
+// core is what is replicated: keys, consensus, the state and the way to write to it.
+type core struct {
+	self  Self
+	root  *keyring.Root
+	creds *ca.Credentials
+	store *state.Store
+	node  *consensus.Node
+	group *consensus.Group
+	log   *state.Log
+}
+
+type coreConfig struct {
+	dir       string
+	listen    string // address of the transport
+	advertise string
+	timing    consensus.Timing
+	clock     clock.Clock
+	logger    *slog.Logger
+}
+
+// openCore opens a node that was made by Init or Join.
+func openCore(c coreConfig) (_ *core, err error) {
+	k := &core{}
+	if k.self, err = ReadSelf(c.dir); err != nil {
+		return nil, fmt.Errorf("this directory holds no control node: %w; run `darkd init` or `darkd control --join TOKEN`", err)
+	}
+	if err := k.openKeys(c.dir); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, k.close())
+		}
+	}()
+	if k.store, err = state.Open(filepath.Join(c.dir, "state"), state.Options{Logger: c.logger}); err != nil {
+		return nil, err
+	}
+	ln, err := net.Listen("tcp", c.listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen for other control nodes on %s: %w", c.listen, err)
+	}
+	k.node, err = consensus.Open(consensus.Config{
+		Dir: filepath.Join(c.dir, "raft"), ID: consensus.ServerID(k.self.ServerID), Listener: ln, Advertise: c.advertise,
+		TLS: consensus.TLS{Config: k.creds.TLS, Peer: k.controlPeer}, Timing: c.timing, Logger: c.logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	gc := consensus.GroupConfig{Name: group, Machine: k.store}
+	if k.self.Bootstrap {
+		gc.Bootstrap = []consensus.Server{{ID: consensus.ServerID(k.self.ServerID), Addr: k.node.Addr()}}
+	}
+	if k.group, err = k.node.Start(gc); err != nil {
+		return nil, err
+	}
+	k.log = state.NewLog(k.store, k.node, k.group, c.clock)
+	return k, nil
+}
+
+func (k *core) openKeys(dir string) error {
+	machine, err := keyring.LoadMachine(filepath.Join(dir, fileMachine))
+	if err != nil {
+		return err
+	}
+	wrapped, err := os.ReadFile(filepath.Join(dir, fileRoot))
+	if err != nil {
+		return fmt.Errorf("root key: %w", err)
+	}
+	if k.root, err = keyring.UnwrapRoot(wrapped, machine.Identity()); err != nil {
+		return err
+	}
+	k.creds, err = ca.LoadCredentials(filepath.Join(dir, fileCert))
+	return err
+}
+
+// controlPeer admits control nodes of this cluster to the transport, and nobody else.
+func (k *core) controlPeer(c *x509.Certificate) (string, error) {
+	n, err := k.creds.Peer(c)
+	if err != nil {
+		return "", err
+	}
+	if n.Role != ca.Control {
+		return "", fmt.Errorf("%s is no control node", n.Node)
+	}
+	return n.Node, nil
+}
+
+func (k *core) close() error {
+	var err error
+	if k.log != nil {
+		k.log.Close()
+	}
+	if k.group != nil {
+		err = errors.Join(err, k.group.Close())
+	}
+	if k.node != nil {
+		err = errors.Join(err, k.node.Close())
+	}
+	if k.store != nil {
+		err = errors.Join(err, k.store.Close())
+	}
+	return err
+}

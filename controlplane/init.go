@@ -1,0 +1,193 @@
+package controlplane
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/dark-ecosystem/dark/controlplane/identity"
+	"github.com/dark-ecosystem/dark/internal/ca"
+	"github.com/dark-ecosystem/dark/internal/clock"
+	"github.com/dark-ecosystem/dark/internal/consensus"
+	"github.com/dark-ecosystem/dark/internal/keyring"
+	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
+)
+
+// InitConfig says how a cluster begins.
+type InitConfig struct {
+	Dir  string
+	Name string // of this first control node
+	// Transport is the address at which other control nodes will reach this one.
+	Transport string
+	// Hosts are names and addresses by which clients reach its API.
+	Hosts  []string
+	Edges  []string // names for which join tokens are made
+	Nodes  []string // likewise of further control nodes
+	Timing consensus.Timing
+	Clock  clock.Clock
+	Logger *slog.Logger
+}
+
+// InitResult is what a person must keep; none of it can be shown again.
+type InitResult struct {
+	ClusterID   string            `json:"clusterID"`
+	RecoveryKey string            `json:"recoveryKey"`
+	AdminToken  string            `json:"adminToken"`
+	JoinTokens  map[string]string `json:"joinTokens,omitempty"` // by the node's name
+	// PublishingKey and Authority are for an edge in the same process.
+	PublishingKey ed25519.PublicKey `json:"-"`
+}
+
+// ErrInitialised: the directory holds a node already.
+var ErrInitialised = errors.New("this directory holds a node already")
+
+// Init makes a cluster of one control node in an empty directory: its keys, its CA and
+// the first entries of its log.
+func Init(ctx context.Context, c InitConfig) (*InitResult, error) {
+	if _, err := ReadSelf(c.Dir); err == nil {
+		return nil, fmt.Errorf("%s: %w", c.Dir, ErrInitialised)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	b, res, err := c.begin()
+	if err != nil {
+		return nil, err
+	}
+	k, err := openCore(coreConfig{
+		dir: c.Dir, listen: c.Transport, advertise: c.Transport, timing: c.Timing, clock: c.Clock, logger: c.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, tx := range b {
+		if _, err := k.log.Propose(ctx, tx); err != nil {
+			return nil, errors.Join(fmt.Errorf("write the cluster's first entries: %w", err), k.close())
+		}
+	}
+	return res, k.close()
+}
+
+// begin makes the node's files and the first transactions.
+func (c InitConfig) begin() ([]*statev1.Transaction, *InitResult, error) {
+	var id [8]byte
+	rand.Read(id[:])
+	res := &InitResult{ClusterID: hex.EncodeToString(id[:]), JoinTokens: map[string]string{}}
+	now := c.Clock.Now()
+	secret, recovery, err := keyring.NewRecovery()
+	if err != nil {
+		return nil, nil, err
+	}
+	res.RecoveryKey = secret
+	root := keyring.NewRoot()
+	if err := saveRoot(c.Dir, root, recovery); err != nil {
+		return nil, nil, err
+	}
+	authority, err := ca.New(res.ClusterID, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := c.certify(authority, res.ClusterID, now); err != nil {
+		return nil, nil, err
+	}
+	public, publishing, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make publishing key: %w", err)
+	}
+	res.PublishingKey = public
+	record, err := sealCluster(res.ClusterID, recovery, root, authority, publishing)
+	if err != nil {
+		return nil, nil, err
+	}
+	tx, err := c.firstEntries(record, authority, res, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	token, admin, err := identity.BootstrapKey(root.Key(keyring.Pepper))
+	if err != nil {
+		return nil, nil, err
+	}
+	res.AdminToken = token
+	// The file that says "here is a node" comes last.
+	self := Self{ClusterID: res.ClusterID, Name: c.Name, ServerID: c.Name, Bootstrap: true}
+	return []*statev1.Transaction{tx, admin}, res, self.write(c.Dir)
+}
+
+func saveRoot(dir string, root *keyring.Root, recovery string) error {
+	machine, err := keyring.LoadMachine(filepath.Join(dir, fileMachine))
+	if err != nil {
+		return err
+	}
+	own, err := keyring.ParseRecipient(machine.Recipient())
+	if err != nil {
+		return err
+	}
+	offline, err := keyring.ParseRecipient(recovery)
+	if err != nil {
+		return err
+	}
+	wrapped, err := root.Wrap(own, offline)
+	if err != nil {
+		return err
+	}
+	return keyring.WriteFile(filepath.Join(dir, fileRoot), wrapped, 0o600)
+}
+
+func (c InitConfig) certify(authority *ca.Authority, cluster string, now time.Time) error {
+	hosts := c.Hosts
+	if h, _, err := net.SplitHostPort(c.Transport); err == nil {
+		hosts = append([]string{h}, hosts...)
+	}
+	key, request, err := ca.NewRequest(hosts)
+	if err != nil {
+		return err
+	}
+	leaf, err := authority.IssueFor(ca.Name{Cluster: cluster, Role: ca.Control, Node: c.Name}, request, now)
+	if err != nil {
+		return err
+	}
+	return ca.Save(filepath.Join(c.Dir, fileCert), key, leaf.Raw, [][]byte{authority.Cert.Raw})
+}
+
+// firstEntries is the transaction that begins the cluster.
+func (c InitConfig) firstEntries(record *statev1.ClusterRecord, authority *ca.Authority, res *InitResult, now time.Time) (*statev1.Transaction, error) {
+	tx := &statev1.Transaction{
+		Origin:        &statev1.Origin{Who: "controller:init@" + c.Name, Method: "darkd init"},
+		Preconditions: []*statev1.Precondition{metaAt(metaCluster, 0)},
+	}
+	err := putMeta(tx, metaCluster, record)
+	for role, names := range map[string][]string{ca.Edge: c.Edges, ca.Control: c.Nodes} {
+		for _, name := range names {
+			token := ca.NewJoinToken(authority.Cert)
+			res.JoinTokens[name] = token.String()
+			err = errors.Join(err, putMeta(tx, metaJoin+token.Key(), &statev1.JoinTokenRecord{
+				Node: name, Role: role, Digest: token.Digest(), Expires: now.Add(joinTokenLife).Unix(),
+			}))
+		}
+	}
+	node, nodeErr := nodeResource(c.Name, ca.Control, "", nil)
+	tx.Ops = append(tx.Ops, node)
+	return tx, errors.Join(err, nodeErr)
+}
+
+func putMeta(tx *statev1.Transaction, key string, m proto.Message) error {
+	b, err := proto.Marshal(m)
+	if err != nil {
+		return err
+	}
+	tx.Ops = append(tx.Ops, &statev1.Op{Op: &statev1.Op_PutMeta{PutMeta: &statev1.PutMeta{Key: key, Value: b}}})
+	return nil
+}
+
+func metaAt(key string, revision uint64) *statev1.Precondition {
+	return &statev1.Precondition{Condition: &statev1.Precondition_MetaAt{MetaAt: &statev1.MetaAt{Key: key, Revision: revision}}}
+}

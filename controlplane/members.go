@@ -1,0 +1,289 @@
+package controlplane
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/dark-ecosystem/dark/internal/consensus"
+	"github.com/dark-ecosystem/dark/internal/errs"
+	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
+	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
+)
+
+// Methods that control nodes call of each other, over consensus's transport.
+const (
+	callEnter  = "control/enter"  // a joined node asks the leader to add it
+	callStatus = "control/status" // what a control node knows of its edges
+)
+
+// members reads where each control node listens, by name.
+func (n *Node) members() map[string]*statev1.MemberRecord {
+	out := map[string]*statev1.MemberRecord{}
+	names, err := n.core.store.MetaNames(metaMember)
+	if err != nil {
+		n.cfg.Logger.Error("read members", "err", err)
+		return out
+	}
+	for _, name := range names {
+		b, _, err := n.core.store.Meta(name)
+		m := &statev1.MemberRecord{}
+		if err != nil || b == nil || proto.Unmarshal(b, m) != nil {
+			continue
+		}
+		out[name[len(metaMember):]] = m
+	}
+	return out
+}
+
+func (n *Node) feeds() map[string]string {
+	out := map[string]string{}
+	for name, m := range n.members() {
+		out[name] = m.Feed
+	}
+	return out
+}
+
+func (n *Node) transports() map[string]string {
+	out := map[string]string{}
+	for name, m := range n.members() {
+		out[name] = m.Transport
+	}
+	return out
+}
+
+// announce writes where this node listens, when that is not what is written.
+func (n *Node) announce(ctx context.Context) error {
+	m := &statev1.MemberRecord{
+		ServerId: n.core.self.ServerID, Transport: n.core.node.Addr(), Feed: n.feedAddr, Api: n.apiAddr,
+		Version: n.cfg.Version, FeatureLevel: FeatureLevel,
+	}
+	for ctx.Err() == nil {
+		have := n.members()[n.core.self.Name]
+		if proto.Equal(have, m) {
+			return nil
+		}
+		tx := &statev1.Transaction{Origin: &statev1.Origin{Who: "node:" + n.core.self.Name, Method: "announce"}}
+		if err := putMeta(tx, metaMember+n.core.self.Name, m); err != nil {
+			return err
+		}
+		out, err := n.core.log.Propose(ctx, tx)
+		if err == nil {
+			return n.core.store.WaitRevision(ctx, out.Revision-1)
+		}
+		if !pause(ctx, 200*time.Millisecond) {
+			break
+		}
+	}
+	return ctx.Err()
+}
+
+// enter asks the leader, through any member that is known, to add this node; it goes on
+// until the node is a member. A node that is one already asks nobody.
+func (n *Node) enter(ctx context.Context, through []string) error {
+	req, err := proto.Marshal(&clusterv1.Member{Name: n.core.self.ServerID, Address: n.core.node.Addr()})
+	if err != nil {
+		return err
+	}
+	for !n.isMember() {
+		for _, addr := range through {
+			if _, err = n.core.node.Call(ctx, addr, callEnter, req); err == nil {
+				break
+			}
+		}
+		if err != nil {
+			n.cfg.Logger.Info("waiting to be added to the cluster", "err", err)
+		}
+		if !pause(ctx, 300*time.Millisecond) {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (n *Node) isMember() bool {
+	members, err := n.core.group.Members()
+	if err != nil {
+		return false
+	}
+	for _, m := range members {
+		if string(m.ID) == n.core.self.ServerID {
+			return true
+		}
+	}
+	return false
+}
+
+// admitMember is the leader's side of enter: first without a vote; promote gives it one.
+func (n *Node) admitMember(ctx context.Context, peer string, req []byte) ([]byte, error) {
+	if !n.core.group.IsLeader() {
+		_, addr, ok := n.core.group.Leader()
+		if !ok {
+			return nil, errs.New(errs.Unavailable, "no control node leads at the moment")
+		}
+		return n.core.node.Call(ctx, addr, callEnter, req)
+	}
+	var m clusterv1.Member
+	if err := proto.Unmarshal(req, &m); err != nil {
+		return nil, errs.New(errs.Invalid, "malformed member")
+	}
+	r, err := n.core.store.At(0)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	if _, ok, err := r.Get(nodeKind, "", "nodes/"+peer); err != nil || !ok {
+		return nil, errs.Wrap(errs.Denied, err, "%s is no node of this installation", peer)
+	}
+	return nil, n.core.group.AddLearner(ctx, consensus.Server{ID: consensus.ServerID(m.Name), Addr: m.Address, Learner: true})
+}
+
+// promote gives a vote to learners that answer and have nearly all of the log.
+func (n *Node) promote(ctx context.Context) {
+	members, err := n.core.group.Members()
+	if err != nil {
+		return
+	}
+	for _, m := range members {
+		if !m.Learner {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		b, err := n.core.node.Call(ctx, m.Addr, callStatus, nil)
+		cancel()
+		var s clusterv1.ControlReport
+		if err != nil || proto.Unmarshal(b, &s) != nil || s.Finished+1000 < n.core.group.Finished() {
+			continue
+		}
+		if err := n.core.group.AddVoter(ctx, consensus.Server{ID: m.ID, Addr: m.Addr}); err != nil {
+			n.cfg.Logger.Warn("give a vote", "member", m.ID, "err", err)
+		}
+	}
+}
+
+// ListMembers lists the control nodes as consensus sees them.
+func (n *Node) ListMembers(context.Context) (*clusterv1.ListMembersResponse, error) {
+	members, err := n.core.group.Members()
+	if err != nil {
+		return nil, err
+	}
+	leader, _, _ := n.core.group.Leader()
+	resp := &clusterv1.ListMembersResponse{Term: n.core.group.Term()}
+	for _, m := range members {
+		suffrage := "voter"
+		if m.Learner {
+			suffrage = "learner"
+		}
+		resp.Members = append(resp.Members, &clusterv1.Member{
+			Name: string(m.ID), Address: m.Addr, Suffrage: suffrage, Leader: m.ID == leader,
+		})
+	}
+	return resp, nil
+}
+
+// RemoveMember takes a control node out of consensus and of the installation.
+func (n *Node) RemoveMember(ctx context.Context, name string, who *statev1.Origin) error {
+	req, err := proto.Marshal(&clusterv1.Member{Name: name})
+	if err != nil {
+		return err
+	}
+	if err := n.onLeader(ctx, callRemove, req); err != nil {
+		return err
+	}
+	tx := &statev1.Transaction{Origin: who, Ops: []*statev1.Op{
+		{Op: &statev1.Op_DeleteMeta{DeleteMeta: metaMember + name}},
+		{Op: &statev1.Op_DeleteResource{DeleteResource: &statev1.Ref{Kind: nodeKind, Name: "nodes/" + name}}},
+	}}
+	_, err = n.core.log.Propose(ctx, tx)
+	return err
+}
+
+const (
+	callRemove   = "control/remove"
+	callTransfer = "control/transfer"
+)
+
+// onLeader carries out a call on the leader, which may be this node.
+func (n *Node) onLeader(ctx context.Context, method string, req []byte) error {
+	_, addr, ok := n.core.group.Leader()
+	if !ok {
+		return errs.New(errs.Unavailable, "no control node leads at the moment")
+	}
+	_, err := n.core.node.Call(ctx, addr, method, req)
+	return err
+}
+
+func (n *Node) serveRemove(ctx context.Context, _ string, req []byte) ([]byte, error) {
+	var m clusterv1.Member
+	if err := proto.Unmarshal(req, &m); err != nil {
+		return nil, errs.New(errs.Invalid, "malformed member")
+	}
+	members, err := n.core.group.Members()
+	if err != nil {
+		return nil, err
+	}
+	id := consensus.ServerID(m.Name)
+	if r := n.members()[m.Name]; r != nil {
+		id = consensus.ServerID(r.ServerId)
+	}
+	for _, s := range members {
+		if s.ID == id {
+			if len(members) == 1 {
+				return nil, errs.New(errs.Conflict, "%s is the only control node", m.Name)
+			}
+			return nil, n.core.group.Remove(ctx, id)
+		}
+	}
+	return nil, errs.New(errs.NotFound, "%s is no member", m.Name)
+}
+
+// TransferLeadership hands leadership over and tells who has it.
+func (n *Node) TransferLeadership(ctx context.Context, to string) (string, error) {
+	req, err := proto.Marshal(&clusterv1.Member{Name: to})
+	if err != nil {
+		return "", err
+	}
+	before, _, _ := n.core.group.Leader()
+	if err := n.onLeader(ctx, callTransfer, req); err != nil {
+		return "", err
+	}
+	for {
+		if now, _, ok := n.core.group.Leader(); ok && (now != before || string(now) == to) {
+			return string(now), nil
+		}
+		if !pause(ctx, 10*time.Millisecond) {
+			return "", errs.New(errs.Unavailable, "leadership was handed over; who has it is not known yet")
+		}
+	}
+}
+
+func (n *Node) serveTransfer(ctx context.Context, _ string, req []byte) ([]byte, error) {
+	var m clusterv1.Member
+	if err := proto.Unmarshal(req, &m); err != nil {
+		return nil, errs.New(errs.Invalid, "malformed member")
+	}
+	id := consensus.ServerID(m.Name)
+	if r := n.members()[m.Name]; r != nil {
+		id = consensus.ServerID(r.ServerId)
+	}
+	err := n.core.group.Transfer(ctx, id)
+	var notLeader *consensus.NotLeaderError
+	if errors.As(err, &notLeader) {
+		return nil, nil // somebody else has it already
+	}
+	return nil, err
+}
+
+// pause waits d; false when ctx ends before.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,187 @@
+package publisher
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/hex"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/dark-ecosystem/dark/internal/frame"
+	"github.com/dark-ecosystem/dark/internal/kind"
+	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
+	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
+)
+
+// Sizes: a frame's items and what one transaction carries, well below the limits of
+// frame.MaxFrame and state.MaxTransactionBytes, since one item may be 64 KiB.
+const (
+	partBytes        = 192 << 10
+	transactionBytes = 256 << 10
+)
+
+// PublishingKeyKind is the kind of the records of stream "system" that tell edges which
+// keys sign frames; their name is the key's id in hexadecimal.
+const PublishingKeyKind = "dark.feed.v1.PublishingKey"
+
+// batch is one publication: all that changed up to one revision.
+type batch struct {
+	p               *Publisher
+	ctx             context.Context
+	through, target uint64
+	streams         map[string]*stream
+	order           []string               // streams as they were first met
+	frames          []*statev1.StoredFrame // sealed, not proposed yet
+	bytes           int
+}
+
+// stream gathers the items of the next part of one stream's frames.
+type stream struct {
+	name     string
+	items    []*feedv1.Item
+	at       map[string]int // kind and name → index in items
+	bytes    int
+	revision uint64 // of the last frame of an earlier revision
+	part     uint32 // of the next frame
+	hash     []byte // of the frame before
+}
+
+// add is given to the kinds' Publish. Of several records with one name the last counts,
+// and takes the last's place.
+func (b *batch) add(r kind.Record) error {
+	s, err := b.stream(r.Stream)
+	if err != nil {
+		return err
+	}
+	i := &feedv1.Item{
+		Kind: r.Kind, Name: r.Name, Lane: uint32(r.Lane), Value: r.Value,
+		Deleted: r.Value == nil && !r.Prefix, Prefix: r.Prefix, Expires: r.Expires,
+	}
+	size := proto.Size(i) + 8
+	if s.bytes > 0 && s.bytes+size > partBytes {
+		if err := b.seal(s, false); err != nil {
+			return err
+		}
+	}
+	id := r.Kind + "\x00" + r.Name
+	if r.Prefix {
+		id += "\x00*"
+	}
+	if old, ok := s.at[id]; ok {
+		s.bytes -= proto.Size(s.items[old]) + 8
+		s.items[old] = nil
+	}
+	s.at[id] = len(s.items)
+	s.items = append(s.items, i)
+	s.bytes += size
+	return nil
+}
+
+// stream begins where the stream's last frame ended.
+func (b *batch) stream(name string) (*stream, error) {
+	if s := b.streams[name]; s != nil {
+		return s, nil
+	}
+	s := &stream{name: name, at: map[string]int{}}
+	head, err := b.p.Store.Head(name)
+	if err != nil {
+		return nil, err
+	}
+	if head != nil {
+		s.revision, s.hash = head.Revision, head.Hash
+	}
+	if head != nil && head.Revision == b.target {
+		// A publication of the same revision was cut short: its parts go on here.
+		s.part = head.Part + 1
+		if s.revision, err = b.p.Store.PreviousRevision(name, head); err != nil {
+			return nil, err
+		}
+	}
+	b.streams[name] = s
+	b.order = append(b.order, name)
+	return s, nil
+}
+
+// seal signs what a stream has gathered as its next frame.
+func (b *batch) seal(s *stream, last bool) error {
+	items := s.items[:0]
+	for _, i := range s.items {
+		if i != nil {
+			items = append(items, i)
+		}
+	}
+	data, hash, err := frame.Seal(b.p.Key, &feedv1.Frame{
+		Cluster: b.p.Cluster, Stream: s.name, Epoch: b.p.Epoch,
+		PreviousRevision: s.revision, Revision: b.target, PreviousHash: s.hash,
+		Part: s.part, Last: last, Items: items,
+		AuditHead: b.p.Store.AuditHead(), SignedAt: b.p.Clock.Now().UnixNano(),
+	})
+	if err != nil {
+		return err
+	}
+	b.frames = append(b.frames, &statev1.StoredFrame{
+		Stream: s.name, Revision: b.target, Part: s.part, Data: data, Hash: hash[:],
+		Last: last, PreviousRevision: s.revision,
+	})
+	b.bytes += len(data)
+	s.part++
+	s.hash = hash[:]
+	s.items, s.bytes = nil, 0
+	clear(s.at)
+	if b.bytes > transactionBytes && !last {
+		return b.propose(b.through, &statev1.PublishCursor{Target: b.target})
+	}
+	return nil
+}
+
+// finish seals the last part of each stream and moves the published revision.
+func (b *batch) finish() error {
+	for i, name := range b.order {
+		if err := b.seal(b.streams[name], true); err != nil {
+			return err
+		}
+		if b.bytes > transactionBytes && i < len(b.order)-1 {
+			if err := b.propose(b.through, &statev1.PublishCursor{Target: b.target}); err != nil {
+				return err
+			}
+		}
+	}
+	return b.propose(b.target, nil)
+}
+
+// propose has the frames gathered so far accepted, under the lease.
+func (b *batch) propose(through uint64, cursor *statev1.PublishCursor) error {
+	pub := &statev1.Publish{Through: through, Frames: b.frames}
+	if cursor != nil {
+		c, err := proto.Marshal(cursor)
+		if err != nil {
+			return err
+		}
+		pub.Cursor = c
+	}
+	_, err := b.p.Propose.Propose(b.ctx, &statev1.Transaction{
+		Origin: b.p.origin("publish"),
+		Preconditions: []*statev1.Precondition{{Condition: &statev1.Precondition_LeaseHeld{
+			LeaseHeld: &statev1.LeaseHeld{Lease: Lease, Generation: b.p.generation},
+		}}},
+		Ops: []*statev1.Op{{Op: &statev1.Op_Publish{Publish: pub}}},
+	})
+	b.frames, b.bytes = nil, 0
+	return err
+}
+
+// systemRecords publishes what edges must know of the installation itself.
+func (b *batch) systemRecords() error {
+	public := b.p.Key.Public().(ed25519.PublicKey)
+	id := frame.KeyID(public)
+	name := hex.EncodeToString(id[:])
+	have, err := b.p.Store.Published("system", PublishingKeyKind, name)
+	if err != nil || have != nil {
+		return err
+	}
+	value, err := proto.Marshal(&feedv1.PublishingKey{PublicKey: public, ActiveFrom: b.p.Clock.Now().Unix()})
+	if err != nil {
+		return err
+	}
+	return b.add(kind.Record{Kind: PublishingKeyKind, Stream: "system", Name: name, Lane: kind.LaneData, Value: value})
+}

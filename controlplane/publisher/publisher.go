@@ -1,0 +1,251 @@
+// Package publisher is the controller that turns desired state into the signed frames
+// that edges get. It runs on the leader, may be stopped at any point and go on on
+// another, and is fenced: each of its transactions names the lease that it was taken
+// under, and each frame the one before it.
+//
+// Data enters as the state's change log, is turned into records by the kinds' Publish,
+// and leaves as transactions that hold frames; feed carries those to the edges. One
+// goroutine, that of Run, owns everything here.
+package publisher
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/dark-ecosystem/dark/controlplane/admit"
+	"github.com/dark-ecosystem/dark/controlplane/state"
+	"github.com/dark-ecosystem/dark/internal/clock"
+	"github.com/dark-ecosystem/dark/internal/errs"
+	"github.com/dark-ecosystem/dark/internal/kind"
+	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
+)
+
+// Lease fences publishers of different leaders against each other.
+const Lease = "publisher"
+
+// coalesce is the least time between two publications, so that many small writes share
+// frames (design/feed.md).
+const coalesce = 5 * time.Millisecond
+
+// Proposer has transactions accepted; the leader's state.Log is one.
+type Proposer interface {
+	Propose(ctx context.Context, tx *statev1.Transaction) (state.Outcome, error)
+}
+
+// Config is what a Publisher needs.
+type Config struct {
+	Node    string // name of this control node
+	Cluster string
+	Epoch   uint64
+	Key     ed25519.PrivateKey // signs frames
+	Store   *state.Store
+	Read    func(revision uint64) (admit.Reader, error) // opens readers of Store
+	Propose Proposer
+	Kinds   []*kind.Kind
+	Clock   clock.Clock
+	Log     *slog.Logger
+}
+
+// Publisher publishes while its node leads.
+type Publisher struct {
+	Config
+	kinds      map[string]*kind.Kind
+	generation uint64 // of the lease
+}
+
+// New returns a publisher.
+func New(c Config) *Publisher {
+	p := &Publisher{Config: c, kinds: map[string]*kind.Kind{}}
+	for _, k := range c.Kinds {
+		p.kinds[k.FullName()] = k
+	}
+	return p
+}
+
+// Run takes the lease and publishes until ctx ends or another publisher has taken over,
+// which is no error.
+func (p *Publisher) Run(ctx context.Context) error {
+	if err := p.takeLease(ctx); err != nil {
+		return fmt.Errorf("take the publisher's lease: %w", err)
+	}
+	for {
+		start := time.Now()
+		more, err := p.publish(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errs.Is(err, errs.Conflict):
+			return p.lostLease(err)
+		case err != nil:
+			// What was not published stays to be published; the edges go on with what they have.
+			p.Log.Error("publish", "err", err)
+			if !pause(ctx, time.Second) {
+				return nil
+			}
+		case !more:
+			if p.Store.WaitChange(ctx, p.done()) != nil {
+				return nil
+			}
+		}
+		if !pause(ctx, coalesce-time.Since(start)) {
+			return nil
+		}
+	}
+}
+
+// lostLease tells a conflict that comes of another publisher from one of our own making.
+func (p *Publisher) lostLease(err error) error {
+	l, lerr := p.Store.Lease(Lease)
+	if lerr == nil && l.Generation != p.generation {
+		return nil
+	}
+	return fmt.Errorf("publish: %w", err)
+}
+
+func (p *Publisher) takeLease(ctx context.Context) error {
+	out, err := p.Propose.Propose(ctx, &statev1.Transaction{
+		Origin: p.origin("take lease"),
+		Ops:    []*statev1.Op{{Op: &statev1.Op_TakeLease{TakeLease: &statev1.TakeLease{Lease: Lease, Holder: p.Node}}}},
+	})
+	if err != nil {
+		return err
+	}
+	if err := p.Store.WaitRevision(ctx, out.Revision-1); err != nil {
+		return err
+	}
+	l, err := p.Store.Lease(Lease)
+	if err != nil {
+		return err
+	}
+	if l.Holder != p.Node {
+		return errs.New(errs.Conflict, "%s took the lease at the same time", l.Holder)
+	}
+	p.generation = l.Generation
+	return nil
+}
+
+func (p *Publisher) origin(method string) *statev1.Origin {
+	return &statev1.Origin{Who: "controller:publisher@" + p.Node, Method: method}
+}
+
+// done is the revision up to which nothing is left to publish.
+func (p *Publisher) done() uint64 {
+	through, _ := p.Store.Through()
+	return through
+}
+
+// publish publishes what changed since the last time, as of one revision. It reports
+// whether there was anything.
+func (p *Publisher) publish(ctx context.Context) (more bool, err error) {
+	through := p.done()
+	target, err := p.target()
+	if err != nil || target <= through {
+		return false, err
+	}
+	before, err := p.view(through)
+	if err != nil {
+		return false, err
+	}
+	defer before.close()
+	now, err := p.view(target)
+	if err != nil {
+		return false, err
+	}
+	defer now.close()
+	b := &batch{p: p, ctx: ctx, through: through, target: target, streams: map[string]*stream{}}
+	if err := b.systemRecords(); err != nil {
+		return false, err
+	}
+	if err := p.changes(ctx, through, target, before, now, b); err != nil {
+		return false, err
+	}
+	return true, b.finish()
+}
+
+// target is the revision to publish next: where a publication that was cut short was
+// going, so that its parts fit together, or else the latest change.
+func (p *Publisher) target() (uint64, error) {
+	if c := p.Store.PublishCursor(); len(c) > 0 {
+		m := &statev1.PublishCursor{}
+		err := proto.Unmarshal(c, m)
+		return m.Target, err
+	}
+	return p.Store.LastChange(), nil
+}
+
+// changes hands each resource that changed in (through, target] to its kind.
+func (p *Publisher) changes(ctx context.Context, through, target uint64, before, now *view, b *batch) error {
+	refs, err := p.Store.Changed(through, target, func(r *statev1.Ref) bool {
+		k := p.kinds[r.Kind]
+		return k != nil && k.Publish != nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, ref := range refs {
+		pub := kind.Publication{
+			Before: before, After: now, Organization: ref.Organization, Stored: ref.Name, Now: p.Clock.Now(),
+		}
+		if pub.Old, _, err = before.Get(ctx, ref.Kind, ref.Organization, ref.Name); err != nil {
+			return err
+		}
+		if pub.New, _, err = now.Get(ctx, ref.Kind, ref.Organization, ref.Name); err != nil {
+			return err
+		}
+		if pub.Old == nil && pub.New == nil {
+			continue // came and went in between
+		}
+		if err := p.kinds[ref.Kind].Publish(ctx, pub, b.add); err != nil {
+			return fmt.Errorf("publish %s: %w", ref.Name, err)
+		}
+	}
+	return nil
+}
+
+// view is a reader of desired state for kinds.
+type view struct {
+	*admit.View
+	close func()
+}
+
+func (p *Publisher) view(revision uint64) (*view, error) {
+	if revision == 0 {
+		return &view{admit.NewView(empty{}, p.Store.Published), func() {}}, nil
+	}
+	r, err := p.Read(revision)
+	if err != nil {
+		return nil, err
+	}
+	return &view{admit.NewView(r, p.Store.Published), r.Close}, nil
+}
+
+// pause waits d; false when ctx ends before.
+func pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// empty is desired state before the first revision.
+type empty struct{}
+
+func (empty) Revision() uint64 { return 0 }
+func (empty) Close()           {}
+func (empty) Get(string, string, string) (admit.Version, bool, error) {
+	return admit.Version{}, false, nil
+}
+func (empty) Scan(string, string, string, string, func(admit.Version) bool) error { return nil }
+func (empty) ScanAll(string, func(admit.Version) bool) error                      { return nil }

@@ -1,0 +1,169 @@
+package feed_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/dark-ecosystem/dark/controlplane/feed"
+	"github.com/dark-ecosystem/dark/edge/config"
+	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
+)
+
+func TestAChangeReachesTheEdge(t *testing.T) {
+	src := newSource(t, "system", "org/acme")
+	src.publish(t, "org/acme", set("a", "1"))
+	w := start(t, src, nil)
+	e := w.edge("edge1", vfs.NewMem(), nil)
+	e.reach(t, 1)
+	if got := e.get("org/acme", "a"); got != "1" {
+		t.Fatalf("from the snapshot: %q", got)
+	}
+	rev := src.publish(t, "org/acme", set("b", "2"), end("a"))
+	e.reach(t, rev)
+	if e.get("org/acme", "a") != "" || e.get("org/acme", "b") != "2" {
+		t.Fatalf("after a frame of two parts: %v", e.all())
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := w.srv.WaitNode(ctx, "edge1", rev); err != nil {
+		t.Fatal(err)
+	}
+	if st := w.srv.Status()["edge1"]; !st.Connected || st.Revision != rev || st.LastContact.IsZero() {
+		t.Fatalf("status %+v", st)
+	}
+	if len(e.RefusedFrames()) != 0 {
+		t.Fatalf("refused %v", e.RefusedFrames())
+	}
+}
+
+func TestPrefixDeletionsReachTheEdge(t *testing.T) {
+	src := newSource(t, "org/acme")
+	w := start(t, src, nil)
+	e := w.edge("edge1", vfs.NewMem(), nil)
+	src.publish(t, "org/acme", append(append(set("z/1", "1"), set("z/2", "2")...), set("y", "3")...))
+	rev := src.publish(t, "org/acme", []*feedv1.Item{{Kind: "test.Record", Name: "z/", Lane: 1, Prefix: true}})
+	e.reach(t, rev)
+	if all := e.all(); len(all) != 1 || e.get("org/acme", "y") != "3" {
+		t.Fatalf("left: %v", all)
+	}
+}
+
+func TestResumeAfterAnInterruption(t *testing.T) {
+	src := newSource(t, "org/acme")
+	w := start(t, src, nil)
+	fs := vfs.NewMem()
+	e := w.edge("edge1", fs, nil)
+	src.publish(t, "org/acme", set("a", "1"))
+	e.reach(t, 1)
+	w.stop()
+	for i := range 20 {
+		src.publish(t, "org/acme", set(fmt.Sprint("k", i), "v"))
+	}
+	w.serve(nil)
+	e.reach(t, 21)
+	if n := len(e.all()); n != 21 {
+		t.Fatalf("%d records, want 21", n)
+	}
+	if c := w.srv.Counters(); c.SnapshotsSent != 0 || c.FramesSent != 20 {
+		t.Fatalf("resumed with %+v, want 20 frames and no snapshot", c)
+	}
+}
+
+func TestFramesNoLongerKeptMeanASnapshot(t *testing.T) {
+	src := newSource(t, "org/acme")
+	w := start(t, src, nil)
+	fs := vfs.NewMem()
+	e := w.edge("edge1", fs, nil)
+	src.publish(t, "org/acme", set("a", "1"), set("b", "1"))
+	e.reach(t, 1)
+	e.stop()
+	eventually(t, "disconnected", func() bool { return !w.srv.Status()["edge1"].Connected })
+	before := w.srv.Counters().SnapshotsSent // one, should the edge have come after the first frame
+	src.publish(t, "org/acme", end("a"))
+	src.publish(t, "org/acme", set("b", "2"), set("c", "3"))
+	rev := src.publish(t, "org/acme", set("d", "4"))
+	src.compact("org/acme")
+	e = w.edge("edge1", fs, nil)
+	e.reach(t, rev)
+	want := map[string]string{"org/acme test.Record b": "2", "org/acme test.Record c": "3", "org/acme test.Record d": "4"}
+	if got := e.all(); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Fatalf("got %v, want %v", got, want)
+	}
+	if c := w.srv.Counters(); c.SnapshotsSent != before+1 {
+		t.Fatalf("%+v, want 1 snapshot more than %d", c, before)
+	}
+}
+
+func TestAnEdgeAheadIsToldBehindAndKeepsItsView(t *testing.T) {
+	ahead := newSource(t, "org/acme")
+	w := start(t, ahead, nil)
+	e := w.edge("edge1", vfs.NewMem(), nil)
+	ahead.publish(t, "org/acme", set("a", "1"))
+	ahead.publish(t, "org/acme", set("a", "2"))
+	e.reach(t, 2)
+	w.stop()
+	// The same cluster, restored to a revision before: a member that lags looks so.
+	lagging := newSource(t, "org/acme")
+	lagging.key = ahead.key
+	lagging.publish(t, "org/acme", set("a", "1"))
+	w.src = lagging
+	w.serve(func(o *feed.Options) { o.RetryAfter = 20 * time.Millisecond })
+	eventually(t, "turned away", func() bool { return w.srv.Counters().TurnedAway > 2 })
+	if e.get("org/acme", "a") != "2" || e.Config.Revision() != 2 {
+		t.Fatalf("the edge went back: %v at %d", e.all(), e.Config.Revision())
+	}
+	if w.srv.Counters().SnapshotsSent != 0 {
+		t.Fatal("an older snapshot was sent")
+	}
+}
+
+func TestStreamsComeAndGo(t *testing.T) {
+	src := newSource(t, "system")
+	w := start(t, src, nil)
+	e := w.edge("edge1", vfs.NewMem(), nil)
+	src.publish(t, "org/acme", set("a", "1"))
+	src.publish(t, "org/acme", deny("key:1"))
+	e.reach(t, 2)
+	if len(e.all()) != 0 {
+		t.Fatalf("not subscribed, yet has %v", e.all())
+	}
+	src.subscribe("*", "system", "org/acme")
+	e.reach(t, src.publish(t, "system", set("s", "1")))
+	if e.get("org/acme", "a") != "1" || !e.Denied("key:1") {
+		t.Fatalf("subscribed, has %v", e.all())
+	}
+	src.subscribe("*", "system")
+	e.reach(t, src.publish(t, "system", set("s", "2")))
+	if len(e.all()) != 1 || !e.Denied("key:1") {
+		t.Fatalf("dropped, has %v, denied %v", e.all(), e.Denied("key:1"))
+	}
+	src.subscribe("*", "system", "org/acme")
+	e.reach(t, src.publish(t, "system", set("s", "3")))
+	if e.get("org/acme", "a") != "1" {
+		t.Fatalf("subscribed again, has %v", e.all())
+	}
+}
+
+func TestAnEdgeRestartsWithoutControl(t *testing.T) {
+	src := newSource(t, "org/acme")
+	w := start(t, src, nil)
+	fs := vfs.NewMem()
+	e := w.edge("edge1", fs, nil)
+	src.publish(t, "org/acme", set("a", "1"))
+	src.publish(t, "org/acme", deny("key:1"))
+	e.reach(t, 2)
+	e.stop()
+	w.stop()
+	before := time.Now()
+	e = w.edge("edge1", fs, func(o *config.Options, _ *records) { o.Feeds = nil })
+	if e.get("org/acme", "a") != "1" || e.Config.Revision() != 2 || !e.Denied("key:1") {
+		t.Fatalf("has %v at %d", e.all(), e.Config.Revision())
+	}
+	if c := e.LastContact(); c.IsZero() || c.After(before) {
+		t.Fatalf("last contact %v", c)
+	}
+}

@@ -1,0 +1,214 @@
+package feed
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dark-ecosystem/dark/internal/frame"
+	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
+)
+
+// Server is the control node's side of the feed.
+type Server struct {
+	o         Options
+	hub       *hub
+	nodes     *nodes
+	snapshots chan struct{} // a slot is held while one is sent
+	slots     chan struct{} // a slot is held by each connection
+	sessions  [32]byte      // key of session tickets, so that resumption works across connections
+	counters
+}
+
+// counters of what happened since the start.
+type counters struct {
+	connections, turnedAway, setBacks, snapshotsSent, framesSent atomic.Uint64
+}
+
+// Counters is what happened since the start.
+type Counters struct {
+	Connections   uint64 // accepted with a valid Hello
+	TurnedAway    uint64 // told Behind
+	SetBacks      uint64 // edges overtaken by the ring, sent back to resuming
+	SnapshotsSent uint64 // whole ones
+	FramesSent    uint64
+}
+
+// New returns a server for the options.
+func New(o Options) (*Server, error) {
+	if o.Source == nil || o.Sign == nil || o.TLS == nil || o.Identify == nil {
+		return nil, errors.New("feed: Source, Sign, TLS and Identify are required")
+	}
+	o.fill()
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{o: o, hub: newHub(o.Source, o.Limits), nodes: newNodes()}
+	s.snapshots = make(chan struct{}, o.Snapshots)
+	s.slots = make(chan struct{}, o.Connections)
+	if err := newTicketKey(&s.sessions); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Counters returns what happened since the start.
+func (s *Server) Counters() Counters {
+	return Counters{s.connections.Load(), s.turnedAway.Load(), s.setBacks.Load(), s.snapshotsSent.Load(), s.framesSent.Load()}
+}
+
+// Serve accepts edges on ln until ctx ends or ln fails, closes ln, and returns when
+// every connection has ended. It is called once.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { ln.Close() })
+	defer stop()
+	hub := make(chan error, 1)
+	go func() {
+		hub <- s.hub.run(ctx)
+		cancel()
+	}()
+	var conns sync.WaitGroup
+	err := s.accept(ctx, ln, &conns)
+	ended := ctx.Err() != nil
+	cancel()
+	conns.Wait()
+	if herr := <-hub; herr != nil {
+		return fmt.Errorf("feed: %w", herr)
+	}
+	if ended {
+		return nil
+	}
+	return fmt.Errorf("feed: accept on %s: %w", ln.Addr(), err)
+}
+
+func (s *Server) accept(ctx context.Context, ln net.Listener, conns *sync.WaitGroup) error {
+	for {
+		raw, err := ln.Accept()
+		var again interface{ Temporary() bool }
+		if errors.As(err, &again) && again.Temporary() && ctx.Err() == nil {
+			wait(ctx, 50*time.Millisecond) // out of descriptors: others will end
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case s.slots <- struct{}{}:
+		default: // full: the edge finds another node
+			s.turnedAway.Add(1)
+			raw.Close()
+			continue
+		}
+		conns.Go(func() {
+			defer func() { <-s.slots }()
+			s.serve(ctx, raw)
+		})
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// serve is the life of one connection.
+func (s *Server) serve(ctx context.Context, raw net.Conn) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer raw.Close()
+	stop := context.AfterFunc(ctx, func() { raw.Close() })
+	defer stop()
+	c, err := s.handshake(ctx, raw)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.o.Log.Info("feed: connection refused", "from", raw.RemoteAddr(), "error", err)
+		}
+		return
+	}
+	s.connections.Add(1)
+	err = c.run(ctx, cancel)
+	if ctx.Err() == nil || !errors.Is(err, context.Canceled) {
+		s.o.Log.Info("feed: connection ended", "node", c.node, "from", raw.RemoteAddr(), "reason", err)
+	}
+}
+
+// handshake does TLS, learns who it is, and answers Hello.
+func (s *Server) handshake(ctx context.Context, raw net.Conn) (*conn, error) {
+	tc := tls.Server(raw, s.config())
+	tc.SetDeadline(time.Now().Add(s.o.Handshake))
+	if err := tc.HandshakeContext(ctx); err != nil {
+		return nil, fmt.Errorf("TLS handshake: %w", err)
+	}
+	node, err := s.o.Identify(tc.ConnectionState().PeerCertificates[0])
+	if err != nil {
+		return nil, fmt.Errorf("identify: %w", err)
+	}
+	buf, err := frame.ReadMsg(tc, nil, frame.MaxHello)
+	if err != nil {
+		return nil, fmt.Errorf("read hello of %s: %w", node, err)
+	}
+	hello, err := helloIn(buf)
+	if err != nil {
+		return nil, fmt.Errorf("hello of %s: %w", node, err)
+	}
+	c := newConn(s, tc, node, hello)
+	if behind := s.fence(hello); behind != nil {
+		s.turnedAway.Add(1)
+		_ = c.write(&feedv1.Down{Message: &feedv1.Down_Behind{Behind: behind}})
+		return nil, fmt.Errorf("%s turned away: %s", node, behind.GetReason())
+	}
+	tc.SetDeadline(time.Time{})
+	return c, nil
+}
+
+// config completes the caller's TLS configuration: 1.3 with client certificates, and
+// tickets under one key, so that reconnecting edges resume.
+func (s *Server) config() *tls.Config {
+	cfg := s.o.TLS().Clone()
+	cfg.MinVersion = tls.VersionTLS13
+	cfg.ClientAuth = tls.RequireAndVerifyClientCert
+	cfg.SetSessionTicketKeys([][32]byte{s.sessions})
+	return cfg
+}
+
+// fence says who must go elsewhere: an edge of another cluster or epoch, and one that
+// is ahead of this node in any stream, which must never be sent back in time.
+func (s *Server) fence(h *feedv1.Hello) *feedv1.Behind {
+	cluster, epoch := s.o.Source.Identity()
+	published, _ := s.o.Source.Published()
+	b := &feedv1.Behind{Revision: published, RetryAfterMs: uint32(s.o.RetryAfter.Milliseconds())}
+	switch {
+	case h.GetCluster() != cluster:
+		b.Reason = "cluster"
+	case h.GetEpoch() > epoch:
+		b.Reason = "epoch"
+	case ahead(h, published):
+		b.Reason = "behind"
+	default:
+		return nil
+	}
+	return b
+}
+
+// ahead reports whether the edge knows of more than is published here. Whether it is
+// ahead in a stream that it still has is seen when that one is caught up.
+func ahead(h *feedv1.Hello, published uint64) bool {
+	for _, p := range h.GetPositions() {
+		if p.GetRevision() > published {
+			return true
+		}
+	}
+	return h.GetRevision() > published
+}

@@ -1,0 +1,181 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// errStopped ends the making of a spare when the store is closed.
+var errStopped = errors.New("the configuration is being closed")
+
+// mirrorLocked writes a commit to the spare, or keeps it for the one being made.
+func (s *store) mirrorLocked(repr []byte, urgent bool) {
+	if s.mu.spare == nil {
+		s.mu.bytes += len(repr)
+		if s.mu.bytes <= maxBacklog {
+			s.mu.backlog = append(s.mu.backlog, repr)
+		}
+		return
+	}
+	s.mu.since++
+	opts := pebble.NoSync
+	if urgent || s.mu.since >= spareCommits || time.Since(s.mu.synced) > spareEvery {
+		opts, s.mu.since, s.mu.synced = pebble.Sync, 0, time.Now()
+	}
+	if err := apply(s.mu.spare.db, repr, opts); err != nil {
+		s.dropSpareLocked(err)
+	}
+}
+
+func apply(db *pebble.DB, repr []byte, opts *pebble.WriteOptions) error {
+	b := db.NewBatch()
+	defer b.Close()
+	if err := b.SetRepr(repr); err != nil {
+		return err
+	}
+	return b.Commit(opts)
+}
+
+// verifySpare looks at every checksum of the spare, in the background of a start.
+func (s *store) verifySpare(g *generation) {
+	err := g.verify()
+	if err == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.spare == g {
+		s.dropSpareLocked(err)
+	}
+}
+
+// dropSpareLocked gives up a spare that failed and begins another.
+func (s *store) dropSpareLocked(err error) {
+	s.log.Error("config: the spare generation failed and is made anew", "generation", s.mu.spare.name, "error", err)
+	if err := s.mu.spare.close(); err != nil {
+		s.log.Warn("config: close the failed generation", "error", err)
+	}
+	s.mu.spare = nil
+	s.mu.backlog, s.mu.bytes = nil, 0
+	s.startSpareLocked()
+}
+
+func (s *store) startSpare() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.startSpareLocked()
+}
+
+// startSpareLocked makes a spare in a goroutine. From here on commits are kept for it.
+func (s *store) startSpareLocked() {
+	select {
+	case <-s.stop:
+		return
+	default:
+	}
+	s.mu.backlog, s.mu.bytes = nil, 0
+	from, seq := s.live.db.NewSnapshot(), s.mu.seq
+	s.work.Go(func() {
+		g, err := s.makeSpare(from, seq)
+		if err != nil && !errors.Is(err, errStopped) {
+			s.log.Error("config: no spare generation could be made; the next start tries again", "error", err)
+		}
+		if err == nil {
+			s.log.Info("config: a spare generation was made", "generation", g.name)
+		}
+	})
+}
+
+// makeSpare copies a snapshot of the live generation and then what was committed since.
+// The number of the last commit is written when the copy is complete, so that one that
+// was interrupted is never served.
+func (s *store) makeSpare(from *pebble.Snapshot, seq uint64) (g *generation, err error) {
+	name := "a"
+	if s.live.name == "a" {
+		name = "b"
+	}
+	if err := errors.Join(s.fs.RemoveAll(s.path(name)), syncDir(s.fs, s.dir)); err != nil {
+		return nil, errors.Join(err, from.Close())
+	}
+	if g, err = s.openGeneration(name, true); err != nil {
+		return nil, errors.Join(err, from.Close())
+	}
+	err = s.copyAll(g.db, from)
+	err = errors.Join(err, from.Close())
+	if err == nil {
+		err = errors.Join(syncDir(s.fs, s.dir), g.db.Set(keySeq, number(seq), pebble.Sync))
+	}
+	if err == nil {
+		err = s.adopt(g)
+	}
+	if err != nil {
+		return nil, errors.Join(err, g.close())
+	}
+	return g, nil
+}
+
+func (s *store) copyAll(to *pebble.DB, from *pebble.Snapshot) error {
+	it, err := from.NewIter(nil)
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	b := to.NewBatch()
+	defer func() { b.Close() }()
+	for ok := it.First(); ok; ok = it.Next() {
+		v, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(it.Key(), keySeq) {
+			continue
+		}
+		if err := b.Set(it.Key(), v, nil); err != nil {
+			return err
+		}
+		if b.Len() < 1<<20 {
+			continue
+		}
+		if err := b.Commit(pebble.NoSync); err != nil {
+			return err
+		}
+		b.Close()
+		b = to.NewBatch()
+		select {
+		case <-s.stop:
+			return errStopped
+		default:
+		}
+	}
+	return errors.Join(it.Error(), b.Commit(pebble.Sync))
+}
+
+// adopt applies what was committed meanwhile and makes g the spare.
+func (s *store) adopt(g *generation) error {
+	for {
+		s.mu.Lock()
+		if s.mu.bytes > maxBacklog {
+			s.mu.Unlock()
+			return fmt.Errorf("more than %d octets were committed while it was made", maxBacklog)
+		}
+		todo := s.mu.backlog
+		s.mu.backlog, s.mu.bytes = nil, 0
+		if len(todo) == 0 {
+			s.mu.spare = g
+			s.mu.restored++
+			s.mu.synced = time.Time{}
+			s.mu.Unlock()
+			return nil
+		}
+		s.mu.Unlock()
+		for _, repr := range todo {
+			if err := apply(g.db, repr, pebble.NoSync); err != nil {
+				return err
+			}
+		}
+	}
+}

@@ -1,0 +1,207 @@
+package zones
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/dark-ecosystem/dark/internal/kind"
+	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
+)
+
+func stream(org string) string { return "org/" + org }
+
+// published is what edges were last told of a zone; nil when it is not served.
+func published(r kind.Reader, org, name string) (*dnsv1.PublishedZone, error) {
+	b, err := r.Published(stream(org), zoneName, name)
+	if err != nil || b == nil {
+		return nil, err
+	}
+	p := &dnsv1.PublishedZone{}
+	if err := proto.Unmarshal(b, p); err != nil {
+		return nil, fmt.Errorf("read published %s: %w", name, err)
+	}
+	return p, nil
+}
+
+// served is the generation that edges answer from; 0 when the zone is not served.
+func served(z *dnsv1.Zone) uint64 {
+	if z.GetStatus().GetControl() != dnsv1.ZoneStatus_CONTROL_SHOWN {
+		return 0
+	}
+	return z.GetStatus().GetGeneration()
+}
+
+// nextSerial follows prev (RFC 1982): one more, never 0, and never below least.
+func nextSerial(prev, least uint32) uint32 {
+	s := prev + 1
+	if s == 0 {
+		s = 1 // RFC 2136 4.2: 0 is skipped, some servers read it as none
+	}
+	if least != 0 && (prev == 0 || int32(least-s) > 0) {
+		s = least
+	}
+	return s
+}
+
+// publication is one zone's part of what is published together.
+type publication struct {
+	kind.Publication
+	z       *Zones
+	segment string
+	emit    func(kind.Record) error
+}
+
+// publishZone tells edges of a zone. When another generation counts now, its record
+// sets go first, then the zone, then what ended: at no point does an edge that applies
+// them in order answer from half a zone.
+func (z *Zones) publishZone(ctx context.Context, p kind.Publication, emit func(kind.Record) error) error {
+	pub := publication{p, z, strings.TrimPrefix(p.Stored, "zones/"), emit}
+	old, _ := p.Old.(*dnsv1.Zone)
+	now, _ := p.New.(*dnsv1.Zone)
+	was, is := served(old), served(now)
+	prev, err := published(p.Before, p.Organization, p.Stored)
+	if err != nil {
+		return err
+	}
+	if is == 0 {
+		if was == 0 && prev == nil {
+			return nil
+		}
+		return pub.end()
+	}
+	fresh := prev == nil || was != is || prev.Generation != is
+	if fresh || old.GetSpec().GetDefaultTtl() != now.GetSpec().GetDefaultTtl() {
+		if err := pub.sets(ctx, now, fresh); err != nil {
+			return err
+		}
+	}
+	if err := pub.zone(now, prev); err != nil {
+		return err
+	}
+	for _, gone := range ended(is, was, prev.GetGeneration()) {
+		if err := emit(kind.Record{Kind: setName, Stream: stream(p.Organization), Name: pub.prefix(gone), Lane: kind.LaneData, Prefix: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ended lists generations that edges may still hold and that do not count.
+func ended(is uint64, others ...uint64) []uint64 {
+	var out []uint64
+	for _, g := range others {
+		if g != 0 && g != is && (len(out) == 0 || out[0] != g) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+func (p publication) prefix(generation uint64) string {
+	return "zones/" + p.segment + "/" + strconv.FormatUint(generation, 10) + "/"
+}
+
+// end withdraws a zone and all that it had.
+func (p publication) end() error {
+	if err := p.emit(kind.Record{Kind: zoneName, Stream: stream(p.Organization), Name: p.zoneName(), Lane: kind.LaneData}); err != nil {
+		return err
+	}
+	return p.emit(kind.Record{Kind: setName, Stream: stream(p.Organization), Name: p.zoneName() + "/", Lane: kind.LaneData, Prefix: true})
+}
+
+func (p publication) zoneName() string { return "zones/" + p.segment }
+
+// sets emits the record sets of the zone's generation: all, or those whose TTL comes
+// from the zone.
+func (p publication) sets(ctx context.Context, zone *dnsv1.Zone, all bool) error {
+	var bad error
+	prefix := setPrefix(p.segment, zone.GetStatus().GetGeneration())
+	err := p.After.List(ctx, setName, p.Organization, prefix, func(name string, m proto.Message) bool {
+		if set := m.(*dnsv1.RecordSet); all || set.GetSpec().GetTtl() == 0 {
+			bad = p.set(zone, name, set)
+		}
+		return bad == nil
+	})
+	if err == nil {
+		err = bad
+	}
+	return err
+}
+
+// set emits one record set. One that cannot be compiled any more, since it was admitted
+// by another version, is left out: edges keep its last good value.
+func (p publication) set(zone *dnsv1.Zone, name string, set *dnsv1.RecordSet) error {
+	id, err := parseStored(name)
+	if err != nil {
+		return err
+	}
+	compiled, bad := p.z.o.ParseRecordSet(id.apex(), id.owner, id.typ, ttl(zone, set.GetSpec()), set.GetSpec().GetRecords())
+	if len(bad) > 0 {
+		return nil
+	}
+	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&dnsv1.PublishedRecordSet{
+		Apex: id.apex(), Generation: zone.GetStatus().GetGeneration(), Owner: id.owner,
+		Type: uint32(compiled.Type), Ttl: compiled.TTL, Rdata: compiled.RData})
+	if err != nil {
+		return fmt.Errorf("publish %s: %w", name, err)
+	}
+	return p.emit(kind.Record{Kind: setName, Stream: stream(p.Organization), Name: p.setName(zone, id), Lane: kind.LaneData, Value: value})
+}
+
+func (p publication) setName(zone *dnsv1.Zone, id stored) string {
+	return p.prefix(zone.GetStatus().GetGeneration()) + encode(id.owner) + "/" + id.typ
+}
+
+// zone emits the zone with its next serial. The serial follows what was published
+// before, so that several changes of one publication raise it once.
+func (p publication) zone(zone *dnsv1.Zone, prev *dnsv1.PublishedZone) error {
+	soa := p.z.soa(decode(p.segment), zone.GetSpec())
+	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&dnsv1.PublishedZone{
+		Apex: decode(p.segment), Generation: zone.GetStatus().GetGeneration(), Serial: nextSerial(prev.GetSerial(), zone.GetSpec().GetMinimumSerial()),
+		PrimaryNameServer: soa.MName, Mailbox: soa.RName, Refresh: soa.Refresh, Retry: soa.Retry, Expire: soa.Expire,
+		NegativeTtl: soa.NegativeTTL, SoaTtl: soa.TTL})
+	if err != nil {
+		return fmt.Errorf("publish zones/%s: %w", p.segment, err)
+	}
+	return p.emit(kind.Record{Kind: zoneName, Stream: stream(p.Organization), Name: p.zoneName(), Lane: kind.LaneData, Value: value})
+}
+
+// publishSet tells edges of one record set, and of the zone's new serial with it.
+func (z *Zones) publishSet(ctx context.Context, p kind.Publication, emit func(kind.Record) error) error {
+	id, err := parseStored(p.Stored)
+	if err != nil {
+		return err
+	}
+	now, _, err := getZone(ctx, p.After, p.Organization, id.segment)
+	if err != nil {
+		return err
+	}
+	before, _, err := getZone(ctx, p.Before, p.Organization, id.segment)
+	if err != nil {
+		return err
+	}
+	is := served(now)
+	// Not of the generation that is served: an import on its way, or a zone pending. And
+	// where that generation is new to the edges, the zone brings all of its sets.
+	if is == 0 || fmt.Sprintf("%016x", is) != id.gen || served(before) != is {
+		return nil
+	}
+	pub := publication{p, z, id.segment, emit}
+	if p.New != nil {
+		err = pub.set(now, p.Stored, p.New.(*dnsv1.RecordSet))
+	} else {
+		err = emit(kind.Record{Kind: setName, Stream: stream(p.Organization), Name: pub.setName(now, id), Lane: kind.LaneData})
+	}
+	if err != nil {
+		return err
+	}
+	prev, err := published(p.Before, p.Organization, pub.zoneName())
+	if err != nil {
+		return err
+	}
+	return pub.zone(now, prev)
+}

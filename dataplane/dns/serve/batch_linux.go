@@ -52,6 +52,7 @@ func (h *Handler) ServeBatch(ctx context.Context, c *net.UDPConn) error {
 		if err != nil {
 			return fmt.Errorf("read DNS messages at %v: %w", c.LocalAddr(), err)
 		}
+		x.now = h.clock.Now()
 		b.answer(x, n)
 		b.send()
 	}

@@ -10,14 +10,15 @@ type Counts struct {
 	Queries   uint64     // messages that were read as queries
 	Dropped   uint64     // messages not worth an answer
 	Truncated uint64     // answers with TC
+	Limited   uint64     // answers over the rate limit, dropped or slipped
 	Rcodes    [24]uint64 // answers by rcode
 }
 
 // counters belong to one exchange, so that cores do not write to each other's lines.
 type counters struct {
-	queries, dropped, truncated atomic.Uint64
-	rcodes                      [24]atomic.Uint64
-	_                           [64]byte
+	queries, dropped, truncated, limited atomic.Uint64
+	rcodes                               [24]atomic.Uint64
+	_                                    [64]byte
 }
 
 type counterSet struct {
@@ -45,6 +46,7 @@ func (h *Handler) Counts() Counts {
 		t.Queries += c.queries.Load()
 		t.Dropped += c.dropped.Load()
 		t.Truncated += c.truncated.Load()
+		t.Limited += c.limited.Load()
 		for i := range c.rcodes {
 			t.Rcodes[i] += c.rcodes[i].Load()
 		}

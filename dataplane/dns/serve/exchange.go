@@ -3,6 +3,7 @@ package serve
 import (
 	"hash/maphash"
 	"net/netip"
+	"time"
 
 	"github.com/dark-ecosystem/dark/dataplane/dns"
 	"github.com/dark-ecosystem/dark/dataplane/dns/cookie"
@@ -21,6 +22,8 @@ type exchange struct {
 	set      *Settings
 	from     netip.AddrPort
 	via      Transport
+	now      time.Time // set by the loop, once a batch
+	slips    int
 
 	q     wire.Query
 	b     wire.Builder
@@ -58,6 +61,12 @@ func (x *exchange) handle(dst, msg []byte, from netip.AddrPort, t Transport) []b
 		x.rcode = wire.FormErr
 	} else {
 		x.answer()
+	}
+	switch x.limit() {
+	case drop:
+		return dst
+	case slip:
+		x.slipped()
 	}
 	return x.finish()
 }
@@ -105,7 +114,7 @@ func (x *exchange) bake() {
 	if x.q.Cookie == nil || len(x.set.Cookies) == 0 {
 		return
 	}
-	now := uint32(x.h.clock.Now().Unix())
+	now := uint32(x.now.Unix())
 	valid, renew := x.set.Cookies.Check(x.q.Cookie, x.from.Addr(), now)
 	x.trusted = x.trusted || valid
 	if renew {

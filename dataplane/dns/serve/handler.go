@@ -41,6 +41,8 @@ type Settings struct {
 	Version string
 	// Cookies are the secrets of server cookies (RFC 9018); none sends no cookies.
 	Cookies cookie.Secrets
+	// Rate limits answers over UDP.
+	Rate Rate
 	// UDPSize is the most octets of an answer over UDP; 0 means 1,232.
 	UDPSize int
 }
@@ -56,6 +58,7 @@ type Handler struct {
 	view     atomic.Pointer[dns.View]
 	settings atomic.Pointer[Settings]
 	clock    clock.Clock
+	limiter  atomic.Pointer[limiter]
 	pool     sync.Pool
 	counters counterSet
 }
@@ -77,12 +80,18 @@ func (h *Handler) Swap(v *dns.View) { h.view.Store(v) }
 func (h *Handler) View() *dns.View { return h.view.Load() }
 
 // Set publishes settings.
-func (h *Handler) Set(s Settings) { h.settings.Store(&s) }
+func (h *Handler) Set(s Settings) {
+	if s.Rate.PerSecond > 0 && h.limiter.Load() == nil {
+		h.limiter.CompareAndSwap(nil, newLimiter(h.clock.Now()))
+	}
+	h.settings.Store(&s)
+}
 
 // Handle appends the answer to msg to dst and returns it; nothing is appended when no
 // answer is due. The answer to a stream is without its length prefix.
 func (h *Handler) Handle(dst, msg []byte, from netip.AddrPort, t Transport) []byte {
 	x := h.pool.Get().(*exchange)
 	defer h.pool.Put(x)
+	x.now = h.clock.Now()
 	return x.handle(dst, msg, from, t)
 }

@@ -28,6 +28,7 @@ func (h *Handler) ServeUDP(ctx context.Context, c *net.UDPConn) error {
 			}
 			return fmt.Errorf("read DNS messages at %v: %w", c.LocalAddr(), err)
 		}
+		x.now = h.clock.Now()
 		out = x.handle(out[:0], in[:n], from, UDP)
 		if len(out) > 0 {
 			// An answer that cannot be sent is as one lost on the way.

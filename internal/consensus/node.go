@@ -39,6 +39,7 @@ func Open(cfg Config) (*Node, error) {
 	}
 	n.trans = newTransport(n)
 	n.Handle(methodReadIndex, n.handleReadIndex)
+	n.Handle(methodConfirm, n.handleConfirm)
 	n.trans.start()
 	return n, nil
 }

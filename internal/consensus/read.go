@@ -12,10 +12,10 @@ import (
 
 // Linearizable reads (Raft, section 8; Ongaro's thesis, 6.4), which the library does
 // not have. The leader: has committed something in its term, so that its commit index
-// covers everything that earlier leaders committed; takes its commit index; hears
-// from a quorum that it still leads, in the same term. Whatever was answered before
-// the read began is at or below that index. The reader then waits until its own
-// machine has finished it (WaitApplied).
+// covers everything that earlier leaders committed; takes its commit index; then hears
+// from a quorum that it still leads (confirm.go). Whatever was answered before the
+// read began is at or below that index. The reader then waits until its own machine
+// has finished it (WaitApplied).
 
 // ReadIndex returns an index such that a machine that has finished it shows every
 // proposal answered before ReadIndex was called. A follower asks the leader. Readers
@@ -150,14 +150,7 @@ func (g *Group) round() (uint64, error) {
 		g.reads.term = term
 	}
 	index := g.raft.CommitIndex()
-	if err := g.raft.VerifyLeader().Error(); err != nil {
-		return 0, g.readError(err)
-	}
-	// Deposed and elected again since: others may have led, and committed, between.
-	if g.raft.CurrentTerm() != term {
-		return 0, g.notLeader()
-	}
-	return index, nil
+	return index, g.confirm(term)
 }
 
 // readError: a read that fails has no effect, so its outcome is never unknown.

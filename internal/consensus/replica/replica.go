@@ -4,10 +4,12 @@
 //
 // The Pebble is written without sync (pebble.NoSync): what a crash takes comes again
 // from the Raft log. Its WAL is kept nevertheless. Without one, a killed process would
-// show the state of its last flush until a leader lets it replay, which matters to
-// reading, backup and recovery without a quorum; with an unsynced one a kill loses
-// nothing, at the price of a second, sequential, buffered write. Power loss may take
-// any tail of it, never a middle: Pebble replays a WAL up to the first bad record.
+// come back at its last flush, which may be hours old where little is written, and
+// show that until a leader lets it replay the rest; reading, backup and recovery
+// without a quorum would see it. With one it comes back short of the 32 KiB block that
+// Pebble had not handed to the kernel, at the price of a second, sequential, buffered
+// write. Power loss may take any tail of it, never a middle: Pebble replays a WAL up
+// to the first bad record.
 //
 // The apply goroutine alone writes, and calls Checkpoint and Restore; readers hold the
 // Pebble through With or Acquire, and one that Restore replaced is closed after its

@@ -1,0 +1,161 @@
+package command
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/dark-ecosystem/dark/cmd/dark/internal/client"
+	"github.com/dark-ecosystem/dark/cmd/dark/internal/exit"
+	"github.com/dark-ecosystem/dark/cmd/dark/internal/render"
+	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
+)
+
+// Nodes is about the machines of the installation.
+func Nodes(s *session) *cobra.Command {
+	return group("nodes", "show the machines, how far each is, and what it refused; admit and remove them",
+		s.nodesList(), s.nodesToken(), s.nodesRemove())
+}
+
+func (s *session) nodesList() *cobra.Command {
+	var a at
+	c := &cobra.Command{
+		Use: "list", Short: "list the nodes: position, lag, last refusal", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return s.nodes(c.Context(), a) },
+	}
+	a.flags(c)
+	return c
+}
+
+func (s *session) nodes(ctx context.Context, a at) error {
+	var all []*clusterv1.Node
+	q := &clusterv1.ListNodesRequest{PageSize: pageSize, Revision: a.revision, Stale: a.stale}
+	for {
+		var r *clusterv1.ListNodesResponse
+		err := s.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
+			r, err = c.Nodes.ListNodes(ctx, q)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		all = append(all, r.Nodes...)
+		if q.PageToken = r.NextPageToken; q.PageToken == "" {
+			break
+		}
+	}
+	if s.output == "name" {
+		for _, n := range all {
+			fmt.Fprintln(s.Out, n.Name)
+		}
+		return nil
+	}
+	return messages(s, all, func() error { return nodeTable(all).Flush(s.Out) })
+}
+
+func nodeTable(all []*clusterv1.Node) *render.Table {
+	t := render.NewTable("NODE", "ROLE", "STATE", "POSITION", "LAG", "REFUSALS", "LAST HEARD", "VERSION", "LAST REFUSAL")
+	for _, n := range all {
+		st := n.GetStatus()
+		role := n.GetSpec().GetRole()
+		if st.GetLeader() {
+			role += " (leads)"
+		}
+		t.Row(shortName(n.Name), role, nodeState(n), fmt.Sprint(st.GetPosition()), fmt.Sprint(st.GetLag()),
+			fmt.Sprint(st.GetRefusals()), moment(st.GetLastContact()), st.GetVersion(), st.GetLastRefusal())
+	}
+	return t
+}
+
+func nodeState(n *clusterv1.Node) string {
+	state := "away"
+	if n.GetStatus().GetConnected() {
+		state = "connected"
+	}
+	if n.GetStatus().GetState() != "" {
+		state = n.GetStatus().GetState()
+	}
+	if n.GetSpec().GetDrained() {
+		state += ", drained"
+	}
+	return state
+}
+
+func moment(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return ""
+	}
+	return render.Time(t.AsTime())
+}
+
+func (s *session) nodesToken() *cobra.Command {
+	var q clusterv1.CreateJoinTokenRequest
+	c := &cobra.Command{
+		Use: "token NAME", Short: "make a token by which one machine may join, once, within an hour",
+		Example: "  dark nodes token edge-fra1 --role edge --reason 'new site'",
+		Args:    cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(c *cobra.Command, args []string) error {
+			q.Node = args[0]
+			return s.nodeToken(c.Context(), &q)
+		},
+	}
+	c.Flags().StringVar(&q.Role, "role", "edge", "edge or control")
+	c.Flags().StringVar(&q.Reason, "reason", "", "why, for the audit")
+	_ = c.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]string{"edge", "control"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+func (s *session) nodeToken(ctx context.Context, q *clusterv1.CreateJoinTokenRequest) error {
+	var r *clusterv1.CreateJoinTokenResponse
+	err := s.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
+		r, err = c.Cluster.CreateJoinToken(ctx, q)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.message(r, func() error {
+		fmt.Fprintf(s.Err, "this token is shown once; it is good until %s for one machine named %s\n", moment(r.ExpireTime), q.Node)
+		_, err := fmt.Fprintln(s.Out, r.Token)
+		return err
+	})
+}
+
+func (s *session) nodesRemove() *cobra.Command {
+	var yes bool
+	var w write
+	c := &cobra.Command{
+		Use: "remove NAME", Short: "forget a node: it is told nothing any more and must join anew",
+		Args: cobra.ExactArgs(1), ValidArgsFunction: s.completeFixed("Node"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if !yes && !w.dryRun {
+				return exit.New(exit.NeedsYes, "the same command with --yes", "node %s would be removed; to come back it needs a new token", shortName(args[0]))
+			}
+			return s.nodeRemove(c.Context(), shortName(args[0]), w)
+		},
+	}
+	c.Flags().BoolVar(&yes, "yes", false, "do it")
+	w.flags(c)
+	return c
+}
+
+func (s *session) nodeRemove(ctx context.Context, name string, w write) error {
+	var r *clusterv1.DeleteNodeResponse
+	err := s.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
+		r, err = c.Nodes.DeleteNode(ctx, &clusterv1.DeleteNodeRequest{Name: "nodes/" + name, RequestId: w.id(), Reason: w.reason, ValidateOnly: w.dryRun})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.message(r, func() error {
+		if w.dryRun {
+			fmt.Fprintf(s.Out, "node %s would be removed; nothing was changed\n", name)
+			return nil
+		}
+		fmt.Fprintf(s.Out, "node %s removed at revision %d\n", name, r.Revision)
+		return nil
+	})
+}

@@ -1,0 +1,214 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dark-ecosystem/dark/cmd/dark/internal/client"
+	"github.com/dark-ecosystem/dark/cmd/dark/internal/exit"
+	"github.com/dark-ecosystem/dark/cmd/dark/internal/render"
+	resourcev1 "github.com/dark-ecosystem/dark/proto/dark/resource/v1"
+)
+
+// part narrows a command to some resources.
+type part struct{ kind, prefix string }
+
+func (p *part) flags(s *session, c *cobra.Command) {
+	c.Flags().StringVar(&p.kind, "kind", "", "only this kind")
+	c.Flags().StringVar(&p.prefix, "prefix", "", "only names that begin so, such as zones/example.com")
+	_ = c.RegisterFlagCompletionFunc("kind", s.completeKinds)
+}
+
+// fullKind turns what someone typed into the kind's full name; "" stays "".
+func (s *session) fullKind(ctx context.Context, name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	k, err := s.kind(ctx, name)
+	return k.GetFullName(), err
+}
+
+func revision(text string) (uint64, error) {
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, exit.New(exit.Usage, "dark history or dark audit tells revisions", "%q is not a revision; a revision is a number", text)
+	}
+	return n, nil
+}
+
+// Diff shows what differs between two revisions.
+func Diff(s *session) *cobra.Command {
+	var p part
+	c := &cobra.Command{
+		Use: "diff REVISION [REVISION]", Short: "show what differs between two revisions, or from one to now",
+		Example: "  dark diff 120\n  dark diff 120 130 --kind zone",
+		Args:    cobra.RangeArgs(1, 2), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(c *cobra.Command, args []string) error { return s.diff(c.Context(), args, p) },
+	}
+	p.flags(s, c)
+	return c
+}
+
+func (s *session) diff(ctx context.Context, args []string, p part) error {
+	q := &resourcev1.DiffRequest{NamePrefix: p.prefix}
+	var err error
+	if q.FromRevision, err = revision(args[0]); err != nil {
+		return err
+	}
+	if len(args) > 1 {
+		if q.ToRevision, err = revision(args[1]); err != nil {
+			return err
+		}
+	}
+	if q.Kind, err = s.fullKind(ctx, p.kind); err != nil {
+		return err
+	}
+	var r *resourcev1.DiffResponse
+	err = s.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
+		r, err = c.Resources.Diff(ctx, q)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if r.Truncated {
+		fmt.Fprintln(s.Err, "more differs than is shown; narrow it with --kind or --prefix")
+	}
+	return s.message(r, func() error { return s.style().Changes(s.Out, r.Changes) })
+}
+
+type rollback struct {
+	*session
+	write
+	only part
+	yes  bool
+}
+
+// Rollback makes desired state as it was.
+func Rollback(s *session) *cobra.Command {
+	b := &rollback{session: s}
+	c := &cobra.Command{
+		Use: "rollback REVISION", Short: "make everything be as it was at a revision, in a new transaction",
+		Long: "Make desired state be as it was at a revision, in a new transaction; nothing is lost, and the\n" +
+			"rollback can be rolled back. Without --yes it shows what would change and ends with code 5.",
+		Example: "  dark rollback 120 --dry-run\n  dark rollback 120 --kind record --prefix zones/example.com --yes",
+		Args:    cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(c *cobra.Command, args []string) error { return b.run(c.Context(), args[0]) },
+	}
+	b.only.flags(s, c)
+	b.write.flags(c)
+	c.Flags().BoolVar(&b.yes, "yes", false, "do it")
+	return c
+}
+
+func (b *rollback) run(ctx context.Context, to string) error {
+	n, err := revision(to)
+	if err != nil {
+		return err
+	}
+	kind, err := b.fullKind(ctx, b.only.kind)
+	if err != nil {
+		return err
+	}
+	q := &resourcev1.RollbackRequest{ToRevision: n, Kind: kind, NamePrefix: b.only.prefix, DryRun: b.dryRun || !b.yes, RequestId: b.id(), Reason: b.reason}
+	var r *resourcev1.RollbackResponse
+	err = b.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
+		r, err = c.Resources.Rollback(ctx, q)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = b.message(r, func() error {
+		if err := b.style().Changes(b.Out, r.Changes); err != nil {
+			return err
+		}
+		if !q.DryRun {
+			fmt.Fprintf(b.Out, "revision %d\n", r.Revision)
+		}
+		return nil
+	})
+	if err == nil && !b.yes && !b.dryRun && len(r.Changes) > 0 {
+		return exit.New(exit.NeedsYes, "the same command with --yes", "a rollback to revision %d would change %d resources; nothing was changed", n, len(r.Changes))
+	}
+	return err
+}
+
+// Watch follows changes.
+func Watch(s *session) *cobra.Command {
+	var prefix string
+	var since uint64
+	var most int
+	c := &cobra.Command{
+		Use: "watch [KIND]", Short: "follow changes as they happen, without gaps",
+		Example: "  dark watch\n  dark watch records --prefix zones/example.com --since 120 -o json",
+		Args:    cobra.MaximumNArgs(1), ValidArgsFunction: s.completeKinds,
+		RunE: func(c *cobra.Command, args []string) error {
+			q := &resourcev1.WatchRequest{NamePrefix: prefix, AfterRevision: since}
+			if len(args) > 0 {
+				var err error
+				if q.Kind, err = s.fullKind(c.Context(), args[0]); err != nil {
+					return err
+				}
+			}
+			return s.watch(c.Context(), q, most)
+		},
+	}
+	c.Flags().StringVar(&prefix, "prefix", "", "only names that begin so")
+	c.Flags().Uint64Var(&since, "since", 0, "begin after this revision (default: with what comes next)")
+	c.Flags().IntVar(&most, "count", 0, "end after so many changes (default: never)")
+	return c
+}
+
+func (s *session) watch(ctx context.Context, q *resourcev1.WatchRequest, most int) error {
+	c, err := s.dial()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := c.Resources.Watch(ctx, q)
+	if err != nil {
+		return err
+	}
+	for seen := 0; most == 0 || seen < most; {
+		r, err := stream.Recv()
+		if isEOF(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if r.Change == nil {
+			continue // a sign of life
+		}
+		seen++
+		if err := s.watched(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) watched(r *resourcev1.WatchResponse) error {
+	switch s.output {
+	case "name":
+		_, err := fmt.Fprintln(s.Out, r.Change.Name)
+		return err
+	case "table":
+		_, err := fmt.Fprintf(s.Out, "%-9d %-7s %s %s\n", r.Change.Revision, render.Action(r.Change.Action), r.Change.Kind, r.Change.Name)
+		return err
+	}
+	v, err := render.Sparse(r)
+	if err != nil {
+		return err
+	}
+	if s.output == "yaml" {
+		fmt.Fprintln(s.Out, "---")
+		return render.YAML(s.Out, v)
+	}
+	return render.JSONLine(s.Out, v)
+}

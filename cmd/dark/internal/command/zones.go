@@ -1,0 +1,167 @@
+package command
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dark-ecosystem/dark/cmd/dark/internal/client"
+	"github.com/dark-ecosystem/dark/cmd/dark/internal/exit"
+	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
+)
+
+// Zones is about DNS zones.
+func Zones(s *session) *cobra.Command {
+	return group("zones", "list, create, delete, import and export DNS zones",
+		s.generic("list", "list the zones", Get, "zones", cobra.NoArgs),
+		s.generic("get NAME", "show one zone", Get, "zones", cobra.ExactArgs(1)),
+		s.zonesCreate(),
+		s.generic("delete NAME", "delete a zone and all its records", Delete, "zones", cobra.ExactArgs(1)),
+		s.zonesImport(), s.zonesExport())
+}
+
+// generic makes of a command over all kinds the one of a family: "zones list" is "get zones".
+func (s *session) generic(use, short string, of Constructor, kind string, args cobra.PositionalArgs) *cobra.Command {
+	c := of(s)
+	run := c.RunE
+	c.Use, c.Short, c.Long, c.Example, c.Args = use, short, "", "", args
+	if f := c.Flags().Lookup("file"); f != nil {
+		f.Hidden = true
+	}
+	if f := c.Flags().Lookup("parent"); f != nil {
+		f.Hidden = true
+	}
+	c.RunE = func(c *cobra.Command, args []string) error { return run(c, append([]string{kind}, args...)) }
+	c.ValidArgsFunction = func(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		return s.completeResources(c, append([]string{kind}, args...), word)
+	}
+	return c
+}
+
+// zoneName is the resource's name of what someone called a zone.
+func zoneName(name string) string {
+	if matches("zones/{zone}", name) {
+		return name
+	}
+	return "zones/" + name
+}
+
+func (s *session) zonesCreate() *cobra.Command {
+	var w write
+	spec := &dnsv1.ZoneSpec{}
+	c := &cobra.Command{
+		Use: "create NAME", Short: "create an empty zone",
+		Example: "  dark zones create example.com --contact hostmaster@example.com",
+		Args:    cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(c *cobra.Command, args []string) error { return s.createZone(c.Context(), args[0], spec, w) },
+	}
+	c.Flags().StringVar(&spec.PrimaryNameServer, "primary-name-server", "", "primary name server in the SOA (default: the installation's)")
+	c.Flags().StringVar(&spec.Contact, "contact", "", "mailbox in the SOA (default: hostmaster of the zone)")
+	c.Flags().Uint32Var(&spec.NegativeTtl, "negative-ttl", 0, "TTL of negative answers in seconds (default 300)")
+	w.flags(c)
+	return c
+}
+
+func (s *session) createZone(ctx context.Context, name string, spec *dnsv1.ZoneSpec, w write) error {
+	var z *dnsv1.Zone
+	err := s.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
+		z, err = c.Zones.CreateZone(ctx, &dnsv1.CreateZoneRequest{Zone: &dnsv1.Zone{Name: zoneName(name), Spec: spec},
+			RequestId: w.id(), Reason: w.reason, ValidateOnly: w.dryRun})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if s.output == "name" {
+		fmt.Fprintln(s.Out, z.Name)
+		return nil
+	}
+	return s.message(z, func() error {
+		if w.dryRun {
+			fmt.Fprintf(s.Out, "Zone %s would be created; nothing was changed\n", z.Name)
+			return nil
+		}
+		fmt.Fprintf(s.Out, "Zone %s created at revision %d\n", z.Name, z.Revision)
+		if st := z.GetStatus(); st.GetControl() == dnsv1.ZoneStatus_CONTROL_PENDING {
+			fmt.Fprintf(s.Out, "it is served once you show control: put TXT %q at _dark-challenge.%s\n", st.GetChallenge(), shortName(z.Name))
+		}
+		return nil
+	})
+}
+
+// Records is about the records of a zone.
+func Records(s *session) *cobra.Command {
+	return group("records", "list, set and delete the records of a zone",
+		s.generic("list ZONE", "list the records of a zone", Get, "RecordSet", cobra.ExactArgs(1)),
+		s.recordsSet(),
+		s.generic("delete ZONE OWNER TYPE", "delete the records of one type at one owner", Delete, "RecordSet", cobra.ExactArgs(3)))
+}
+
+type setRecords struct {
+	*session
+	write
+	ttl  uint32
+	wait bool
+}
+
+func (s *session) recordsSet() *cobra.Command {
+	r := &setRecords{session: s}
+	c := &cobra.Command{
+		Use: "set ZONE OWNER TYPE VALUE...", Short: "set the records of one type at one owner; @ is the zone itself",
+		Example: "  dark records set example.com www A 192.0.2.1 192.0.2.2 --ttl 300\n  dark records set example.com @ MX '10 mail.example.com.'",
+		Args:    cobra.MinimumNArgs(4), ValidArgsFunction: s.completeFixed("Zone"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return r.run(c.Context(), args, c.Flags().Changed("ttl"))
+		},
+	}
+	c.Flags().Uint32Var(&r.ttl, "ttl", 0, "TTL in seconds; 0 takes the zone's default (default: as it is)")
+	c.Flags().BoolVar(&r.wait, "wait", false, "follow the change to every edge")
+	r.flags(c)
+	return c
+}
+
+// recordName is the resource's name of a record set. The server brings owner and type to
+// their canonical form.
+func recordName(zone, owner, typ string) string {
+	return zoneName(zone) + "/records/" + escape(owner) + "/" + typ
+}
+
+func (r *setRecords) run(ctx context.Context, args []string, ttl bool) error {
+	q := &dnsv1.UpdateRecordSetRequest{
+		RecordSet:  &dnsv1.RecordSet{Name: recordName(args[0], args[1], args[2]), Spec: &dnsv1.RecordSetSpec{Records: args[3:], Ttl: r.ttl}},
+		UpdateMask: mask("spec.records"), AllowMissing: true, RequestId: r.id(), Reason: r.reason, ValidateOnly: r.dryRun,
+	}
+	if ttl {
+		q.UpdateMask.Paths = append(q.UpdateMask.Paths, "spec.ttl")
+	}
+	var m *dnsv1.RecordSet
+	err := r.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
+		m, err = c.Records.UpdateRecordSet(ctx, q)
+		return err
+	})
+	if err != nil {
+		return exit.Of(err)
+	}
+	return r.report(ctx, m)
+}
+
+func (r *setRecords) report(ctx context.Context, m *dnsv1.RecordSet) error {
+	if r.output == "name" {
+		fmt.Fprintln(r.Out, m.Name)
+		return nil
+	}
+	err := r.message(m, func() error {
+		if r.dryRun {
+			fmt.Fprintf(r.Out, "%s would be %s; nothing was changed\n", unescape(m.Name), join(m.Spec.GetRecords()))
+			return nil
+		}
+		fmt.Fprintf(r.Out, "%s is %s, revision %d\n", unescape(m.Name), join(m.Spec.GetRecords()), m.Revision)
+		return nil
+	})
+	if err != nil || !r.wait || r.dryRun {
+		return err
+	}
+	_, err = r.follow(ctx, m.Revision, r.output == "table")
+	return err
+}

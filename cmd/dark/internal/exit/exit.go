@@ -1,0 +1,168 @@
+// Package exit gives the errors of the command dark: each has an exit code that scripts
+// rely on, lines that say what is wrong, and the next step.
+package exit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Code is a process exit code. The numbers are part of the command's contract.
+type Code int
+
+const (
+	Done        Code = 0
+	Failed      Code = 1
+	Usage       Code = 2
+	NotFound    Code = 3
+	Conflict    Code = 4
+	NeedsYes    Code = 5
+	Unavailable Code = 6
+	Denied      Code = 7
+)
+
+// Error is an error with its exit code.
+type Error struct {
+	Code    Code
+	Text    string
+	Details []string // a line each
+	Next    string   // what to do next, such as "dark context use dev"; may be empty
+	cause   error
+}
+
+func (e *Error) Error() string {
+	if len(e.Details) == 0 {
+		return e.Text
+	}
+	return e.Text + ": " + strings.Join(e.Details, "; ")
+}
+
+// Unwrap returns the error that it was made of.
+func (e *Error) Unwrap() error { return e.cause }
+
+// New returns an error of a code.
+func New(code Code, next, format string, args ...any) *Error {
+	err := fmt.Errorf(format, args...)
+	return &Error{Code: code, Text: err.Error(), Next: next, cause: errors.Unwrap(err)}
+}
+
+// Of returns the exit error that any error stands for; nil for nil.
+func Of(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
+	if errors.Is(err, context.Canceled) {
+		return &Error{Code: Failed, Text: "interrupted", cause: err}
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &Error{Code: Unavailable, Text: "no answer in time", Next: nexts[codes.DeadlineExceeded], cause: err}
+	}
+	if st, ok := status.FromError(err); ok {
+		return ofStatus(st, err)
+	}
+	return &Error{Code: Failed, Text: err.Error(), cause: err}
+}
+
+var byCode = map[codes.Code]Code{
+	codes.NotFound: NotFound, codes.OutOfRange: NotFound,
+	codes.AlreadyExists: Conflict, codes.Aborted: Conflict, codes.FailedPrecondition: Conflict,
+	codes.Unavailable: Unavailable, codes.DeadlineExceeded: Unavailable,
+	codes.PermissionDenied: Denied, codes.Unauthenticated: Denied,
+}
+
+var nexts = map[codes.Code]string{
+	codes.NotFound:         "dark get KIND lists what there is; -O names another organization",
+	codes.OutOfRange:       "give a later revision, or list anew",
+	codes.AlreadyExists:    "dark get shows what is there; dark apply changes it",
+	codes.Aborted:          "dark get shows what is there now; apply again on top of it",
+	codes.Unavailable:      "is it running? darkd dev starts one here; dark context list shows what you can reach",
+	codes.DeadlineExceeded: "give --timeout more, or look at dark status",
+	codes.PermissionDenied: "use a key that has the permission: dark context use NAME, or --token",
+	codes.Unauthenticated:  "dark context use NAME, or give --token",
+	codes.Unimplemented:    "the server is of another version; compare dark version with dark status",
+}
+
+// Reasons of google.rpc.ErrorInfo that say more than their code does.
+const reasonLargeDeletion = "LARGE_DELETION"
+
+func ofStatus(st *status.Status, cause error) *Error {
+	e := &Error{Code: Failed, Text: st.Message(), Next: nexts[st.Code()], cause: cause}
+	if c, ok := byCode[st.Code()]; ok {
+		e.Code = c
+	}
+	if st.Code() == codes.Canceled {
+		e.Text = "interrupted"
+	}
+	for _, d := range st.Details() {
+		switch d := d.(type) {
+		case *errdetails.BadRequest:
+			e.Text, e.Details = "the server refused the request", violations(d)
+		case *errdetails.ErrorInfo:
+			if d.Reason == reasonLargeDeletion {
+				e.Code, e.Next = NeedsYes, "the same command with --yes"
+			}
+		}
+	}
+	if e.Code == Unavailable && strings.Contains(e.Text, "connection error") {
+		e.Text = shortDial(e.Text)
+	}
+	return e
+}
+
+// shortDial keeps of gRPC's description of a failed dial what a person can use.
+func shortDial(text string) string {
+	for _, cut := range []string{`desc = "transport: `, `desc = "`} {
+		if _, after, ok := strings.Cut(text, cut); ok {
+			return "no connection: " + strings.TrimSuffix(after, `"`)
+		}
+	}
+	return text
+}
+
+func violations(b *errdetails.BadRequest) []string {
+	var out []string
+	for _, v := range b.FieldViolations {
+		if v.Field == "" {
+			out = append(out, v.Description)
+			continue
+		}
+		out = append(out, v.Field+": "+v.Description)
+	}
+	return out
+}
+
+// Violations returns the fields that a server refused, if it named any.
+func Violations(err error) []*errdetails.BadRequest_FieldViolation {
+	st, ok := status.FromError(err)
+	if !ok {
+		return nil
+	}
+	for _, d := range st.Details() {
+		if b, ok := d.(*errdetails.BadRequest); ok {
+			return b.FieldViolations
+		}
+	}
+	return nil
+}
+
+// Print writes the error for a person: what is wrong, a line for each detail, what next.
+func (e *Error) Print(w io.Writer) {
+	fmt.Fprintf(w, "dark: %s\n", e.Text)
+	for _, d := range e.Details {
+		fmt.Fprintf(w, "  %s\n", d)
+	}
+	if e.Next != "" {
+		fmt.Fprintf(w, "try: %s\n", e.Next)
+	}
+}

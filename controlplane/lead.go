@@ -30,34 +30,40 @@ const (
 // and goes on on the next leader.
 func (n *Node) lead(ctx context.Context) {
 	leading := n.core.group.Leadership()
-	var stop context.CancelFunc
-	var controllers sync.WaitGroup
-	defer func() {
-		if stop != nil {
-			stop()
-		}
-		controllers.Wait()
-	}()
-	for {
-		if n.core.group.IsLeader() && stop == nil {
-			var lctx context.Context
-			lctx, stop = context.WithCancel(ctx)
-			for _, c := range []func(context.Context){n.runPublisher, n.runPromote, n.runChecksum, n.runTidy, n.runDomains} {
-				controllers.Add(1)
-				go func() { defer controllers.Done(); c(lctx) }()
-			}
+	now := n.core.group.IsLeader()
+	for ctx.Err() == nil {
+		if now {
+			now = n.control(ctx, leading)
+			continue
 		}
 		select {
 		case <-ctx.Done():
-			return
-		case now, ok := <-leading:
+		case l, ok := <-leading:
 			if !ok {
 				return
 			}
-			if !now && stop != nil {
-				stop()
-				controllers.Wait()
-				stop = nil
+			now = l
+		}
+	}
+}
+
+// control runs the controllers until leadership is lost or ctx ends.
+func (n *Node) control(ctx context.Context, leading <-chan bool) bool {
+	ctx, stop := context.WithCancel(ctx)
+	var controllers sync.WaitGroup
+	defer controllers.Wait()
+	defer stop()
+	for _, c := range []func(context.Context){n.runPublisher, n.runPromote, n.runChecksum, n.runTidy, n.runDomains} {
+		controllers.Add(1)
+		go func() { defer controllers.Done(); c(ctx) }()
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case l, ok := <-leading:
+			if !ok || !l {
+				return false
 			}
 		}
 	}

@@ -38,8 +38,9 @@ func (n *Node) members() map[string]*statev1.MemberRecord {
 	return out
 }
 
+// feeds are the addresses of all feeds; this node's own even before it is announced.
 func (n *Node) feeds() map[string]string {
-	out := map[string]string{}
+	out := map[string]string{n.core.self.Name: n.feedAddr}
 	for name, m := range n.members() {
 		out[name] = m.Feed
 	}
@@ -47,7 +48,7 @@ func (n *Node) feeds() map[string]string {
 }
 
 func (n *Node) transports() map[string]string {
-	out := map[string]string{}
+	out := map[string]string{n.core.self.Name: n.core.node.Addr()}
 	for name, m := range n.members() {
 		out[name] = m.Transport
 	}

@@ -381,3 +381,6 @@ func origin(ctx context.Context, method, reason string) *statev1.Origin {
 	who, _ := identity.From(ctx)
 	return &statev1.Origin{Who: who.Who, From: who.From, Method: method, Reason: reason}
 }
+
+// TokenPepper keys the hashes of tokens.
+func (n *Node) TokenPepper() []byte { return n.core.root.Key(keyring.Pepper) }

@@ -250,6 +250,9 @@ func (t *Tx) require(pres ...*statev1.Precondition) {
 // Require adds a condition of the caller's own.
 func (t *Tx) Require(p *statev1.Precondition) { t.require(p) }
 
+// Add adds an operation of the caller's own.
+func (t *Tx) Add(op *statev1.Op) { t.ops = append(t.ops, op) }
+
 // Empty reports whether the transaction changes nothing.
 func (t *Tx) Empty() bool { return len(t.ops) == 0 }
 

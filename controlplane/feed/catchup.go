@@ -16,9 +16,9 @@ import (
 // catchUp sends everything that the edge lacks up to the ring's tip, then a Progress,
 // and returns where to go on in the ring.
 func (c *conn) catchUp(ctx context.Context) (cursor uint64, err error) {
-	tip := c.s.hub.tip(c)
+	tip := c.s.hub.tip(c.streams)
 	for _, s := range c.streams {
-		if err := c.catchUpStream(ctx, s, tip.revision); err != nil {
+		if err := c.catchUpStream(ctx, s, max(tip.revision, tip.streams[s])); err != nil {
 			return 0, err
 		}
 	}
@@ -108,6 +108,12 @@ func (c *conn) snapshot(ctx context.Context, stream string) error {
 		defer func() { <-c.s.snapshots }()
 	default:
 		return c.away("busy")
+	}
+	// A publication in parts may be under way: its middle is better not seen.
+	if head, _, _, _ := c.s.o.Source.Head(stream); head > 0 {
+		whole, cancel := context.WithTimeout(ctx, c.s.o.RetryAfter)
+		_ = c.s.o.Source.WaitPublished(whole, head-1)
+		cancel()
 	}
 	for range 8 {
 		done, err := c.trySnapshot(ctx, stream)

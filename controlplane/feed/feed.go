@@ -5,7 +5,7 @@
 //
 // State and its owners: the ring of what is new belongs to the goroutine of hub.run and
 // is read under hub.mu; a connection's positions belong to its sender goroutine; what is
-// known of nodes is guarded by nodes.mu. No lock is held while another is taken.
+// known of nodes is guarded by nodes.mu. The two locks are never held together.
 package feed
 
 import (
@@ -44,8 +44,8 @@ type Source interface {
 	WaitPublished(ctx context.Context, after uint64) error
 	// Head is the position and hash of a stream's last frame; ok is false when it has none.
 	Head(stream string) (revision uint64, part uint32, hash []byte, ok bool)
-	// Frames returns up to limit frames after a position, in order, or ErrCompacted. The
-	// position need not be that of a frame: what counts is that nothing after it is missing.
+	// Frames returns up to limit frames after that of a position (0, 0: from the first),
+	// in order, or ErrCompacted when the very next one is no longer kept.
 	Frames(stream string, afterRevision uint64, afterPart uint32, limit int) ([]StoredFrame, error)
 	// Snapshot emits all published records of a stream as of one moment and returns the
 	// position of the stream's last frame at that moment. An item may be kept.

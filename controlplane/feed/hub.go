@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,13 @@ type entry struct {
 	part     uint32
 	wire     []byte // shared by all connections
 	at       time.Time
+}
+
+// carried is a stream that some connection is subscribed to, guarded by hub.mu.
+type carried struct {
+	connections int
+	at          frame.Position // the last frame read into the ring, or the one it began after
+	began       uint64         // revision after which the ring has it
 }
 
 // hub reads what is published once, encodes it once, and lets every connection read it
@@ -42,7 +50,7 @@ type hub struct {
 		openAt   time.Time
 		wake     chan struct{} // closed and replaced when there is more for all
 		ahead    chan struct{} // the same for the canary
-		streams  map[string]int
+		streams  map[string]*carried
 		version  uint64 // of streams
 		canary   *conn
 		conns    map[*conn]struct{}
@@ -54,7 +62,7 @@ func newHub(src Source, l Limits) *hub {
 	h := &hub{src: src, limits: l, acked: make(chan struct{}, 1)}
 	h.mu.wake = make(chan struct{})
 	h.mu.ahead = make(chan struct{})
-	h.mu.streams = map[string]int{}
+	h.mu.streams = map[string]*carried{}
 	h.mu.conns = map[*conn]struct{}{}
 	h.mu.revision, h.mu.at = src.Published()
 	h.mu.openRev, h.mu.openAt = h.mu.revision, h.mu.at
@@ -129,28 +137,27 @@ func (h *hub) loop(ctx context.Context, news <-chan uint64, failed chan error) e
 // read appends everything that is published since the ring's end.
 func (h *hub) read() (urgent bool, err error) {
 	to, at := h.src.Published()
-	done := map[string]bool{}
+	read := map[*carried]frame.Position{}
 	var batch []entry
 	for {
 		from, _ := h.published()
 		if to <= from {
 			return false, nil
 		}
-		streams, version := h.subscribed(done)
+		streams, version := h.unread(read)
 		for _, s := range streams {
-			done[s] = true
-			entries, deny, err := h.readStream(s, from, to)
+			entries, end, deny, err := h.readStream(s.name, s.at, to)
 			if errors.Is(err, ErrCompacted) {
-				h.reset(to, at)
-				return true, nil
+				return true, h.reset(to, at)
 			}
 			if err != nil {
 				return false, err
 			}
+			read[s.carried] = end
 			batch = append(batch, entries...)
 			urgent = urgent || deny
 		}
-		if h.append(append(batch, entry{revision: to, at: at}), version) {
+		if h.append(append(batch, entry{revision: to, at: at}), version, read) {
 			return urgent, nil
 		}
 	}
@@ -158,49 +165,64 @@ func (h *hub) read() (urgent bool, err error) {
 
 // reset gives up the ring: frames were compacted away before they were read here. Every
 // connection goes back to reading from the state.
-func (h *hub) reset(to uint64, at time.Time) {
+func (h *hub) reset(to uint64, at time.Time) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for name, c := range h.mu.streams {
+		c.at = h.head(name)
+		c.began = c.at.Revision
+	}
 	h.mu.first = h.endLocked() + 1
 	h.mu.ring, h.mu.bytes = nil, 0
 	h.mu.revision, h.mu.at = to, at
 	h.mu.open, h.mu.openRev, h.mu.openAt = h.mu.first, to, at
 	h.wakeLocked()
+	return nil
 }
 
-// readStream reads the frames of a stream in revisions above from, up to to.
-func (h *hub) readStream(stream string, from, to uint64) (entries []entry, deny bool, err error) {
-	head, _, _, ok := h.src.Head(stream)
-	if !ok || head <= from {
-		return nil, false, nil
+// head is the position of a stream's last frame, Start when it has none.
+func (h *hub) head(stream string) frame.Position {
+	rev, part, hash, ok := h.src.Head(stream)
+	if !ok {
+		return frame.Start
 	}
-	rev, part := from, uint32(math.MaxUint32)
+	return frame.Position{Revision: rev, Part: part, Hash: hash}
+}
+
+// readStream reads the frames of a stream after a position, in revisions up to to.
+func (h *hub) readStream(stream string, at frame.Position, to uint64) (entries []entry, end frame.Position, deny bool, err error) {
+	if head := h.head(stream); !at.Before(head.Revision, head.Part) {
+		return nil, at, false, nil
+	}
 	for {
-		frames, err := h.src.Frames(stream, rev, part, 64)
+		frames, err := h.src.Frames(stream, at.Revision, at.Part, 64)
 		if err != nil {
-			return nil, false, fmt.Errorf("read frames of %s after revision %d: %w", stream, rev, err)
+			return nil, at, false, fmt.Errorf("read frames of %s after revision %d: %w", stream, at.Revision, err)
 		}
 		for _, f := range frames {
 			if f.Revision > to {
-				return entries, deny, nil
+				return entries, at, deny, nil
 			}
 			deny = deny || frame.HasDeny(f.Data)
 			entries = append(entries, entry{stream: stream, revision: f.Revision, part: f.Part, wire: frame.AppendFrame(nil, f.Data)})
-			rev, part = f.Revision, f.Part
+			at = frame.Position{Revision: f.Revision, Part: f.Part, Hash: f.Hash}
 		}
 		if len(frames) == 0 {
-			return entries, deny, nil
+			return entries, at, deny, nil
 		}
 	}
 }
 
 // append adds a batch, unless streams were subscribed to since version, whose frames
 // would be missing in it.
-func (h *hub) append(batch []entry, version uint64) bool {
+func (h *hub) append(batch []entry, version uint64, read map[*carried]frame.Position) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.mu.version != version {
 		return false
+	}
+	for c, at := range read {
+		c.at = at
 	}
 	for _, e := range batch {
 		h.mu.ring = append(h.mu.ring, e)
@@ -304,17 +326,24 @@ func (h *hub) published() (uint64, time.Time) {
 	return h.mu.revision, h.mu.at
 }
 
-// subscribed lists the streams some edge wants that are not in done.
-func (h *hub) subscribed(done map[string]bool) ([]string, uint64) {
+// unread is a stream to read from where the ring is in it.
+type unread struct {
+	*carried
+	name string
+	at   frame.Position
+}
+
+// unread lists the streams that some edge wants and that are not in read.
+func (h *hub) unread(read map[*carried]frame.Position) ([]unread, uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var list []string
-	for s := range h.mu.streams {
-		if !done[s] {
-			list = append(list, s)
+	var list []unread
+	for name, c := range h.mu.streams {
+		if _, done := read[c]; !done {
+			list = append(list, unread{c, name, c.at})
 		}
 	}
-	slices.Sort(list)
+	slices.SortFunc(list, func(a, b unread) int { return strings.Compare(a.name, b.name) })
 	return list, h.mu.version
 }
 
@@ -340,16 +369,38 @@ func (h *hub) leave(c *conn, streams []string) {
 	h.ackedBy(nil)
 }
 
-// subscribe makes the ring carry streams from its end on.
+// subscribe makes the ring carry streams from where they are now on.
 func (h *hub) subscribe(streams []string) {
+	heads := map[string]frame.Position{}
+	for {
+		at, _ := h.published()
+		for _, s := range streams {
+			heads[s] = h.head(s)
+		}
+		if h.trySubscribe(heads, streams, at) {
+			return
+		}
+	}
+}
+
+// trySubscribe fails when the ring went past the revision at which heads were read: what
+// came between them would be missing.
+func (h *hub) trySubscribe(heads map[string]frame.Position, streams []string, at uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.mu.revision != at {
+		return false
+	}
 	for _, s := range streams {
-		if h.mu.streams[s] == 0 {
+		c := h.mu.streams[s]
+		if c == nil {
+			c = &carried{at: heads[s], began: heads[s].Revision}
+			h.mu.streams[s] = c
 			h.mu.version++
 		}
-		h.mu.streams[s]++
+		c.connections++
 	}
+	return true
 }
 
 func (h *hub) unsubscribe(streams []string) {
@@ -360,7 +411,7 @@ func (h *hub) unsubscribe(streams []string) {
 
 func (h *hub) unsubscribeLocked(streams []string) {
 	for _, s := range streams {
-		if h.mu.streams[s]--; h.mu.streams[s] == 0 {
+		if h.mu.streams[s].connections--; h.mu.streams[s].connections == 0 {
 			delete(h.mu.streams, s)
 		}
 	}
@@ -385,13 +436,22 @@ type tip struct {
 	end      uint64 // sequence number
 	revision uint64
 	at       time.Time
+	streams  map[string]uint64 // where the ring is in a stream, if that is later
 }
 
-// tip returns where c may read to; streams must be subscribed to before.
-func (h *hub) tip(c *conn) tip {
+// tip returns where to go on in the ring; streams must be subscribed to before.
+func (h *hub) tip(streams []string) tip {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return tip{h.mu.open, h.mu.openRev, h.mu.openAt}
+	t := tip{h.mu.open, h.mu.openRev, h.mu.openAt, map[string]uint64{}}
+	for _, s := range streams {
+		// A stream that began to be carried at a later revision than the tip's: what was
+		// before that is not in the ring.
+		if at := h.mu.streams[s].began; at > h.mu.openRev {
+			t.streams[s] = at
+		}
+	}
+	return t
 }
 
 // next returns the entries from cursor on that c may read, or a channel that is closed

@@ -32,10 +32,9 @@ type source struct {
 }
 
 type stored struct {
-	frames    []feed.StoredFrame
-	dropped   bool // the oldest frames are no longer kept
-	records   map[string]*feedv1.Item
-	compacted uint64
+	frames   []feed.StoredFrame
+	records  map[string]*feedv1.Item
+	previous map[uint64]uint64 // revision before each
 }
 
 func newSource(t testing.TB, streams ...string) *source {
@@ -71,8 +70,12 @@ func (s *source) tellLocked() {
 func (s *source) appendLocked(t testing.TB, stream string, parts ...[]*feedv1.Item) {
 	st := s.streams[stream]
 	if st == nil {
-		st = &stored{records: map[string]*feedv1.Item{}}
+		st = &stored{records: map[string]*feedv1.Item{}, previous: map[uint64]uint64{}}
 		s.streams[stream] = st
+	}
+	st.previous[s.revision] = 0
+	if n := len(st.frames); n > 0 {
+		st.previous[s.revision] = st.frames[n-1].Revision
 	}
 	for i, items := range parts {
 		f := &feedv1.Frame{Cluster: s.cluster, Stream: stream, Epoch: s.epoch, Revision: s.revision, Part: uint32(i), Last: i == len(parts)-1, Items: items, SignedAt: time.Now().UnixNano()}
@@ -102,13 +105,24 @@ func (st *stored) keep(item *feedv1.Item) {
 	}
 }
 
+// follows reports whether nothing is missing between a position and list.
+func (st *stored) follows(list []feed.StoredFrame, rev uint64, part uint32) bool {
+	if len(list) == 0 {
+		last := st.frames[len(st.frames)-1]
+		return last.Revision == rev && last.Part == part
+	}
+	if list[0].Revision == rev {
+		return list[0].Part == part+1
+	}
+	return list[0].Part == 0 && st.previous[list[0].Revision] == rev
+}
+
 // compact forgets all frames of a stream but the last.
 func (s *source) compact(stream string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.streams[stream]
 	if n := len(st.frames); n > 1 {
-		st.compacted = st.frames[n-2].Revision
 		st.frames = st.frames[n-1:]
 	}
 }
@@ -165,15 +179,15 @@ func (s *source) Frames(stream string, rev uint64, part uint32, limit int) ([]fe
 	if st == nil {
 		return nil, nil
 	}
-	if rev < st.compacted {
-		return nil, feed.ErrCompacted
-	}
 	var list []feed.StoredFrame
 	for _, f := range st.frames {
 		at := frame.Position{Revision: rev, Part: part}
 		if at.Before(f.Revision, f.Part) && len(list) < limit {
 			list = append(list, f)
 		}
+	}
+	if !st.follows(list, rev, part) {
+		return nil, feed.ErrCompacted
 	}
 	return list, nil
 }

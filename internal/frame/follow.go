@@ -108,12 +108,13 @@ func (r Receiver) Follow(f *feedv1.Frame, hash [32]byte) Verdict {
 }
 
 // next reports whether f's numbers are those that come after p. Parts of a revision
-// follow each other; the first part of another names the revision before it.
+// follow each other; the first part of another names the revision before it. A snapshot
+// may be of the middle of a revision without saying so: more parts of it may follow.
 func next(p Position, f *feedv1.Frame) bool {
-	if !p.Last {
-		return f.GetRevision() == p.Revision && f.GetPart() == p.Part+1
+	if f.GetRevision() == p.Revision && f.GetPart() > 0 {
+		return f.GetPart() == p.Part+1
 	}
-	return f.GetRevision() > p.Revision && f.GetPart() == 0 && f.GetPreviousRevision() == p.Revision
+	return p.Last && f.GetRevision() > p.Revision && f.GetPart() == 0 && f.GetPreviousRevision() == p.Revision
 }
 
 // Snapshot is how far a receiver is in a snapshot of a stream; the zero value is before it.

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
+
+	"github.com/dark-ecosystem/dark/controlplane"
+	"github.com/dark-ecosystem/dark/internal/consensus"
+	"github.com/dark-ecosystem/dark/internal/errs"
+)
+
+// controlSettings are those of a control node.
+type controlSettings struct {
+	dir, transport, feed, socket, timing, metrics, log string
+	join, through                                      string
+	api, hosts, nameServers, resolvers                 []string
+	insecure                                           bool
+}
+
+func newControl() *cobra.Command {
+	var c controlSettings
+	cmd := &cobra.Command{Use: "control", Short: "Run a control node", Args: cobra.NoArgs}
+	s := newSettings(cmd)
+	s.text(&c.dir, "dir", "/var/lib/dark/control", "`DIR` that the node lives in")
+	s.text(&c.transport, "transport", "127.0.0.1:7001", "`HOST:PORT` for other control nodes")
+	s.text(&c.feed, "feed", "127.0.0.1:7002", "`HOST:PORT` for edges")
+	s.list(&c.api, "api", []string{"127.0.0.1:8080"}, "`HOST:PORT` for the API, one or more")
+	s.bool(&c.insecure, "insecure", "speak HTTP in clear on the API; loopback addresses only")
+	s.text(&c.socket, "socket", "", "`PATH` of the break-glass socket; DIR/control.sock when empty")
+	s.text(&c.metrics, "metrics", "", "`HOST:PORT` for Prometheus metrics; none when empty")
+	s.text(&c.timing, "timing", "lan", "lan, wan or ci: how far apart the control nodes are")
+	s.list(&c.nameServers, "name-servers", nil, "names of this installation's name servers, as delegations have them")
+	s.list(&c.resolvers, "resolvers", nil, "`HOST:PORT` of resolvers for showing control over domains; the system's when empty")
+	s.list(&c.hosts, "hosts", nil, "further names and addresses by which clients reach the API")
+	s.text(&c.join, "join", "", "join `TOKEN`: become a control node of its cluster first")
+	s.text(&c.through, "through", "", "`HOST:PORT` of the API of a control node to join through")
+	s.text(&c.log, "log", "info", "debug, info, warn or error")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := s.load(); err != nil {
+			return err
+		}
+		return c.run(cmd.Context(), cmd.ErrOrStderr())
+	}
+	return cmd
+}
+
+func (c *controlSettings) run(ctx context.Context, stderr io.Writer) error {
+	if c.join != "" {
+		if err := c.enrol(ctx); err != nil {
+			return err
+		}
+	}
+	cfg, err := c.config(stderr)
+	if err != nil {
+		return err
+	}
+	node, err := controlplane.New(cfg)
+	if err != nil {
+		return err
+	}
+	return node.Run(ctx)
+}
+
+// enrol joins, unless the directory holds the node of an earlier start already.
+func (c *controlSettings) enrol(ctx context.Context) error {
+	if _, err := controlplane.ReadSelf(c.dir); err == nil {
+		return nil
+	}
+	if c.through == "" {
+		return usageError{fmt.Errorf("--join needs --through HOST:PORT, the API of any control node")}
+	}
+	host, _, err := net.SplitHostPort(c.transport)
+	if err != nil {
+		return usageError{fmt.Errorf("--transport: %w", err)}
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return controlplane.Enrol(ctx, c.dir, c.join, c.through, append([]string{host}, c.hosts...))
+}
+
+func (c *controlSettings) config(stderr io.Writer) (controlplane.Config, error) {
+	cfg := controlplane.Config{
+		Dir: c.dir, Transport: c.transport, Feed: c.feed, API: c.api, Insecure: c.insecure, Socket: c.socket,
+		NameServers: lower(c.nameServers), Kinds: controlKinds(lower(c.nameServers)), Version: version(), Logger: logger(stderr, c.log),
+	}
+	var err error
+	if cfg.Timing, err = timingOf(c.timing); err != nil {
+		return cfg, err
+	}
+	if c.insecure {
+		for _, a := range c.api {
+			if !loopback(a) {
+				return cfg, usageError{fmt.Errorf("--insecure is for loopback addresses only, not %s", a)}
+			}
+		}
+	}
+	if len(c.resolvers) > 0 {
+		cfg.Resolver = resolver(c.resolvers)
+	}
+	if c.metrics != "" {
+		reg, err := serveMetrics(c.metrics)
+		if err != nil {
+			return cfg, err
+		}
+		cfg.Registry = reg
+	}
+	return cfg, nil
+}
+
+func timingOf(name string) (consensus.Timing, error) {
+	switch name {
+	case "lan":
+		return consensus.LAN, nil
+	case "wan":
+		return consensus.WAN, nil
+	case "ci":
+		return consensus.CI, nil
+	}
+	return consensus.Timing{}, usageError{errs.New(errs.Invalid, "timing %q: lan, wan or ci is expected", name)}
+}
+
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func lower(names []string) []string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = strings.ToLower(strings.TrimSuffix(n, "."))
+	}
+	return out
+}
+
+// resolver asks the given resolvers in turn.
+func resolver(addrs []string) *net.Resolver {
+	next := make(chan string, len(addrs))
+	for _, a := range addrs {
+		next <- a
+	}
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		a := <-next
+		next <- a
+		return (&net.Dialer{}).DialContext(ctx, network, a)
+	}}
+}
+
+// logger writes what happens as lines of key=value.
+func logger(w io.Writer, level string) *slog.Logger {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		l = slog.LevelInfo
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: l}))
+}
+
+// serveMetrics listens for Prometheus; it ends with the process.
+func serveMetrics(addrs ...string) (*prometheus.Registry, error) {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	for _, addr := range addrs {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			return nil, fmt.Errorf("listen for metrics on %s: %w", addr, err)
+		}
+		s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+		go func() { _ = s.Serve(l) }() // ends with the process
+	}
+	return reg, nil
+}
+
+func newRejoin() *cobra.Command {
+	var dir string
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "rejoin", Short: "Wipe a control node whose log is damaged, so that it can join again", Args: cobra.NoArgs,
+		Long: "Wipe what a control node keeps, when its log or state is damaged. Afterwards remove the old member\n(dark members remove NAME), make a token (dark nodes token NAME --role control) and start it with --join.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			self, err := controlplane.ReadSelf(dir)
+			if err != nil {
+				return fmt.Errorf("%s holds no control node: %w", dir, err)
+			}
+			if !yes {
+				fmt.Fprintf(cmd.ErrOrStderr(), "This wipes all that control node %s keeps in %s. Say --yes to do it.\n", self.Name, dir)
+				os.Exit(5)
+			}
+			for _, name := range []string{"raft", "state", "node.json", "node.pem", "root.age", "members.json"} {
+				if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+					return err
+				}
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Wiped. Next, where a control node is well:\n  dark members remove %[1]s\n  dark nodes token %[1]s --role control\nand here: darkd control --dir %[2]s --join TOKEN --through HOST:PORT\n", self.Name, dir)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "/var/lib/dark/control", "`DIR` that the node lives in")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do it")
+	return cmd
+}

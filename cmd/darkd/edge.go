@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+
+	"github.com/dark-ecosystem/dark/edge"
+	"github.com/dark-ecosystem/dark/internal/ca"
+)
+
+// edgeSettings are those of an edge.
+type edgeSettings struct {
+	dir, join, through, metrics, log string
+	dns, hosts, feeds                []string
+}
+
+func newEdge() *cobra.Command {
+	var e edgeSettings
+	cmd := &cobra.Command{Use: "edge", Short: "Run an edge node", Args: cobra.NoArgs}
+	s := newSettings(cmd)
+	s.text(&e.dir, "dir", "/var/lib/dark/edge", "`DIR` that the edge lives in")
+	s.list(&e.dns, "dns", []string{"127.0.0.1:5300"}, "`IP:PORT` to answer DNS on, one or more")
+	s.list(&e.feeds, "feeds", nil, "`HOST:PORT` of the feeds of control nodes, beside those it was told of")
+	s.list(&e.hosts, "hosts", nil, "names and addresses of this edge")
+	s.text(&e.metrics, "metrics", "", "`HOST:PORT` for Prometheus metrics; none when empty")
+	s.text(&e.join, "join", "", "join `TOKEN`: become an edge of its cluster first")
+	s.text(&e.through, "through", "", "`HOST:PORT` of the API of a control node to join through")
+	s.text(&e.log, "log", "info", "debug, info, warn or error")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := s.load(); err != nil {
+			return err
+		}
+		return e.run(cmd.Context(), cmd.ErrOrStderr())
+	}
+	return cmd
+}
+
+func (e *edgeSettings) run(ctx context.Context, stderr io.Writer) error {
+	if e.join != "" {
+		if err := e.enrol(ctx); err != nil {
+			return err
+		}
+	}
+	var reg *prometheus.Registry
+	if e.metrics != "" {
+		var err error
+		if reg, err = serveMetrics(e.metrics); err != nil {
+			return err
+		}
+	}
+	n, err := e.open(logger(stderr, e.log), reg)
+	if err != nil {
+		return err
+	}
+	return n.Run(ctx)
+}
+
+// enrol joins, unless the directory holds the edge of an earlier start already.
+func (e *edgeSettings) enrol(ctx context.Context) error {
+	if _, err := edge.ReadSelf(e.dir); err == nil {
+		return nil
+	}
+	if e.through == "" {
+		return usageError{errors.New("--join needs --through HOST:PORT, the API of any control node")}
+	}
+	join, err := edge.JoinThrough(e.join, e.through)
+	if err != nil {
+		return err
+	}
+	return edge.Enrol(ctx, e.dir, e.join, join, e.hosts)
+}
+
+// open opens the edge that a directory holds.
+func (e *edgeSettings) open(log *slog.Logger, reg *prometheus.Registry) (*edge.Node, error) {
+	self, err := edge.ReadSelf(e.dir)
+	if err != nil {
+		return nil, fmt.Errorf("%s holds no edge: %w; run `darkd edge --join TOKEN --through HOST:PORT`", e.dir, err)
+	}
+	creds, err := edge.Credentials(e.dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &renewal{creds: creds}
+	cfg := edge.Config{
+		Dir: e.dir, Name: self.Name, ClusterID: self.ClusterID, PublishingKey: self.PublishingKey,
+		TLS:   func() (*tls.Config, error) { return creds.TLS(), nil },
+		Feeds: append(self.Feeds, e.feeds...), Certificate: creds.Leaf, Request: r.request, Install: r.install,
+		DNS: e.dns, Version: version(), Logger: log,
+	}
+	if reg != nil {
+		cfg.Metrics = reg
+	}
+	return edge.New(cfg)
+}
+
+// renewal keeps the key of a request until its certificate comes.
+type renewal struct {
+	creds *ca.Credentials
+	mu    sync.Mutex
+	key   crypto.Signer
+}
+
+func (r *renewal) request() ([]byte, error) {
+	leaf := r.creds.Leaf()
+	hosts := append([]string(nil), leaf.DNSNames...)
+	for _, ip := range leaf.IPAddresses {
+		hosts = append(hosts, ip.String())
+	}
+	key, request, err := ca.NewRequest(hosts)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.key = key
+	return request, err
+}
+
+func (r *renewal) install(chain [][]byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.key == nil || len(chain) == 0 {
+		return errors.New("a certificate came that was not asked for")
+	}
+	return r.creds.Replace(r.key, chain[0])
+}

@@ -1,0 +1,249 @@
+// Package edge is an edge node: it follows the feed, keeps what it is told, compiles it
+// for its services and serves them, with or without a control plane. It is the only
+// place where services meet.
+//
+// A Node belongs to the goroutine of Run; its other methods may be called from anywhere.
+package edge
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dark-ecosystem/dark/edge/config"
+	"github.com/dark-ecosystem/dark/edge/listen"
+	"github.com/dark-ecosystem/dark/edge/view"
+	"github.com/dark-ecosystem/dark/internal/clock"
+	"github.com/dark-ecosystem/dark/internal/kind"
+)
+
+// Config of a Node; the first group is required.
+type Config struct {
+	// Dir is where the node keeps what it was told.
+	Dir string
+	// Name of the node, as in its certificate.
+	Name string
+	// ClusterID and PublishingKey were learnt at the join.
+	ClusterID     string
+	PublishingKey ed25519.PublicKey
+	// TLS returns what to connect to control nodes with: this node's certificate and
+	// the cluster's CA.
+	TLS func() (*tls.Config, error)
+
+	// Feeds are addresses (host:port) of control nodes, beside those learnt from them.
+	Feeds []string
+	// Certificate in use, Request for a new one (DER) and Install of the answer (leaf
+	// first): by these it is renewed. None is needed where it is not.
+	Certificate func() *x509.Certificate
+	Request     func() ([]byte, error)
+	Install     func(chain [][]byte) error
+
+	// DNS are the addresses to answer DNS on, IP and port; none: no DNS.
+	DNS []string
+	// DNSRate is the most answers a second over UDP that one network (/24, /56) gets;
+	// 0: 500, negative: no limit.
+	DNSRate int
+	// Services are the parts that this node runs; nil: all that the program has.
+	Services func(*Config) ([]Part, error)
+
+	Version string
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer
+	Clock   clock.Clock
+	// Times of the feed; zero fields have their defaults.
+	Times config.Times
+}
+
+// Part is one service as a node runs it.
+type Part struct {
+	kind.Service
+	// Listen says which sockets it needs; none when it has no addresses.
+	Listen listen.Options
+	// Serve serves them until ctx ends, and then returns when what it had begun is done.
+	Serve func(ctx context.Context, g *listen.Group) error
+}
+
+// Node is one edge.
+type Node struct {
+	cfg     Config
+	config  *config.Config
+	view    *view.View
+	parts   []*part
+	begun   time.Time
+	loaded  time.Duration
+	metrics *metrics
+
+	mu struct {
+		sync.Mutex
+		serving bool
+	}
+}
+
+type part struct {
+	Part
+	group *listen.Group
+}
+
+// New reads what the node was told before, compiles it and binds its addresses, so that
+// Run answers at once. It needs no control node. Call Run, or Close, once.
+func New(cfg Config) (*Node, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Services == nil {
+		cfg.Services = Services
+	}
+	n := &Node{cfg: cfg, begun: time.Now()}
+	parts, err := cfg.Services(&n.cfg)
+	if err != nil {
+		return nil, fmt.Errorf("edge %s: %w", cfg.Name, err)
+	}
+	services := make([]kind.Service, len(parts))
+	for i, p := range parts {
+		n.parts = append(n.parts, &part{Part: p})
+		services[i] = p.Service
+	}
+	if n.view, err = view.New(cfg.Logger, services...); err != nil {
+		return nil, fmt.Errorf("edge %s: %w", cfg.Name, err)
+	}
+	if err := n.open(); err != nil {
+		return nil, fmt.Errorf("edge %s: %w", cfg.Name, errors.Join(err, n.Close()))
+	}
+	return n, nil
+}
+
+// open loads, compiles, binds and counts.
+func (n *Node) open() error {
+	c, changes, err := config.Open(n.options())
+	if err != nil {
+		return err
+	}
+	n.config = c
+	for _, r := range n.view.Apply(c.Revision(), changes) {
+		n.cfg.Logger.Warn("edge: refused at the start", "stream", r.Stream, "kind", r.Kind, "name", r.Name, "reason", r.Reason)
+	}
+	n.loaded = time.Since(n.begun)
+	n.cfg.Logger.Info("edge: configuration loaded", "records", len(changes), "revision", c.Revision(), "took", n.loaded)
+	for _, p := range n.parts {
+		if len(p.Listen.Addresses) == 0 {
+			continue
+		}
+		if p.group, err = listen.Open(context.Background(), p.Listen); err != nil {
+			return err
+		}
+	}
+	return n.count()
+}
+
+func (n *Node) options() config.Options {
+	return config.Options{
+		Dir: n.cfg.Dir, Cluster: n.cfg.ClusterID, Pinned: n.cfg.PublishingKey, TLS: n.cfg.TLS,
+		Feeds: n.cfg.Feeds, Version: n.cfg.Version, Kinds: n.view.Kinds(),
+		Certificate: n.cfg.Certificate, Request: n.cfg.Request, Install: n.cfg.Install,
+		Log: n.cfg.Logger, Clock: n.cfg.Clock, Times: n.cfg.Times,
+	}
+}
+
+// Run serves and follows the feed until ctx ends or something fails that the node
+// cannot go on without, drains its services, and closes the node.
+func (n *Node) Run(ctx context.Context) error {
+	defer n.setServing(false)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var failed firstError
+	var serving, following sync.WaitGroup
+	for _, p := range n.parts {
+		if p.group == nil {
+			continue
+		}
+		serving.Go(func() {
+			err := p.Serve(ctx, p.group)
+			if ctx.Err() == nil {
+				failed.set(fmt.Errorf("serve %s: %w", p.Name, errors.Join(err, errStopped)))
+			}
+			cancel()
+		})
+	}
+	n.setServing(true)
+	// The feed is followed until nothing is served any more.
+	fctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	following.Go(func() {
+		if err := n.config.Run(fctx, n.view); err != nil {
+			failed.set(err)
+			cancel()
+		}
+	})
+	<-ctx.Done()
+	n.setServing(false)
+	serving.Wait()
+	stop()
+	following.Wait()
+	if err := errors.Join(failed.get(), n.Close()); err != nil {
+		return fmt.Errorf("edge %s: %w", n.cfg.Name, err)
+	}
+	return nil
+}
+
+// errStopped is a server that ended though nobody asked.
+var errStopped = errors.New("it stopped")
+
+// firstError keeps the first error of several goroutines.
+type firstError struct {
+	sync.Mutex
+	err error
+}
+
+func (f *firstError) set(err error) {
+	f.Lock()
+	defer f.Unlock()
+	if f.err == nil {
+		f.err = err
+	}
+}
+
+func (f *firstError) get() error {
+	f.Lock()
+	defer f.Unlock()
+	return f.err
+}
+
+func (n *Node) setServing(v bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.mu.serving = v
+}
+
+// Close releases what New took, when Run is not called.
+func (n *Node) Close() error {
+	var err error
+	for _, p := range n.parts {
+		if p.group != nil {
+			err = errors.Join(err, p.group.Close())
+		}
+	}
+	if n.config != nil {
+		err = errors.Join(err, n.config.Close())
+	}
+	n.uncount()
+	return err
+}
+
+// Addresses that a service is bound to.
+func (n *Node) Addresses(service string) []netip.AddrPort {
+	for _, p := range n.parts {
+		if p.Name == service && p.group != nil {
+			return p.group.Addresses()
+		}
+	}
+	return nil
+}

@@ -44,6 +44,11 @@ func (s *Server) rest(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	r.Body = http.MaxBytesReader(w, r.Body, MaxRequest)
+	// The gateway decodes each segment once; a slash within an owner (RFC 2317) is written
+	// %2F in a resource's name, and stays so.
+	if p := r.URL.RawPath; p != "" {
+		r.URL.RawPath = strings.NewReplacer("%2F", "%252F", "%2f", "%252F").Replace(p)
+	}
 	s.gateway.ServeHTTP(w, r)
 }
 

@@ -1,0 +1,311 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	resourcev1 "github.com/dark-ecosystem/dark/proto/dark/resource/v1"
+	"github.com/dark-ecosystem/dark/proto/dark/resource/v1/resourcegrpc"
+	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
+)
+
+func doc(t *testing.T, s string) *structpb.Struct {
+	t.Helper()
+	d := &structpb.Struct{}
+	if err := protojson.Unmarshal([]byte(s), d); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func (i *installation) resources() resourcegrpc.ResourceServiceClient {
+	return resourcegrpc.NewResourceServiceClient(i.conn)
+}
+
+func TestApplyNeedsNoOrder(t *testing.T) {
+	i := start(t)
+	i.organization("acme", "dns:write")
+	ctx := as(t.Context(), i.admin, "acme")
+	docs := []*structpb.Struct{
+		doc(t, `{"kind":"RecordSet","name":"example.com/www/A","spec":{"records":["192.0.2.1"]}}`),
+		doc(t, `{"kind":"Zone","name":"example.com"}`),
+		doc(t, `{"kind":"recordsets","name":"zones/example.com/records/@/NS","spec":{"records":["ns1.example.com."]}}`),
+	}
+	dry, err := i.resources().Apply(ctx, &resourcev1.ApplyRequest{Documents: docs, DryRun: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := i.state.Revision()
+	got, err := i.resources().Apply(ctx, &resourcev1.ApplyRequest{Documents: docs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Revision != before+1 {
+		t.Fatalf("%d transactions", got.Revision-before)
+	}
+	for n := range dry.Changes {
+		got.Changes[n].Revision = 0
+		if !proto.Equal(dry.Changes[n], got.Changes[n]) {
+			t.Errorf("dry run said %v, apply did %v", dry.Changes[n], got.Changes[n])
+		}
+	}
+	again, err := i.resources().Apply(ctx, &resourcev1.ApplyRequest{Documents: docs})
+	if err != nil || again.Revision != got.Revision {
+		t.Fatalf("unchanged documents: %v %v", again, err)
+	}
+	for _, c := range again.Changes {
+		if c.Action != resourcev1.Change_ACTION_UNCHANGED {
+			t.Errorf("%v", c)
+		}
+	}
+}
+
+func TestApplyNamesEveryBadDocument(t *testing.T) {
+	i := start(t)
+	i.organization("acme", "dns:write")
+	_, err := i.resources().Apply(as(t.Context(), i.admin, "acme"), &resourcev1.ApplyRequest{Documents: []*structpb.Struct{
+		doc(t, `{"kind":"Zone","name":"example.com"}`),
+		doc(t, `{"kind":"RecordSet","name":"example.com/www/A","spec":{"records":["nonsense"]}}`),
+		doc(t, `{"kind":"RecordSet","name":"example.com/www/MX","spec":{"records":["nonsense"],"ttl":4294967295}}`),
+	}})
+	got := fmt.Sprint(status.Convert(err).Details())
+	for _, want := range []string{"documents[1].spec.records[0]", "documents[2].spec.records[0]", "documents[2].spec.ttl"} {
+		if status.Code(err) != codes.InvalidArgument || !strings.Contains(got, want) {
+			t.Errorf("%s is not named: %v %s", want, err, got)
+		}
+	}
+	_, err = i.resources().Apply(as(t.Context(), i.admin, "acme"), &resourcev1.ApplyRequest{Documents: []*structpb.Struct{doc(t, `{"kind":"Zoen","name":"x"}`)}})
+	if status.Code(err) != codes.InvalidArgument {
+		t.Errorf("unknown kind: %v", err)
+	}
+}
+
+// TestDryRunIsExact makes random states and documents: the diff that a dry run shows,
+// applied to the state before, is the state after, byte for byte (PROOF.md).
+func TestDryRunIsExact(t *testing.T) {
+	i := start(t)
+	i.organization("acme", "dns:write")
+	ctx := as(t.Context(), i.admin, "acme")
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	if _, err := i.resources().Apply(ctx, &resourcev1.ApplyRequest{Documents: []*structpb.Struct{doc(t, `{"kind":"Zone","name":"example.com"}`)}}); err != nil {
+		t.Fatal(err)
+	}
+	for range 40 {
+		var docs []*structpb.Struct
+		for _, o := range r.Perm(6)[:1+r.IntN(5)] {
+			docs = append(docs, doc(t, fmt.Sprintf(`{"kind":"RecordSet","name":"example.com/h%d/A","labels":{"x":"%d"},"spec":{"ttl":%d,"records":["192.0.2.%d"]}}`,
+				o, r.IntN(2), r.IntN(3), r.IntN(3))))
+		}
+		model := i.documents(ctx)
+		dry, err := i.resources().Apply(ctx, &resourcev1.ApplyRequest{Documents: docs, DryRun: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range dry.Changes {
+			if !proto.Equal(model[c.Name], c.Before) {
+				t.Fatalf("%s: before is %v, was %v", c.Name, c.Before, model[c.Name])
+			}
+			model[c.Name] = c.After
+		}
+		if _, err := i.resources().Apply(ctx, &resourcev1.ApplyRequest{Documents: docs, IfUnchangedSince: dry.Revision}); err != nil {
+			t.Fatal(err)
+		}
+		after := i.documents(ctx)
+		for n, d := range model {
+			if !proto.Equal(d, after[n]) || len(model) != len(after) {
+				t.Fatalf("%s: the dry run says %v, it is %v", n, d, after[n])
+			}
+		}
+	}
+}
+
+// documents are all record sets, as people decide them.
+func (i *installation) documents(ctx context.Context) map[string]*structpb.Struct {
+	i.t.Helper()
+	l, err := i.resources().ListResources(ctx, &resourcev1.ListResourcesRequest{Kind: "RecordSet", Parent: "example.com"})
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	out := map[string]*structpb.Struct{}
+	for _, d := range l.Documents {
+		for _, f := range []string{"etag", "revision", "createTime", "updateTime"} {
+			delete(d.Fields, f)
+		}
+		out[d.Fields["name"].GetStringValue()] = d
+	}
+	return out
+}
+
+func TestConcurrentChangeConflicts(t *testing.T) {
+	i := start(t)
+	i.organization("acme", "dns:write")
+	ctx := as(t.Context(), i.admin, "acme")
+	zone := doc(t, `{"kind":"Zone","name":"example.com"}`)
+	first, err := i.resources().Apply(ctx, &resourcev1.ApplyRequest{Documents: []*structpb.Struct{zone}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.must(200, i.admin, "acme", "PATCH", "/v1/zones/example.com", `{"spec":{"refresh":1}}`)
+	_, err = i.resources().Apply(ctx, &resourcev1.ApplyRequest{IfUnchangedSince: first.Revision,
+		Documents: []*structpb.Struct{doc(t, `{"kind":"Zone","name":"example.com","spec":{"refresh":2}}`)}})
+	if status.Code(err) != codes.Aborted {
+		t.Fatalf("changed before: %v", err)
+	}
+	// The same between admission and commit.
+	once := true
+	i.state.Before = func(tx *statev1.Transaction) {
+		if once && tx.GetOrigin().GetReason() == "race" {
+			once = false
+			i.must(200, i.admin, "acme", "PATCH", "/v1/zones/example.com", `{"spec":{"refresh":9}}`)
+		}
+	}
+	_, err = i.resources().Apply(ctx, &resourcev1.ApplyRequest{IfUnchangedSince: i.state.Revision(), Reason: "race",
+		Documents: []*structpb.Struct{doc(t, `{"kind":"Zone","name":"example.com","spec":{"refresh":2}}`)}})
+	if status.Code(err) != codes.Aborted {
+		t.Fatalf("changed meanwhile: %v", err)
+	}
+	// Whoever did not ask is not troubled: the write is admitted again.
+	once = true
+	if _, err = i.resources().Apply(ctx, &resourcev1.ApplyRequest{Reason: "race", Documents: []*structpb.Struct{doc(t, `{"kind":"Zone","name":"example.com","spec":{"refresh":3}}`)}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestHistoryDiffRollback(t *testing.T) {
+	i := start(t)
+	i.organization("acme", "dns:write")
+	ctx := as(t.Context(), i.admin, "acme")
+	c := i.resources()
+	apply := func(reason string, docs ...string) uint64 {
+		q := &resourcev1.ApplyRequest{Reason: reason}
+		for _, d := range docs {
+			q.Documents = append(q.Documents, doc(t, d))
+		}
+		r, err := c.Apply(ctx, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Revision
+	}
+	a := func(n, ip string) string {
+		return fmt.Sprintf(`{"kind":"RecordSet","name":"example.com/%s/A","spec":{"records":[%q]}}`, n, ip)
+	}
+	good := apply("first", `{"kind":"Zone","name":"example.com"}`, a("www", "192.0.2.1"), a("old", "192.0.2.9"))
+	apply("second", a("www", "192.0.2.2"), a("new", "192.0.2.3"))
+	i.must(200, i.admin, "acme", "DELETE", "/v1/zones/example.com/records/old/A?reason=gone", "")
+
+	h, err := c.GetHistory(ctx, &resourcev1.GetHistoryRequest{Kind: "RecordSet", Name: "example.com/www/A"})
+	if err != nil || len(h.Entries) != 2 || h.Entries[0].Audit.Reason != "second" || h.Entries[1].Change.Action != resourcev1.Change_ACTION_CREATE {
+		t.Fatalf("history: %v %v", h, err)
+	}
+	d, err := c.Diff(ctx, &resourcev1.DiffRequest{FromRevision: good})
+	if err != nil || len(d.Changes) != 3 {
+		t.Fatalf("diff: %v %v", d, err)
+	}
+	dry, err := c.Rollback(ctx, &resourcev1.RollbackRequest{ToRevision: good, DryRun: true})
+	if err != nil || len(dry.Changes) != 3 {
+		t.Fatalf("dry rollback: %v %v", dry, err)
+	}
+	back, err := c.Rollback(ctx, &resourcev1.RollbackRequest{ToRevision: good, Reason: "back"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err = c.Diff(ctx, &resourcev1.DiffRequest{FromRevision: good, ToRevision: back.Revision})
+	if err != nil || len(d.Changes) != 0 {
+		t.Fatalf("after rollback: %v %v", d, err)
+	}
+	// A zone that ended comes back with what it had.
+	i.must(200, i.admin, "acme", "DELETE", "/v1/zones/example.com", "")
+	if _, err = c.Rollback(ctx, &resourcev1.RollbackRequest{ToRevision: back.Revision}); err != nil {
+		t.Fatal(err)
+	}
+	if d, err = c.Diff(ctx, &resourcev1.DiffRequest{FromRevision: good}); err != nil || len(d.Changes) != 0 {
+		t.Fatalf("after the zone came back: %v %v", d, err)
+	}
+	// A revoked key stays revoked.
+	if _, err = c.Rollback(ctx, &resourcev1.RollbackRequest{ToRevision: good, Kind: "ApiKey"}); status.Code(err) != codes.InvalidArgument {
+		t.Fatalf("rollback of keys: %v", err)
+	}
+	i.state.Compact(back.Revision)
+	if _, err = c.Rollback(ctx, &resourcev1.RollbackRequest{ToRevision: good}); status.Code(err) != codes.OutOfRange {
+		t.Fatalf("rollback beyond history: %v", err)
+	}
+}
+
+func TestWatchHasNoGaps(t *testing.T) {
+	i := start(t)
+	i.organization("acme", "dns:write")
+	i.organization("other", "dns:write")
+	ctx, cancel := context.WithCancel(as(t.Context(), i.admin, "acme"))
+	defer cancel()
+	from := i.state.Revision()
+	w, err := i.resources().Watch(ctx, &resourcev1.WatchRequest{AfterRevision: from, Kind: "Zone"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 50
+	go func() {
+		for k := range n {
+			i.rest(i.admin, "other", "POST", "/v1/zones", fmt.Sprintf(`{"name":"zones/other%d.test"}`, k))
+			i.rest(i.admin, "acme", "POST", "/v1/zones", fmt.Sprintf(`{"name":"zones/z%d.test"}`, k))
+		}
+	}()
+	last := uint64(0)
+	for k := 0; k < n; {
+		m, err := w.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Change == nil {
+			continue
+		}
+		if want := fmt.Sprintf("zones/z%d.test", k); m.Change.Name != want || m.Change.Revision <= last {
+			t.Fatalf("got %v, want %s", m.Change, want)
+		}
+		last = m.Change.Revision
+		k++
+	}
+	i.state.Compact(from + 20)
+	w, err = i.resources().Watch(ctx, &resourcev1.WatchRequest{AfterRevision: from, Kind: "Zone"})
+	if err == nil {
+		_, err = w.Recv()
+	}
+	if status.Code(err) != codes.OutOfRange {
+		t.Fatalf("below what is kept: %v", err)
+	}
+}
+
+func TestWatchLimitNamesItself(t *testing.T) {
+	i := start(t)
+	i.organization("acme", "dns:read")
+	i.must(200, i.admin, "", "PATCH", "/v1/organizations/acme", `{"spec":{"limits":{"watches":1}}}`)
+	ctx, cancel := context.WithCancel(as(t.Context(), i.admin, "acme"))
+	defer cancel()
+	a, err := i.resources().Watch(ctx, &resourcev1.WatchRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := i.resources().Watch(ctx, &resourcev1.WatchRequest{})
+	if err == nil {
+		_, err = b.Recv()
+	}
+	if status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "watches") || errors.Is(err, io.EOF) {
+		t.Fatalf("second watch: %v", err)
+	}
+}

@@ -1,0 +1,259 @@
+package zones
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/dark-ecosystem/dark/controlplane/admit"
+	"github.com/dark-ecosystem/dark/internal/errs"
+	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
+)
+
+const (
+	// maxSetRecords is what the proto's constraint on spec.records allows.
+	maxSetRecords = 1000
+	// maxFileErrors are told at once.
+	maxFileErrors = 50
+)
+
+// changed is one record set that the file makes otherwise; a nil set ends it.
+type changed struct {
+	key  string
+	set  *dnsv1.RecordSetSpec
+	line uint32
+}
+
+// difference between the zone at a revision and the file.
+type difference struct {
+	revision                             uint64
+	created, updated, deleted, unchanged uint64
+	changes                              []changed // as long as they are few
+	bytes                                int
+	many                                 bool
+}
+
+func (d *difference) small() bool { return !d.many }
+
+func (d *difference) add(c changed) {
+	if d.many {
+		return
+	}
+	d.changes = append(d.changes, c)
+	// Beside the records an operation carries the stored name in itself, in its message
+	// and in up to three preconditions.
+	d.bytes += 6*(len(c.key)+80) + 100
+	if c.set != nil {
+		d.bytes += proto.Size(c.set)
+	}
+	if len(d.changes) > maxSmall || d.bytes > chunkBytes {
+		d.many, d.changes = true, nil
+	}
+}
+
+// sets reads the sorted records as record sets.
+type sets struct {
+	m    *merge
+	head entry
+	more bool
+}
+
+func (s *sorter) sets() (*sets, error) {
+	m, err := s.sorted()
+	if err != nil {
+		return nil, err
+	}
+	out := &sets{m: m}
+	out.head, out.more, err = m.pop()
+	return out, err
+}
+
+// next returns the next set and the lines of its records.
+func (s *sets) next() (key string, spec *dnsv1.RecordSetSpec, lines []uint32, err error) {
+	if !s.more {
+		return "", nil, nil, nil
+	}
+	key = s.head.key
+	spec = &dnsv1.RecordSetSpec{Ttl: s.head.ttl}
+	for s.more && s.head.key == key {
+		// RFC 2181 5.2: the TTLs of a set are equal; where a file's differ the least counts.
+		spec.Ttl = min(spec.Ttl, s.head.ttl)
+		if !slices.Contains(spec.Records, s.head.text) {
+			spec.Records = append(spec.Records, s.head.text)
+			lines = append(lines, s.head.line)
+		}
+		if len(spec.Records) > maxSetRecords {
+			return "", nil, nil, fmt.Errorf("line %d: %s has more than %d records", s.head.line, key, maxSetRecords)
+		}
+		if s.head, s.more, err = s.m.pop(); err != nil {
+			return "", nil, nil, err
+		}
+	}
+	return key, spec, lines, nil
+}
+
+// stored walks the zone's present record sets.
+type present struct {
+	r      admit.Reader
+	org    string
+	prefix string
+	after  string
+	batch  []admit.Version
+	done   bool
+}
+
+const presentBatch = 1024
+
+func (p *present) next() (key string, v admit.Version, err error) {
+	if len(p.batch) == 0 && !p.done && p.prefix != "" {
+		err = p.r.Scan(setName, p.org, p.prefix, p.after, func(v admit.Version) bool {
+			v.Value = slices.Clone(v.Value)
+			p.batch = append(p.batch, v)
+			p.after = v.Name
+			return len(p.batch) < presentBatch
+		})
+		p.done = len(p.batch) < presentBatch
+	}
+	if err != nil || len(p.batch) == 0 {
+		return "", v, err
+	}
+	v, p.batch = p.batch[0], p.batch[1:]
+	return v.Name[len(p.prefix):], v, nil
+}
+
+// compare walks the file and the zone in step. Every set of the file is compiled, so
+// that nothing that edges could not load gets further.
+func (i *importing) compare() (*difference, error) {
+	r, err := i.w.State.At(0)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	d := &difference{revision: r.Revision()}
+	file, err := i.sorter.sets()
+	if err != nil {
+		return nil, err
+	}
+	now := &present{r: r, org: i.caller.Organization}
+	if i.base != nil {
+		now.prefix = setPrefix(i.segment, i.base.GetStatus().GetGeneration())
+	}
+	c := &checker{i: i}
+	fkey, spec, lines, err := file.next()
+	if err != nil {
+		return nil, i.fileError(err)
+	}
+	nkey, v, err := now.next()
+	for err == nil && (fkey != "" || nkey != "") {
+		switch {
+		case nkey == "" || fkey != "" && fkey < nkey:
+			c.check(fkey, spec, lines)
+			d.created++
+			d.add(changed{fkey, spec, lines[0]})
+		case fkey == "" || nkey < fkey:
+			d.deleted++
+			d.add(changed{key: nkey})
+		default:
+			c.check(fkey, spec, lines)
+			same, serr := i.same(fkey, spec, v)
+			if serr != nil {
+				return nil, serr
+			}
+			if same {
+				d.unchanged++
+			} else {
+				d.updated++
+				d.add(changed{fkey, spec, lines[0]})
+			}
+		}
+		f, n := fkey, nkey
+		if n == "" || f != "" && f <= n {
+			if fkey, spec, lines, err = file.next(); err != nil {
+				return nil, i.fileError(err)
+			}
+		}
+		if f == "" || n != "" && n <= f {
+			nkey, v, err = now.next()
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d, c.err()
+}
+
+// same reports whether the stored set says what the file says, however it is written.
+func (i *importing) same(key string, spec *dnsv1.RecordSetSpec, v admit.Version) (bool, error) {
+	old := &dnsv1.RecordSet{}
+	if err := proto.Unmarshal(v.Value, old); err != nil {
+		return false, fmt.Errorf("read %s: %w", v.Name, err)
+	}
+	if ttl(i.base, old.Spec) != spec.Ttl {
+		return false, nil
+	}
+	if slices.Equal(old.GetSpec().GetRecords(), spec.Records) {
+		return true, nil
+	}
+	owner, typ := splitKey(key)
+	a, bad := i.z.o.ParseRecordSet(i.apex, owner, typ, spec.Ttl, spec.Records)
+	b, bad2 := i.z.o.ParseRecordSet(i.apex, owner, typ, spec.Ttl, old.GetSpec().GetRecords())
+	return len(bad)+len(bad2) == 0 && slices.EqualFunc(a.RData, b.RData, slices.Equal[[]byte]), nil
+}
+
+func splitKey(key string) (owner, typ string) {
+	at := strings.LastIndexByte(key, '/')
+	return decode(key[:at]), key[at+1:]
+}
+
+// checker compiles the file's sets and judges what stands at one owner together.
+type checker struct {
+	i     *importing
+	owner string
+	types []uint16
+	line  uint32
+	bad   []errs.Field
+}
+
+func (c *checker) fail(line uint32, text string) {
+	if len(c.bad) < maxFileErrors {
+		c.bad = append(c.bad, errs.Field{Name: "data", Text: "line " + strconv.FormatUint(uint64(line), 10) + ": " + text})
+	}
+}
+
+func (c *checker) check(key string, spec *dnsv1.RecordSetSpec, lines []uint32) {
+	owner, typ := splitKey(key)
+	set, bad := c.i.z.o.ParseRecordSet(c.i.apex, owner, typ, spec.Ttl, spec.Records)
+	for _, b := range bad {
+		line := lines[0]
+		if b.Index >= 0 {
+			line = lines[b.Index]
+		}
+		c.fail(line, key+": "+b.Text)
+	}
+	if owner != c.owner || c.types == nil {
+		c.together()
+		c.owner, c.types = owner, nil
+	}
+	c.types, c.line = append(c.types, set.Type), lines[0]
+}
+
+// together judges the owner that has just ended.
+func (c *checker) together() {
+	if len(c.types) == 0 {
+		return
+	}
+	if err := c.i.z.o.CheckOwner(c.owner == "@", c.types); err != nil {
+		c.fail(c.line, c.owner+": "+err.Error())
+	}
+}
+
+func (c *checker) err() error {
+	c.together()
+	if c.bad == nil {
+		return nil
+	}
+	return errs.Bad(c.bad...)
+}

@@ -202,12 +202,18 @@ func texts(rrs []mdns.RR, owner string) (out []string) {
 		if i := strings.Index(data, `\# `); i > 0 && h.Rrtype > 65000 {
 			data = data[i:]
 		}
-		if h.Rrtype == mdns.TypeCNAME || h.Rrtype == mdns.TypeDNAME {
+		if namesOnly[h.Rrtype] { // compression against the question may change case
 			data = lowerName(data)
 		}
 		out = append(out, fmt.Sprintf("%s %d %s %s", o, h.Ttl, mdns.Type(h.Rrtype), data))
 	}
 	return out
+}
+
+// namesOnly are types whose RDATA has names and numbers, whose case does not matter.
+var namesOnly = map[uint16]bool{
+	mdns.TypeNS: true, mdns.TypeCNAME: true, mdns.TypeSOA: true, mdns.TypePTR: true, mdns.TypeMX: true,
+	mdns.TypeDNAME: true, mdns.TypeSRV: true, mdns.TypeRP: true,
 }
 
 func set(s []string) string {

@@ -20,6 +20,7 @@ type world struct {
 	zones map[string]*zone.Zone
 	rrs   map[string][]mdns.RR // by apex with the last dot
 	names []string             // every owner, absolute
+	types [][]uint16           // and its types
 }
 
 func newWorld() *world {
@@ -86,7 +87,9 @@ func (w *world) record(t testing.TB, apex string, z *zone.Zone) {
 			owner = apex + "."
 		}
 		w.names = append(w.names, owner)
+		w.types = append(w.types, nil)
 		for _, set := range n.Sets() {
+			w.types[len(w.types)-1] = append(w.types[len(w.types)-1], set.Type)
 			_, typ, ttl, recs := zone.FormatRecordSet(apex, n.RRset(set))
 			for _, r := range recs {
 				put(owner, fmt.Sprintf("%d IN %s %s", ttl, typ, r))
@@ -213,7 +216,12 @@ var questionTypes = []uint16{
 
 // question makes one query about the world.
 func (w *world) question(r *rand.Rand) *mdns.Msg {
-	name := w.names[r.IntN(len(w.names))]
+	at := r.IntN(len(w.names))
+	name := w.names[at]
+	typ := questionTypes[r.IntN(len(questionTypes))]
+	if own := w.types[at]; len(own) > 0 && r.IntN(2) == 0 {
+		typ = own[r.IntN(len(own))] // else most questions would have no data
+	}
 	for range r.IntN(3) {
 		switch r.IntN(7) {
 		case 0:
@@ -241,7 +249,7 @@ func (w *world) question(r *rand.Rand) *mdns.Msg {
 		name = mutateCase(r, name)
 	}
 	m := new(mdns.Msg)
-	m.SetQuestion(name, questionTypes[r.IntN(len(questionTypes))])
+	m.SetQuestion(name, typ)
 	m.RecursionDesired = r.IntN(4) == 0
 	switch r.IntN(4) {
 	case 0:
@@ -272,4 +280,25 @@ func mutateCase(r *rand.Rand, s string) string {
 		}
 	}
 	return string(b)
+}
+
+// adopt takes the records of another zone in under a new apex.
+func (w *world) adopt(t testing.TB, apex string, from *zone.Zone) {
+	t.Helper()
+	z, err := zone.New(apex, from.Settings(), from.Serial())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ed := z.Edit()
+	from.Ascend(func(n *zone.Node) bool {
+		for _, s := range n.Sets() {
+			if err := ed.Put(n.RRset(s)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return true
+	})
+	z = ed.Zone()
+	w.zones[apex] = z
+	w.record(t, apex, z)
 }

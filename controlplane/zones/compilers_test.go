@@ -1,0 +1,50 @@
+package zones_test
+
+import (
+	"io"
+
+	"github.com/dark-ecosystem/dark/controlplane/zones"
+	"github.com/dark-ecosystem/dark/dataplane/dns/masterfile"
+	"github.com/dark-ecosystem/dark/dataplane/dns/zone"
+)
+
+// compilers are those of the DNS service, as cmd/darkd passes them.
+func compilers() zones.Compilers {
+	return zones.Compilers{
+		CanonicalApex: zone.CanonicalApex,
+		CanonicalOwner: func(apex, owner string) (string, error) {
+			top, err := zone.ParseName(apex+".", "")
+			if err != nil {
+				return "", err
+			}
+			wire, err := zone.ParseName(owner, top)
+			if err != nil {
+				return "", err
+			}
+			rel, _ := zone.RelativeName(wire, top)
+			return rel, nil
+		},
+		ParseType: zone.ParseType, FormatType: zone.FormatType, CheckOwner: zone.CheckOwner,
+		ParseRecordSet: func(apex, owner, typ string, ttl uint32, records []string) (zones.Set, []zones.Bad) {
+			rr, bad := zone.ParseRecordSet(apex, owner, typ, ttl, records)
+			var out []zones.Bad
+			for _, b := range bad {
+				out = append(out, zones.Bad(b))
+			}
+			return zones.Set(rr), out
+		},
+		ReadMaster: func(r io.Reader, apex string, emit func(zones.Line) error) error {
+			return masterfile.Read(r, apex, func(rec masterfile.Record) error {
+				return emit(zones.Line{Owner: rec.Owner, Type: rec.Type, TTL: rec.TTL, Text: rec.Text, Line: rec.Line})
+			})
+		},
+		NewMaster: func(w io.Writer, apex string) zones.MasterWriter { return master{masterfile.NewWriter(w, apex)} },
+	}
+}
+
+type master struct{ *masterfile.Writer }
+
+func (m master) SOA(s zones.SOA, serial uint32) error {
+	return m.Writer.SOA(zone.SOA{MName: s.MName, RName: s.RName, Refresh: s.Refresh, Retry: s.Retry, Expire: s.Expire, Minimum: s.NegativeTTL, TTL: s.TTL}, serial)
+}
+func (m master) RRset(s zones.Set) error { return m.Writer.RRset(zone.RRset(s)) }

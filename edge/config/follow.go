@@ -194,7 +194,8 @@ func (c *Config) cut(sink Sink, revision uint64) ([]view.Refusal, time.Duration,
 	if c.pending.batch == nil && len(c.pending.changes) == 0 && revision == old {
 		return nil, 0, nil
 	}
-	if b := c.pending.batch; b != nil {
+	if c.pending.batch != nil || len(c.pending.changes) > 0 {
+		b := c.open()
 		if err := b.Set(keyRevision, number(revision), nil); err != nil {
 			return nil, 0, broken{err}
 		}

@@ -118,6 +118,26 @@ func getNumber(r pebble.Reader, key []byte) (uint64, error) {
 
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
+// makeDir makes a directory and those above it that are missing, durably.
+func makeDir(fs vfs.FS, dir string) error {
+	above := []string{fs.PathDir(dir)} // always: a start before may have ended here
+	for d := dir; ; d = fs.PathDir(d) {
+		if _, err := fs.Stat(d); err == nil || d == fs.PathDir(d) {
+			break
+		}
+		above = append(above, fs.PathDir(d))
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, d := range above {
+		if err := syncDir(fs, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // syncDir makes the entries of a directory durable.
 func syncDir(fs vfs.FS, dir string) error {
 	d, err := fs.OpenDir(dir)

@@ -43,6 +43,7 @@ type store struct {
 	live  *generation
 	work  sync.WaitGroup // the goroutine that makes or verifies a spare
 	stop  chan struct{}
+	sync  *pebble.WriteOptions // of commits to the live generation; a test leaves it out
 
 	mu struct {
 		sync.Mutex
@@ -62,12 +63,9 @@ func (s *store) path(name string) string { return s.fs.PathJoin(s.dir, name) }
 // generation that is chosen is handed to read, which is called again for the other
 // should the first be damaged.
 func openStore(fs vfs.FS, dir string, log *slog.Logger, read func(*pebble.DB) error) (*store, error) {
-	s := &store{fs: fs, dir: dir, log: log, stop: make(chan struct{})}
-	if err := fs.MkdirAll(dir, 0o700); err != nil {
+	s := &store{fs: fs, dir: dir, log: log, stop: make(chan struct{}), sync: pebble.Sync}
+	if err := makeDir(fs, dir); err != nil {
 		return nil, fmt.Errorf("make %s: %w", dir, err)
-	}
-	if err := syncDir(fs, fs.PathDir(dir)); err != nil {
-		return nil, fmt.Errorf("sync the directory above %s: %w", dir, err)
 	}
 	lock, err := fs.Lock(fs.PathJoin(dir, "LOCK"))
 	if err != nil {
@@ -186,7 +184,7 @@ func (s *store) commit(b *pebble.Batch, urgent bool) error {
 		return err
 	}
 	repr := append([]byte(nil), b.Repr()...)
-	if err := b.Commit(pebble.Sync); err != nil {
+	if err := b.Commit(s.sync); err != nil {
 		return fmt.Errorf("commit to generation %s: %w", s.live.name, err)
 	}
 	s.mirrorLocked(repr, urgent)

@@ -5,17 +5,19 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"path"
 	"strings"
 
 	"github.com/dark-ecosystem/dark/proto/openapi"
 )
 
-// openAPI merges the documents that are generated for each service into one.
-func openAPI(version string) ([]byte, error) {
+// openAPI merges the documents that are generated for each service into one. packages
+// are the proto packages of the services that this server has.
+func openAPI(version string, packages map[string]bool) ([]byte, error) {
 	paths, schemas := map[string]any{}, map[string]any{}
 	dialect := ""
 	err := fs.WalkDir(openapi.Files, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(name, ".openapi.json") {
+		if err != nil || !strings.HasSuffix(name, ".openapi.json") || !packages[strings.ReplaceAll(path.Dir(name), "/", ".")] {
 			return err
 		}
 		b, err := openapi.Files.ReadFile(name)

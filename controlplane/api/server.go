@@ -107,7 +107,11 @@ func New(o Options) (*Server, error) {
 	if err := s.register(); err != nil {
 		return nil, err
 	}
-	if s.openapi, err = openAPI(o.Version); err != nil {
+	packages := map[string]bool{"dark.resource.v1": true, "dark.cluster.v1": true}
+	for _, r := range o.Kinds {
+		packages[string(r.Service.Parent())] = true
+	}
+	if s.openapi, err = openAPI(o.Version, packages); err != nil {
 		return nil, err
 	}
 	return s, s.startGateway()

@@ -34,6 +34,7 @@ type crashRun struct {
 	// loseMachine removes the machine's own directory before the last start.
 	loseMachine bool
 
+	links sync.Mutex
 	mu    sync.Mutex
 	acked map[string]bool
 	next  atomic.Int64
@@ -47,10 +48,11 @@ func newCrashRun(ca *ct.CA, seed uint64, percent int) *crashRun {
 }
 
 func (r *crashRun) open() (*ct.Member, error) {
-	var fsys vfs.FS = r.mem
-	if r.lossy != nil {
-		fsys = &ct.Lossy{FS: r.mem, Drop: r.lossy}
+	drop := r.lossy
+	if drop == nil {
+		drop = func(string, bool) bool { return false }
 	}
+	fsys := &ct.Lossy{FS: r.mem, Drop: drop, Links: &r.links}
 	return r.ca.Open(ct.Setup{
 		FS: fsys, ID: "a", Timing: alone, Bootstrap: []consensus.Server{{ID: "a", Addr: "127.0.0.1:1"}},
 		Fatal:  func(error) {},
@@ -128,6 +130,8 @@ func (r *crashRun) work(m *ct.Member) (*vfs.MemFS, error) {
 	}
 	r.mu.Lock() // what is acknowledged from here on need not be in the clone
 	defer r.mu.Unlock()
+	r.links.Lock()
+	defer r.links.Unlock()
 	r.acked = maps.Clone(acked)
 	return r.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: r.percent, RNG: r.rng}), nil
 }

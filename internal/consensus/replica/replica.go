@@ -21,6 +21,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -59,13 +61,18 @@ type handle struct {
 }
 
 // Open opens the live Pebble below dir, or makes an empty one, and removes what an
-// interrupted Restore left. opts may be nil; its FS is replaced by fs.
+// interrupted Restore left. opts may be nil; its FS is replaced by fsys. Without a
+// Logger in it, complaints go to slog, and what Pebble calls fatal, a write of the
+// state machine that failed, ends the process.
 func Open(fsys vfs.FS, dir string, opts *pebble.Options) (*Replica, error) {
 	if opts == nil {
 		opts = &pebble.Options{}
 	}
 	opts = opts.Clone()
 	opts.FS = fsys
+	if opts.Logger == nil {
+		opts.Logger = logger{dir}
+	}
 	if opts.FormatMajorVersion < pebble.FormatTableFormatV6 {
 		opts.FormatMajorVersion = pebble.FormatTableFormatV6
 	}
@@ -235,4 +242,18 @@ func (r *Replica) Close() error {
 	err := h.db.Flush() // so that a clean start replays nothing
 	r.closing.Wait()
 	return errors.Join(err, h.db.Close())
+}
+
+// logger is the pebble.Logger for those who bring none.
+type logger struct{ dir string }
+
+func (logger) Infof(string, ...any) {}
+
+func (l logger) Errorf(format string, args ...any) {
+	slog.Error("replica", "dir", l.dir, "error", fmt.Sprintf(format, args...))
+}
+
+func (l logger) Fatalf(format string, args ...any) {
+	l.Errorf(format, args...)
+	os.Exit(1)
 }

@@ -84,7 +84,7 @@ func (r *Replica) retire(h *handle, number uint64) {
 	r.closing.Go(func() {
 		<-h.unused
 		err := errors.Join(h.db.Close(), r.fs.RemoveAll(r.path(number)))
-		if err != nil && r.opts.Logger != nil {
+		if err != nil {
 			r.opts.Logger.Errorf("replica %s: remove the replaced state: %v", r.dir, err)
 		}
 	})

@@ -363,6 +363,7 @@ func (h *hub) leave(c *conn, streams []string) {
 	if h.mu.canary == c {
 		h.mu.canary = nil
 		h.electLocked(nil)
+		h.wakeLocked() // the next canary may read on
 	}
 	h.unsubscribeLocked(streams)
 	h.mu.Unlock()

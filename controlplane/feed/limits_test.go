@@ -198,7 +198,7 @@ func TestASlowEdgeIsSetBack(t *testing.T) {
 	slow.reach(t, 1)
 	var rev uint64
 	big := strings.Repeat("x", 256<<10)
-	for i := range 80 { // 20 MiB: more than all buffers of the connection
+	for i := range 48 { // 12 MiB: more than all buffers of the connection
 		rev = src.publish(t, "org/acme", set(fmt.Sprint("k", i), big))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -213,7 +213,7 @@ func TestASlowEdgeIsSetBack(t *testing.T) {
 	if c := w.srv.Counters(); c.SetBacks == 0 {
 		t.Fatalf("%+v: never set back", c)
 	}
-	if len(slow.all()) != 81 || len(slow.RefusedFrames()) != 0 {
+	if len(slow.all()) != 49 || len(slow.RefusedFrames()) != 0 {
 		t.Fatalf("%d records, refused %v", len(slow.all()), slow.RefusedFrames())
 	}
 }

@@ -125,5 +125,9 @@ func locate(field, text string, docs []*document.Document) string {
 	if d == nil {
 		return text
 	}
+	// Of a value that it could not read the server knows the field, not what it is in.
+	if path != "" && !d.Has(path) && d.Has("spec."+path) {
+		return d.At("spec."+path) + ": spec." + text
+	}
 	return d.At(path) + ": " + text
 }

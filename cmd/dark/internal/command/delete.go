@@ -166,7 +166,7 @@ func (d *remove) within(ctx context.Context, to address) (string, error) {
 			return "", err
 		}
 		if n > 0 {
-			parts = append(parts, fmt.Sprintf("%d%s %s", n, more, collection(k)))
+			parts = append(parts, plural(n, more, k))
 		}
 	}
 	line := to.kind.Kind + " " + to.name
@@ -174,6 +174,15 @@ func (d *remove) within(ctx context.Context, to address) (string, error) {
 		line += " with " + strings.Join(parts, ", ")
 	}
 	return line, nil
+}
+
+// plural writes "1 record", "2 records", "1000+ records".
+func plural(n int, more string, k *resourcev1.KindInfo) string {
+	word := collection(k)
+	if n == 1 {
+		word = strings.TrimSuffix(word, "s")
+	}
+	return fmt.Sprintf("%d%s %s", n, more, word)
 }
 
 // count counts up to a page; more is "+" where there are more.

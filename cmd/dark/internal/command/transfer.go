@@ -154,7 +154,7 @@ func (i *importZone) receive(stream dnsgrpc.ZoneService_ImportZoneClient, p *pro
 
 func (i *importZone) report(ctx context.Context, name string, r *dnsv1.ImportZoneResponse) error {
 	err := i.message(r, func() error {
-		fmt.Fprintf(i.Out, "%s: %d records read; record sets: %d created, %d changed, %d deleted, %d unchanged\n",
+		fmt.Fprintf(i.Out, "%s: %d records read, record sets: %d created, %d changed, %d deleted, %d unchanged\n",
 			zoneName(name), r.Records, r.Created, r.Updated, r.Deleted, r.Unchanged)
 		if i.dryRun {
 			fmt.Fprintln(i.Out, "dry run; nothing was changed")
@@ -193,7 +193,7 @@ func inFile(err error, path string) error {
 	}
 	e.Text, e.Details = lines[0], lines[1:]
 	if e.Code == exit.NeedsYes {
-		e.Next = "--dry-run to see how much would change; the same command with --yes to do it"
+		e.Next = "the same command with --yes; with --yes --dry-run it shows how much would change"
 	}
 	return &e
 }

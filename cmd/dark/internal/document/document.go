@@ -50,6 +50,9 @@ func (d *Document) LineOf(path string) int {
 	return d.Line
 }
 
+// Has tells whether the document has something at a path.
+func (d *Document) Has(path string) bool { _, ok := d.lines[normal(path)]; return ok }
+
 // At returns "file:line" of a path.
 func (d *Document) At(path string) string { return d.File + ":" + strconv.Itoa(d.LineOf(path)) }
 

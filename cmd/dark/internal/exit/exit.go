@@ -68,10 +68,19 @@ func Of(err error) *Error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &Error{Code: Unavailable, Text: "no answer in time", Next: nexts[codes.DeadlineExceeded], cause: err}
 	}
-	if st, ok := status.FromError(err); ok {
+	if st, ok := statusIn(err); ok {
 		return ofStatus(st, err)
 	}
 	return &Error{Code: Failed, Text: err.Error(), cause: err}
+}
+
+// statusIn finds the status as the server sent it, whatever the error was wrapped in.
+func statusIn(err error) (*status.Status, bool) {
+	var s interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &s) {
+		return nil, false
+	}
+	return s.GRPCStatus(), true
 }
 
 var byCode = map[codes.Code]Code{
@@ -108,6 +117,9 @@ func ofStatus(st *status.Status, cause error) *Error {
 		switch d := d.(type) {
 		case *errdetails.BadRequest:
 			e.Text, e.Details = "the server refused the request", violations(d)
+			if len(e.Details) == 1 {
+				e.Text, e.Details = e.Details[0], nil
+			}
 		case *errdetails.ErrorInfo:
 			if d.Reason == reasonLargeDeletion {
 				e.Code, e.Next = NeedsYes, "the same command with --yes"
@@ -124,6 +136,7 @@ func ofStatus(st *status.Status, cause error) *Error {
 func shortDial(text string) string {
 	for _, cut := range []string{`desc = "transport: `, `desc = "`} {
 		if _, after, ok := strings.Cut(text, cut); ok {
+			after = strings.TrimPrefix(after, "Error while dialing: ")
 			return "no connection: " + strings.TrimSuffix(after, `"`)
 		}
 	}
@@ -144,7 +157,7 @@ func violations(b *errdetails.BadRequest) []string {
 
 // Violations returns the fields that a server refused, if it named any.
 func Violations(err error) []*errdetails.BadRequest_FieldViolation {
-	st, ok := status.FromError(err)
+	st, ok := statusIn(err)
 	if !ok {
 		return nil
 	}

@@ -33,6 +33,13 @@ func TestEveryStatusHasItsExitCode(t *testing.T) {
 	}
 }
 
+func TestAWrappedStatusKeepsItsText(t *testing.T) {
+	err := errors.Join(fmt.Errorf("export: %w", status.Error(codes.NotFound, "zones/a does not exist")), nil)
+	if e := Of(err); e.Code != NotFound || e.Text != "zones/a does not exist" {
+		t.Fatalf("%+v", e)
+	}
+}
+
 func TestLargeDeletionNeedsYes(t *testing.T) {
 	st, err := status.New(codes.FailedPrecondition, "more than half").WithDetails(&errdetails.ErrorInfo{Reason: "LARGE_DELETION"})
 	if err != nil {

@@ -10,8 +10,9 @@ import (
 	resourcev1 "github.com/dark-ecosystem/dark/proto/dark/resource/v1"
 )
 
-// unsaid are fields that change with every write; they say nothing about it.
-var unsaid = []string{"kind", "name", "etag", "revision", "createTime", "updateTime"}
+// unsaid are fields that change with every write, or are said already; they tell nothing
+// of what was decided.
+var unsaid = []string{"kind", "name", "organization", "etag", "revision", "createTime", "updateTime"}
 
 // Changes writes what changed, field by field, and a summary. The same changes give the
 // same text whether they were made or only tried.

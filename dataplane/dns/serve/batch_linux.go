@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 	"unsafe"
@@ -20,6 +21,8 @@ const (
 	batchSize = 64
 	// stopCheck is how often an idle loop looks whether it should end.
 	stopCheck = 200 * time.Millisecond
+	// rawWait is how long a loop waits without telling Go's scheduler.
+	rawWait = time.Millisecond
 	// msgWaitForOne makes recvmmsg return with what there is after the first message.
 	msgWaitForOne = 0x10000
 	pmtuOmit      = 5 // IP_PMTUDISC_OMIT: never fragment by a path MTU that strangers send
@@ -29,9 +32,9 @@ const (
 // to 64 messages a system call each way, nothing allocated. Run one on each socket of
 // an SO_REUSEPORT group, one socket a core.
 //
-// The loop waits in recvmmsg itself, which costs one wake-up for each burst and none
-// when nothing comes; under load it never sleeps. The socket is put in blocking mode
-// with a receive time-out. On a socket bound to all addresses the answer leaves from
+// The loop waits in recvmmsg itself, which costs one wake-up for each burst and next to
+// none when nothing comes; under load it never sleeps. The socket is put in blocking
+// mode with a receive time-out, and GOMAXPROCS is raised by one for the loop. On a socket bound to all addresses the answer leaves from
 // the address that was asked (IP_PKTINFO).
 func (h *Handler) ServeBatch(ctx context.Context, c *net.UDPConn) error {
 	defer c.Close()
@@ -44,6 +47,7 @@ func (h *Handler) ServeBatch(ctx context.Context, c *net.UDPConn) error {
 	if err != nil {
 		return fmt.Errorf("prepare the socket at %v: %w", c.LocalAddr(), err)
 	}
+	defer ownProcessor()()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	x := h.newExchange()
@@ -57,6 +61,21 @@ func (h *Handler) ServeBatch(ctx context.Context, c *net.UDPConn) error {
 		b.send()
 	}
 	return nil
+}
+
+// processors guards GOMAXPROCS, which is the process's.
+var processors sync.Mutex
+
+// ownProcessor gives Go one processor more for a loop, which keeps one busy while it
+// waits; the function returned takes it back.
+func ownProcessor() func() {
+	add := func(n int) {
+		processors.Lock()
+		defer processors.Unlock()
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + n)
+	}
+	add(1)
+	return func() { add(-1) }
 }
 
 // mmsghdr is struct mmsghdr of recvmmsg(2).
@@ -80,10 +99,12 @@ type batch struct {
 	data    [batchSize][udpBuffer]byte
 	buf     []byte
 	nout    int
+	poll    [1]unix.PollFd
 }
 
 func newBatch(f *os.File, local net.Addr) (*batch, error) {
 	b := &batch{fd: int(f.Fd()), buf: make([]byte, 0, batchSize*defaultUDPSize)}
+	b.poll[0] = unix.PollFd{Fd: int32(b.fd), Events: unix.POLLIN}
 	a, ok := local.(*net.UDPAddr)
 	if !ok {
 		return nil, errors.New("not a UDP socket")
@@ -92,7 +113,7 @@ func newBatch(f *os.File, local net.Addr) (*batch, error) {
 	b.pktinfo = a.IP.IsUnspecified()
 	err := errors.Join(
 		unix.SetNonblock(b.fd, false),
-		unix.SetsockoptTimeval(b.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: stopCheck.Microseconds()}),
+		unix.SetsockoptTimeval(b.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: rawWait.Microseconds()}),
 	)
 	if v4 {
 		err = errors.Join(err, unix.SetsockoptInt(b.fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, pmtuOmit))
@@ -129,15 +150,31 @@ func (b *batch) rearm(i int) {
 }
 
 // receive waits for messages and returns their number, 0 when none came in time.
+//
+// The first wait is short and hidden from Go's scheduler (a raw system call), which
+// else would take the processor away and give it back around each burst: that costs
+// more than the answer. Signals still end it, so that the collector never waits. When
+// nothing came, the long wait is an ordinary one.
 func (b *batch) receive() (int, error) {
-	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(b.fd), uintptr(unsafe.Pointer(&b.in[0])), batchSize, msgWaitForOne, 0, 0)
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(b.fd), uintptr(unsafe.Pointer(&b.in[0])), batchSize, msgWaitForOne, 0, 0)
 	switch errno {
 	case 0:
 		return int(n), nil
-	case syscall.EAGAIN, syscall.EINTR, syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH:
+	case syscall.EAGAIN:
+		return 0, b.wait()
+	case syscall.EINTR, syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH:
 		return 0, nil
 	}
 	return 0, errno
+}
+
+// wait returns when a message is there, or after stopCheck.
+func (b *batch) wait() error {
+	_, err := unix.Poll(b.poll[:], int(stopCheck.Milliseconds()))
+	if err != nil && err != syscall.EINTR {
+		return err
+	}
+	return nil
 }
 
 // answer makes the answers to the first n messages.
@@ -212,7 +249,7 @@ func port(p *uint16) uint16 {
 // send sends all answers; one that cannot be sent is as one lost on the way.
 func (b *batch) send() {
 	for i := 0; i < b.nout; {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(b.fd), uintptr(unsafe.Pointer(&b.out[i])), uintptr(b.nout-i), unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(b.fd), uintptr(unsafe.Pointer(&b.out[i])), uintptr(b.nout-i), unix.MSG_DONTWAIT, 0, 0)
 		switch {
 		case errno == 0:
 			i += int(n)

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"errors"
 	"io"
 
 	"github.com/dark-ecosystem/dark/controlplane/zones"
@@ -21,7 +22,10 @@ func compilers() zones.Compilers {
 			if err != nil {
 				return "", err
 			}
-			rel, _ := zone.RelativeName(wire, top)
+			rel, ok := zone.RelativeName(wire, top)
+			if !ok {
+				return "", errors.New("not within the zone")
+			}
 			return rel, nil
 		},
 		ParseType: zone.ParseType, FormatType: zone.FormatType, CheckOwner: zone.CheckOwner,

@@ -54,6 +54,9 @@ func (z *Zones) owner(apex, text string) (string, error) {
 		text = strings.Join(labels, ".")
 	}
 	owner, err := z.o.CanonicalOwner(apex, text)
+	if err == nil && owner == "" {
+		err = fmt.Errorf("it is not within the zone %s", apex)
+	}
 	return strings.ToLower(owner), err
 }
 

@@ -291,6 +291,12 @@ func (c *compiler) finish() *View {
 	e := new(tree.Edit)
 	for _, w := range c.zones {
 		k := &known{apex: w.apex, served: w.served}
+		if w.prev != nil {
+			k.number = w.prev.number
+		} else {
+			next.numbers++
+			k.number = next.numbers
+		}
 		for _, g := range slices.Sorted(maps.Keys(w.gens)) {
 			if z := w.gens[g].Zone(); z.RRsets() > 0 {
 				k.gens = append(k.gens, generation{g, z})

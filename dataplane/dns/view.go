@@ -14,11 +14,14 @@ type View struct {
 	Zones zone.Table
 	// all is what is known of each zone, served or not.
 	all tree.Tree[*known]
+	// numbers is the last number given to a zone for counting.
+	numbers uint32
 }
 
 // known is what this edge was told of one apex. It is immutable.
 type known struct {
 	apex   string
+	number uint32
 	served *settings    // nil until the zone itself is published
 	gens   []generation // by rising number
 }
@@ -48,8 +51,15 @@ func (k *known) active() (*zone.Zone, error) {
 	}
 	for _, g := range k.gens {
 		if g.number == k.served.generation {
-			return g.zone.WithSOA(k.served.soa, k.served.serial)
+			return k.numbered(g.zone.WithSOA(k.served.soa, k.served.serial))
 		}
 	}
-	return zone.New(k.apex, k.served.soa, k.served.serial)
+	return k.numbered(zone.New(k.apex, k.served.soa, k.served.serial))
+}
+
+func (k *known) numbered(z *zone.Zone, err error) (*zone.Zone, error) {
+	if err != nil {
+		return nil, err
+	}
+	return z.Numbered(k.number), nil
 }

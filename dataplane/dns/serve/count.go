@@ -10,14 +10,19 @@ type Counts struct {
 	Queries   uint64     // messages that were read as queries
 	Dropped   uint64     // messages not worth an answer
 	Truncated uint64     // answers with TC
+	Via       [5]uint64  // queries by Transport
+	Unsampled uint64     // samples lost because their reader was slow
 	Limited   uint64     // answers over the rate limit, dropped or slipped
 	Rcodes    [24]uint64 // answers by rcode
 }
 
-// counters belong to one exchange, so that cores do not write to each other's lines.
+// counters belong to one loop (or to all streams together), so that cores do not write to each other's lines.
 type counters struct {
 	queries, dropped, truncated, limited atomic.Uint64
 	rcodes                               [24]atomic.Uint64
+	via                                  [5]atomic.Uint64
+	unsampled                            atomic.Uint64
+	zones                                [zoneChunks]atomic.Pointer[zoneChunk]
 	_                                    [64]byte
 }
 
@@ -47,6 +52,10 @@ func (h *Handler) Counts() Counts {
 		t.Dropped += c.dropped.Load()
 		t.Truncated += c.truncated.Load()
 		t.Limited += c.limited.Load()
+		t.Unsampled += c.unsampled.Load()
+		for i := range c.via {
+			t.Via[i] += c.via[i].Load()
+		}
 		for i := range c.rcodes {
 			t.Rcodes[i] += c.rcodes[i].Load()
 		}

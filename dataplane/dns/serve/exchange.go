@@ -24,6 +24,7 @@ type exchange struct {
 	via      Transport
 	now      time.Time // set by the loop, once a batch
 	slips    int
+	sampled  uint64
 
 	q     wire.Query
 	b     wire.Builder
@@ -39,9 +40,11 @@ type exchange struct {
 	seed    maphash.Seed
 	baked   [cookie.Len]byte // the cookie of the answer
 	trusted bool             // the client showed that its address is its own
+	zone    *zone.Zone       // of the name asked; nil outside our zones
 	full    bool             // something required did not fit
 }
 
+// newExchange returns an exchange with counters of its own, for a loop that stays.
 func (h *Handler) newExchange() *exchange {
 	return &exchange{h: h, counters: h.counters.add(), seed: maphash.MakeSeed()}
 }
@@ -56,6 +59,7 @@ func (x *exchange) handle(dst, msg []byte, from netip.AddrPort, t Transport) []b
 		return dst
 	}
 	x.counters.queries.Add(1)
+	x.counters.via[t].Add(1)
 	x.begin(dst)
 	if verdict == wire.Bad {
 		x.rcode = wire.FormErr
@@ -68,12 +72,15 @@ func (x *exchange) handle(dst, msg []byte, from netip.AddrPort, t Transport) []b
 	case slip:
 		x.slipped()
 	}
-	return x.finish()
+	out := x.finish()
+	x.sample(msg, out[len(dst):])
+	return out
 }
 
 // begin sets out the answer's EDNS and room.
 func (x *exchange) begin(dst []byte) {
 	x.rcode, x.flags, x.full = wire.NoError, x.q.Flags&wire.FlagRD, false
+	x.zone = nil
 	x.trusted = x.via.stream()
 	x.edns = wire.EDNS{EDE: -1}
 	limit := maxMessage
@@ -197,6 +204,7 @@ func (x *exchange) step() bool {
 		return false
 	}
 	if first {
+		x.zone = z
 		x.flags |= wire.FlagAA
 	}
 	r := z.Search(x.name, parent)
@@ -333,6 +341,9 @@ func (x *exchange) finish() []byte {
 	}
 	if x.rcode < len(x.counters.rcodes) {
 		x.counters.rcodes[x.rcode].Add(1)
+	}
+	if x.zone != nil {
+		x.counters.zone(x.zone.Number()).count(x)
 	}
 	var edns *wire.EDNS
 	if x.q.EDNS {

@@ -8,6 +8,7 @@
 package serve
 
 import (
+	"hash/maphash"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -59,6 +60,7 @@ type Handler struct {
 	settings atomic.Pointer[Settings]
 	clock    clock.Clock
 	limiter  atomic.Pointer[limiter]
+	sampler  atomic.Pointer[Sampler]
 	pool     sync.Pool
 	counters counterSet
 }
@@ -69,7 +71,8 @@ func NewHandler(c clock.Clock) *Handler {
 	h := &Handler{clock: c}
 	h.view.Store(&dns.View{})
 	h.settings.Store(&Settings{})
-	h.pool.New = func() any { return h.newExchange() }
+	shared := h.counters.add() // what comes and goes must not leave counters behind
+	h.pool.New = func() any { return &exchange{h: h, counters: shared, seed: maphash.MakeSeed()} }
 	return h
 }
 

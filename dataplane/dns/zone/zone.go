@@ -46,6 +46,8 @@ type Zone struct {
 	soaSet   wire.Set // the SOA as an answer
 	negative wire.Set // the SOA as RFC 2308 3 puts it in negative answers
 
+	number uint32 // for counting; 0 when none was given
+
 	nodes tree.Tree[*Node]
 	sets  int
 	cuts  int // names below the apex with NS, and names with DNAME
@@ -126,6 +128,16 @@ func (z *Zone) setSOA(soa SOA, serial uint32) error {
 	z.soa, z.serial = soa, serial
 	return nil
 }
+
+// Numbered returns the zone with a number, by which servers count its queries.
+func (z *Zone) Numbered(n uint32) *Zone {
+	next := *z
+	next.number = n
+	return &next
+}
+
+// Number is the number that Numbered gave.
+func (z *Zone) Number() uint32 { return z.number }
 
 // Apex is the zone's name without the last dot.
 func (z *Zone) Apex() string { return z.apex }

@@ -27,7 +27,8 @@ var policy = []struct {
 	{"dataplane/store", []string{"internal", "proto"}},
 	{"internal", []string{"internal", "proto"}},
 	{"proto", []string{"proto"}},
-	{"bench", []string{"bench", "internal", "proto"}},
+	{"bench", []string{"bench", "internal", "proto", "deploy/lab"}},
+	{"deploy", []string{"deploy", "proto"}},
 }
 
 // owners says which folders alone may import a heavy library.

@@ -42,7 +42,7 @@ func Enrol(ctx context.Context, dir, token, api string, hosts []string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := grpc.NewClient(api, grpc.WithTransportCredentials(credentials.NewTLS(t.TLS())))
+	conn, err := grpc.NewClient(api, grpc.WithTransportCredentials(credentials.NewTLS(t.TLS())), grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
 	if err != nil {
 		return fmt.Errorf("reach %s: %w", api, err)
 	}

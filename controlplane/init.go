@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -153,6 +154,11 @@ func (c InitConfig) certify(authority *ca.Authority, cluster string, now time.Ti
 	}
 	leaf, err := authority.IssueFor(ca.Name{Cluster: cluster, Role: ca.Control, Node: c.Name}, request, now)
 	if err != nil {
+		return err
+	}
+	// Clients of the API trust this one.
+	public := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Cert.Raw})
+	if err := keyring.WriteFile(filepath.Join(c.Dir, "ca.pem"), public, 0o644); err != nil {
 		return err
 	}
 	return ca.Save(filepath.Join(c.Dir, fileCert), key, leaf.Raw, [][]byte{authority.Cert.Raw})

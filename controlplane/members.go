@@ -151,8 +151,8 @@ func (n *Node) promote(ctx context.Context) {
 		if !m.Learner {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-		b, err := n.core.node.Call(ctx, m.Addr, callStatus, nil)
+		cctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		b, err := n.core.node.Call(cctx, m.Addr, callStatus, nil)
 		cancel()
 		var s clusterv1.ControlReport
 		if err != nil || proto.Unmarshal(b, &s) != nil || s.Finished+1000 < n.core.group.Finished() {

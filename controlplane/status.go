@@ -68,7 +68,7 @@ func (n *Node) statuses(ctx context.Context, maxAge time.Duration) map[string]*c
 		if report == nil {
 			continue
 		}
-		out[name].State = "ready"
+		out[name].State, out[name].Position = "ready", report.Revision
 		for _, e := range report.Nodes {
 			edge := strings.TrimPrefix(e.Name, "nodes/")
 			if have := out[edge]; have == nil || newer(e.Status, have) {
@@ -120,7 +120,7 @@ func (n *Node) reports(ctx context.Context) map[string]*clusterv1.ControlReport 
 
 // report is what this node says of itself and its edges.
 func (n *Node) report() *clusterv1.ControlReport {
-	r := &clusterv1.ControlReport{Finished: n.core.group.Finished()}
+	r := &clusterv1.ControlReport{Finished: n.core.group.Finished(), Revision: n.core.store.Revision()}
 	if n.feed == nil {
 		return r
 	}

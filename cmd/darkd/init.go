@@ -52,7 +52,7 @@ func printInit(w io.Writer, c controlplane.InitConfig, r *controlplane.InitResul
 	fmt.Fprintf(w, "Cluster %s has begun, with control node %s in %s.\n\n", r.ClusterID, c.Name, c.Dir)
 	fmt.Fprintf(w, "Keep these; they are not shown again.\n\n")
 	fmt.Fprintf(w, "  recovery key   %s\n                 opens a backup when all machines are gone; keep it offline\n", r.RecoveryKey)
-	fmt.Fprintf(w, "  admin token    %s\n                 lets `dark` do everything: dark context set NAME --addr URL --token TOKEN\n", r.AdminToken)
+	fmt.Fprintf(w, "  admin token    %s\n                 lets `dark` do everything: dark context set NAME --addr https://HOST:PORT --ca %s/ca.pem --token TOKEN\n", r.AdminToken, c.Dir)
 	var names []string
 	for name := range r.JoinTokens {
 		names = append(names, name)

@@ -845,7 +845,9 @@ type ControlReport struct {
 	// Highest index of the log whose effect can be read there.
 	Finished uint64 `protobuf:"varint,1,opt,name=finished,proto3" json:"finished,omitempty"`
 	// Nodes with their status.
-	Nodes         []*Node `protobuf:"bytes,2,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Nodes []*Node `protobuf:"bytes,2,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// Revision that can be read there.
+	Revision      uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -892,6 +894,13 @@ func (x *ControlReport) GetNodes() []*Node {
 		return x.Nodes
 	}
 	return nil
+}
+
+func (x *ControlReport) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
 }
 
 // ListMembersRequest asks who decides.
@@ -2026,10 +2035,11 @@ const file_dark_cluster_v1_cluster_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1a\n" +
 	"\bsuffrage\x18\x03 \x01(\tR\bsuffrage\x12\x16\n" +
-	"\x06leader\x18\x04 \x01(\bR\x06leader\"X\n" +
+	"\x06leader\x18\x04 \x01(\bR\x06leader\"t\n" +
 	"\rControlReport\x12\x1a\n" +
 	"\bfinished\x18\x01 \x01(\x04R\bfinished\x12+\n" +
-	"\x05nodes\x18\x02 \x03(\v2\x15.dark.cluster.v1.NodeR\x05nodes\"\x14\n" +
+	"\x05nodes\x18\x02 \x03(\v2\x15.dark.cluster.v1.NodeR\x05nodes\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\"\x14\n" +
 	"\x12ListMembersRequest\"\\\n" +
 	"\x13ListMembersResponse\x121\n" +
 	"\amembers\x18\x01 \x03(\v2\x17.dark.cluster.v1.MemberR\amembers\x12\x12\n" +

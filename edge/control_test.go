@@ -18,7 +18,7 @@ import (
 	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
 )
 
-// control is the least of a control node: it welcomes an edge, sends it one frame of
+// control is the least of a control node: it welcomes an edge, sends it frames of
 // org/acme, and reads its acks.
 type control struct {
 	addr string
@@ -26,7 +26,7 @@ type control struct {
 	stop func()
 }
 
-func sealedFrame(t *testing.T, items ...*feedv1.Item) []byte {
+func sealedFrame(t testing.TB, items ...*feedv1.Item) []byte {
 	t.Helper()
 	data, _, err := frame.Seal(testKey, &feedv1.Frame{Cluster: "test", Stream: "org/acme", Epoch: 1, Revision: 1, Last: true, Items: items, SignedAt: time.Now().UnixNano()})
 	if err != nil {
@@ -35,7 +35,7 @@ func sealedFrame(t *testing.T, items ...*feedv1.Item) []byte {
 	return data
 }
 
-func fakeControl(t *testing.T, signed []byte) *control {
+func fakeControl(t testing.TB, signed ...[]byte) *control {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -79,7 +79,7 @@ func fakeControl(t *testing.T, signed []byte) *control {
 	return c
 }
 
-func (c *control) serve(conn net.Conn, signed []byte) {
+func (c *control) serve(conn net.Conn, signed [][]byte) {
 	defer conn.Close()
 	msg, err := frame.ReadMsg(conn, nil, frame.MaxHello)
 	if err != nil {
@@ -89,10 +89,12 @@ func (c *control) serve(conn net.Conn, signed []byte) {
 	for _, down := range []*feedv1.Down{
 		{Message: &feedv1.Down_Welcome{Welcome: &feedv1.Welcome{Cluster: "test", Epoch: 1, Subscription: &feedv1.Subscription{Streams: []string{"org/acme"}}}}},
 		nil,
-		{Message: &feedv1.Down_Progress{Progress: &feedv1.Progress{Revision: 1, Frames: 1}}},
+		{Message: &feedv1.Down_Progress{Progress: &feedv1.Progress{Revision: 1, Frames: uint64(len(signed))}}},
 	} {
 		if down == nil {
-			out = frame.AppendFrame(out, signed)
+			for _, f := range signed {
+				out = frame.AppendFrame(out, f)
+			}
 			continue
 		}
 		if out, err = frame.AppendMsg(out, down); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -29,8 +30,10 @@ func (c *conn) catchUp(ctx context.Context) (cursor uint64, err error) {
 // tip comes by the ring: it may still be the canary's.
 func (c *conn) catchUpStream(ctx context.Context, stream string, to uint64) error {
 	head, part, hash, ok := c.s.o.Source.Head(stream)
-	at := c.at[stream]
+	at, known := c.at[stream]
 	switch {
+	case !known && c.fewFrames(stream):
+		return c.frames(ctx, stream, to)
 	case !ok && at.revision == 0:
 		return nil
 	case !ok, (frame.Position{Revision: head, Part: part}).Before(at.revision, at.part):
@@ -44,6 +47,14 @@ func (c *conn) catchUpStream(ctx context.Context, stream string, to uint64) erro
 		return nil
 	}
 	return c.frames(ctx, stream, to)
+}
+
+// fewFrames reports whether a stream is best sent from its first frame: a new stream
+// reaches every edge at the same moment, more than there may be snapshots.
+func (c *conn) fewFrames(stream string) bool {
+	const few = 16
+	frames, err := c.s.o.Source.Frames(stream, 0, 0, few+1)
+	return err == nil && len(frames) <= few
 }
 
 func (c *conn) frames(ctx context.Context, stream string, to uint64) error {
@@ -103,12 +114,10 @@ func (c *conn) away(reason string) error {
 
 // snapshot sends a stream's whole content, if one more may be sent at this time.
 func (c *conn) snapshot(ctx context.Context, stream string) error {
-	select {
-	case c.s.snapshots <- struct{}{}:
-		defer func() { <-c.s.snapshots }()
-	default:
+	if !c.slot(ctx) {
 		return c.away("busy")
 	}
+	defer func() { <-c.s.snapshots }()
 	// A publication in parts may be under way: its middle is better not seen.
 	if head, _, _, _ := c.s.o.Source.Head(stream); head > 0 {
 		whole, cancel := context.WithTimeout(ctx, c.s.o.RetryAfter)
@@ -126,6 +135,19 @@ func (c *conn) snapshot(ctx context.Context, stream string) error {
 		}
 	}
 	return c.away("busy")
+}
+
+// slot waits a while for the right to send a snapshot: most take less.
+func (c *conn) slot(ctx context.Context) bool {
+	t := time.NewTimer(c.s.o.RetryAfter)
+	defer t.Stop()
+	select {
+	case c.s.snapshots <- struct{}{}:
+		return true
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // trySnapshot sends a snapshot under the head read before it. Should the stream have

@@ -167,3 +167,41 @@ func TestAnEdgeRestartsWithoutControl(t *testing.T) {
 		t.Fatalf("last contact %v", c)
 	}
 }
+
+func TestOverIPv6(t *testing.T) {
+	src := newSource(t, "org/acme")
+	w := &world{t: t, ca: newAuthority(t), src: src, addr: "[::1]:0"}
+	w.serve(nil)
+	e := w.edge("edge1", vfs.NewMem(), nil)
+	e.reach(t, src.publish(t, "org/acme", set("a", "1")))
+}
+
+// An edge finds control nodes that it was only told of, also after a restart.
+func TestTheEdgeRemembersOtherControlNodes(t *testing.T) {
+	src := newSource(t, "org/acme")
+	second := start(t, src, nil)
+	first := &world{t: t, ca: second.ca, src: src}
+	first.serve(func(o *feed.Options) {
+		o.Feeds = func() map[string]string { return map[string]string{"control2": second.addr} }
+	})
+	fs := vfs.NewMem()
+	e := first.edge("edge1", fs, nil)
+	e.reach(t, src.publish(t, "org/acme", set("a", "1")))
+	first.stop()
+	e.reach(t, src.publish(t, "org/acme", set("a", "2")))
+	e.stop()
+	e = first.edge("edge1", fs, nil) // configured with the address of the dead one only
+	e.reach(t, src.publish(t, "org/acme", set("a", "3")))
+}
+
+// A member of a newer version may say what this one does not know.
+func TestUnknownMessagesAreIgnored(t *testing.T) {
+	src := newSource(t, "org/acme")
+	w := start(t, src, nil)
+	p := w.peer(t, "edge1", nil)
+	p.until(0)
+	if _, err := p.conn.Write([]byte{0, 0, 0, 3, 0xfa, 0x3f, 0x00}); err != nil { // field 1023, empty
+		t.Fatal(err)
+	}
+	p.until(src.publish(t, "org/acme", set("a", "1")))
+}

@@ -92,9 +92,10 @@ func TestSnapshotsAreLimited(t *testing.T) {
 	gate := make(chan struct{})
 	src.inSnapshot = func(string) { <-gate }
 	w := start(t, src, func(o *feed.Options) { o.RetryAfter = 123 * time.Millisecond })
+	anew := &feedv1.Hello{Cluster: "test", Positions: []*feedv1.Position{{Stream: "org/acme"}}}
 	var peers []*peer
 	for i := range 32 {
-		peers = append(peers, w.peer(t, fmt.Sprint("edge", i), nil))
+		peers = append(peers, w.peer(t, fmt.Sprint("edge", i), anew))
 	}
 	for _, p := range peers {
 		if p.read(5*time.Second).GetWelcome() == nil {
@@ -102,11 +103,11 @@ func TestSnapshotsAreLimited(t *testing.T) {
 		}
 	}
 	eventually(t, "one too many is told to come later", func() bool {
-		p := w.peer(t, "edge33", nil)
+		p := w.peer(t, "edge33", anew)
 		if p.read(5*time.Second).GetWelcome() == nil {
 			t.Fatal("no Welcome")
 		}
-		b := p.read(100 * time.Millisecond).GetBehind()
+		b := p.read(5 * time.Second).GetBehind()
 		return b.GetReason() == "busy" && b.GetRetryAfterMs() == 123
 	})
 	close(gate)
@@ -115,9 +116,32 @@ func TestSnapshotsAreLimited(t *testing.T) {
 			t.Fatalf("%d frames", n)
 		}
 	}
-	last := w.peer(t, "edge33", nil)
+	last := w.peer(t, "edge33", anew)
 	if n := last.until(1); n != 1 {
 		t.Fatalf("the one told to come later got %d frames", n)
+	}
+}
+
+// A new stream reaches all edges at the same moment, and is no reason for snapshots.
+func TestANewStreamNeedsNoSnapshots(t *testing.T) {
+	src := newSource(t, "system")
+	rev := src.publish(t, "system", set("s", "1"))
+	w := start(t, src, func(o *feed.Options) { o.Snapshots = 1 })
+	var peers []*peer
+	for i := range 20 {
+		p := w.peer(t, fmt.Sprint("edge", i), nil)
+		p.until(rev)
+		peers = append(peers, p)
+	}
+	src.subscribe("*", "system", "org/new")
+	rev = src.publish(t, "org/new", set("a", "1"))
+	for _, p := range peers {
+		if n := p.until(rev); n != 1 {
+			t.Fatalf("%d frames", n)
+		}
+	}
+	if c := w.srv.Counters(); c.SnapshotsSent != 0 || c.TurnedAway != 0 {
+		t.Fatalf("%+v", c)
 	}
 }
 
@@ -261,7 +285,7 @@ func TestResume(t *testing.T) {
 			t.Errorf("from %v: %d frames", pos, n)
 		}
 	}
-	if c := w.srv.Counters(); c.SnapshotsSent != 2 {
+	if c := w.srv.Counters(); c.SnapshotsSent != 1 {
 		t.Errorf("%+v", c)
 	}
 }

@@ -75,6 +75,9 @@ type Times struct {
 	Contact time.Duration // between writings of the last contact's time: 1 min
 }
 
+// dialTimeout is short, as the next address may be one that answers.
+const dialTimeout = 2 * time.Second
+
 func orElse[T comparable](v *T, def T) {
 	var zero T
 	if *v == zero {
@@ -97,7 +100,7 @@ func (o *Options) fill() {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Dial == nil {
-		d := net.Dialer{}
+		d := net.Dialer{Timeout: dialTimeout}
 		o.Dial = func(ctx context.Context, address string) (net.Conn, error) { return d.DialContext(ctx, "tcp", address) }
 	}
 }

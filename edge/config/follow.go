@@ -128,7 +128,8 @@ func (c *Config) publish(s *session) {
 }
 
 // hello says where this edge is. A stream whose frames did not fit twice is asked for
-// anew: the node's history may be another.
+// anew, by revision 0: the node's history may be another. One that has nothing yet is
+// left out.
 func (c *Config) hello() *feedv1.Hello {
 	h := &feedv1.Hello{Cluster: c.o.Cluster, Epoch: c.epoch, Version: c.o.Version, Kinds: c.o.Kinds, Revision: c.revision.Load()}
 	for _, name := range slices.Sorted(maps.Keys(c.streams)) {
@@ -136,6 +137,8 @@ func (c *Config) hello() *feedv1.Hello {
 		p := st.toProto(name)
 		if st.doubts >= 2 {
 			p = &feedv1.Position{Stream: name}
+		} else if st.position.Revision == 0 {
+			continue
 		}
 		h.Positions = append(h.Positions, p)
 	}

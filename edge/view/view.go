@@ -84,8 +84,30 @@ func (v *View) Refused() uint64 { return v.refused.Load() }
 // Apply makes changes active, in order, as of a revision. A change of a kind that no
 // service here knows is no refusal: another version of the edge may know it.
 func (v *View) Apply(revision uint64, changes []Change) []Refusal {
-	var refused []Refusal
-	for _, c := range changes {
+	refused := v.distribute(changes)
+	for _, p := range v.parts {
+		for _, r := range v.compile(p) {
+			refused = append(refused, Refusal{r, streamOf(changes, r)})
+		}
+	}
+	v.revision.Store(revision)
+	v.refused.Add(uint64(len(refused)))
+	return refused
+}
+
+// distribute gives each service its changes. It counts first: a start brings millions.
+func (v *View) distribute(changes []Change) (refused []Refusal) {
+	counts := map[*part]int{}
+	for i := range changes {
+		for _, p := range v.byKind[changes[i].Kind] {
+			counts[p]++
+		}
+	}
+	for p, n := range counts {
+		p.pending = make([]kind.Change, 0, n)
+	}
+	for i := range changes {
+		c := &changes[i]
 		if c.Lane == kind.LaneGated {
 			refused = append(refused, Refusal{refusal(c.Change, NoReleases), c.Stream})
 			continue
@@ -94,13 +116,6 @@ func (v *View) Apply(revision uint64, changes []Change) []Refusal {
 			p.pending = append(p.pending, c.Change)
 		}
 	}
-	for _, p := range v.parts {
-		for _, r := range v.compile(p) {
-			refused = append(refused, Refusal{r, streamOf(changes, r)})
-		}
-	}
-	v.revision.Store(revision)
-	v.refused.Add(uint64(len(refused)))
 	return refused
 }
 

@@ -11,6 +11,8 @@ const (
 	ReasonETag          = "ETAG_MISMATCH"
 	ReasonExists        = "ALREADY_EXISTS"
 	ReasonChanged       = "CHANGED_SINCE"
+	ReasonTaken         = "NAME_TAKEN"
+	ReasonRequestID     = "REQUEST_ID_REUSED"
 	ReasonLargeDeletion = "LARGE_DELETION"
 	ReasonTooLarge      = "TRANSACTION_TOO_LARGE"
 	ReasonQuota         = "QUOTA"

@@ -2,7 +2,9 @@ package admit
 
 import (
 	"context"
+	"errors"
 	"math"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -58,6 +60,11 @@ func (w *Writer) Do(ctx context.Context, q Request, build func(context.Context, 
 	}
 	for attempt := 1; ; attempt++ {
 		done, err := w.attempt(ctx, q, build, current)
+		if r, ok := err.(refused); ok && current && errs.Is(err, errs.Conflict) {
+			if why := w.why(ctx, r); why != "" {
+				return done, reasoned{err, why}
+			}
+		}
 		if err == nil || attempt == maxAttempts || !again(err, current) {
 			return done, err
 		}
@@ -72,9 +79,48 @@ func (w *Writer) Do(ctx context.Context, q Request, build func(context.Context, 
 }
 
 // refused marks an error of the state machine, not of admission.
-type refused struct{ error }
+type refused struct {
+	error
+	tx *statev1.Transaction
+}
 
 func (r refused) Unwrap() error { return r.error }
+
+// why returns the reason of a conflict that admitting again cannot mend, "" for others.
+func (w *Writer) why(ctx context.Context, r refused) string {
+	var e *errs.Error
+	switch {
+	case errors.As(r.error, &e) && r.tx.RequestId != "" && strings.HasPrefix(e.Text, "request id "):
+		return ReasonRequestID
+	case w.Proposer.Current(ctx) == nil && w.stands(r.tx):
+		return ReasonTaken
+	}
+	return ""
+}
+
+// stands reports whether all that a refused transaction supposed of resources still
+// holds here: then it was refused for a name that somebody else holds, or for what
+// stands beside it, and not because something changed under it.
+func (w *Writer) stands(tx *statev1.Transaction) bool {
+	r, err := w.State.At(0)
+	if err != nil {
+		return false
+	}
+	defer r.Close()
+	for _, p := range tx.Preconditions {
+		switch c := p.Condition.(type) {
+		case *statev1.Precondition_ResourceAt:
+			ref := c.ResourceAt.GetRef()
+			v, _, err := r.Get(ref.GetKind(), ref.GetOrganization(), ref.GetName())
+			if err != nil || v.Revision != c.ResourceAt.Revision {
+				return false
+			}
+		case *statev1.Precondition_UnchangedSince, *statev1.Precondition_MetaAt:
+			return false // not to be told from here
+		}
+	}
+	return true
+}
 
 // again reports whether admitting once more on current state may help.
 func again(err error, current bool) bool {
@@ -120,7 +166,7 @@ func (w *Writer) attempt(ctx context.Context, q Request, build func(context.Cont
 	out.Origin, out.RequestId, out.RequestDigest = q.Origin, q.RequestID, q.Digest
 	o, err := w.Proposer.Propose(ctx, out)
 	if err != nil {
-		return done, refused{err}
+		return done, refused{err, out}
 	}
 	return Done{Revision: o.Revision, Repeated: o.Repeated, Made: !o.Repeated}, nil
 }

@@ -45,6 +45,10 @@ func TestZoneByREST(t *testing.T) {
 		t.Fatalf("stale etag: %v", stale)
 	}
 	i.must(409, i.admin, "acme", "POST", "/v1/zones", `{"name":"zones/example.com"}`)
+	i.organization("other", "dns:write")
+	if out := i.must(409, i.admin, "other", "POST", "/v1/zones", `{"name":"zones/www.example.com"}`); reason(out) != "NAME_TAKEN" {
+		t.Fatalf("below another organization's: %v", out)
+	}
 	i.must(404, i.admin, "acme", "GET", "/v1/zones/example.net", "")
 	// An owner with a slash (RFC 2317).
 	i.must(200, i.admin, "acme", "POST", "/v1/zones/example.com/records", `{"name":"zones/example.com/records/0%2F25/PTR","spec":{"records":["a.example.net."]}}`)
@@ -98,6 +102,14 @@ func TestEveryBadFieldIsNamed(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestUnknownQueryParameterIsNamed(t *testing.T) {
+	i := start(t)
+	if out := i.must(400, i.admin, "", "GET", "/v1/zones?pagesize=5", ""); strings.Join(badFields(out), "") != "pagesize" {
+		t.Fatalf("%v", out)
+	}
+	i.must(200, i.admin, "", "GET", "/v1/zones?page_size=5&stale=true", "")
 }
 
 func TestListIsOneSnapshotOverPages(t *testing.T) {

@@ -35,7 +35,7 @@ func codeOf(err error) codes.Code {
 		switch admit.ReasonOf(err) {
 		case admit.ReasonExists:
 			return codes.AlreadyExists
-		case admit.ReasonLargeDeletion:
+		case admit.ReasonLargeDeletion, admit.ReasonTaken:
 			return codes.FailedPrecondition
 		}
 		return codes.Aborted

@@ -66,10 +66,8 @@ func start(t *testing.T, more ...api.Registration) *installation {
 	i.admin = token
 	z := zones.New(zones.Options{Compilers: compilers(), NameServer: "ns1.dark.test.", TempDir: t.TempDir()})
 	o := api.Options{State: i.state, Proposer: i.state, Auth: &identity.Authenticator{State: i.state, Pepper: pepper, Current: i.state.Current},
-		Kinds: api.List(api.Parts{Pepper: pepper, Zones: z, More: more}), Cluster: fakeCluster{}, TokenKey: pepper, Version: "1.2.3"}
-	if o.Extras, err = api.ZoneExtras(z, i.state, i.state, o.Clock); err != nil {
-		t.Fatal(err)
-	}
+		Kinds: kinds(z, more), Cluster: fakeCluster{}, TokenKey: pepper, Version: "1.2.3"}
+	o.Extras = extras(z, &i.srv)
 	i.srv, err = api.New(o)
 	if err != nil {
 		t.Fatal(err)

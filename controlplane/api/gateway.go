@@ -7,15 +7,19 @@ import (
 	"net"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	clustergw "github.com/dark-ecosystem/dark/proto/dark/cluster/v1/gw"
 	resourcegw "github.com/dark-ecosystem/dark/proto/dark/resource/v1/gw"
@@ -45,6 +49,7 @@ func (s *Server) startGateway() error {
 		runtime.WithStreamErrorHandler(streamError),
 		runtime.WithMetadata(s.localMetadata),
 		runtime.WithDisableHTTPMethodOverride(),
+		runtime.SetQueryParameterParser(strictQuery{}),
 	)
 	register := []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		resourcegw.RegisterResourceServiceHandler, clustergw.RegisterClusterServiceHandler}
@@ -60,6 +65,23 @@ func (s *Server) startGateway() error {
 	}
 	s.gateway = mux
 	return nil
+}
+
+// strictQuery refuses query parameters that the request does not have: a mistyped one
+// must not pass for one left out.
+type strictQuery struct{ runtime.DefaultQueryParser }
+
+// Parse is runtime.QueryParameterParser's.
+func (q strictQuery) Parse(m proto.Message, values url.Values, filter *utilities.DoubleArray) error {
+	fields := m.ProtoReflect().Descriptor().Fields()
+	for key := range values {
+		name, _, _ := strings.Cut(key, ".")
+		name, _, _ = strings.Cut(name, "[")
+		if fields.ByName(protoreflect.Name(name)) == nil && fields.ByJSONName(name) == nil {
+			return fmt.Errorf("unknown field %q", key)
+		}
+	}
+	return q.DefaultQueryParser.Parse(m, values, filter)
 }
 
 // incoming lets through the headers that mean something to the API, and no others: a

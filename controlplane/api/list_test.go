@@ -1,46 +1,34 @@
-package api
+package api_test
 
 import (
-	"context"
+	"google.golang.org/grpc"
 
+	"github.com/dark-ecosystem/dark/controlplane/api"
 	"github.com/dark-ecosystem/dark/controlplane/cluster"
 	"github.com/dark-ecosystem/dark/controlplane/identity"
 	"github.com/dark-ecosystem/dark/controlplane/zones"
 	"github.com/dark-ecosystem/dark/internal/kind"
-	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
 	clustergw "github.com/dark-ecosystem/dark/proto/dark/cluster/v1/gw"
 	dnsgw "github.com/dark-ecosystem/dark/proto/dark/dns/v1/gw"
 	identitygw "github.com/dark-ecosystem/dark/proto/dark/identity/v1/gw"
 )
 
-// Parts are what the kinds are made of.
-type Parts struct {
-	// Pepper of API keys.
-	Pepper []byte
-	Zones  *zones.Zones
-	// NodeStatus tells what is known of a node at the moment; may be nil.
-	NodeStatus func(ctx context.Context, name string) (*clusterv1.NodeStatus, error)
-	// More kinds than this list has.
-	More []Registration
-}
-
-// List is the list of the installation's kinds, the control side. A new kind is one
-// line here and one in the edge's list.
-func List(p Parts) []Registration {
-	var list []Registration
-	list = append([]Registration{
-		{identity.Organization(owned(&list)), "dark.identity.v1.OrganizationService", identitygw.RegisterOrganizationServiceHandler},
-		{identity.ApiKey(p.Pepper), "dark.identity.v1.ApiKeyService", identitygw.RegisterApiKeyServiceHandler},
-		{identity.RoleBinding(), "dark.identity.v1.RoleBindingService", identitygw.RegisterRoleBindingServiceHandler},
-		{cluster.Node(p.NodeStatus), "dark.cluster.v1.NodeService", clustergw.RegisterNodeServiceHandler},
-		{p.Zones.Zone(), "dark.dns.v1.ZoneService", dnsgw.RegisterZoneServiceHandler},
-		{p.Zones.RecordSet(), "dark.dns.v1.RecordSetService", dnsgw.RegisterRecordSetServiceHandler},
-	}, p.More...)
+// kinds is the list of kinds as cmd/darkd has it, and more.
+func kinds(z *zones.Zones, more []api.Registration) []api.Registration {
+	var list []api.Registration
+	list = append([]api.Registration{
+		{Kind: identity.Organization(owned(&list)), Service: "dark.identity.v1.OrganizationService", Gateway: identitygw.RegisterOrganizationServiceHandler},
+		{Kind: identity.ApiKey(pepper), Service: "dark.identity.v1.ApiKeyService", Gateway: identitygw.RegisterApiKeyServiceHandler},
+		{Kind: identity.RoleBinding(), Service: "dark.identity.v1.RoleBindingService", Gateway: identitygw.RegisterRoleBindingServiceHandler},
+		{Kind: cluster.Node(nil), Service: "dark.cluster.v1.NodeService", Gateway: clustergw.RegisterNodeServiceHandler},
+		{Kind: z.Zone(), Service: "dark.dns.v1.ZoneService", Gateway: dnsgw.RegisterZoneServiceHandler},
+		{Kind: z.RecordSet(), Service: "dark.dns.v1.RecordSetService", Gateway: dnsgw.RegisterRecordSetServiceHandler},
+	}, more...)
 	return list
 }
 
 // owned lets organizations know of the kinds of the finished list.
-func owned(list *[]Registration) identity.Owned {
+func owned(list *[]api.Registration) identity.Owned {
 	return identity.Owned{
 		FullNames: func() []string {
 			var names []string
@@ -59,5 +47,14 @@ func owned(list *[]Registration) identity.Owned {
 			}
 			return "", false
 		},
+	}
+}
+
+// extras are the methods of zones beside the standard ones; srv is set when they are called.
+func extras(z *zones.Zones, srv **api.Server) []api.Extra {
+	t := func() *zones.Transfers { return z.Transfers((*srv).Writer()) }
+	return []api.Extra{
+		{Service: "dark.dns.v1.ZoneService", Name: "ImportZone", Kind: z.Zone(), Verb: identity.Write, Stream: func(s grpc.ServerStream) error { return t().Import(s) }},
+		{Service: "dark.dns.v1.ZoneService", Name: "ExportZone", Kind: z.Zone(), Verb: identity.Read, Stream: func(s grpc.ServerStream) error { return t().Export(s) }},
 	}
 }

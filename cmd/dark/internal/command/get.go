@@ -167,12 +167,12 @@ func (l *listing) page(docs []map[string]any) error {
 func (l *listing) one(d map[string]any) error {
 	switch l.output {
 	case "json":
-		sep := ",\n"
+		sep := ",\n  "
 		if l.n == 0 {
-			sep = "[\n"
+			sep = "[\n  "
 		}
 		fmt.Fprint(l.Out, sep)
-		return render.JSON(trimmed{l.Out}, d)
+		return render.Element(l.Out, d)
 	case "yaml":
 		fmt.Fprintln(l.Out, "---")
 		return render.YAML(l.Out, d)

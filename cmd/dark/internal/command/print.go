@@ -1,21 +1,10 @@
 package command
 
 import (
-	"bytes"
-	"io"
-
 	"google.golang.org/protobuf/proto"
 
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/render"
 )
-
-// trimmed is a writer that leaves out the line's end with which a write ends.
-type trimmed struct{ w io.Writer }
-
-func (t trimmed) Write(b []byte) (int, error) {
-	_, err := t.w.Write(bytes.TrimSuffix(b, []byte("\n")))
-	return len(b), err
-}
 
 // message prints a message whole in JSON and YAML, or as table writes it. Fields that
 // have no value stand there as well, so that scripts need not ask whether they do.

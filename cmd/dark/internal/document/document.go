@@ -3,7 +3,7 @@
 // error names file:line although the server knows only a field's path.
 //
 // Parsing is pure and bounded: a file holds at most MaxFile bytes, its documents at most
-// maxNodes values, aliases included.
+// perByte values for each byte, aliases included.
 package document
 
 import (
@@ -21,15 +21,16 @@ import (
 const (
 	// MaxFile is the most bytes that one file may have. Large zones go by dark zones import.
 	MaxFile = 64 << 20
-	// maxNodes bounds the values of one file, so that aliases cannot multiply without end.
-	maxNodes = 1 << 20
+	// perByte bounds the values of a file by its length, so that aliases cannot multiply
+	// without end: without them no file has more values than bytes.
+	perByte = 10
 	// maxDepth bounds nesting.
 	maxDepth = 64
 )
 
 // Document is one resource as written.
 type Document struct {
-	File string // as named on the command line; "-" is standard input
+	File string // as named on the command line, or "stdin"
 	Line int    // where it begins, from 1
 	// Value holds only what JSON has: map[string]any, []any, string, float64, bool, nil.
 	Value map[string]any
@@ -100,7 +101,7 @@ func Parse(file string, b []byte) ([]*Document, error) {
 	if looksLikeJSON(b) {
 		return parseJSON(file, b)
 	}
-	r := &reader{file: file}
+	r := &reader{file: file, most: perByte * len(b)}
 	dec := yaml.NewDecoder(bytes.NewReader(b))
 	for {
 		var n yaml.Node
@@ -144,6 +145,7 @@ type reader struct {
 	file  string
 	docs  []*Document
 	nodes int
+	most  int // values that the file may have
 }
 
 // add takes the document below n; a list of resources counts as that many documents.
@@ -183,8 +185,8 @@ func (r *reader) bad(n *yaml.Node, format string, args ...any) error {
 }
 
 func (r *reader) value(d *Document, n *yaml.Node, path string, depth int) (any, error) {
-	if r.nodes++; r.nodes > maxNodes {
-		return nil, r.bad(n, "more than %d values in one file", maxNodes)
+	if r.nodes++; r.nodes > r.most {
+		return nil, r.bad(n, "more than %d values in a file of this length: aliases multiply", r.most)
 	}
 	if depth > maxDepth {
 		return nil, r.bad(n, "nested deeper than %d levels", maxDepth)

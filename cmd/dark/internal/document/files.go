@@ -63,7 +63,9 @@ func expand(path string) ([]string, error) {
 
 func readFile(path string, stdin io.Reader) ([]*Document, error) {
 	in := stdin
-	if path != "-" {
+	if path == "-" {
+		path = "stdin" // as errors name it
+	} else {
 		f, err := os.Open(path)
 		if err != nil {
 			return nil, err

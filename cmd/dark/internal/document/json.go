@@ -32,7 +32,7 @@ func parseJSON(file string, b []byte) ([]*Document, error) {
 	b = bytes.TrimPrefix(b, []byte("\ufeff"))
 	j := &jsonReader{file: file, b: b, dec: json.NewDecoder(bytes.NewReader(b))}
 	j.dec.UseNumber()
-	r := &reader{file: file}
+	r := &reader{file: file, most: perByte * len(b)}
 	for {
 		n, err := j.next(0)
 		if errors.Is(err, io.EOF) {

@@ -128,7 +128,9 @@ func (n *Node) open() error {
 		return err
 	}
 	n.config = c
-	for _, r := range n.view.Apply(c.Revision(), changes) {
+	refused := n.view.Apply(c.Revision(), changes)
+	c.Report(refused)
+	for _, r := range refused {
 		n.cfg.Logger.Warn("edge: refused at the start", "stream", r.Stream, "kind", r.Kind, "name", r.Name, "reason", r.Reason)
 	}
 	n.loaded = time.Since(n.begun)

@@ -199,13 +199,11 @@ func TestServicesMeetInTheNode(t *testing.T) {
 	cfg := settings(t, t.TempDir())
 	cfg.Feeds = []string{f.addr}
 	cfg.Services = func(*Config) ([]Part, error) { return []Part{part("one"), part("two")}, nil }
-	reg := prometheus.NewPedanticRegistry()
-	cfg.Metrics = reg
 	n, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, n)
+	stop := run(t, n)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := n.WaitRevision(ctx, 1); err != nil {
@@ -220,6 +218,28 @@ func TestServicesMeetInTheNode(t *testing.T) {
 	if len(ack.GetRefusals()) != 2 || ack.GetRevision() != 1 || ack.GetRefusals()[0].GetStream() != "org/acme" {
 		t.Errorf("ack %v", ack)
 	}
+	// After a restart the control plane hears of them again.
+	stop()
+	if n, err = New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	run(t, n)
+	for ack = range f.acks {
+		if len(ack.GetRefusals()) == 2 {
+			break
+		}
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	cfg := settings(t, t.TempDir())
+	reg := prometheus.NewPedanticRegistry()
+	cfg.Metrics = reg
+	n, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
 	families, err := reg.Gather()
 	if err != nil || len(families) != 7 {
 		t.Errorf("%d metrics, %v", len(families), err)

@@ -38,7 +38,7 @@ type conn struct {
 	at      map[string]position
 	sent    uint64 // frames
 	through uint64 // revision of the last Progress
-	behind  map[string]bool
+	placed  uint64 // Placement when streams was read, plus one; 0: always read again
 
 	out    chan *feedv1.Down     // answers, from the reader and its helpers
 	resume chan *feedv1.Position // asked for by the edge
@@ -109,6 +109,9 @@ func (c *conn) send(ctx context.Context) error {
 }
 
 func (c *conn) subscription() ([]string, error) {
+	if p, ok := c.s.o.Source.(Placement); ok {
+		c.placed = p.Placement() + 1
+	}
 	streams, err := c.s.o.Source.Streams(c.node)
 	if err != nil {
 		return nil, fmt.Errorf("streams of %s: %w", c.node, err)
@@ -195,6 +198,9 @@ func (c *conn) has(stream string) bool {
 
 // resubscribe tells the edge when its set of streams changed.
 func (c *conn) resubscribe() (changed bool, err error) {
+	if p, ok := c.s.o.Source.(Placement); ok && c.placed == p.Placement()+1 {
+		return false, nil
+	}
 	streams, err := c.subscription()
 	if err != nil || slices.Equal(streams, c.streams) {
 		return false, err

@@ -54,6 +54,13 @@ type Source interface {
 	Streams(node string) ([]string, error)
 }
 
+// Placement may be implemented by a Source, so that Streams is asked again only when its
+// answers may have changed and not at every revision by every connection.
+type Placement interface {
+	// Placement rises before Streams answers anything new for any node.
+	Placement() uint64
+}
+
 // Signer signs a frame made here (snapshots), as frame.Seal does.
 type Signer func(*feedv1.Frame) (data []byte, hash [32]byte, err error)
 

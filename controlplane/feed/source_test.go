@@ -26,6 +26,7 @@ type source struct {
 	revision uint64
 	streams  map[string]*stored
 	subs     map[string][]string // of a node; "*" for all others
+	placed   uint64
 	changed  chan struct{}
 	// inSnapshot, if set, is called by Snapshot before each item.
 	inSnapshot func(stream string)
@@ -131,6 +132,7 @@ func (s *source) subscribe(node string, streams ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.subs[node] = streams
+	s.placed++
 }
 
 func (s *source) Identity() (string, uint64) { return s.cluster, s.epoch }
@@ -220,6 +222,12 @@ func (s *source) Streams(node string) ([]string, error) {
 		return list, nil
 	}
 	return s.subs["*"], nil
+}
+
+func (s *source) Placement() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.placed
 }
 
 func (s *source) sign(f *feedv1.Frame) ([]byte, [32]byte, error) { return frame.Seal(s.key, f) }

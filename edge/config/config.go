@@ -125,6 +125,7 @@ type Config struct {
 	noted      time.Time // when the contact was written last
 	purged     time.Time
 	next       int // address to try
+	early      []view.Refusal
 
 	deny     denySet
 	revision atomic.Uint64 // cut and active
@@ -195,6 +196,10 @@ func (c *Config) sweep(all *content) error {
 func (c *Config) Close() error {
 	return errors.Join(c.flush(), c.store.close())
 }
+
+// Report adds what a view refused of what Open returned, to be told to the control plane
+// with the first ack. It is called before Run.
+func (c *Config) Report(refused []view.Refusal) { c.early = refused }
 
 // Denied reports whether a subject (a credential's id) was revoked. It takes no lock.
 func (c *Config) Denied(subject string) bool { return c.deny.has(subject) }

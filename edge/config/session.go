@@ -212,6 +212,8 @@ func (s *session) progress(p *feedv1.Progress, sink Sink) error {
 	if err := s.c.purge(); err != nil {
 		return broken{err}
 	}
+	refused = append(s.c.early, refused...)
+	s.c.early = nil
 	return s.ack(refused, took)
 }
 

@@ -83,7 +83,8 @@ func unpackFile(fsys vfs.FS, name string, want manifestFile, r io.Reader) error 
 		return err
 	}
 	sum := sha256.New()
-	_, err = io.CopyN(io.MultiWriter(f, sum), r, want.Size)
+	// The sum comes first: a vfs.File may change what it is given to write.
+	_, err = io.CopyN(io.MultiWriter(sum, f), r, want.Size)
 	if err == nil && hex.EncodeToString(sum.Sum(nil)) != want.SHA256 {
 		err = errors.New("the checksum is wrong")
 	}

@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -52,6 +53,13 @@ func serveDark(port int, file string) error {
 	if err != nil {
 		return err
 	}
+	if profile := os.Getenv("DARK_BENCH_PROFILE"); profile != "" {
+		stop, err := startProfile(profile)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	h := serve.NewHandler(clock.Clock{})
 	v := &dns.View{}
 	v.Zones = v.Zones.With(z)
@@ -60,7 +68,9 @@ func serveDark(port int, file string) error {
 	if err != nil {
 		return err
 	}
-	return h.ServeBatch(context.Background(), c)
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer cancel()
+	return h.ServeBatch(ctx, c)
 }
 
 func load(file string) (*zone.Zone, error) {

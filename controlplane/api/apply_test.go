@@ -15,6 +15,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
+	"github.com/dark-ecosystem/dark/proto/dark/dns/v1/dnsgrpc"
 	resourcev1 "github.com/dark-ecosystem/dark/proto/dark/resource/v1"
 	"github.com/dark-ecosystem/dark/proto/dark/resource/v1/resourcegrpc"
 	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
@@ -285,6 +287,77 @@ func TestWatchHasNoGaps(t *testing.T) {
 	}
 	if status.Code(err) != codes.OutOfRange {
 		t.Fatalf("below what is kept: %v", err)
+	}
+}
+
+// TestWatchSeesAFlip: an import that turns a zone to another generation changes its
+// record sets without writing them in that transaction; a watch tells each all the same,
+// and nothing of what was written before the flip.
+func TestWatchSeesAFlip(t *testing.T) {
+	i := start(t)
+	i.organization("acme", "dns:write")
+	ctx, cancel := context.WithCancel(as(t.Context(), i.admin, "acme"))
+	defer cancel()
+	i.importHosts(ctx, "192.0.2.1", 2500)
+	w, err := i.resources().Watch(ctx, &resourcev1.WatchRequest{Kind: "RecordSet", NamePrefix: "zones/example.com/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Recv(); err != nil { // says where it begins
+		t.Fatal(err)
+	}
+	from := i.state.Revision()
+	i.importHosts(ctx, "192.0.2.2", 2400)
+	count := map[resourcev1.Change_Action]int{}
+	for {
+		m, err := w.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Change == nil && m.Revision > from && len(count) > 0 {
+			break
+		}
+		if m.Change != nil {
+			count[m.Change.Action]++
+			if m.Change.Revision != i.state.Revision() {
+				t.Fatalf("%v before the flip", m.Change)
+			}
+		}
+	}
+	if count[resourcev1.Change_ACTION_UPDATE] != 2400 || count[resourcev1.Change_ACTION_DELETE] != 100 || len(count) != 2 {
+		t.Fatalf("%v", count)
+	}
+	d, err := i.resources().Diff(ctx, &resourcev1.DiffRequest{FromRevision: from, Kind: "RecordSet", NamePrefix: "zones/example.com/records/h24"})
+	if err != nil || len(d.Changes) != 111 {
+		t.Fatalf("diff: %d %v", len(d.GetChanges()), err)
+	}
+}
+
+// importHosts imports hosts h0 to hn into example.com.
+func (i *installation) importHosts(ctx context.Context, ip string, n int) {
+	i.t.Helper()
+	s, err := dnsgrpc.NewZoneServiceClient(i.conn).ImportZone(ctx)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	var b strings.Builder
+	for k := range n {
+		fmt.Fprintf(&b, "h%d 60 IN A %s\n", k, ip)
+	}
+	if err := s.Send(&dnsv1.ImportZoneRequest{Name: "zones/example.com", Create: true, Data: []byte(b.String())}); err != nil {
+		i.t.Fatal(err)
+	}
+	if err := s.CloseSend(); err != nil {
+		i.t.Fatal(err)
+	}
+	for {
+		m, err := s.Recv()
+		if err != nil {
+			i.t.Fatal(err)
+		}
+		if m.Done {
+			return
+		}
 	}
 }
 

@@ -96,13 +96,20 @@ func audit(c *statev1.Commit) *resourcev1.AuditRecord {
 	return a
 }
 
+// maxLooked bounds how many commits, most of them others', one page looks at.
+const maxLooked = 20 * maxPage
+
 // ListAudit lists the audit of the caller's organization, of all for an operator.
 func (s *resources) ListAudit(ctx context.Context, q *resourcev1.ListAuditRequest) (*resourcev1.ListAuditResponse, error) {
 	if err := s.proposer.Current(ctx); err != nil {
 		return nil, err
 	}
 	caller, out, at := askedOf(ctx).caller, &resourcev1.ListAuditResponse{}, max(q.AfterRevision, s.state.Oldest()-1)
-	for {
+	for looked := 0; ; looked += maxPage {
+		if looked >= maxLooked {
+			out.NextAfterRevision = at
+			return out, nil
+		}
 		commits, err := s.state.Commits(at, maxPage)
 		if err != nil {
 			return nil, err

@@ -12,6 +12,9 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
+// bodyTime is how long a REST request's body may take.
+const bodyTime = time.Minute
+
 // drainTime is how long requests may take to end when the server goes.
 const drainTime = 10 * time.Second
 
@@ -43,6 +46,11 @@ func (s *Server) rest(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(headerRequestID, r.Header.Get(headerRequestID))
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
+	if r.Method != http.MethodGet {
+		// A body that trickles in must not hold a connection. A read that has a stream for
+		// its answer is left alone: there the deadline would end it.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
+	}
 	r.Body = http.MaxBytesReader(w, r.Body, MaxRequest)
 	// The gateway decodes each segment once; a slash within an owner (RFC 2317) is written
 	// %2F in a resource's name, and stays so.

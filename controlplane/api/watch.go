@@ -111,12 +111,13 @@ type watching struct {
 	kinds map[string]*kind.Kind
 	names string
 	at    uint64 // all up to here has been sent
+	told  bool   // and the client knows
 	send  func(*resourcev1.WatchResponse) error
 }
 
 func (w *watching) run(ctx context.Context) error {
 	// The first message says where the watch begins, so that a client may go on from it.
-	if err := w.send(&resourcev1.WatchResponse{Revision: w.at}); err != nil {
+	if err := w.sign(); err != nil {
 		return err
 	}
 	for {
@@ -133,10 +134,21 @@ func (w *watching) run(ctx context.Context) error {
 		if len(commits) > 0 {
 			continue
 		}
+		if !w.told {
+			if err := w.sign(); err != nil {
+				return err
+			}
+		}
 		if err := w.wait(ctx); err != nil {
 			return err
 		}
 	}
+}
+
+// sign says up to where all has been sent.
+func (w *watching) sign() error {
+	w.told = true
+	return w.send(&resourcev1.WatchResponse{Revision: w.at})
 }
 
 // wait returns when there is something new; meanwhile it gives signs of life.
@@ -154,7 +166,7 @@ func (w *watching) wait(ctx context.Context) error {
 	case closed(w.closing):
 		return errs.New(errs.Unavailable, "this node is shutting down; watch again from revision %d", w.at)
 	case wctx.Err() != nil:
-		return w.send(&resourcev1.WatchResponse{Revision: w.at})
+		return w.sign()
 	}
 	return err
 }
@@ -331,5 +343,6 @@ func (w *watching) emit(d delta, revision uint64) error {
 	if err != nil {
 		return err
 	}
+	w.told = false
 	return w.send(&resourcev1.WatchResponse{Change: ch, Revision: revision - 1})
 }

@@ -41,6 +41,9 @@ type applying struct {
 	// changed and meta are what the present transaction changed, for its Commit.
 	changed []*statev1.Ref
 	meta    []string
+	// read are the latest versions that the present transaction has read: judging it and
+	// carrying it out ask for the same ones, and reading through a batch is half of Apply.
+	read map[string]*statev1.ResourceVersion
 }
 
 // Apply implements consensus.Machine. Each result is a []outcome, one a transaction.
@@ -49,7 +52,8 @@ func (s *Store) Apply(cmds []consensus.Command) []any {
 	err := s.db.With(func(db *pebble.DB) error {
 		a := &applying{
 			s: s, b: db.NewIndexedBatch(), dirty: map[string]bool{},
-			p: proto.Clone(s.at.Load()).(*statev1.Progress),
+			read: map[string]*statev1.ResourceVersion{},
+			p:    proto.Clone(s.at.Load()).(*statev1.Progress),
 		}
 		for i, c := range cmds {
 			if c.Index <= a.p.Index {
@@ -121,6 +125,7 @@ func (a *applying) transaction(tx *statev1.Transaction, index uint64) (outcome, 
 	if o, done, err := a.seenRequest(tx); done || err != nil {
 		return o, err
 	}
+	clear(a.read)
 	refusal, err := a.judge(tx)
 	if err != nil || refusal != nil {
 		return outcome{refusal: refusal}, err
@@ -254,7 +259,9 @@ func (a *applying) replace(ref *statev1.Ref, old, v *statev1.ResourceVersion) er
 		}
 	}
 	u.count(ref.Kind, live(v)-live(old))
-	return a.put(latestKey(ref), v)
+	k := latestKey(ref)
+	a.read[string(k)] = v
+	return a.put(k, v)
 }
 
 func live(v *statev1.ResourceVersion) int {
@@ -266,10 +273,17 @@ func live(v *statev1.ResourceVersion) int {
 
 // latest returns the latest version of ref, nil when there never was one.
 func (a *applying) latest(ref *statev1.Ref) (*statev1.ResourceVersion, error) {
+	k := latestKey(ref)
+	if v, ok := a.read[string(k)]; ok {
+		return v, nil
+	}
 	v := &statev1.ResourceVersion{}
-	err := getProto(a.b, latestKey(ref), v)
+	err := getProto(a.b, k, v)
 	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
+		v, err = nil, nil
+	}
+	if err == nil {
+		a.read[string(k)] = v
 	}
 	return v, err
 }
@@ -291,6 +305,7 @@ func (a *applying) takeLease(o *statev1.TakeLease) error {
 // dropPrefix forgets resources without history: generations of record sets that ended,
 // or never began.
 func (a *applying) dropPrefix(ref *statev1.Ref) error {
+	clear(a.read)
 	n := 0
 	from := prefixKey(rowLatest, ref.Kind, ref.Organization, ref.Name)
 	err := scan(a.b, from, after(from), func(_, value []byte) error {

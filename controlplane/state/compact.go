@@ -49,6 +49,7 @@ func (a *applying) forget(ref *statev1.Ref, revision uint64) error {
 	if err != nil {
 		return err
 	}
+	delete(a.read, string(latestKey(ref))) // it may go, and a compaction reads very many
 	// Newest first: the first one at or before revision is still seen, unless a newer
 	// one stands at or before it; all others before it are not.
 	seen := latest == nil || latest.Revision <= revision

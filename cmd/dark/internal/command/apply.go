@@ -128,7 +128,7 @@ func (s *session) read(ctx context.Context, files []string) ([]*document.Documen
 		return nil, fileError(err)
 	}
 	if len(docs) == 0 {
-		return nil, exit.New(exit.Failed, "", "%s: no document in it", strings.Join(files, ", "))
+		return nil, exit.New(exit.Failed, mendFile, "%s: no document in it", strings.Join(files, ", "))
 	}
 	if len(docs) > maxDocuments {
 		return nil, exit.New(exit.Failed, "apply in parts; records of a large zone go by dark zones import", "%d documents, and one transaction takes %d", len(docs), maxDocuments)
@@ -140,13 +140,15 @@ func (s *session) read(ctx context.Context, files []string) ([]*document.Documen
 	return docs, check(docs, kinds)
 }
 
+const mendFile = "-f takes YAML or JSON documents with kind, name and spec; dark get KIND NAME -o yaml shows one"
+
 // fileError gives each bad file a line.
 func fileError(err error) error {
 	lines := strings.Split(err.Error(), "\n")
 	if len(lines) == 1 {
-		return exit.New(exit.Failed, "", "%w", err)
+		return exit.New(exit.Failed, mendFile, "%w", err)
 	}
-	return &exit.Error{Code: exit.Failed, Text: "these files cannot be read", Details: lines}
+	return &exit.Error{Code: exit.Failed, Text: "these files cannot be read", Details: lines, Next: mendFile}
 }
 
 // serverSet are fields that dark get shows and only the server writes, so that what get

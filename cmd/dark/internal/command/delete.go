@@ -22,6 +22,7 @@ type remove struct {
 	files []string
 	etag  string
 	yes   bool
+	wait  bool
 }
 
 // Delete ends resources.
@@ -39,6 +40,7 @@ func Delete(s *session) *cobra.Command {
 	c.Flags().StringArrayVarP(&d.files, "file", "f", nil, "file, directory or - for standard input; may be repeated")
 	c.Flags().StringVar(&d.etag, "etag", "", "delete only what has this etag")
 	c.Flags().BoolVar(&d.yes, "yes", false, "delete what takes much with it")
+	c.Flags().BoolVar(&d.wait, "wait", false, "follow the deletion to every edge")
 	d.flags(c)
 	return c
 }
@@ -83,6 +85,7 @@ func (d *remove) all(ctx context.Context, list []address) error {
 	if err := d.confirm(ctx, list); err != nil {
 		return err
 	}
+	var last uint64
 	for i, to := range list {
 		q := &resourcev1.DeleteResourceRequest{Kind: to.kind.FullName, Name: to.name, Etag: d.etag, RequestId: d.id(), Reason: d.reason, ValidateOnly: d.dryRun}
 		if i > 0 && d.requestID != "" { // each deletion is a request of its own
@@ -99,8 +102,13 @@ func (d *remove) all(ctx context.Context, list []address) error {
 		if err := d.report(to, r.Revision); err != nil {
 			return err
 		}
+		last = r.Revision
 	}
-	return nil
+	if !d.wait || d.dryRun {
+		return nil
+	}
+	_, err := d.follow(ctx, last, d.output == "table")
+	return err
 }
 
 func (d *remove) report(to address, revision uint64) error {

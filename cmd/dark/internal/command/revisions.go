@@ -85,6 +85,7 @@ type rollback struct {
 	write
 	only part
 	yes  bool
+	wait bool
 }
 
 // Rollback makes desired state as it was.
@@ -101,6 +102,7 @@ func Rollback(s *session) *cobra.Command {
 	b.only.flags(s, c)
 	b.write.flags(c)
 	c.Flags().BoolVar(&b.yes, "yes", false, "do it")
+	c.Flags().BoolVar(&b.wait, "wait", false, "follow the change to every edge")
 	return c
 }
 
@@ -132,7 +134,10 @@ func (b *rollback) run(ctx context.Context, to string) error {
 		return nil
 	})
 	if err == nil && !b.yes && !b.dryRun && len(r.Changes) > 0 {
-		return exit.New(exit.NeedsYes, "the same command with --yes", "a rollback to revision %d would change %d resources; nothing was changed", n, len(r.Changes))
+		return exit.New(exit.NeedsYes, "the same command with --yes", "a rollback to revision %d would change what is shown (%d); nothing was changed", n, len(r.Changes))
+	}
+	if err == nil && b.wait && !q.DryRun {
+		_, err = b.follow(ctx, r.Revision, b.output == "table")
 	}
 	return err
 }

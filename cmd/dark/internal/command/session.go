@@ -51,11 +51,16 @@ func (s *session) close() error {
 
 const noInstallation = "dark context use dev (darkd dev writes it), or --addr http://127.0.0.1:8080 --token TOKEN"
 
-// target finds the installation: flags, then the environment, then the context.
+// target finds the installation: the context, above it the environment, above it flags.
 func (s *session) target() (contexts.Context, error) {
-	c, err := s.named()
+	c, err := s.base()
 	if err != nil {
 		return c, err
+	}
+	env := os.Getenv
+	if s.context != "" {
+		// A flag is above the environment: the context's token must not go to DARK_ADDR.
+		env = func(string) string { return "" }
 	}
 	for _, o := range []struct {
 		into      *string
@@ -64,7 +69,7 @@ func (s *session) target() (contexts.Context, error) {
 		{&c.Addr, s.addr, "DARK_ADDR"}, {&c.Token, s.token, "DARK_TOKEN"},
 		{&c.Organization, s.organization, "DARK_ORGANIZATION"}, {&c.CA, s.ca, "DARK_CA"},
 	} {
-		if v := firstOf(o.flag, os.Getenv(o.env)); v != "" {
+		if v := firstOf(o.flag, env(o.env)); v != "" {
 			*o.into = v
 		}
 	}
@@ -74,9 +79,9 @@ func (s *session) target() (contexts.Context, error) {
 	return c, nil
 }
 
-// named returns the context that is named or current. With an address from elsewhere the
-// current one is not taken: its token is for another installation.
-func (s *session) named() (contexts.Context, error) {
+// base returns the context that is named, or the current one. With an address from
+// elsewhere the current one is not taken: its token is for another installation.
+func (s *session) base() (contexts.Context, error) {
 	name := firstOf(s.context, os.Getenv("DARK_CONTEXT"))
 	if name == "" && firstOf(s.addr, os.Getenv("DARK_ADDR")) != "" {
 		return contexts.Context{}, nil

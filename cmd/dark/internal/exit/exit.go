@@ -91,15 +91,19 @@ var byCode = map[codes.Code]Code{
 }
 
 var nexts = map[codes.Code]string{
-	codes.NotFound:         "dark get KIND lists what there is; -O names another organization",
-	codes.OutOfRange:       "give a later revision, or list anew",
-	codes.AlreadyExists:    "dark get shows what is there; dark apply changes it",
-	codes.Aborted:          "dark get shows what is there now; apply again on top of it",
-	codes.Unavailable:      "is it running? darkd dev starts one here; dark context list shows what you can reach",
-	codes.DeadlineExceeded: "give --timeout more, or look at dark status",
-	codes.PermissionDenied: "use a key that has the permission: dark context use NAME, or --token",
-	codes.Unauthenticated:  "dark context use NAME, or give --token",
-	codes.Unimplemented:    "the server is of another version; compare dark version with dark status",
+	codes.InvalidArgument:    "the same command with --help; dark get kinds -o json lists the fields of each kind",
+	codes.ResourceExhausted:  "the limit is named above; an operator can raise it with dark apply of the organization",
+	codes.FailedPrecondition: "dark get shows what is there now",
+	codes.Internal:           "the server's log has the cause",
+	codes.NotFound:           "dark get KIND lists what there is; -O names another organization",
+	codes.OutOfRange:         "give a later revision, or list anew",
+	codes.AlreadyExists:      "dark get shows what is there; dark apply changes it",
+	codes.Aborted:            "dark get shows what is there now; apply again on top of it",
+	codes.Unavailable:        "is it running? darkd dev starts one here; dark context list shows what you can reach",
+	codes.DeadlineExceeded:   "give --timeout more, or look at dark status",
+	codes.PermissionDenied:   "use a key that has the permission: dark context use NAME, or --token",
+	codes.Unauthenticated:    "dark context use NAME, or give --token",
+	codes.Unimplemented:      "the server is of another version; compare dark version with dark status",
 }
 
 // Reasons of google.rpc.ErrorInfo that say more than their code does.

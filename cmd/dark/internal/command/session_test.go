@@ -1,0 +1,51 @@
+package command
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/dark-ecosystem/dark/cmd/dark/internal/exit"
+	"github.com/dark-ecosystem/dark/internal/contexts"
+)
+
+func TestFlagsAreAboveTheEnvironmentAndThatAboveTheContext(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", dir)
+	f := &contexts.File{}
+	f.Put("dev", contexts.Context{Addr: "http://127.0.0.1:1", Token: "dev-token", Organization: "demo"}, true)
+	f.Put("prod", contexts.Context{Addr: "https://prod", Token: "prod-token", CA: "/ca"}, false)
+	if err := f.Save(filepath.Join(dir, "dark", "contexts.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		s    session
+		env  map[string]string
+		want contexts.Context
+	}{
+		"the current context": {want: contexts.Context{Addr: "http://127.0.0.1:1", Token: "dev-token", Organization: "demo"}},
+		"a context by flag":   {s: session{context: "prod"}, want: contexts.Context{Addr: "https://prod", Token: "prod-token", CA: "/ca"}},
+		"a context by environment": {env: map[string]string{"DARK_CONTEXT": "prod"},
+			want: contexts.Context{Addr: "https://prod", Token: "prod-token", CA: "/ca"}},
+		"an address takes no other installation's token": {s: session{addr: "https://other"}, want: contexts.Context{Addr: "https://other"}},
+		"nor does one from the environment": {env: map[string]string{"DARK_ADDR": "https://other", "DARK_TOKEN": "t", "DARK_CA": "/c"},
+			want: contexts.Context{Addr: "https://other", Token: "t", CA: "/c"}},
+		"a named context's token stays with its address": {s: session{context: "prod"}, env: map[string]string{"DARK_ADDR": "https://other", "DARK_ORGANIZATION": "x"},
+			want: contexts.Context{Addr: "https://prod", Token: "prod-token", CA: "/ca"}},
+		"an organization by flag": {s: session{organization: "acme"}, env: map[string]string{"DARK_ORGANIZATION": "x"},
+			want: contexts.Context{Addr: "http://127.0.0.1:1", Token: "dev-token", Organization: "acme"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for k, v := range c.env {
+				t.Setenv(k, v)
+			}
+			got, err := c.s.target()
+			if err != nil || got != c.want {
+				t.Errorf("got %+v, %v, want %+v", got, err, c.want)
+			}
+		})
+	}
+	s := session{context: "pord"}
+	if _, err := s.target(); exit.Of(err).Code != exit.NotFound {
+		t.Errorf("an unknown context: %v", err)
+	}
+}

@@ -268,17 +268,32 @@ func settle(index uint64, outcomes []outcome, i int, err error) proposed {
 	return proposed{out: Outcome{Revision: outcomes[i].revision, Index: index, Repeated: outcomes[i].repeated}}
 }
 
+// Settle reads the outcome of an entry of one transaction from what Apply returned for
+// it, for callers that apply entries themselves.
+func Settle(index uint64, result any) (Outcome, error) {
+	outcomes, _ := result.([]outcome)
+	p := settle(index, outcomes, 0, nil)
+	return p.out, p.err
+}
+
 // Current returns when what this member reads is current: all that was accepted before
 // the call is in its rows (design/state.md, Linearizable reads).
 func (l *Log) Current(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, leaderPatience)
 	defer cancel()
-	index, err := l.group.ReadIndex(ctx)
-	if err == nil {
-		err = l.group.WaitApplied(ctx, index)
+	for {
+		index, err := l.group.ReadIndex(ctx)
+		if err == nil {
+			err = l.group.WaitApplied(ctx, index)
+		}
+		if err == nil {
+			return nil
+		}
+		// While one leader follows another there is none for a moment.
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return errs.Wrap(errs.Unavailable, err, "no majority of control nodes can be reached; ask for a stale read, or try again")
+		}
 	}
-	if err != nil {
-		return errs.Wrap(errs.Unavailable, err, "no majority of control nodes can be reached; ask for a stale read, or try again")
-	}
-	return nil
 }

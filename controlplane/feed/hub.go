@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,13 +18,6 @@ type entry struct {
 	part     uint32
 	wire     []byte // shared by all connections
 	at       time.Time
-}
-
-// carried is a stream that some connection is subscribed to, guarded by hub.mu.
-type carried struct {
-	connections int
-	at          frame.Position // the last frame read into the ring, or the one it began after
-	began       uint64         // revision after which the ring has it
 }
 
 // hub reads what is published once, encodes it once, and lets every connection read it
@@ -77,8 +68,8 @@ func (h *hub) run(ctx context.Context) error {
 	go func() { failed <- h.watch(waiting, news) }()
 	err := h.loop(ctx, news, failed)
 	stop()
-	if err == nil {
-		err = <-failed
+	if werr := <-failed; err == nil {
+		err = werr
 	}
 	if ctx.Err() != nil {
 		return nil
@@ -242,74 +233,6 @@ func (h *hub) append(batch []entry, version uint64, read map[*carried]frame.Posi
 	return true
 }
 
-// release opens what was read: at once when it is urgent or there is no canary apart
-// from those waiting; else the canary reads first and the answer is true.
-func (h *hub) release(urgent bool) (wait bool) {
-	h.mu.Lock()
-	alone := h.mu.canary == nil || len(h.mu.conns) < 2
-	if !urgent && !alone {
-		close(h.mu.ahead)
-		h.mu.ahead = make(chan struct{})
-		h.mu.Unlock()
-		return true
-	}
-	h.mu.Unlock()
-	h.releaseAll(false)
-	return false
-}
-
-// releaseAcked opens what the canary has acked, and reports whether more is waiting.
-func (h *hub) releaseAcked() (more bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.mu.openRev == h.mu.revision {
-		return false
-	}
-	acked := uint64(math.MaxUint64)
-	if h.mu.canary != nil {
-		acked = h.mu.canary.acked.Load()
-	}
-	for i := len(h.mu.ring) - 1; i >= 0; i-- {
-		e, seq := h.mu.ring[i], h.mu.first+uint64(i)+1
-		if seq <= h.mu.open {
-			break
-		}
-		if e.stream == "" && e.revision <= acked {
-			h.mu.open, h.mu.openRev, h.mu.openAt = seq, e.revision, e.at
-			h.wakeLocked()
-			break
-		}
-	}
-	return h.mu.openRev != h.mu.revision
-}
-
-// releaseAll opens everything. A canary that was too slow gives way to another edge.
-func (h *hub) releaseAll(slow bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.mu.open == h.endLocked() {
-		return
-	}
-	h.mu.open, h.mu.openRev, h.mu.openAt = h.endLocked(), h.mu.revision, h.mu.at
-	if slow {
-		h.electLocked(h.mu.canary)
-	}
-	h.wakeLocked()
-}
-
-// electLocked makes another connection than old the canary, old if there is none.
-func (h *hub) electLocked(old *conn) {
-	for c := range h.mu.conns {
-		if c != old {
-			h.mu.canary = c
-			return
-		}
-	}
-	if _, ok := h.mu.conns[old]; !ok {
-		h.mu.canary = nil
-	}
-}
-
 func (h *hub) wakeLocked() {
 	close(h.mu.wake)
 	h.mu.wake = make(chan struct{})
@@ -324,135 +247,6 @@ func (h *hub) published() (uint64, time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.mu.revision, h.mu.at
-}
-
-// unread is a stream to read from where the ring is in it.
-type unread struct {
-	*carried
-	name string
-	at   frame.Position
-}
-
-// unread lists the streams that some edge wants and that are not in read.
-func (h *hub) unread(read map[*carried]frame.Position) ([]unread, uint64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	var list []unread
-	for name, c := range h.mu.streams {
-		if _, done := read[c]; !done {
-			list = append(list, unread{c, name, c.at})
-		}
-	}
-	slices.SortFunc(list, func(a, b unread) int { return strings.Compare(a.name, b.name) })
-	return list, h.mu.version
-}
-
-// join counts a connection in, leave out again. The first to come is the canary.
-func (h *hub) join(c *conn) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.mu.conns[c] = struct{}{}
-	if h.mu.canary == nil {
-		h.mu.canary = c
-	}
-}
-
-func (h *hub) leave(c *conn, streams []string) {
-	h.mu.Lock()
-	delete(h.mu.conns, c)
-	if h.mu.canary == c {
-		h.mu.canary = nil
-		h.electLocked(nil)
-		h.wakeLocked() // the next canary may read on
-	}
-	h.unsubscribeLocked(streams)
-	h.mu.Unlock()
-	h.ackedBy(nil)
-}
-
-// subscribe makes the ring carry streams from where they are now on.
-func (h *hub) subscribe(streams []string) {
-	heads := map[string]frame.Position{}
-	for {
-		at, _ := h.published()
-		for _, s := range streams {
-			heads[s] = h.head(s)
-		}
-		if h.trySubscribe(heads, streams, at) {
-			return
-		}
-	}
-}
-
-// trySubscribe fails when the ring went past the revision at which heads were read: what
-// came between them would be missing.
-func (h *hub) trySubscribe(heads map[string]frame.Position, streams []string, at uint64) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.mu.revision != at {
-		return false
-	}
-	for _, s := range streams {
-		c := h.mu.streams[s]
-		if c == nil {
-			c = &carried{at: heads[s], began: heads[s].Revision}
-			h.mu.streams[s] = c
-			h.mu.version++
-		}
-		c.connections++
-	}
-	return true
-}
-
-func (h *hub) unsubscribe(streams []string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.unsubscribeLocked(streams)
-}
-
-func (h *hub) unsubscribeLocked(streams []string) {
-	for _, s := range streams {
-		if h.mu.streams[s].connections--; h.mu.streams[s].connections == 0 {
-			delete(h.mu.streams, s)
-		}
-	}
-}
-
-// ackedBy tells the hub of an ack; nil stands for a connection that went.
-func (h *hub) ackedBy(c *conn) {
-	h.mu.Lock()
-	tell := c == nil || c == h.mu.canary
-	h.mu.Unlock()
-	if !tell {
-		return
-	}
-	select {
-	case h.acked <- struct{}{}:
-	default:
-	}
-}
-
-// tip is the state of the ring as one connection may see it.
-type tip struct {
-	end      uint64 // sequence number
-	revision uint64
-	at       time.Time
-	streams  map[string]uint64 // where the ring is in a stream, if that is later
-}
-
-// tip returns where to go on in the ring; streams must be subscribed to before.
-func (h *hub) tip(streams []string) tip {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	t := tip{h.mu.open, h.mu.openRev, h.mu.openAt, map[string]uint64{}}
-	for _, s := range streams {
-		// A stream that began to be carried at a later revision than the tip's: what was
-		// before that is not in the ring.
-		if at := h.mu.streams[s].began; at > h.mu.openRev {
-			t.streams[s] = at
-		}
-	}
-	return t
 }
 
 // next returns the entries from cursor on that c may read, or a channel that is closed

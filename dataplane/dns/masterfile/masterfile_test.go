@@ -168,7 +168,7 @@ func TestWriteComesBack(t *testing.T) {
 // TestMillionRecords: a large file streams in a few seconds.
 func TestMillionRecords(t *testing.T) {
 	n := 1_000_000
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		n = 20_000
 	}
 	r, w := io.Pipe()

@@ -153,6 +153,9 @@ type tally struct {
 // there are; CI asks a million.
 func TestDifferential(t *testing.T) {
 	total := 20_000
+	if raceEnabled {
+		total = 4000
+	}
 	if s := os.Getenv("DARK_DIFF_QUERIES"); s != "" {
 		n, err := strconv.Atoi(s)
 		if err != nil {

@@ -261,7 +261,10 @@ func TestNaive(t *testing.T) {
 		h, n := w.handler(), &naive{w.rrs}
 		r := rand.New(rand.NewPCG(uint64(i), 3))
 		rounds := 400
-		if i == 0 {
+		switch {
+		case raceEnabled:
+			rounds = 50
+		case i == 0:
 			rounds = 8000
 		}
 		for range rounds {

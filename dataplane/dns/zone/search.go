@@ -58,19 +58,24 @@ func (z *Zone) Search(name *wire.Name, parent bool) Result {
 	return z.wildcard(name, ce)
 }
 
-// above looks from the apex down for a delegation or DNAME that the name is under.
+// above looks from the apex down for a delegation or DNAME that the name is under. It
+// stops where nothing is stored further down, so that long names of no meaning cost
+// no more than others.
 func (z *Zone) above(name *wire.Name, parent bool) (Result, bool) {
 	full := name.Labels()
 	for d := z.labels; d <= full; d++ {
-		n, ok := z.nodes.Get(name.KeyOf(d)[len(z.key):])
-		if !ok {
-			continue
+		key := name.KeyOf(d)[len(z.key):]
+		p := z.nodes.Seek(key)
+		if p.Has {
+			if d > z.labels && !(parent && d == full) && p.At.has(wire.TypeNS) {
+				return Result{Cut, p.At, d}, true
+			}
+			if d < full && p.At.has(wire.TypeDNAME) {
+				return Result{Redirect, p.At, d}, true
+			}
 		}
-		if d > z.labels && !(parent && d == full) && n.has(wire.TypeNS) {
-			return Result{Cut, n, d}, true
-		}
-		if d < full && n.has(wire.TypeDNAME) {
-			return Result{Redirect, n, d}, true
+		if !p.HasNext || common(key, p.Next.key) < len(key) {
+			break
 		}
 	}
 	return Result{}, false

@@ -240,7 +240,7 @@ func TestCheckOwner(t *testing.T) {
 // TestMillion: a million names in under 5 s, and one change in the time of any other.
 func TestMillion(t *testing.T) {
 	n := 1_000_000
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		n = 50_000
 	}
 	z, err := New("example.com", soa, 1)

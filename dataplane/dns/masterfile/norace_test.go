@@ -1,0 +1,5 @@
+//go:build !race
+
+package masterfile
+
+const raceEnabled = false

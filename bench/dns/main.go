@@ -7,7 +7,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,16 +14,9 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"time"
-
-	"github.com/dark-ecosystem/dark/dataplane/dns"
-	"github.com/dark-ecosystem/dark/dataplane/dns/masterfile"
-	"github.com/dark-ecosystem/dark/dataplane/dns/serve"
-	"github.com/dark-ecosystem/dark/dataplane/dns/zone"
-	"github.com/dark-ecosystem/dark/internal/clock"
 )
 
 const apex = "bench.test"
@@ -33,68 +25,11 @@ func main() {
 	names := flag.Int("names", 100_000, "names in the zone")
 	seconds := flag.Int("seconds", 4, "seconds of each measurement")
 	rounds := flag.Int("rounds", 3, "interleaved rounds")
-	port := flag.Int("serve", 0, "serve as Dark on this port instead of measuring")
 	flag.Parse()
-	var err error
-	if *port != 0 {
-		err = serveDark(*port, flag.Arg(0))
-	} else {
-		err = measure(*names, *seconds, *rounds)
-	}
-	if err != nil {
+	if err := measure(*names, *seconds, *rounds); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-}
-
-// serveDark loads a zone file and answers on loopback until it is killed.
-func serveDark(port int, file string) error {
-	z, err := load(file)
-	if err != nil {
-		return err
-	}
-	if profile := os.Getenv("DARK_BENCH_PROFILE"); profile != "" {
-		stop, err := startProfile(profile)
-		if err != nil {
-			return err
-		}
-		defer stop()
-	}
-	h := serve.NewHandler(clock.Clock{})
-	v := &dns.View{}
-	v.Zones = v.Zones.With(z)
-	h.Swap(v)
-	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
-	if err != nil {
-		return err
-	}
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer cancel()
-	return h.ServeBatch(ctx, c)
-}
-
-func load(file string) (*zone.Zone, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	z, err := zone.New(apex, zone.SOA{MName: "ns." + apex, RName: "h." + apex, Minimum: 300, TTL: 3600}, 1)
-	if err != nil {
-		return nil, err
-	}
-	ed := z.Edit()
-	err = masterfile.Read(f, apex, func(r masterfile.Record) error {
-		if r.Type == 6 {
-			return nil
-		}
-		rr, bad := zone.ParseRecordSet(apex, r.Owner, zone.FormatType(r.Type), r.TTL, []string{r.Text})
-		if bad != nil {
-			return errors.New(bad[0].Text)
-		}
-		return ed.Put(rr)
-	})
-	return ed.Zone(), err
 }
 
 // server is one of those compared.
@@ -218,11 +153,12 @@ func (s *server) launch(dir string) error {
 	var text string
 	switch s.name {
 	case "dark":
-		self, err := os.Executable()
-		if err != nil {
-			return err
+		bin := filepath.Join(sub, "dark")
+		build := exec.Command("go", "build", "-o", bin, "./dataplane/dns/standalone")
+		if out, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("build (run this in the repository's root): %w\n%s", err, out)
 		}
-		s.cmd = exec.Command(self, "-serve", strconv.Itoa(s.port), zoneFile)
+		s.cmd = exec.Command(bin, strconv.Itoa(s.port), apex, zoneFile)
 		s.cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	case "knot":
 		text = fmt.Sprintf("server:\n    rundir: %s\n    listen: 127.0.0.1@%d\n    udp-workers: 1\n    tcp-workers: 1\n    background-workers: 1\ndatabase:\n    storage: %s\nlog:\n  - target: stderr\n    any: error\nzone:\n  - domain: %s\n    file: %s\n    semantic-checks: off\n    zonefile-sync: -1\n    journal-content: none\n", sub, s.port, sub, apex, zoneFile)

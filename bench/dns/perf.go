@@ -5,23 +5,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
 )
-
-// startProfile writes a CPU profile of the server to a file until stop.
-func startProfile(path string) (stop func(), err error) {
-	f, err := os.Create(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := pprof.StartCPUProfile(f); err != nil {
-		return nil, err
-	}
-	return func() { pprof.StopCPUProfile(); f.Close() }, nil
-}
 
 // run measures one load; rate 0 is as fast as it goes.
 func (s *server) run(queries string, rate, seconds int) (run, error) {

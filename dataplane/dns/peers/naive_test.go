@@ -296,3 +296,48 @@ func checkUDP(t *testing.T, h *serve.Handler, m, whole *mdns.Msg, size int) {
 		t.Fatalf("%v: less over UDP without TC", m.Question[0])
 	}
 }
+
+// TestMutantsAreCaught: an answer that is wrong in one way is seen by the judge.
+func TestMutantsAreCaught(t *testing.T) {
+	mutants := map[string]func(*mdns.Msg){
+		"no AA":            func(m *mdns.Msg) { m.Authoritative = false },
+		"AA on referrals":  func(m *mdns.Msg) { m.Authoritative = m.Rcode != mdns.RcodeRefused },
+		"no NXDOMAIN":      func(m *mdns.Msg) { m.Rcode = max(0, m.Rcode&^mdns.RcodeNameError) },
+		"a record missing": func(m *mdns.Msg) { m.Answer = m.Answer[:max(0, len(m.Answer)-1)] },
+		"TTL changed":      func(m *mdns.Msg) { changeTTL(m.Answer) },
+		"negative TTL":     func(m *mdns.Msg) { changeTTL(m.Ns) },
+		"no authority":     func(m *mdns.Msg) { m.Ns = nil },
+		"chain not followed": func(m *mdns.Msg) {
+			if len(m.Answer) > 1 && m.Answer[0].Header().Rrtype == mdns.TypeCNAME {
+				m.Answer = m.Answer[:1]
+			}
+		},
+	}
+	w := nastyWorld(t)
+	h, n := w.handler(), &naive{w.rrs}
+	caught := map[string]int{}
+	r := rand.New(rand.NewPCG(9, 9))
+	for range 2000 {
+		m := w.question(r)
+		want := n.answer(m.Question[0])
+		for name, mutate := range mutants {
+			got, _ := ask(t, h, m, serve.TCP)
+			mutate(got)
+			if meaningOf(got) != want {
+				caught[name]++
+			}
+		}
+	}
+	for name := range mutants {
+		if caught[name] == 0 {
+			t.Errorf("%s: not caught", name)
+		}
+	}
+	t.Log(caught)
+}
+
+func changeTTL(rrs []mdns.RR) {
+	for _, rr := range rrs {
+		rr.Header().Ttl++
+	}
+}

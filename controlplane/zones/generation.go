@@ -71,7 +71,7 @@ func contact(rname string) string {
 
 // large fills a generation that nothing reads and turns the zone to it.
 func (i *importing) large(d *difference) (admit.Done, error) {
-	generation := d.revision + 1
+	generation := importGeneration(d.revision)
 	marker := importKey(i.caller.Organization, i.segment, generation)
 	begun, err := i.begin(marker)
 	if err != nil {

@@ -33,11 +33,19 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, state: statetest.New()}
-	w.z = zones.New(zones.Options{Compilers: compilers(), NameServer: "ns1.dark.test.", TempDir: t.TempDir()})
-	w.w = &admit.Writer{State: w.state, Proposer: w.state, Validate: func(proto.Message) []kind.Violation { return nil }}
+	w.z = newZones(t.TempDir())
+	w.w = &admit.Writer{State: w.state, Proposer: w.state, Validate: noViolations}
 	w.tr = w.z.Transfers(w.w)
 	return w
 }
+
+func newZones(dir string) *zones.Zones {
+	return zones.New(zones.Options{Compilers: compilers(), NameServer: "ns1.dark.test.", TempDir: dir})
+}
+
+func noViolations(proto.Message) []kind.Violation { return nil }
+
+func splitLines(b []byte) []string { return strings.Split(string(b), "\n") }
 
 func (w *world) do(org string, trusted bool, build func(context.Context, *admit.Tx) error) error {
 	_, err := w.w.Do(w.t.Context(), admit.Request{Organization: org, Caller: kind.Caller{Who: "test", TrustedDomains: trusted},
@@ -280,5 +288,26 @@ func TestConcurrentImportsConflict(t *testing.T) {
 	}
 	if len(w.state.MetaKeys()) != 1 {
 		t.Fatalf("the sweeper finds %v", w.state.MetaKeys())
+	}
+}
+
+// TestZoneMadeDuringItsImport: whoever makes the zone while an import fills it gets an
+// empty zone, and the import a conflict.
+func TestZoneMadeDuringItsImport(t *testing.T) {
+	w := newWorld(t)
+	once := true
+	w.state.Before = func(tx *statev1.Transaction) {
+		if once {
+			once = false // before the import's first transaction, at the revision that it read
+			if err := w.zone("acme", "zones/example.com", true, nil); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true}, hosts(3000, "192.0.2.1")); !errs.Is(err, errs.Conflict) {
+		t.Fatal(err)
+	}
+	if s := w.exports("acme", "example.com"); strings.Contains(s, "192.0.2.1") {
+		t.Fatal("the zone took over what the import left")
 	}
 }

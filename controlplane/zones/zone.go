@@ -76,8 +76,7 @@ func (z *Zones) status(ctx context.Context, a *kind.Admission, apex string, zone
 	s := zone.Status
 	s.Serial = 0 // shown from what is published, never kept
 	if s.Generation == 0 {
-		// The revision to come: no earlier generation of this zone can have had it.
-		s.Generation = a.Reader.Revision() + 1
+		s.Generation = firstGeneration(a.Reader.Revision())
 	}
 	if g, ok := ctx.Value(generationKey{}).(uint64); ok {
 		s.Generation = g
@@ -100,6 +99,13 @@ func (z *Zones) status(ctx context.Context, a *kind.Admission, apex string, zone
 	}
 	return nil
 }
+
+// Generations come of the revision that is read, so that no earlier one of the same
+// zone has their number. Those of new zones are even and those that imports fill odd:
+// a zone that is made while an import of it is on its way must not take the import's
+// half-filled generation for its own.
+func firstGeneration(revision uint64) uint64  { return 2 * (revision + 1) }
+func importGeneration(revision uint64) uint64 { return 2*(revision+1) + 1 }
 
 // challenge is 160 random bits as letters.
 func challenge() string {

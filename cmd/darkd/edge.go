@@ -22,6 +22,8 @@ import (
 type edgeSettings struct {
 	dir, join, through, metrics, log string
 	dns, hosts, feeds                []string
+	// parts are the services that it runs; nil: all.
+	parts func(*edge.Config) ([]edge.Part, error)
 }
 
 func newEdge() *cobra.Command {
@@ -97,7 +99,7 @@ func (e *edgeSettings) open(log *slog.Logger, reg *prometheus.Registry) (*edge.N
 		Dir: e.dir, Name: self.Name, ClusterID: self.ClusterID, PublishingKey: self.PublishingKey,
 		TLS:   func() (*tls.Config, error) { return creds.TLS(), nil },
 		Feeds: append(self.Feeds, e.feeds...), Certificate: creds.Leaf, Request: r.request, Install: r.install,
-		DNS: e.dns, Version: version(), Logger: log,
+		DNS: e.dns, Services: e.parts, Version: version(), Logger: log,
 	}
 	if reg != nil {
 		cfg.Metrics = reg

@@ -7,6 +7,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -26,7 +27,7 @@ func main() {
 	seconds := flag.Int("seconds", 4, "seconds of each measurement")
 	rounds := flag.Int("rounds", 3, "interleaved rounds")
 	flag.Parse()
-	if err := measure(*names, *seconds, *rounds); err != nil {
+	if err := measure(context.Background(), *names, *seconds, *rounds); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -48,7 +49,7 @@ type run struct {
 	completed      float64 // percent
 }
 
-func measure(names, seconds, rounds int) error {
+func measure(ctx context.Context, names, seconds, rounds int) error {
 	dir, err := os.MkdirTemp("", "dark-bench-dns")
 	if err != nil {
 		return err
@@ -64,7 +65,7 @@ func measure(names, seconds, rounds int) error {
 	servers := []*server{{name: "dark", port: 15353}, {name: "knot", port: 15354}, {name: "nsd", port: 15355}}
 	for _, s := range servers {
 		s.runs = map[string][]run{}
-		if err := s.launch(dir); err != nil {
+		if err := s.launch(ctx, dir); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		defer s.stop()
@@ -76,7 +77,7 @@ func measure(names, seconds, rounds int) error {
 	for range rounds {
 		for _, l := range loads {
 			for _, s := range servers {
-				r, err := s.run(queries, l.rate, seconds)
+				r, err := s.run(ctx, queries, l.rate, seconds)
 				if err != nil {
 					return fmt.Errorf("%s: %w", s.name, err)
 				}
@@ -144,7 +145,7 @@ func writeQueries(path string, names int) error {
 	return errors.Join(w.Flush(), f.Close())
 }
 
-func (s *server) launch(dir string) error {
+func (s *server) launch(ctx context.Context, dir string) error {
 	sub := filepath.Join(dir, s.name)
 	if err := os.Mkdir(sub, 0o755); err != nil {
 		return err
@@ -154,18 +155,18 @@ func (s *server) launch(dir string) error {
 	switch s.name {
 	case "dark":
 		bin := filepath.Join(sub, "dark")
-		build := exec.Command("go", "build", "-o", bin, "./dataplane/dns/standalone")
+		build := exec.CommandContext(ctx, "go", "build", "-o", bin, "./dataplane/dns/standalone")
 		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("build (run this in the repository's root): %w\n%s", err, out)
 		}
-		s.cmd = exec.Command(bin, strconv.Itoa(s.port), apex, zoneFile)
+		s.cmd = exec.CommandContext(ctx, bin, strconv.Itoa(s.port), apex, zoneFile)
 		s.cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	case "knot":
 		text = fmt.Sprintf("server:\n    rundir: %s\n    listen: 127.0.0.1@%d\n    udp-workers: 1\n    tcp-workers: 1\n    background-workers: 1\ndatabase:\n    storage: %s\nlog:\n  - target: stderr\n    any: error\nzone:\n  - domain: %s\n    file: %s\n    semantic-checks: off\n    zonefile-sync: -1\n    journal-content: none\n", sub, s.port, sub, apex, zoneFile)
-		s.cmd = exec.Command("/usr/sbin/knotd", "-c", conf)
+		s.cmd = exec.CommandContext(ctx, "/usr/sbin/knotd", "-c", conf)
 	case "nsd":
 		text = fmt.Sprintf("server:\n    ip-address: 127.0.0.1@%d\n    username: \"\"\n    chroot: \"\"\n    database: \"\"\n    pidfile: %s/pid\n    zonelistfile: %s/zones\n    xfrdfile: %s/xfrd\n    xfrdir: %s\n    minimal-responses: yes\n    rrl-ratelimit: 0\n    server-count: 1\nremote-control:\n    control-enable: no\nzone:\n    name: %s\n    zonefile: %s\n", s.port, sub, sub, sub, sub, apex, zoneFile)
-		s.cmd = exec.Command("/usr/sbin/nsd", "-d", "-c", conf)
+		s.cmd = exec.CommandContext(ctx, "/usr/sbin/nsd", "-d", "-c", conf)
 	}
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		return err
@@ -175,7 +176,7 @@ func (s *server) launch(dir string) error {
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
-	if err := s.firstAnswer(began); err != nil {
+	if err := s.firstAnswer(ctx, began); err != nil {
 		return err
 	}
 	s.rss = resident(s.pids())
@@ -183,8 +184,9 @@ func (s *server) launch(dir string) error {
 }
 
 // firstAnswer asks until the zone is served.
-func (s *server) firstAnswer(began time.Time) error {
-	c, err := net.Dial("udp4", fmt.Sprintf("127.0.0.1:%d", s.port))
+func (s *server) firstAnswer(ctx context.Context, began time.Time) error {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "udp4", fmt.Sprintf("127.0.0.1:%d", s.port))
 	if err != nil {
 		return err
 	}

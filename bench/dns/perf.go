@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,13 +12,13 @@ import (
 )
 
 // run measures one load; rate 0 is as fast as it goes.
-func (s *server) run(queries string, rate, seconds int) (run, error) {
+func (s *server) run(ctx context.Context, queries string, rate, seconds int) (run, error) {
 	args := []string{"-s", "127.0.0.1", "-p", strconv.Itoa(s.port), "-d", queries, "-l", strconv.Itoa(seconds), "-q", "100", "-c", "1", "-T", "1", "-b", "4096", "-e"}
 	if rate > 0 {
 		args = append(args, "-Q", strconv.Itoa(rate))
 	}
 	user, sys := cpu(s.pids())
-	out, err := exec.Command("dnsperf", args...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "dnsperf", args...).CombinedOutput()
 	if err != nil {
 		return run{}, fmt.Errorf("dnsperf: %w\n%s", err, out)
 	}

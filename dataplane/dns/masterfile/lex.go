@@ -2,6 +2,7 @@ package masterfile
 
 import (
 	"bufio"
+	"errors"
 	"io"
 )
 
@@ -43,8 +44,8 @@ func (l *lexer) next() error {
 		if err == nil && len(l.tokens) == 0 {
 			continue
 		}
-		if err == io.EOF && len(l.tokens) > 0 {
-			return nil
+		if errors.Is(err, io.EOF) && len(l.tokens) > 0 {
+			return nil //nolint:nilerr // the end comes again with the next call
 		}
 		return err
 	}
@@ -56,7 +57,7 @@ func (l *lexer) entry() error {
 	for {
 		c, err := l.read()
 		if err != nil {
-			if err == io.EOF && l.depth > 0 {
+			if errors.Is(err, io.EOF) && l.depth > 0 {
 				return l.fail("the file ends within parentheses")
 			}
 			return err
@@ -138,10 +139,10 @@ func (l *lexer) scanWord(c byte) error {
 	}
 	for {
 		c, err := l.read()
-		if err == io.EOF && !quoted {
+		if errors.Is(err, io.EOF) && !quoted {
 			break
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return &Error{line, col, "the file ends within quotes"}
 		}
 		if err != nil {
@@ -177,7 +178,7 @@ func (l *lexer) scanWord(c byte) error {
 // escaped takes what follows a backslash into the word.
 func (l *lexer) escaped() error {
 	c, err := l.read()
-	if err == io.EOF || err == nil && c == '\n' {
+	if errors.Is(err, io.EOF) || err == nil && c == '\n' {
 		return l.fail(`the line ends after a \`)
 	}
 	if err != nil {

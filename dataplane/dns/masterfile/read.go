@@ -4,6 +4,7 @@
 package masterfile
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -65,7 +66,7 @@ func Read(r io.Reader, origin string, emit func(Record) error) error {
 	f.setOrigin(wire)
 	for {
 		err := f.lex.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err == nil {
@@ -243,7 +244,8 @@ func join(ts []token) string {
 // locate finds the token that an error of the joined text is about.
 func (f *reader) locate(ts []token, err error) error {
 	where := ts[0]
-	if e, ok := err.(*zone.TextError); ok && e.Offset >= 0 {
+	var e *zone.TextError
+	if errors.As(err, &e) && e.Offset >= 0 {
 		end := 0
 		for _, t := range ts {
 			where = t

@@ -171,7 +171,7 @@ func (b *batch) receive() (int, error) {
 // wait returns when a message is there, or after stopCheck.
 func (b *batch) wait() error {
 	_, err := unix.Poll(b.poll[:], int(stopCheck.Milliseconds()))
-	if err != nil && err != syscall.EINTR {
+	if err != nil && !errors.Is(err, syscall.EINTR) {
 		return err
 	}
 	return nil

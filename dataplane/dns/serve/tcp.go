@@ -70,7 +70,7 @@ func (h *Handler) serveStream(ctx context.Context, l net.Listener, limits Limits
 		case err == nil:
 			s.start(c)
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
-			return nil
+			return nil //nolint:nilerr // it was told to end
 		case !pause(ctx, err):
 			return err
 		}

@@ -24,7 +24,7 @@ func (h *Handler) ServeUDP(ctx context.Context, c *net.UDPConn) error {
 		n, from, err := c.ReadFromUDPAddrPort(in)
 		if err != nil {
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
-				return nil
+				return nil //nolint:nilerr // it was told to end
 			}
 			return fmt.Errorf("read DNS messages at %v: %w", c.LocalAddr(), err)
 		}

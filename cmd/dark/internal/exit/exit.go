@@ -124,6 +124,8 @@ func ofStatus(st *status.Status, cause error) *Error {
 			if len(e.Details) == 1 {
 				e.Text, e.Details = e.Details[0], nil
 			}
+		case *errdetails.RetryInfo: // it came from a server that runs, but cannot do it now
+			e.Next = "again in a moment; dark status tells who leads"
 		case *errdetails.ErrorInfo:
 			if d.Reason == reasonLargeDeletion {
 				e.Code, e.Next = NeedsYes, "the same command with --yes"

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -46,6 +47,16 @@ func TestLargeDeletionNeedsYes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if e := Of(st.Err()); e.Code != NeedsYes || e.Next == "" {
+		t.Fatalf("%+v", e)
+	}
+}
+
+func TestAServerThatAnswersIsRunning(t *testing.T) {
+	st, err := status.New(codes.Unavailable, "no control node leads at the moment").WithDetails(&errdetails.RetryInfo{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := Of(st.Err()); e.Code != Unavailable || strings.Contains(e.Next, "is it running") {
 		t.Fatalf("%+v", e)
 	}
 }

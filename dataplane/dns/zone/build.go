@@ -19,6 +19,7 @@ type Editor struct {
 	bulk   []*Node // nil when not gathering
 	owner  string  // of the last node in bulk
 	sorted bool
+	name   wire.Name // scratch
 }
 
 // Edit begins a batch of changes to z, which itself stays.
@@ -45,7 +46,7 @@ func (ed *Editor) Put(rr RRset) error {
 		last.replace(rr.Type, set)
 		return nil
 	}
-	n, err := ed.z.node(rr.Owner)
+	n, err := ed.z.node(rr.Owner, &ed.name)
 	if err != nil {
 		return err
 	}
@@ -85,7 +86,7 @@ func (ed *Editor) settle() {
 
 func (ed *Editor) replace(owner string, typ uint16, set wire.Set) error {
 	z := &ed.z
-	fresh, err := z.node(owner)
+	fresh, err := z.node(owner, &ed.name)
 	if err != nil {
 		return err
 	}

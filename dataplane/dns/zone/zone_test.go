@@ -2,6 +2,7 @@ package zone
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -247,6 +248,9 @@ func TestMillion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
 	start := time.Now()
 	b := z.Edit()
 	for i := range n {
@@ -256,7 +260,14 @@ func TestMillion(t *testing.T) {
 		}
 	}
 	z = b.Zone()
-	t.Logf("%d names in %v", n, time.Since(start))
+	took := time.Since(start)
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	each := int64(after.HeapAlloc-before.HeapAlloc) / int64(n)
+	t.Logf("%d names in %v, %d octets each", n, took, each)
+	if each > 256 && !raceEnabled {
+		t.Errorf("%d octets for a name with one A record", each)
+	}
 	if z.Names() != n+1 || z.RRsets() != n {
 		t.Fatalf("%d names, %d sets", z.Names(), z.RRsets())
 	}

@@ -27,7 +27,7 @@ var policy = []struct {
 	{"dataplane/store", []string{"internal", "proto"}},
 	{"internal", []string{"internal", "proto"}},
 	{"proto", []string{"proto"}},
-	{"bench", []string{"bench", "internal", "proto", "deploy/lab"}},
+	{"bench", []string{"bench", "controlplane/state", "dataplane", "internal", "proto", "deploy/lab"}},
 	{"deploy", []string{"deploy", "proto"}},
 }
 

@@ -9,7 +9,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -186,6 +185,3 @@ func OrganizationIn(ctx context.Context, otherwise string) string {
 	}
 	return otherwise
 }
-
-// String describes where requests go, for people.
-func (c *Client) String() string { return fmt.Sprint(c.conn.Target()) }

@@ -182,7 +182,7 @@ func TestAnImportThatTheServerEndsEarlyTellsWhy(t *testing.T) {
 	}
 }
 
-// brokenFile fails in the middle: what was read of it must not become the zone.
+// A file that fails in the middle: what was read of it must not become the zone.
 func TestHalfAFileIsNoZone(t *testing.T) {
 	f, whole := &fake{}, make(chan bool, 1)
 	f.importZone = func(s dnsgrpc.ZoneService_ImportZoneServer) error {

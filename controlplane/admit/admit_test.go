@@ -284,8 +284,10 @@ func TestKindsAreChecked(t *testing.T) {
 }
 
 func TestPlainNames(t *testing.T) {
-	for in, want := range map[string]string{"a": "notes/a", "notes/a-1": "notes/a-1", "A": "", "": "", "notes/": "", "notes/a/b": "", "-a": "",
-		"a.b": "", "other/a": "", strings.Repeat("a", 63): "notes/" + strings.Repeat("a", 63), strings.Repeat("a", 64): ""} {
+	for in, want := range map[string]string{
+		"a": "notes/a", "notes/a-1": "notes/a-1", "A": "", "": "", "notes/": "", "notes/a/b": "", "-a": "",
+		"a.b": "", "other/a": "", strings.Repeat("a", 63): "notes/" + strings.Repeat("a", 63), strings.Repeat("a", 64): "",
+	} {
 		got, err := admit.Canonical(demo.Note(), in)
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: %q %v", in, got, err)

@@ -1,6 +1,7 @@
 package admit
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,11 +45,11 @@ func check(k *kind.Kind) error {
 	}
 	switch {
 	case k.Lane == kind.LaneGated:
-		return fmt.Errorf("lane gated needs releases, which this version does not have")
+		return errors.New("lane gated needs releases, which this version does not have")
 	case k.Service == "" || k.Plural == "" || len(variables(k)) == 0:
-		return fmt.Errorf("service, plural and pattern must be set")
+		return errors.New("service, plural and pattern must be set")
 	case (k.Locate == nil) != (k.Unlocate == nil):
-		return fmt.Errorf("Locate and Unlocate go together")
+		return errors.New("one of Locate and Unlocate is set without the other")
 	}
 	return nil
 }

@@ -58,20 +58,6 @@ func clearFields(m proto.Message, fields ...string) {
 	}
 }
 
-// copyField makes a top-level field of dst be that of src.
-func copyField(dst, src proto.Message, field string) {
-	d, s := dst.ProtoReflect(), src.ProtoReflect()
-	fd := d.Descriptor().Fields().ByName(protoName(field))
-	if fd == nil {
-		return
-	}
-	if !s.Has(fd) {
-		d.Clear(fd)
-		return
-	}
-	d.Set(fd, proto.Clone(src).ProtoReflect().Get(fd))
-}
-
 // HideSecrets clears the kind's secret fields.
 func HideSecrets(k *kind.Kind, m proto.Message) {
 	for _, path := range k.SecretFields {

@@ -64,8 +64,10 @@ type Tx struct {
 
 // NewTx begins a transaction over what base reads.
 func NewTx(base kind.Reader, organization string, caller kind.Caller, now time.Time) *Tx {
-	return &Tx{Organization: organization, Caller: caller, Now: now, over: NewOverlay(base), seen: map[string]bool{},
-		Validate: func(proto.Message) []kind.Violation { return nil }}
+	return &Tx{
+		Organization: organization, Caller: caller, Now: now, over: NewOverlay(base), seen: map[string]bool{},
+		Validate: func(proto.Message) []kind.Violation { return nil },
+	}
 }
 
 // Reader sees the writes made so far.
@@ -172,8 +174,10 @@ func (t *Tx) admit(ctx context.Context, c Change, guard []*statev1.Precondition)
 	if c.After != nil {
 		clearFields(c.After, "etag", "revision", "create_time", "update_time")
 	}
-	a := &kind.Admission{Reader: t.over, Caller: t.Caller, Organization: c.Organization, Name: c.Name, Stored: c.Stored,
-		Old: c.Before, New: c.After, Now: t.Now}
+	a := &kind.Admission{
+		Reader: t.over, Caller: t.Caller, Organization: c.Organization, Name: c.Name, Stored: c.Stored,
+		Old: c.Before, New: c.After, Now: t.Now,
+	}
 	if c.After != nil {
 		a.Violations = t.Validate(c.After)
 	}
@@ -276,7 +280,8 @@ func At(r *statev1.Ref, revision uint64) *statev1.Precondition {
 // NoneUnder asks that after the transaction nothing but the named is below a prefix.
 func NoneUnder(kind, organization, prefix string, except ...string) *statev1.Precondition {
 	return &statev1.Precondition{Condition: &statev1.Precondition_NoneUnder{NoneUnder: &statev1.NoneUnder{
-		Prefix: &statev1.Ref{Kind: kind, Organization: organization, Name: prefix}, Except: except}}}
+		Prefix: &statev1.Ref{Kind: kind, Organization: organization, Name: prefix}, Except: except,
+	}}}
 }
 
 // UnchangedSince asks that a resource did not change after a revision.

@@ -60,7 +60,8 @@ func (w *Writer) Do(ctx context.Context, q Request, build func(context.Context, 
 	}
 	for attempt := 1; ; attempt++ {
 		done, err := w.attempt(ctx, q, build, current)
-		if r, ok := err.(refused); ok && current && errs.Is(err, errs.Conflict) {
+		var r refused
+		if errors.As(err, &r) && current && errs.Is(err, errs.Conflict) {
 			if why := w.why(ctx, r); why != "" {
 				return done, reasoned{err, why}
 			}
@@ -126,8 +127,7 @@ func (w *Writer) stands(tx *statev1.Transaction) bool {
 func again(err error, current bool) bool {
 	switch errs.KindOf(err) {
 	case errs.Conflict:
-		_, byState := err.(refused)
-		return byState || !current
+		return errors.As(err, &refused{}) || !current
 	case errs.Invalid, errs.NotFound:
 		return !current
 	}
@@ -180,8 +180,10 @@ func (w *Writer) repeated(ctx context.Context, q Request) (Done, bool) {
 	never := At(&statev1.Ref{Kind: "none", Organization: q.Organization, Name: "none"}, math.MaxUint64)
 	// What is the installation's own is written under no organization.
 	for _, org := range []string{q.Organization, ""} {
-		o, err := w.Proposer.Propose(ctx, &statev1.Transaction{Organization: org, RequestId: q.RequestID, RequestDigest: q.Digest,
-			Origin: q.Origin, Preconditions: []*statev1.Precondition{never}})
+		o, err := w.Proposer.Propose(ctx, &statev1.Transaction{
+			Organization: org, RequestId: q.RequestID, RequestDigest: q.Digest,
+			Origin: q.Origin, Preconditions: []*statev1.Precondition{never},
+		})
 		if err == nil && o.Repeated {
 			return Done{Revision: o.Revision, Repeated: true}, true
 		}

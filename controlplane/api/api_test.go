@@ -191,7 +191,7 @@ func TestProbesAndOpenAPI(t *testing.T) {
 	i := start(t)
 	for _, path := range []string{"/livez", "/readyz"} {
 		resp, err := http.Get("http://" + i.addr + path)
-		if err != nil || resp.StatusCode != 200 {
+		if err != nil || resp.StatusCode != http.StatusOK {
 			t.Fatalf("%s: %v %v", path, resp, err)
 		}
 		resp.Body.Close()

@@ -105,7 +105,7 @@ func TestDryRunIsExact(t *testing.T) {
 	if _, err := i.resources().Apply(ctx, &resourcev1.ApplyRequest{Documents: []*structpb.Struct{doc(t, `{"kind":"Zone","name":"example.com"}`)}}); err != nil {
 		t.Fatal(err)
 	}
-	for range 40 {
+	for range 20 {
 		var docs []*structpb.Struct
 		for _, o := range r.Perm(6)[:1+r.IntN(5)] {
 			docs = append(docs, doc(t, fmt.Sprintf(`{"kind":"RecordSet","name":"example.com/h%d/A","labels":{"x":"%d"},"spec":{"ttl":%d,"records":["192.0.2.%d"]}}`,
@@ -161,8 +161,10 @@ func TestConcurrentChangeConflicts(t *testing.T) {
 		t.Fatal(err)
 	}
 	i.must(200, i.admin, "acme", "PATCH", "/v1/zones/example.com", `{"spec":{"refresh":1}}`)
-	_, err = i.resources().Apply(ctx, &resourcev1.ApplyRequest{IfUnchangedSince: first.Revision,
-		Documents: []*structpb.Struct{doc(t, `{"kind":"Zone","name":"example.com","spec":{"refresh":2}}`)}})
+	_, err = i.resources().Apply(ctx, &resourcev1.ApplyRequest{
+		IfUnchangedSince: first.Revision,
+		Documents:        []*structpb.Struct{doc(t, `{"kind":"Zone","name":"example.com","spec":{"refresh":2}}`)},
+	})
 	if status.Code(err) != codes.Aborted {
 		t.Fatalf("changed before: %v", err)
 	}
@@ -174,8 +176,10 @@ func TestConcurrentChangeConflicts(t *testing.T) {
 			i.must(200, i.admin, "acme", "PATCH", "/v1/zones/example.com", `{"spec":{"refresh":9}}`)
 		}
 	}
-	_, err = i.resources().Apply(ctx, &resourcev1.ApplyRequest{IfUnchangedSince: i.state.Revision(), Reason: "race",
-		Documents: []*structpb.Struct{doc(t, `{"kind":"Zone","name":"example.com","spec":{"refresh":2}}`)}})
+	_, err = i.resources().Apply(ctx, &resourcev1.ApplyRequest{
+		IfUnchangedSince: i.state.Revision(), Reason: "race",
+		Documents: []*structpb.Struct{doc(t, `{"kind":"Zone","name":"example.com","spec":{"refresh":2}}`)},
+	})
 	if status.Code(err) != codes.Aborted {
 		t.Fatalf("changed meanwhile: %v", err)
 	}
@@ -298,7 +302,7 @@ func TestWatchSeesAFlip(t *testing.T) {
 	i.organization("acme", "dns:write")
 	ctx, cancel := context.WithCancel(as(t.Context(), i.admin, "acme"))
 	defer cancel()
-	i.importHosts(ctx, "192.0.2.1", 2500)
+	i.importHosts(ctx, "192.0.2.1", 2100)
 	w, err := i.resources().Watch(ctx, &resourcev1.WatchRequest{Kind: "RecordSet", NamePrefix: "zones/example.com/"})
 	if err != nil {
 		t.Fatal(err)
@@ -307,7 +311,7 @@ func TestWatchSeesAFlip(t *testing.T) {
 		t.Fatal(err)
 	}
 	from := i.state.Revision()
-	i.importHosts(ctx, "192.0.2.2", 2400)
+	i.importHosts(ctx, "192.0.2.2", 2000)
 	count := map[resourcev1.Change_Action]int{}
 	for {
 		m, err := w.Recv()
@@ -324,10 +328,10 @@ func TestWatchSeesAFlip(t *testing.T) {
 			}
 		}
 	}
-	if count[resourcev1.Change_ACTION_UPDATE] != 2400 || count[resourcev1.Change_ACTION_DELETE] != 100 || len(count) != 2 {
+	if count[resourcev1.Change_ACTION_UPDATE] != 2000 || count[resourcev1.Change_ACTION_DELETE] != 100 || len(count) != 2 {
 		t.Fatalf("%v", count)
 	}
-	d, err := i.resources().Diff(ctx, &resourcev1.DiffRequest{FromRevision: from, Kind: "RecordSet", NamePrefix: "zones/example.com/records/h24"})
+	d, err := i.resources().Diff(ctx, &resourcev1.DiffRequest{FromRevision: from, Kind: "RecordSet", NamePrefix: "zones/example.com/records/h20"})
 	if err != nil || len(d.Changes) != 111 {
 		t.Fatalf("diff: %d %v", len(d.GetChanges()), err)
 	}

@@ -60,7 +60,7 @@ type cursor struct {
 	ver      admit.Version
 }
 
-const cursorBatch = 512
+const cursorBatch = 2048
 
 // next moves to the next live resource; false at the end.
 func (c *cursor) next(ctx context.Context) (bool, error) {

@@ -37,6 +37,7 @@ type fakeCluster struct{}
 func (fakeCluster) Status(context.Context) (*clusterv1.GetStatusResponse, error) {
 	return &clusterv1.GetStatusResponse{Node: "n1"}, nil
 }
+
 func (fakeCluster) Members(context.Context) (*clusterv1.ListMembersResponse, error) {
 	return &clusterv1.ListMembersResponse{}, nil
 }
@@ -45,9 +46,11 @@ func (fakeCluster) Transfer(context.Context, string) (string, error) { return "n
 func (fakeCluster) CreateJoinToken(context.Context, *clusterv1.CreateJoinTokenRequest) (*clusterv1.CreateJoinTokenResponse, error) {
 	return &clusterv1.CreateJoinTokenResponse{Token: "t"}, nil
 }
+
 func (fakeCluster) Join(context.Context, *clusterv1.JoinRequest) (*clusterv1.JoinResponse, error) {
 	return &clusterv1.JoinResponse{}, nil
 }
+
 func (fakeCluster) Wait(_ context.Context, _ uint64, send func(*clusterv1.WaitResponse) error) error {
 	return send(&clusterv1.WaitResponse{Node: "e1"})
 }
@@ -65,8 +68,10 @@ func start(t *testing.T, more ...api.Registration) *installation {
 	}
 	i.admin = token
 	z := zones.New(zones.Options{Compilers: compilers(), NameServer: "ns1.dark.test.", TempDir: t.TempDir()})
-	o := api.Options{State: i.state, Proposer: i.state, Auth: &identity.Authenticator{State: i.state, Pepper: pepper, Current: i.state.Current},
-		Kinds: kinds(z, more), Cluster: fakeCluster{}, TokenKey: pepper, Version: "1.2.3"}
+	o := api.Options{
+		State: i.state, Proposer: i.state, Auth: &identity.Authenticator{State: i.state, Pepper: pepper, Current: i.state.Current},
+		Kinds: kinds(z, more), Cluster: fakeCluster{}, TokenKey: pepper, Version: "1.2.3",
+	}
 	o.Extras = extras(z, &i.srv)
 	i.srv, err = api.New(o)
 	if err != nil {

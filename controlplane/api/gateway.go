@@ -52,7 +52,8 @@ func (s *Server) startGateway() error {
 		runtime.SetQueryParameterParser(strictQuery{}),
 	)
 	register := []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
-		resourcegw.RegisterResourceServiceHandler, clustergw.RegisterClusterServiceHandler}
+		resourcegw.RegisterResourceServiceHandler, clustergw.RegisterClusterServiceHandler,
+	}
 	for _, r := range s.o.Kinds {
 		if r.Gateway != nil {
 			register = append(register, r.Gateway)

@@ -54,8 +54,10 @@ func openAPI(version string, packages map[string]bool) ([]byte, error) {
 		"openapi": dialect,
 		"info":    map[string]any{"title": "Dark", "version": version, "description": "The API of a Dark installation; every method is also gRPC."},
 		"paths":   paths,
-		"components": map[string]any{"schemas": schemas,
-			"securitySchemes": map[string]any{"token": map[string]any{"type": "http", "scheme": "bearer"}}},
+		"components": map[string]any{
+			"schemas":         schemas,
+			"securitySchemes": map[string]any{"token": map[string]any{"type": "http", "scheme": "bearer"}},
+		},
 		"security": []any{map[string]any{"token": []any{}}},
 	})
 }

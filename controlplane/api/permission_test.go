@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -69,7 +70,7 @@ func (i *installation) call(ctx context.Context, m method, req proto.Message) (p
 	}
 	_ = s.SendMsg(req)
 	_ = s.CloseSend()
-	if err := s.RecvMsg(resp); err != nil && err != io.EOF {
+	if err := s.RecvMsg(resp); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	return resp, nil
@@ -84,8 +85,10 @@ func request(m method, kindName string) proto.Message {
 			req.Set(fd, protoreflect.ValueOfString(value))
 		}
 	}
-	name := map[string]string{"Zone": "zones/example.com", "RecordSet": "zones/example.com/records/www/A", "ApiKey": "apikeys/key",
-		"RoleBinding": "rolebindings/rb", "Organization": "organizations/acme", "Node": "nodes/n1"}[kindName]
+	name := map[string]string{
+		"Zone": "zones/example.com", "RecordSet": "zones/example.com/records/www/A", "ApiKey": "apikeys/key",
+		"RoleBinding": "rolebindings/rb", "Organization": "organizations/acme", "Node": "nodes/n1",
+	}[kindName]
 	set("name", name)
 	set("parent", "zones/example.com")
 	set("kind", kindName)

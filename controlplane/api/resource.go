@@ -25,8 +25,10 @@ type resources struct {
 func (s *resources) ListKinds(context.Context, *resourcev1.ListKindsRequest) (*resourcev1.ListKindsResponse, error) {
 	out := &resourcev1.ListKindsResponse{}
 	for _, k := range s.kinds.All() {
-		i := &resourcev1.KindInfo{Kind: k.ShortName(), FullName: k.FullName(), Pattern: k.Pattern, Plural: k.Plural,
-			Installation: k.Scope == kind.ScopeInstallation, Lane: k.Lane.String(), SpecFields: specFields(k)}
+		i := &resourcev1.KindInfo{
+			Kind: k.ShortName(), FullName: k.FullName(), Pattern: k.Pattern, Plural: k.Plural,
+			Installation: k.Scope == kind.ScopeInstallation, Lane: k.Lane.String(), SpecFields: specFields(k),
+		}
 		for _, c := range k.Columns {
 			i.Columns = append(i.Columns, &resourcev1.Column{Title: c.Title, Path: c.Path})
 		}

@@ -66,14 +66,14 @@ func TestRequestIDGoesInAndOut(t *testing.T) {
 	if _, err := dnsgrpc.NewZoneServiceClient(i.conn).ListZones(ctx, &dnsv1.ListZonesRequest{}, grpc.Header(&h)); err != nil || h.Get("x-request-id")[0] != "my-id" {
 		t.Fatalf("%v %v", h, err)
 	}
-	req, _ := http.NewRequest("GET", "http://"+i.addr+"/v1/zones", nil)
+	req, _ := http.NewRequest(http.MethodGet, "http://"+i.addr+"/v1/zones", nil)
 	req.Header.Set("X-Request-Id", "bad id\twith blanks")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	if id := resp.Header.Values("X-Request-Id"); len(id) == 0 || strings.Contains(id[0], " ") || resp.StatusCode != 401 {
+	if id := resp.Header.Values("X-Request-Id"); len(id) == 0 || strings.Contains(id[0], " ") || resp.StatusCode != http.StatusUnauthorized {
 		t.Fatalf("%d %v", resp.StatusCode, resp.Header)
 	}
 }
@@ -146,10 +146,10 @@ func TestBreakGlassSocket(t *testing.T) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}
 	tr := &http.Transport{DialContext: dial}
-	req, _ := http.NewRequest("POST", "http://socket/v1/zones?reason=fire", bytes.NewBufferString(`{"name":"zones/example.com"}`))
+	req, _ := http.NewRequest(http.MethodPost, "http://socket/v1/zones?reason=fire", bytes.NewBufferString(`{"name":"zones/example.com"}`))
 	req.Header.Set("Dark-Organization", "acme")
 	resp, err := (&http.Client{Transport: tr}).Do(req)
-	if err != nil || resp.StatusCode != 200 {
+	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("%v %v", resp, err)
 	}
 	resp.Body.Close()
@@ -175,9 +175,9 @@ func TestBreakGlassSocket(t *testing.T) {
 	if _, err := dnsgrpc.NewZoneServiceClient(i.conn).ListZones(md, &dnsv1.ListZonesRequest{}); status.Code(err) != codes.Unauthenticated {
 		t.Fatalf("%v", err)
 	}
-	req, _ = http.NewRequest("GET", "http://"+i.addr+"/v1/zones", nil)
+	req, _ = http.NewRequest(http.MethodGet, "http://"+i.addr+"/v1/zones", nil)
 	req.Header.Set("Grpc-Metadata-Dark-Local", "guess 0")
-	if resp, err = http.DefaultClient.Do(req); err != nil || resp.StatusCode != 401 {
+	if resp, err = http.DefaultClient.Do(req); err != nil || resp.StatusCode != http.StatusUnauthorized {
 		t.Fatalf("%v %v", resp, err)
 	}
 	resp.Body.Close()
@@ -221,10 +221,10 @@ func TestTLS(t *testing.T) {
 	conn.Close()
 	for _, h2 := range []bool{true, false} {
 		tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "localhost"}, ForceAttemptHTTP2: h2}
-		req, _ := http.NewRequest("GET", "https://"+l.Addr().String()+"/v1/zones", nil)
+		req, _ := http.NewRequest(http.MethodGet, "https://"+l.Addr().String()+"/v1/zones", nil)
 		req.Header.Set("Authorization", "Bearer "+i.admin)
 		resp, err := (&http.Client{Transport: tr}).Do(req)
-		if err != nil || resp.StatusCode != 200 || (resp.ProtoMajor == 2) != h2 {
+		if err != nil || resp.StatusCode != http.StatusOK || (resp.ProtoMajor == 2) != h2 {
 			t.Fatalf("%v %v", resp, err)
 		}
 		var body map[string]any
@@ -246,8 +246,10 @@ func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)

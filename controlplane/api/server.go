@@ -98,8 +98,10 @@ func New(o Options) (*Server, error) {
 	}
 	var secret [32]byte
 	rand.Read(secret[:])
-	s := &Server{core: c, o: o, log: o.Log, table: c.needs(), resourceField: map[string]protoreflect.FieldDescriptor{},
-		secret: hex.EncodeToString(secret[:]), close: stop, looped: make(chan error, 1)}
+	s := &Server{
+		core: c, o: o, log: o.Log, table: c.needs(), resourceField: map[string]protoreflect.FieldDescriptor{},
+		secret: hex.EncodeToString(secret[:]), close: stop, looped: make(chan error, 1),
+	}
 	if s.metrics, err = newMetrics(o.Registry); err != nil {
 		return nil, err
 	}
@@ -134,9 +136,11 @@ func newCore(o Options) (*core, func(), error) {
 		return nil, nil, fmt.Errorf("prepare validation: %w", err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	return &core{state: o.State, proposer: o.Proposer, kinds: kinds, valid: valid, pages: pager{o.TokenKey}, clock: o.Clock,
+	return &core{
+		state: o.State, proposer: o.Proposer, kinds: kinds, valid: valid, pages: pager{o.TokenKey}, clock: o.Clock,
 		writer:  &admit.Writer{State: o.State, Proposer: o.Proposer, Validate: valid.violations, Clock: o.Clock},
-		watches: &watches{}, closing: ctx.Done()}, stop, nil
+		watches: &watches{}, closing: ctx.Done(),
+	}, stop, nil
 }
 
 // Writer admits and proposes writes as the API does, for extra methods.
@@ -185,8 +189,10 @@ func (s *Server) registerKind(r Registration) error {
 			return fmt.Errorf("method %s is neither a standard one nor given as an extra", md.Name())
 		}
 		s.table[full] = ofKind(x.Kind, x.Verb)
-		desc.Streams = append(desc.Streams, grpc.StreamDesc{StreamName: x.Name, ClientStreams: md.IsStreamingClient(), ServerStreams: md.IsStreamingServer(),
-			Handler: func(_ any, stream grpc.ServerStream) error { return x.Stream(stream) }})
+		desc.Streams = append(desc.Streams, grpc.StreamDesc{
+			StreamName: x.Name, ClientStreams: md.IsStreamingClient(), ServerStreams: md.IsStreamingServer(),
+			Handler: func(_ any, stream grpc.ServerStream) error { return x.Stream(stream) },
+		})
 	}
 	s.grpc.RegisterService(&desc, nil)
 	return nil

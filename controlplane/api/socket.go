@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -67,19 +68,17 @@ func listenSocket(path string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make socket: %w", err)
 	}
-	defer os.RemoveAll(tmp)
+	defer func() { _ = os.RemoveAll(tmp) }()
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: tmp + "/s", Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("make socket: %w", err)
 	}
 	l.SetUnlinkOnClose(false)
 	if err := os.Chmod(tmp+"/s", 0o600); err != nil {
-		l.Close()
-		return nil, fmt.Errorf("make socket: %w", err)
+		return nil, errors.Join(fmt.Errorf("make socket: %w", err), l.Close())
 	}
 	if err := os.Rename(tmp+"/s", path); err != nil {
-		l.Close()
-		return nil, fmt.Errorf("make socket: %w", err)
+		return nil, errors.Join(fmt.Errorf("make socket: %w", err), l.Close())
 	}
 	return l, nil
 }

@@ -19,12 +19,17 @@ import (
 // when nothing is; it may itself be nil.
 func Node(status func(ctx context.Context, name string) (*clusterv1.NodeStatus, error)) *kind.Kind {
 	return &kind.Kind{
-		Message: &clusterv1.Node{}, Plural: "nodes", Pattern: "nodes/{node}", Service: "cluster",
+		Message: &clusterv1.Node{},
+		Plural:  "nodes", Pattern: "nodes/{node}", Service: "cluster",
 		Scope: kind.ScopeInstallation, ConfirmDelete: true, Admit: admitNode,
 		Show: func(ctx context.Context, _ kind.Reader, m proto.Message) error { return show(ctx, status, m) },
 		Columns: []kind.Column{
-			{Title: "ROLE", Path: "spec.role"}, {Title: "STATE", Path: "status.state"}, {Title: "POSITION", Path: "status.position"},
-			{Title: "LAG", Path: "status.lag"}, {Title: "REFUSALS", Path: "status.refusals"}, {Title: "LAST REFUSAL", Path: "status.lastRefusal"},
+			{Title: "ROLE", Path: "spec.role"},
+			{Title: "STATE", Path: "status.state"},
+			{Title: "POSITION", Path: "status.position"},
+			{Title: "LAG", Path: "status.lag"},
+			{Title: "REFUSALS", Path: "status.refusals"},
+			{Title: "LAST REFUSAL", Path: "status.lastRefusal"},
 		},
 	}
 }

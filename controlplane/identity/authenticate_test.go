@@ -172,8 +172,10 @@ func TestPermissions(t *testing.T) {
 func TestOrganizationEndsEmptyOnly(t *testing.T) {
 	s, now := statetest.New(), time.Unix(1_700_000_000, 0)
 	apiKey := "dark.identity.v1.ApiKey"
-	org := identity.Organization(identity.Owned{FullNames: func() []string { return []string{apiKey} },
-		FullName: func(short string) (string, bool) { return apiKey, short == "ApiKey" }})
+	org := identity.Organization(identity.Owned{
+		FullNames: func() []string { return []string{apiKey} },
+		FullName:  func(short string) (string, bool) { return apiKey, short == "ApiKey" },
+	})
 	do := func(f func(context.Context, *admit.Tx) error) error {
 		_, err := writer(s, now).Do(operator(t.Context()), admit.Request{Organization: "system", Origin: &statev1.Origin{}}, f)
 		return err

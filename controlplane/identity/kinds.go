@@ -68,8 +68,8 @@ func admitKey(ctx context.Context, pepper []byte, a *kind.Admission) error {
 }
 
 func putKeyMeta(id, organization, stored string) *statev1.Op {
-	return &statev1.Op{Op: &statev1.Op_PutMeta{PutMeta: &statev1.PutMeta{
-		Key: keyMeta(id), Value: []byte(organization + "\x00" + stored)}}}
+	m := &statev1.PutMeta{Key: keyMeta(id), Value: []byte(organization + "\x00" + stored)}
+	return &statev1.Op{Op: &statev1.Op_PutMeta{PutMeta: m}}
 }
 
 // checkGrants refuses that anyone gives more than they have.

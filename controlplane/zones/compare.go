@@ -32,7 +32,8 @@ type difference struct {
 	revision                             uint64
 	created, updated, deleted, unchanged uint64
 	changes                              []changed // as long as they are few
-	bytes                                int
+	bytes                                int       // that a transaction of the changes has, about
+	fixed                                int       // octets of a reference beside the set's own name
 	many                                 bool
 }
 
@@ -44,12 +45,12 @@ func (d *difference) add(c changed) {
 	}
 	d.changes = append(d.changes, c)
 	// Beside the records an operation carries the stored name in itself, in its message
-	// and in up to three preconditions.
-	d.bytes += 6*(len(c.key)+80) + 100
+	// and in two preconditions.
+	d.bytes += 4*(len(c.key)+d.fixed) + 60
 	if c.set != nil {
 		d.bytes += proto.Size(c.set)
 	}
-	if len(d.changes) > maxSmall || d.bytes > chunkBytes {
+	if len(d.changes) > maxSmall || d.bytes > admit.MaxTransaction {
 		d.many, d.changes = true, nil
 	}
 }
@@ -95,7 +96,7 @@ func (s *sets) next() (key string, spec *dnsv1.RecordSetSpec, lines []uint32, er
 	return key, spec, lines, nil
 }
 
-// stored walks the zone's present record sets.
+// present walks the zone's present record sets.
 type present struct {
 	r      admit.Reader
 	org    string
@@ -105,7 +106,7 @@ type present struct {
 	done   bool
 }
 
-const presentBatch = 1024
+const presentBatch = 4096
 
 func (p *present) next() (key string, v admit.Version, err error) {
 	if len(p.batch) == 0 && !p.done && p.prefix != "" {
@@ -132,7 +133,7 @@ func (i *importing) compare() (*difference, error) {
 		return nil, err
 	}
 	defer r.Close()
-	d := &difference{revision: r.Revision()}
+	d := &difference{revision: r.Revision(), fixed: len(setName) + len(i.caller.Organization) + len(setPrefix(i.segment, 0)) + 8}
 	file, err := i.sorter.sets()
 	if err != nil {
 		return nil, err

@@ -122,8 +122,10 @@ func (i *importing) fill(generation uint64, marker string, begun uint64) error {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			_, err := i.w.Proposer.Propose(ctx, &statev1.Transaction{Organization: i.caller.Organization, Origin: i.request().Origin,
-				Preconditions: []*statev1.Precondition{metaAt(marker, begun)}, Ops: ops})
+			_, err := i.w.Proposer.Propose(ctx, &statev1.Transaction{
+				Organization: i.caller.Organization, Origin: i.request().Origin,
+				Preconditions: []*statev1.Precondition{metaAt(marker, begun)}, Ops: ops,
+			})
 			if err != nil {
 				cancel(err)
 			}
@@ -173,10 +175,12 @@ func (i *importing) chunks(ctx context.Context, file *sets, prefix string, send 
 
 func (i *importing) putSet(prefix, key string, spec *dnsv1.RecordSetSpec) (*statev1.Op, error) {
 	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&dnsv1.RecordSet{
-		Name: i.name + "/records/" + key, Organization: i.caller.Organization, Spec: spec})
+		Name: i.name + "/records/" + key, Organization: i.caller.Organization, Spec: spec,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", key, err)
 	}
 	return &statev1.Op{Op: &statev1.Op_PutResource{PutResource: &statev1.PutResource{
-		Ref: &statev1.Ref{Kind: setName, Organization: i.caller.Organization, Name: prefix + key}, Value: value}}}, nil
+		Ref: &statev1.Ref{Kind: setName, Organization: i.caller.Organization, Name: prefix + key}, Value: value,
+	}}}, nil
 }

@@ -63,8 +63,8 @@ type importing struct {
 
 // Import makes a zone's record sets be those of a master file. It reads the file to
 // its end, compares it with the zone in the order of stored names, and makes the
-// difference active at one revision: up to 2,000 sets by one transaction, more by
-// filling another generation and turning the zone to it. Sets that others change
+// difference active at one revision: up to 2,000 sets by one transaction where
+// they fit, more by filling another generation and turning the zone to it. Sets that others change
 // meanwhile are a conflict in the first way; in the second the file's word is last.
 func (t *Transfers) Import(s grpc.ServerStream) error {
 	i := &importing{Transfers: t, ctx: s.Context(), stream: &importStream{ServerStream: s}}
@@ -225,6 +225,11 @@ func (i *importing) apply() error {
 	default:
 		done, err = i.large(d)
 	}
+	if admit.ReasonOf(err) == admit.ReasonTooLarge {
+		if done, err = (admit.Done{Revision: d.revision}), nil; !i.first.DryRun {
+			done, err = i.large(d)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -244,8 +249,10 @@ func (i *importing) guard(d *difference) error {
 
 // request describes the import's writes.
 func (i *importing) request() admit.Request {
-	return admit.Request{Organization: i.caller.Organization, Caller: i.caller.Kind(), DryRun: i.first.DryRun,
-		Origin: &statev1.Origin{Who: i.caller.Who, From: i.caller.From, Method: "/dark.dns.v1.ZoneService/ImportZone", Reason: i.first.Reason}}
+	return admit.Request{
+		Organization: i.caller.Organization, Caller: i.caller.Kind(), DryRun: i.first.DryRun,
+		Origin: &statev1.Origin{Who: i.caller.Who, From: i.caller.From, Method: "/dark.dns.v1.ZoneService/ImportZone", Reason: i.first.Reason},
+	}
 }
 
 // putZone makes the zone be as the file's SOA says, unless it is another one by now.
@@ -278,9 +285,8 @@ func (i *importing) small(d *difference) (admit.Done, error) {
 			return err
 		}
 		for _, c := range d.changes {
-			if i.base != nil {
-				tx.Require(admit.UnchangedSince(&statev1.Ref{Kind: setName, Organization: i.caller.Organization,
-					Name: setPrefix(i.segment, i.base.GetStatus().GetGeneration()) + c.key}, d.revision))
+			if err := i.unchanged(ctx, tx, c.key, d.revision); err != nil {
+				return err
 			}
 			if err := i.write(ctx, tx, c); err != nil {
 				return err
@@ -288,6 +294,19 @@ func (i *importing) small(d *difference) (admit.Done, error) {
 		}
 		return nil
 	})
+}
+
+// unchanged refuses a set that somebody changed since it was compared. That it does not
+// change from here to the commit, the write itself asks.
+func (i *importing) unchanged(ctx context.Context, tx *admit.Tx, key string, revision uint64) error {
+	if i.base == nil {
+		return nil
+	}
+	_, rev, err := tx.Reader().Get(ctx, setName, i.caller.Organization, setPrefix(i.segment, i.base.GetStatus().GetGeneration())+key)
+	if err == nil && rev > revision {
+		err = admit.Because(errs.Conflict, admit.ReasonChanged, "%s/records/%s was changed while the file was read; import it again", i.name, key)
+	}
+	return err
 }
 
 func (i *importing) write(ctx context.Context, tx *admit.Tx, c changed) error {

@@ -322,8 +322,15 @@ func TestPublish(t *testing.T) {
 
 func TestSerialFollowsRFC1982(t *testing.T) {
 	for _, c := range []struct{ prev, least, want uint32 }{
-		{0, 0, 1}, {1, 0, 2}, {0, 2026010101, 2026010101}, {2026010101, 2026010101, 2026010102},
-		{1<<32 - 1, 0, 1}, {5, 9, 9}, {9, 5, 10}, {1<<32 - 2, 3, 3}, {3, 1<<32 - 2, 4},
+		{0, 0, 1},
+		{1, 0, 2},
+		{0, 2026010101, 2026010101},
+		{2026010101, 2026010101, 2026010102},
+		{1<<32 - 1, 0, 1},
+		{5, 9, 9},
+		{9, 5, 10},
+		{1<<32 - 2, 3, 3},
+		{3, 1<<32 - 2, 4},
 	} {
 		if got := zones.NextSerial(c.prev, c.least); got != c.want {
 			t.Errorf("after %d, at least %d: %d, want %d", c.prev, c.least, got, c.want)

@@ -145,7 +145,8 @@ func (p publication) set(zone *dnsv1.Zone, name string, set *dnsv1.RecordSet) er
 	}
 	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&dnsv1.PublishedRecordSet{
 		Apex: id.apex(), Generation: zone.GetStatus().GetGeneration(), Owner: id.owner,
-		Type: uint32(compiled.Type), Ttl: compiled.TTL, Rdata: compiled.RData})
+		Type: uint32(compiled.Type), Ttl: compiled.TTL, Rdata: compiled.RData,
+	})
 	if err != nil {
 		return fmt.Errorf("publish %s: %w", name, err)
 	}
@@ -163,7 +164,8 @@ func (p publication) zone(zone *dnsv1.Zone, prev *dnsv1.PublishedZone) error {
 	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&dnsv1.PublishedZone{
 		Apex: decode(p.segment), Generation: zone.GetStatus().GetGeneration(), Serial: nextSerial(prev.GetSerial(), zone.GetSpec().GetMinimumSerial()),
 		PrimaryNameServer: soa.MName, Mailbox: soa.RName, Refresh: soa.Refresh, Retry: soa.Retry, Expire: soa.Expire,
-		NegativeTtl: soa.NegativeTTL, SoaTtl: soa.TTL})
+		NegativeTtl: soa.NegativeTTL, SoaTtl: soa.TTL,
+	})
 	if err != nil {
 		return fmt.Errorf("publish zones/%s: %w", p.segment, err)
 	}

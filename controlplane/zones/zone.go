@@ -206,8 +206,10 @@ func (z *Zones) soa(apex string, s *dnsv1.ZoneSpec) SOA {
 		}
 		return v
 	}
-	out := SOA{MName: z.o.NameServer, Refresh: or(s.GetRefresh(), defaultRefresh), Retry: or(s.GetRetry(), defaultRetry),
-		Expire: or(s.GetExpire(), defaultExpire), NegativeTTL: or(s.GetNegativeTtl(), defaultNegativeTTL), TTL: or(s.GetSoaTtl(), defaultSOATTL)}
+	out := SOA{
+		MName: z.o.NameServer, Refresh: or(s.GetRefresh(), defaultRefresh), Retry: or(s.GetRetry(), defaultRetry),
+		Expire: or(s.GetExpire(), defaultExpire), NegativeTTL: or(s.GetNegativeTtl(), defaultNegativeTTL), TTL: or(s.GetSoaTtl(), defaultSOATTL),
+	}
 	if ns := s.GetPrimaryNameServer(); ns != "" {
 		if c, err := z.o.CanonicalApex(ns); err == nil {
 			out.MName = c + "."

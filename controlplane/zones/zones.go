@@ -147,7 +147,8 @@ func (z *Zones) locate(ctx context.Context, r kind.Reader, org, name string) (st
 		return "", nil, errs.New(errs.NotFound, "zones/%s does not exist", f[1])
 	}
 	guard := &statev1.Precondition{Condition: &statev1.Precondition_ResourceAt{ResourceAt: &statev1.ResourceAt{
-		Ref: &statev1.Ref{Kind: zoneName, Organization: org, Name: "zones/" + f[1]}, Revision: rev}}}
+		Ref: &statev1.Ref{Kind: zoneName, Organization: org, Name: "zones/" + f[1]}, Revision: rev,
+	}}}
 	return setPrefix(f[1], zone.GetStatus().GetGeneration()) + f[3], []*statev1.Precondition{guard}, nil
 }
 

@@ -177,8 +177,10 @@ func (s *State) write(k id, value []byte, claims []*statev1.Claim, deleted bool)
 	for _, c := range claims {
 		s.claims = append(s.claims, holder{ref: k, claim: c})
 	}
-	v := admit.Version{Kind: k.kind, Organization: k.organization, Name: k.name, Revision: s.revision, Created: s.revision,
-		CreatedTime: s.now(), Time: s.now(), Value: value, Deleted: deleted}
+	v := admit.Version{
+		Kind: k.kind, Organization: k.organization, Name: k.name, Revision: s.revision, Created: s.revision,
+		CreatedTime: s.now(), Time: s.now(), Value: value, Deleted: deleted,
+	}
 	if old, ok := at(s.versions[k], s.revision); ok {
 		v.Created, v.CreatedTime = old.Created, old.CreatedTime
 	}

@@ -83,6 +83,8 @@ func broken(m method, path []protoreflect.FieldDescriptor, fd protoreflect.Field
 				add(name, func() protoreflect.Value { return protoreflect.ValueOfUint32(uint32(v.Uint()) + 1) })
 			case "uint64.gte":
 				add(name, func() protoreflect.Value { return protoreflect.ValueOfUint64(v.Uint() - 1) })
+			case "int32.lte":
+				add(name, func() protoreflect.Value { return protoreflect.ValueOfInt32(int32(v.Int()) + 1) })
 			case "int32.gte":
 				add(name, func() protoreflect.Value { return protoreflect.ValueOfInt32(int32(v.Int()) - 1) })
 			case "repeated.min_items", "map.min_pairs":

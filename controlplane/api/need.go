@@ -109,13 +109,13 @@ func (c *core) ofDocuments() need {
 	}}
 }
 
-// ofAudit needs audit:read in the caller's organization.
-func ofAudit() need {
+// ofOrganization needs a verb in the caller's organization.
+func ofOrganization(service, verb string) need {
 	return need{before: true, may: func(c identity.Caller, _ proto.Message) error {
-		if c.Can("audit", identity.Read) {
+		if c.Can(service, verb) {
 			return nil
 		}
-		return denied(c, "audit", identity.Read)
+		return denied(c, service, verb)
 	}}
 }
 
@@ -132,11 +132,12 @@ func (c *core) needs() map[string]need {
 		r + "GetHistory":     c.ofRequest(identity.Read),
 		r + "Rollback":       c.ofRequest(identity.Write),
 		r + "Watch":          c.ofRequest(identity.Read),
-		r + "ListAudit":      ofAudit(),
+		r + "ListAudit":      ofOrganization("audit", identity.Read),
 		r + "VerifyAudit":    ofInstallation("audit", identity.Read),
 
 		cl + "GetStatus":          anyone(),
 		cl + "Wait":               anyone(),
+		cl + "ListZoneStats":      ofOrganization("dns", identity.Read),
 		cl + "ListMembers":        ofInstallation("cluster", identity.Read),
 		cl + "RemoveMember":       ofInstallation("cluster", identity.Write),
 		cl + "TransferLeadership": ofInstallation("cluster", identity.Write),

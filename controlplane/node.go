@@ -340,17 +340,24 @@ func (n *Node) Ready() <-chan struct{} { return n.ready }
 // API is the node's API server, once it is ready.
 func (n *Node) API() *api.Server { return n.api }
 
-// readyz: a node is ready when there is a leader that it knows.
-func (n *Node) readyz(context.Context) error {
+// Well says why the node should get no requests; nil when it serves and knows a leader.
+func (n *Node) Well() error {
+	select {
+	case <-n.ready:
+	default:
+		return errors.New("the node is not a member of its cluster yet")
+	}
 	if _, _, ok := n.core.group.Leader(); !ok {
 		return errors.New("no control node leads at the moment")
 	}
 	return nil
 }
 
+func (n *Node) readyz(context.Context) error { return n.Well() }
+
 // WaitLeader waits until the cluster has a leader and it is known here.
 func (n *Node) WaitLeader(ctx context.Context) error {
-	for n.readyz(ctx) != nil {
+	for n.Well() != nil {
 		if !pause(ctx, 2*time.Millisecond) {
 			return ctx.Err()
 		}

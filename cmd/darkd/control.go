@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,6 +30,7 @@ type controlSettings struct {
 	join, through                                      string
 	api, hosts, nameServers, resolvers                 []string
 	insecure                                           bool
+	observed                                           *observed
 }
 
 func newControl() *cobra.Command {
@@ -71,6 +74,9 @@ func (c *controlSettings) run(ctx context.Context, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if c.observed != nil {
+		c.observed.whenReady(node.Well)
+	}
 	return node.Run(ctx)
 }
 
@@ -111,11 +117,10 @@ func (c *controlSettings) config(stderr io.Writer) (controlplane.Config, error) 
 		cfg.Resolver = resolver(c.resolvers)
 	}
 	if c.metrics != "" {
-		reg, err := serveMetrics(c.metrics)
-		if err != nil {
+		if c.observed, err = observe(c.metrics); err != nil {
 			return cfg, err
 		}
-		cfg.Registry = reg
+		cfg.Registry = c.observed
 	}
 	return cfg, nil
 }
@@ -171,12 +176,20 @@ func logger(w io.Writer, level string) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: l}))
 }
 
-// serveMetrics listens for Prometheus; it ends with the process.
-func serveMetrics(addrs ...string) (*prometheus.Registry, error) {
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+// observed is what a process shows to those who watch it: /metrics, /livez and /readyz.
+type observed struct {
+	*prometheus.Registry
+	ready atomic.Pointer[func() error]
+}
+
+// observe listens for them; it ends with the process.
+func observe(addrs ...string) (*observed, error) {
+	o := &observed{Registry: prometheus.NewRegistry()}
+	o.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
-	mux.Handle("/metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	mux.Handle("/metrics", promhttp.HandlerFor(o.Registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("/readyz", o.readyz)
 	for _, addr := range addrs {
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
@@ -185,7 +198,22 @@ func serveMetrics(addrs ...string) (*prometheus.Registry, error) {
 		s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 		go func() { _ = s.Serve(l) }() // ends with the process
 	}
-	return reg, nil
+	return o, nil
+}
+
+// whenReady says what /readyz asks from now on.
+func (o *observed) whenReady(f func() error) { o.ready.Store(&f) }
+
+func (o *observed) readyz(w http.ResponseWriter, _ *http.Request) {
+	err := errors.New("starting")
+	if f := o.ready.Load(); f != nil {
+		err = (*f)()
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ok")
 }
 
 func newRejoin() *cobra.Command {

@@ -194,13 +194,13 @@ func (d *dev) init(ctx context.Context) error {
 
 // serve runs the control node and the edge until the context ends or one of them fails.
 func (d *dev) serve(ctx context.Context) error {
-	reg, err := serveMetrics(d.addrs(portMetrics)...)
+	seen, err := observe(d.addrs(portMetrics)...)
 	if err != nil {
 		return err
 	}
 	control, err := controlplane.New(controlplane.Config{
 		Dir: d.path("control"), Transport: d.addr(portTransport), Feed: d.addr(portFeed), API: d.addrs(portAdmin), Insecure: true,
-		Kinds: controlKinds([]string{"localhost"}), Timing: consensus.LAN, Logger: d.log, Registry: reg, Version: version(),
+		Kinds: controlKinds([]string{"localhost"}), Timing: consensus.LAN, Logger: d.log, Registry: seen, Version: version(),
 	})
 	if err != nil {
 		return err
@@ -231,10 +231,11 @@ func (d *dev) serve(ctx context.Context) error {
 		return err
 	}
 	e := edgeSettings{dir: d.path("edge"), dns: d.addrs(portDNS), log: d.level}
-	node, err := e.open(d.log, reg)
+	node, err := e.open(d.log, seen)
 	if err != nil {
 		return err
 	}
+	seen.whenReady(func() error { return errors.Join(control.Well(), node.Ready()) })
 	edgeDone.Add(1)
 	go func() { defer edgeDone.Done(); fail <- node.Run(ctx) }()
 	if err := d.announce(ctx); err != nil {

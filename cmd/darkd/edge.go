@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"github.com/dark-ecosystem/dark/edge"
@@ -53,16 +52,19 @@ func (e *edgeSettings) run(ctx context.Context, stderr io.Writer) error {
 			return err
 		}
 	}
-	var reg *prometheus.Registry
+	var o *observed
 	if e.metrics != "" {
 		var err error
-		if reg, err = serveMetrics(e.metrics); err != nil {
+		if o, err = observe(e.metrics); err != nil {
 			return err
 		}
 	}
-	n, err := e.open(logger(stderr, e.log), reg)
+	n, err := e.open(logger(stderr, e.log), o)
 	if err != nil {
 		return err
+	}
+	if o != nil {
+		o.whenReady(n.Ready)
 	}
 	return n.Run(ctx)
 }
@@ -85,7 +87,7 @@ func (e *edgeSettings) enrol(ctx context.Context) error {
 }
 
 // open opens the edge that a directory holds.
-func (e *edgeSettings) open(log *slog.Logger, reg *prometheus.Registry) (*edge.Node, error) {
+func (e *edgeSettings) open(log *slog.Logger, o *observed) (*edge.Node, error) {
 	self, err := edge.ReadSelf(e.dir)
 	if err != nil {
 		return nil, fmt.Errorf("%s holds no edge: %w; run `darkd edge --join TOKEN --through HOST:PORT`", e.dir, err)
@@ -101,8 +103,8 @@ func (e *edgeSettings) open(log *slog.Logger, reg *prometheus.Registry) (*edge.N
 		Feeds: append(self.Feeds, e.feeds...), Certificate: creds.Leaf, Request: r.request, Install: r.install,
 		DNS: e.dns, Services: e.parts, Version: version(), Logger: log,
 	}
-	if reg != nil {
-		cfg.Metrics = reg
+	if o != nil {
+		cfg.Metrics = o
 	}
 	return edge.New(cfg)
 }

@@ -24,7 +24,8 @@ import (
 type Options struct {
 	FS     vfs.FS // nil: the operating system's
 	Logger *slog.Logger
-	// CacheBytes bounds the cache of rows; 0 means 64 MiB.
+	// CacheBytes bounds memtables and the cache of rows together; 0 means 192 MiB. Pebble
+	// takes its memtables out of the cache: two are usual and four the most, of 32 MiB.
 	CacheBytes int64
 	// RingBytes and RingAge bound the frames kept for resumption; 0 means 256 MiB and an
 	// hour. They are part of Apply: all members must agree on them.
@@ -62,7 +63,7 @@ func Open(dir string, o Options) (*Store, error) {
 		o.Logger = slog.Default()
 	}
 	if o.CacheBytes == 0 {
-		o.CacheBytes = 64 << 20
+		o.CacheBytes = 192 << 20
 	}
 	if o.RingBytes == 0 {
 		o.RingBytes = 256 << 20

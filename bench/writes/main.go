@@ -45,6 +45,7 @@ type side interface {
 type options struct {
 	seconds, rounds int
 	clients, sides  []string
+	warm            time.Duration
 	profile         string
 }
 
@@ -52,6 +53,7 @@ func main() {
 	var o options
 	flag.IntVar(&o.seconds, "seconds", 5, "seconds of each measurement")
 	flag.IntVar(&o.rounds, "rounds", 3, "interleaved rounds")
+	flag.DurationVar(&o.warm, "warm", 2*time.Second, "warm-up of each side")
 	clients := flag.String("clients", "1,64,512", "numbers of clients")
 	sides := flag.String("sides", "api,log,etcd", "what is measured")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of this process, which holds the members of `log`, here")
@@ -116,7 +118,7 @@ func start(ctx context.Context, name, dir string) (side, error) {
 func measure(ctx context.Context, o options, all map[string]side) error {
 	d := time.Duration(o.seconds) * time.Second
 	for _, s := range o.sides { // each warms up once
-		rig.Run(ctx, 64, d/4, nil, all[s].write)
+		rig.Run(ctx, 64, o.warm, nil, all[s].write)
 	}
 	fmt.Printf("\n%d rounds of %v a side, interleaved; median (spread)\n\n", o.rounds, d)
 	fmt.Println("| clients | side | writes/s | spread | p50 | p99 | server CPU a write | completed | to etcd |")

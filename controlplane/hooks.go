@@ -5,6 +5,7 @@ import (
 
 	"github.com/dark-ecosystem/dark/controlplane/admit"
 	"github.com/dark-ecosystem/dark/controlplane/api"
+	"github.com/dark-ecosystem/dark/controlplane/feed"
 	"github.com/dark-ecosystem/dark/controlplane/identity"
 	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
 	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
@@ -54,4 +55,5 @@ var (
 	_ api.Cluster    = (*clusterHooks)(nil)
 	_ admit.Proposer = proposer{}
 	_ admit.State    = stateReader{}
+	_ feed.Placement = (*source)(nil)
 )

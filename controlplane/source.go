@@ -67,6 +67,7 @@ type source struct {
 		sync.Mutex
 		at   uint64 // last change that placed was read at
 		ok   bool
+		read uint64 // how often it was read
 		orgs []placed
 		node map[string]map[string]string // name of a node → labels
 		role map[string]string
@@ -118,13 +119,8 @@ func (s *source) Snapshot(stream string, emit func(*feedv1.Item) error) (uint64,
 func (s *source) Streams(node string) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if at := s.store.LastChange(); !s.mu.ok || at != s.mu.at {
-		if !s.mu.ok || s.placementChanged(s.mu.at, at) {
-			if err := s.readPlacement(); err != nil {
-				return nil, err
-			}
-		}
-		s.mu.at, s.mu.ok = at, true
+	if err := s.refreshLocked(); err != nil {
+		return nil, err
 	}
 	role, ok := s.mu.role[node]
 	if !ok {
@@ -138,6 +134,34 @@ func (s *source) Streams(node string) ([]string, error) {
 	}
 	slices.Sort(streams)
 	return streams, nil
+}
+
+// Placement implements feed.Placement: it counts how often the placement was read, and
+// what cannot be read counts too, so that Streams is asked and says why.
+func (s *source) Placement() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refreshLocked() != nil {
+		s.mu.read++
+	}
+	return s.mu.read
+}
+
+// refreshLocked reads the placement again when it may have changed.
+func (s *source) refreshLocked() error {
+	at := s.store.LastChange()
+	if s.mu.ok && at == s.mu.at {
+		return nil
+	}
+	if !s.mu.ok || s.placementChanged(s.mu.at, at) {
+		s.mu.ok = false
+		if err := s.readPlacement(); err != nil {
+			return err
+		}
+		s.mu.read++
+	}
+	s.mu.at, s.mu.ok = at, true
+	return nil
 }
 
 // placementChanged: most changes are of other kinds, and organizations are many.

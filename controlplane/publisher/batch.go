@@ -2,8 +2,6 @@ package publisher
 
 import (
 	"context"
-	"crypto/ed25519"
-	"encoding/hex"
 
 	"google.golang.org/protobuf/proto"
 
@@ -19,10 +17,6 @@ const (
 	partBytes        = 192 << 10
 	transactionBytes = 256 << 10
 )
-
-// PublishingKeyKind is the kind of the records of stream "system" that tell edges which
-// keys sign frames; their name is the key's id in hexadecimal.
-const PublishingKeyKind = "dark.feed.v1.PublishingKey"
 
 // batch is one publication: all that changed up to one revision.
 type batch struct {
@@ -168,20 +162,4 @@ func (b *batch) propose(through uint64, cursor *statev1.PublishCursor) error {
 	})
 	b.frames, b.bytes = nil, 0
 	return err
-}
-
-// systemRecords publishes what edges must know of the installation itself.
-func (b *batch) systemRecords() error {
-	public := b.p.Key.Public().(ed25519.PublicKey)
-	id := frame.KeyID(public)
-	name := hex.EncodeToString(id[:])
-	have, err := b.p.Store.Published("system", PublishingKeyKind, name)
-	if err != nil || have != nil {
-		return err
-	}
-	value, err := proto.Marshal(&feedv1.PublishingKey{PublicKey: public, ActiveFrom: b.p.Clock.Now().Unix()})
-	if err != nil {
-		return err
-	}
-	return b.add(kind.Record{Kind: PublishingKeyKind, Stream: "system", Name: name, Lane: kind.LaneData, Value: value})
 }

@@ -32,6 +32,10 @@ const Lease = "publisher"
 // frames (design/feed.md).
 const coalesce = 5 * time.Millisecond
 
+// systemEvery is how often the installation's own records are made anew, as some follow
+// the time and not a change.
+const systemEvery = 10 * time.Second
+
 // Proposer has transactions accepted; the leader's state.Log is one.
 type Proposer interface {
 	Propose(ctx context.Context, tx *statev1.Transaction) (state.Outcome, error)
@@ -47,8 +51,12 @@ type Config struct {
 	Read    func(revision uint64) (admit.Reader, error) // opens readers of Store
 	Propose Proposer
 	Kinds   []*kind.Kind
-	Clock   clock.Clock
-	Log     *slog.Logger
+	// System makes the records that are the installation's own and follow from no
+	// resource: each is published when its value is another than the published one. It
+	// must answer the same for the same state and time. nil: none.
+	System func(now time.Time) ([]kind.Record, error)
+	Clock  clock.Clock
+	Log    *slog.Logger
 }
 
 // Publisher publishes while its node leads.
@@ -78,7 +86,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 		more, err := p.publish(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // it ended because it was told to
 		case errs.Is(err, errs.Conflict):
 			return p.lostLease(err)
 		case err != nil:
@@ -88,7 +96,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 				return nil
 			}
 		case !more:
-			if p.Store.WaitChange(ctx, p.done()) != nil {
+			if !p.wait(ctx) {
 				return nil
 			}
 		}
@@ -96,6 +104,15 @@ func (p *Publisher) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// wait returns when a resource changed, or when it is time to look at the installation's
+// own records; false when ctx ended.
+func (p *Publisher) wait(ctx context.Context) bool {
+	wctx, cancel := context.WithTimeout(ctx, systemEvery)
+	defer cancel()
+	err := p.Store.WaitChange(wctx, p.done())
+	return err == nil || wctx.Err() != nil && ctx.Err() == nil
 }
 
 // lostLease tells a conflict that comes of another publisher from one of our own making.
@@ -144,8 +161,19 @@ func (p *Publisher) done() uint64 {
 func (p *Publisher) publish(ctx context.Context) (more bool, err error) {
 	through := p.done()
 	target, err := p.target()
-	if err != nil || target <= through {
+	if err != nil {
 		return false, err
+	}
+	system, err := p.systemRecords()
+	if err != nil {
+		return false, err
+	}
+	if target <= through {
+		if len(system) == 0 || through == 0 {
+			return false, nil // nor is anything told before the first resource
+		}
+		// Each publication is a revision of its own, so that there is one after through.
+		target = p.Store.Revision()
 	}
 	before, err := p.view(through)
 	if err != nil {
@@ -158,8 +186,10 @@ func (p *Publisher) publish(ctx context.Context) (more bool, err error) {
 	}
 	defer now.close()
 	b := &batch{p: p, ctx: ctx, through: through, target: target, streams: map[string]*stream{}}
-	if err := b.systemRecords(); err != nil {
-		return false, err
+	for _, r := range system {
+		if err := b.add(r); err != nil {
+			return false, err
+		}
 	}
 	if err := p.changes(ctx, through, target, before, now, b); err != nil {
 		return false, err

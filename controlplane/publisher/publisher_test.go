@@ -3,6 +3,7 @@ package publisher
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -320,7 +321,7 @@ func TestFramesAreForgottenByAgeAndSize(t *testing.T) {
 			t.Fatal(i, err)
 		}
 	}
-	if _, err := s.Frames("org/a", 0, 0, 10); err != state.ErrCompacted {
+	if _, err := s.Frames("org/a", 0, 0, 10); !errors.Is(err, state.ErrCompacted) {
 		t.Fatalf("from the beginning: %v", err)
 	}
 	head, err := s.Head("org/a")

@@ -33,6 +33,7 @@ const (
 	Publishing Purpose = "publishing" // seals the private key that signs frames
 	Pepper     Purpose = "pepper"     // keys the hashes of tokens
 	DNSSEC     Purpose = "dnssec"     // seals the private keys of zones
+	Cookies    Purpose = "cookies"    // seals the seed of the secrets of DNS cookies
 )
 
 const keySize = 32

@@ -903,6 +903,290 @@ func (x *ControlReport) GetRevision() uint64 {
 	return 0
 }
 
+// ZoneStats are the queries of one zone, summed over the connected edges since each
+// began.
+type ZoneStats struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name, "zones/{zone}".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Queries whose name is in the zone.
+	Queries uint64 `protobuf:"varint,2,opt,name=queries,proto3" json:"queries,omitempty"`
+	// Answers with NXDOMAIN.
+	Nxdomain uint64 `protobuf:"varint,3,opt,name=nxdomain,proto3" json:"nxdomain,omitempty"`
+	// Answers that the name has no records of the type.
+	Nodata uint64 `protobuf:"varint,4,opt,name=nodata,proto3" json:"nodata,omitempty"`
+	// Answers that refer to other name servers.
+	Referrals uint64 `protobuf:"varint,5,opt,name=referrals,proto3" json:"referrals,omitempty"`
+	// Answers cut short by the size of UDP or the rate limit.
+	Truncated uint64 `protobuf:"varint,6,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	// Questions of type A.
+	A uint64 `protobuf:"varint,7,opt,name=a,proto3" json:"a,omitempty"`
+	// Questions of type AAAA.
+	Aaaa uint64 `protobuf:"varint,8,opt,name=aaaa,proto3" json:"aaaa,omitempty"`
+	// Questions of any other type.
+	OtherTypes uint64 `protobuf:"varint,9,opt,name=other_types,json=otherTypes,proto3" json:"other_types,omitempty"`
+	// Edges that were asked for it, of those that are connected.
+	Edges         uint32 `protobuf:"varint,10,opt,name=edges,proto3" json:"edges,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ZoneStats) Reset() {
+	*x = ZoneStats{}
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ZoneStats) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ZoneStats) ProtoMessage() {}
+
+func (x *ZoneStats) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ZoneStats.ProtoReflect.Descriptor instead.
+func (*ZoneStats) Descriptor() ([]byte, []int) {
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ZoneStats) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ZoneStats) GetQueries() uint64 {
+	if x != nil {
+		return x.Queries
+	}
+	return 0
+}
+
+func (x *ZoneStats) GetNxdomain() uint64 {
+	if x != nil {
+		return x.Nxdomain
+	}
+	return 0
+}
+
+func (x *ZoneStats) GetNodata() uint64 {
+	if x != nil {
+		return x.Nodata
+	}
+	return 0
+}
+
+func (x *ZoneStats) GetReferrals() uint64 {
+	if x != nil {
+		return x.Referrals
+	}
+	return 0
+}
+
+func (x *ZoneStats) GetTruncated() uint64 {
+	if x != nil {
+		return x.Truncated
+	}
+	return 0
+}
+
+func (x *ZoneStats) GetA() uint64 {
+	if x != nil {
+		return x.A
+	}
+	return 0
+}
+
+func (x *ZoneStats) GetAaaa() uint64 {
+	if x != nil {
+		return x.Aaaa
+	}
+	return 0
+}
+
+func (x *ZoneStats) GetOtherTypes() uint64 {
+	if x != nil {
+		return x.OtherTypes
+	}
+	return 0
+}
+
+func (x *ZoneStats) GetEdges() uint32 {
+	if x != nil {
+		return x.Edges
+	}
+	return 0
+}
+
+// ListZoneStatsRequest asks for the counts of the caller's organization's zones.
+type ListZoneStatsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "zones/{zone}"; empty asks for all that were asked for, the busiest first.
+	Zone string `protobuf:"bytes,1,opt,name=zone,proto3" json:"zone,omitempty"`
+	// At most so many; 0 means 100.
+	PageSize      int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListZoneStatsRequest) Reset() {
+	*x = ListZoneStatsRequest{}
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListZoneStatsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListZoneStatsRequest) ProtoMessage() {}
+
+func (x *ListZoneStatsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListZoneStatsRequest.ProtoReflect.Descriptor instead.
+func (*ListZoneStatsRequest) Descriptor() ([]byte, []int) {
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListZoneStatsRequest) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *ListZoneStatsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+// ListZoneStatsResponse lists them.
+type ListZoneStatsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The busiest first.
+	Zones         []*ZoneStats `protobuf:"bytes,1,rep,name=zones,proto3" json:"zones,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListZoneStatsResponse) Reset() {
+	*x = ListZoneStatsResponse{}
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListZoneStatsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListZoneStatsResponse) ProtoMessage() {}
+
+func (x *ListZoneStatsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListZoneStatsResponse.ProtoReflect.Descriptor instead.
+func (*ListZoneStatsResponse) Descriptor() ([]byte, []int) {
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListZoneStatsResponse) GetZones() []*ZoneStats {
+	if x != nil {
+		return x.Zones
+	}
+	return nil
+}
+
+// ZoneStatsCall is what one control node asks another for.
+type ZoneStatsCall struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Organization whose zones are meant.
+	Organization string `protobuf:"bytes,1,opt,name=organization,proto3" json:"organization,omitempty"`
+	// "zones/{zone}"; empty asks for all.
+	Zone          string `protobuf:"bytes,2,opt,name=zone,proto3" json:"zone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ZoneStatsCall) Reset() {
+	*x = ZoneStatsCall{}
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ZoneStatsCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ZoneStatsCall) ProtoMessage() {}
+
+func (x *ZoneStatsCall) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ZoneStatsCall.ProtoReflect.Descriptor instead.
+func (*ZoneStatsCall) Descriptor() ([]byte, []int) {
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ZoneStatsCall) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *ZoneStatsCall) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
 // ListMembersRequest asks who decides.
 type ListMembersRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -912,7 +1196,7 @@ type ListMembersRequest struct {
 
 func (x *ListMembersRequest) Reset() {
 	*x = ListMembersRequest{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[11]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -924,7 +1208,7 @@ func (x *ListMembersRequest) String() string {
 func (*ListMembersRequest) ProtoMessage() {}
 
 func (x *ListMembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[11]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -937,7 +1221,7 @@ func (x *ListMembersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersRequest.ProtoReflect.Descriptor instead.
 func (*ListMembersRequest) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{11}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{15}
 }
 
 // ListMembersResponse lists the members.
@@ -953,7 +1237,7 @@ type ListMembersResponse struct {
 
 func (x *ListMembersResponse) Reset() {
 	*x = ListMembersResponse{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[12]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -965,7 +1249,7 @@ func (x *ListMembersResponse) String() string {
 func (*ListMembersResponse) ProtoMessage() {}
 
 func (x *ListMembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[12]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -978,7 +1262,7 @@ func (x *ListMembersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersResponse.ProtoReflect.Descriptor instead.
 func (*ListMembersResponse) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{12}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListMembersResponse) GetMembers() []*Member {
@@ -1008,7 +1292,7 @@ type RemoveMemberRequest struct {
 
 func (x *RemoveMemberRequest) Reset() {
 	*x = RemoveMemberRequest{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[13]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1020,7 +1304,7 @@ func (x *RemoveMemberRequest) String() string {
 func (*RemoveMemberRequest) ProtoMessage() {}
 
 func (x *RemoveMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[13]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1033,7 +1317,7 @@ func (x *RemoveMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveMemberRequest.ProtoReflect.Descriptor instead.
 func (*RemoveMemberRequest) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{13}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RemoveMemberRequest) GetName() string {
@@ -1059,7 +1343,7 @@ type RemoveMemberResponse struct {
 
 func (x *RemoveMemberResponse) Reset() {
 	*x = RemoveMemberResponse{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[14]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1071,7 +1355,7 @@ func (x *RemoveMemberResponse) String() string {
 func (*RemoveMemberResponse) ProtoMessage() {}
 
 func (x *RemoveMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[14]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1084,7 +1368,7 @@ func (x *RemoveMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveMemberResponse.ProtoReflect.Descriptor instead.
 func (*RemoveMemberResponse) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{14}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{18}
 }
 
 // TransferLeadershipRequest hands leadership over.
@@ -1098,7 +1382,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[15]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1110,7 +1394,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[15]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1123,7 +1407,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{15}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TransferLeadershipRequest) GetTo() string {
@@ -1144,7 +1428,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[16]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1156,7 +1440,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[16]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1169,7 +1453,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{16}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TransferLeadershipResponse) GetLeader() string {
@@ -1188,7 +1472,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[17]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1200,7 +1484,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[17]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1213,7 +1497,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{17}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{21}
 }
 
 // GetStatusResponse tells how the installation is.
@@ -1243,7 +1527,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[18]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1255,7 +1539,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[18]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1268,7 +1552,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{18}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetStatusResponse) GetClusterId() string {
@@ -1345,7 +1629,7 @@ type WaitRequest struct {
 
 func (x *WaitRequest) Reset() {
 	*x = WaitRequest{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[19]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1357,7 +1641,7 @@ func (x *WaitRequest) String() string {
 func (*WaitRequest) ProtoMessage() {}
 
 func (x *WaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[19]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1370,7 +1654,7 @@ func (x *WaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitRequest.ProtoReflect.Descriptor instead.
 func (*WaitRequest) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{19}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *WaitRequest) GetRevision() uint64 {
@@ -1397,7 +1681,7 @@ type WaitResponse struct {
 
 func (x *WaitResponse) Reset() {
 	*x = WaitResponse{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[20]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1409,7 +1693,7 @@ func (x *WaitResponse) String() string {
 func (*WaitResponse) ProtoMessage() {}
 
 func (x *WaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[20]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1422,7 +1706,7 @@ func (x *WaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitResponse.ProtoReflect.Descriptor instead.
 func (*WaitResponse) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{20}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *WaitResponse) GetNode() string {
@@ -1468,7 +1752,7 @@ type GetNodeRequest struct {
 
 func (x *GetNodeRequest) Reset() {
 	*x = GetNodeRequest{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[21]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1480,7 +1764,7 @@ func (x *GetNodeRequest) String() string {
 func (*GetNodeRequest) ProtoMessage() {}
 
 func (x *GetNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[21]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1493,7 +1777,7 @@ func (x *GetNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNodeRequest.ProtoReflect.Descriptor instead.
 func (*GetNodeRequest) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{21}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetNodeRequest) GetName() string {
@@ -1534,7 +1818,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[22]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1546,7 +1830,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[22]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1559,7 +1843,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{22}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListNodesRequest) GetPageSize() int32 {
@@ -1605,7 +1889,7 @@ type ListNodesResponse struct {
 
 func (x *ListNodesResponse) Reset() {
 	*x = ListNodesResponse{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[23]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1617,7 +1901,7 @@ func (x *ListNodesResponse) String() string {
 func (*ListNodesResponse) ProtoMessage() {}
 
 func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[23]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1630,7 +1914,7 @@ func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesResponse.ProtoReflect.Descriptor instead.
 func (*ListNodesResponse) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{23}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListNodesResponse) GetNodes() []*Node {
@@ -1671,7 +1955,7 @@ type CreateNodeRequest struct {
 
 func (x *CreateNodeRequest) Reset() {
 	*x = CreateNodeRequest{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[24]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1683,7 +1967,7 @@ func (x *CreateNodeRequest) String() string {
 func (*CreateNodeRequest) ProtoMessage() {}
 
 func (x *CreateNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[24]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1696,7 +1980,7 @@ func (x *CreateNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateNodeRequest.ProtoReflect.Descriptor instead.
 func (*CreateNodeRequest) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{24}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CreateNodeRequest) GetNode() *Node {
@@ -1748,7 +2032,7 @@ type UpdateNodeRequest struct {
 
 func (x *UpdateNodeRequest) Reset() {
 	*x = UpdateNodeRequest{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[25]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1760,7 +2044,7 @@ func (x *UpdateNodeRequest) String() string {
 func (*UpdateNodeRequest) ProtoMessage() {}
 
 func (x *UpdateNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[25]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1773,7 +2057,7 @@ func (x *UpdateNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateNodeRequest.ProtoReflect.Descriptor instead.
 func (*UpdateNodeRequest) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{25}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *UpdateNodeRequest) GetNode() *Node {
@@ -1837,7 +2121,7 @@ type DeleteNodeRequest struct {
 
 func (x *DeleteNodeRequest) Reset() {
 	*x = DeleteNodeRequest{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[26]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1849,7 +2133,7 @@ func (x *DeleteNodeRequest) String() string {
 func (*DeleteNodeRequest) ProtoMessage() {}
 
 func (x *DeleteNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[26]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1862,7 +2146,7 @@ func (x *DeleteNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteNodeRequest.ProtoReflect.Descriptor instead.
 func (*DeleteNodeRequest) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{26}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DeleteNodeRequest) GetName() string {
@@ -1911,7 +2195,7 @@ type DeleteNodeResponse struct {
 
 func (x *DeleteNodeResponse) Reset() {
 	*x = DeleteNodeResponse{}
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[27]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1923,7 +2207,7 @@ func (x *DeleteNodeResponse) String() string {
 func (*DeleteNodeResponse) ProtoMessage() {}
 
 func (x *DeleteNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[27]
+	mi := &file_dark_cluster_v1_cluster_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1936,7 +2220,7 @@ func (x *DeleteNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteNodeResponse.ProtoReflect.Descriptor instead.
 func (*DeleteNodeResponse) Descriptor() ([]byte, []int) {
-	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{27}
+	return file_dark_cluster_v1_cluster_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DeleteNodeResponse) GetRevision() uint64 {
@@ -2039,7 +2323,29 @@ const file_dark_cluster_v1_cluster_proto_rawDesc = "" +
 	"\rControlReport\x12\x1a\n" +
 	"\bfinished\x18\x01 \x01(\x04R\bfinished\x12+\n" +
 	"\x05nodes\x18\x02 \x03(\v2\x15.dark.cluster.v1.NodeR\x05nodes\x12\x1a\n" +
-	"\brevision\x18\x03 \x01(\x04R\brevision\"\x14\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\"\x82\x02\n" +
+	"\tZoneStats\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aqueries\x18\x02 \x01(\x04R\aqueries\x12\x1a\n" +
+	"\bnxdomain\x18\x03 \x01(\x04R\bnxdomain\x12\x16\n" +
+	"\x06nodata\x18\x04 \x01(\x04R\x06nodata\x12\x1c\n" +
+	"\treferrals\x18\x05 \x01(\x04R\treferrals\x12\x1c\n" +
+	"\ttruncated\x18\x06 \x01(\x04R\ttruncated\x12\f\n" +
+	"\x01a\x18\a \x01(\x04R\x01a\x12\x12\n" +
+	"\x04aaaa\x18\b \x01(\x04R\x04aaaa\x12\x1f\n" +
+	"\vother_types\x18\t \x01(\x04R\n" +
+	"otherTypes\x12\x14\n" +
+	"\x05edges\x18\n" +
+	" \x01(\rR\x05edges\"]\n" +
+	"\x14ListZoneStatsRequest\x12\x1c\n" +
+	"\x04zone\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\x04zone\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\"I\n" +
+	"\x15ListZoneStatsResponse\x120\n" +
+	"\x05zones\x18\x01 \x03(\v2\x1a.dark.cluster.v1.ZoneStatsR\x05zones\"G\n" +
+	"\rZoneStatsCall\x12\"\n" +
+	"\forganization\x18\x01 \x01(\tR\forganization\x12\x12\n" +
+	"\x04zone\x18\x02 \x01(\tR\x04zone\"\x14\n" +
 	"\x12ListMembersRequest\"\\\n" +
 	"\x13ListMembersResponse\x121\n" +
 	"\amembers\x18\x01 \x03(\v2\x17.dark.cluster.v1.MemberR\amembers\x12\x12\n" +
@@ -2124,7 +2430,7 @@ func file_dark_cluster_v1_cluster_proto_rawDescGZIP() []byte {
 	return file_dark_cluster_v1_cluster_proto_rawDescData
 }
 
-var file_dark_cluster_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_dark_cluster_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_dark_cluster_v1_cluster_proto_goTypes = []any{
 	(*Node)(nil),                       // 0: dark.cluster.v1.Node
 	(*NodeSpec)(nil),                   // 1: dark.cluster.v1.NodeSpec
@@ -2137,52 +2443,57 @@ var file_dark_cluster_v1_cluster_proto_goTypes = []any{
 	(*RenewResponse)(nil),              // 8: dark.cluster.v1.RenewResponse
 	(*Member)(nil),                     // 9: dark.cluster.v1.Member
 	(*ControlReport)(nil),              // 10: dark.cluster.v1.ControlReport
-	(*ListMembersRequest)(nil),         // 11: dark.cluster.v1.ListMembersRequest
-	(*ListMembersResponse)(nil),        // 12: dark.cluster.v1.ListMembersResponse
-	(*RemoveMemberRequest)(nil),        // 13: dark.cluster.v1.RemoveMemberRequest
-	(*RemoveMemberResponse)(nil),       // 14: dark.cluster.v1.RemoveMemberResponse
-	(*TransferLeadershipRequest)(nil),  // 15: dark.cluster.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 16: dark.cluster.v1.TransferLeadershipResponse
-	(*GetStatusRequest)(nil),           // 17: dark.cluster.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),          // 18: dark.cluster.v1.GetStatusResponse
-	(*WaitRequest)(nil),                // 19: dark.cluster.v1.WaitRequest
-	(*WaitResponse)(nil),               // 20: dark.cluster.v1.WaitResponse
-	(*GetNodeRequest)(nil),             // 21: dark.cluster.v1.GetNodeRequest
-	(*ListNodesRequest)(nil),           // 22: dark.cluster.v1.ListNodesRequest
-	(*ListNodesResponse)(nil),          // 23: dark.cluster.v1.ListNodesResponse
-	(*CreateNodeRequest)(nil),          // 24: dark.cluster.v1.CreateNodeRequest
-	(*UpdateNodeRequest)(nil),          // 25: dark.cluster.v1.UpdateNodeRequest
-	(*DeleteNodeRequest)(nil),          // 26: dark.cluster.v1.DeleteNodeRequest
-	(*DeleteNodeResponse)(nil),         // 27: dark.cluster.v1.DeleteNodeResponse
-	nil,                                // 28: dark.cluster.v1.Node.LabelsEntry
-	nil,                                // 29: dark.cluster.v1.NodeStatus.RefusedFramesEntry
-	nil,                                // 30: dark.cluster.v1.JoinResponse.FeedsEntry
-	nil,                                // 31: dark.cluster.v1.JoinResponse.MembersEntry
-	(*timestamppb.Timestamp)(nil),      // 32: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),      // 33: google.protobuf.FieldMask
+	(*ZoneStats)(nil),                  // 11: dark.cluster.v1.ZoneStats
+	(*ListZoneStatsRequest)(nil),       // 12: dark.cluster.v1.ListZoneStatsRequest
+	(*ListZoneStatsResponse)(nil),      // 13: dark.cluster.v1.ListZoneStatsResponse
+	(*ZoneStatsCall)(nil),              // 14: dark.cluster.v1.ZoneStatsCall
+	(*ListMembersRequest)(nil),         // 15: dark.cluster.v1.ListMembersRequest
+	(*ListMembersResponse)(nil),        // 16: dark.cluster.v1.ListMembersResponse
+	(*RemoveMemberRequest)(nil),        // 17: dark.cluster.v1.RemoveMemberRequest
+	(*RemoveMemberResponse)(nil),       // 18: dark.cluster.v1.RemoveMemberResponse
+	(*TransferLeadershipRequest)(nil),  // 19: dark.cluster.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 20: dark.cluster.v1.TransferLeadershipResponse
+	(*GetStatusRequest)(nil),           // 21: dark.cluster.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),          // 22: dark.cluster.v1.GetStatusResponse
+	(*WaitRequest)(nil),                // 23: dark.cluster.v1.WaitRequest
+	(*WaitResponse)(nil),               // 24: dark.cluster.v1.WaitResponse
+	(*GetNodeRequest)(nil),             // 25: dark.cluster.v1.GetNodeRequest
+	(*ListNodesRequest)(nil),           // 26: dark.cluster.v1.ListNodesRequest
+	(*ListNodesResponse)(nil),          // 27: dark.cluster.v1.ListNodesResponse
+	(*CreateNodeRequest)(nil),          // 28: dark.cluster.v1.CreateNodeRequest
+	(*UpdateNodeRequest)(nil),          // 29: dark.cluster.v1.UpdateNodeRequest
+	(*DeleteNodeRequest)(nil),          // 30: dark.cluster.v1.DeleteNodeRequest
+	(*DeleteNodeResponse)(nil),         // 31: dark.cluster.v1.DeleteNodeResponse
+	nil,                                // 32: dark.cluster.v1.Node.LabelsEntry
+	nil,                                // 33: dark.cluster.v1.NodeStatus.RefusedFramesEntry
+	nil,                                // 34: dark.cluster.v1.JoinResponse.FeedsEntry
+	nil,                                // 35: dark.cluster.v1.JoinResponse.MembersEntry
+	(*timestamppb.Timestamp)(nil),      // 36: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),      // 37: google.protobuf.FieldMask
 }
 var file_dark_cluster_v1_cluster_proto_depIdxs = []int32{
-	28, // 0: dark.cluster.v1.Node.labels:type_name -> dark.cluster.v1.Node.LabelsEntry
-	32, // 1: dark.cluster.v1.Node.create_time:type_name -> google.protobuf.Timestamp
-	32, // 2: dark.cluster.v1.Node.update_time:type_name -> google.protobuf.Timestamp
+	32, // 0: dark.cluster.v1.Node.labels:type_name -> dark.cluster.v1.Node.LabelsEntry
+	36, // 1: dark.cluster.v1.Node.create_time:type_name -> google.protobuf.Timestamp
+	36, // 2: dark.cluster.v1.Node.update_time:type_name -> google.protobuf.Timestamp
 	1,  // 3: dark.cluster.v1.Node.spec:type_name -> dark.cluster.v1.NodeSpec
 	2,  // 4: dark.cluster.v1.Node.status:type_name -> dark.cluster.v1.NodeStatus
-	32, // 5: dark.cluster.v1.NodeStatus.last_contact:type_name -> google.protobuf.Timestamp
-	29, // 6: dark.cluster.v1.NodeStatus.refused_frames:type_name -> dark.cluster.v1.NodeStatus.RefusedFramesEntry
-	32, // 7: dark.cluster.v1.CreateJoinTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
-	30, // 8: dark.cluster.v1.JoinResponse.feeds:type_name -> dark.cluster.v1.JoinResponse.FeedsEntry
-	31, // 9: dark.cluster.v1.JoinResponse.members:type_name -> dark.cluster.v1.JoinResponse.MembersEntry
+	36, // 5: dark.cluster.v1.NodeStatus.last_contact:type_name -> google.protobuf.Timestamp
+	33, // 6: dark.cluster.v1.NodeStatus.refused_frames:type_name -> dark.cluster.v1.NodeStatus.RefusedFramesEntry
+	36, // 7: dark.cluster.v1.CreateJoinTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
+	34, // 8: dark.cluster.v1.JoinResponse.feeds:type_name -> dark.cluster.v1.JoinResponse.FeedsEntry
+	35, // 9: dark.cluster.v1.JoinResponse.members:type_name -> dark.cluster.v1.JoinResponse.MembersEntry
 	0,  // 10: dark.cluster.v1.ControlReport.nodes:type_name -> dark.cluster.v1.Node
-	9,  // 11: dark.cluster.v1.ListMembersResponse.members:type_name -> dark.cluster.v1.Member
-	0,  // 12: dark.cluster.v1.ListNodesResponse.nodes:type_name -> dark.cluster.v1.Node
-	0,  // 13: dark.cluster.v1.CreateNodeRequest.node:type_name -> dark.cluster.v1.Node
-	0,  // 14: dark.cluster.v1.UpdateNodeRequest.node:type_name -> dark.cluster.v1.Node
-	33, // 15: dark.cluster.v1.UpdateNodeRequest.update_mask:type_name -> google.protobuf.FieldMask
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	11, // 11: dark.cluster.v1.ListZoneStatsResponse.zones:type_name -> dark.cluster.v1.ZoneStats
+	9,  // 12: dark.cluster.v1.ListMembersResponse.members:type_name -> dark.cluster.v1.Member
+	0,  // 13: dark.cluster.v1.ListNodesResponse.nodes:type_name -> dark.cluster.v1.Node
+	0,  // 14: dark.cluster.v1.CreateNodeRequest.node:type_name -> dark.cluster.v1.Node
+	0,  // 15: dark.cluster.v1.UpdateNodeRequest.node:type_name -> dark.cluster.v1.Node
+	37, // 16: dark.cluster.v1.UpdateNodeRequest.update_mask:type_name -> google.protobuf.FieldMask
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_dark_cluster_v1_cluster_proto_init() }
@@ -2196,7 +2507,7 @@ func file_dark_cluster_v1_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dark_cluster_v1_cluster_proto_rawDesc), len(file_dark_cluster_v1_cluster_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -789,6 +789,108 @@ func (x *PublishedRecordSet) GetRdata() [][]byte {
 	return nil
 }
 
+// CookieSecrets is what edges are told of the secrets of DNS server cookies (RFC 9018):
+// one for each day, the same at all edges. Its record's name is "cookies".
+type CookieSecrets struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By rising begin, from yesterday's to enough for an edge to go on alone.
+	Secrets       []*CookieSecret `protobuf:"bytes,1,rep,name=secrets,proto3" json:"secrets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CookieSecrets) Reset() {
+	*x = CookieSecrets{}
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CookieSecrets) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CookieSecrets) ProtoMessage() {}
+
+func (x *CookieSecrets) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CookieSecrets.ProtoReflect.Descriptor instead.
+func (*CookieSecrets) Descriptor() ([]byte, []int) {
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CookieSecrets) GetSecrets() []*CookieSecret {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
+// CookieSecret makes cookies for a day, and is accepted on the days before and after.
+type CookieSecret struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it begins to make cookies, Unix seconds.
+	Begins int64 `protobuf:"varint,1,opt,name=begins,proto3" json:"begins,omitempty"`
+	// Key of SipHash-2-4, 16 octets.
+	Secret        []byte `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CookieSecret) Reset() {
+	*x = CookieSecret{}
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CookieSecret) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CookieSecret) ProtoMessage() {}
+
+func (x *CookieSecret) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CookieSecret.ProtoReflect.Descriptor instead.
+func (*CookieSecret) Descriptor() ([]byte, []int) {
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CookieSecret) GetBegins() int64 {
+	if x != nil {
+		return x.Begins
+	}
+	return 0
+}
+
+func (x *CookieSecret) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
 // ImportZoneRequest is one part of a master file on its way to the server.
 type ImportZoneRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -810,7 +912,7 @@ type ImportZoneRequest struct {
 
 func (x *ImportZoneRequest) Reset() {
 	*x = ImportZoneRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[7]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -822,7 +924,7 @@ func (x *ImportZoneRequest) String() string {
 func (*ImportZoneRequest) ProtoMessage() {}
 
 func (x *ImportZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[7]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -835,7 +937,7 @@ func (x *ImportZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportZoneRequest.ProtoReflect.Descriptor instead.
 func (*ImportZoneRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{7}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ImportZoneRequest) GetName() string {
@@ -907,7 +1009,7 @@ type ImportZoneResponse struct {
 
 func (x *ImportZoneResponse) Reset() {
 	*x = ImportZoneResponse{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[8]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -919,7 +1021,7 @@ func (x *ImportZoneResponse) String() string {
 func (*ImportZoneResponse) ProtoMessage() {}
 
 func (x *ImportZoneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[8]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -932,7 +1034,7 @@ func (x *ImportZoneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportZoneResponse.ProtoReflect.Descriptor instead.
 func (*ImportZoneResponse) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{8}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ImportZoneResponse) GetRecords() uint64 {
@@ -1011,7 +1113,7 @@ type ExportZoneRequest struct {
 
 func (x *ExportZoneRequest) Reset() {
 	*x = ExportZoneRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[9]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1023,7 +1125,7 @@ func (x *ExportZoneRequest) String() string {
 func (*ExportZoneRequest) ProtoMessage() {}
 
 func (x *ExportZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[9]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1036,7 +1138,7 @@ func (x *ExportZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportZoneRequest.ProtoReflect.Descriptor instead.
 func (*ExportZoneRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{9}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ExportZoneRequest) GetName() string {
@@ -1066,7 +1168,7 @@ type ExportZoneResponse struct {
 
 func (x *ExportZoneResponse) Reset() {
 	*x = ExportZoneResponse{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[10]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1078,7 +1180,7 @@ func (x *ExportZoneResponse) String() string {
 func (*ExportZoneResponse) ProtoMessage() {}
 
 func (x *ExportZoneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[10]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1091,7 +1193,7 @@ func (x *ExportZoneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportZoneResponse.ProtoReflect.Descriptor instead.
 func (*ExportZoneResponse) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{10}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ExportZoneResponse) GetData() []byte {
@@ -1123,7 +1225,7 @@ type GetZoneRequest struct {
 
 func (x *GetZoneRequest) Reset() {
 	*x = GetZoneRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[11]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1135,7 +1237,7 @@ func (x *GetZoneRequest) String() string {
 func (*GetZoneRequest) ProtoMessage() {}
 
 func (x *GetZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[11]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1148,7 +1250,7 @@ func (x *GetZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetZoneRequest.ProtoReflect.Descriptor instead.
 func (*GetZoneRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{11}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetZoneRequest) GetName() string {
@@ -1189,7 +1291,7 @@ type ListZonesRequest struct {
 
 func (x *ListZonesRequest) Reset() {
 	*x = ListZonesRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[12]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1201,7 +1303,7 @@ func (x *ListZonesRequest) String() string {
 func (*ListZonesRequest) ProtoMessage() {}
 
 func (x *ListZonesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[12]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1214,7 +1316,7 @@ func (x *ListZonesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListZonesRequest.ProtoReflect.Descriptor instead.
 func (*ListZonesRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{12}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListZonesRequest) GetPageSize() int32 {
@@ -1260,7 +1362,7 @@ type ListZonesResponse struct {
 
 func (x *ListZonesResponse) Reset() {
 	*x = ListZonesResponse{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[13]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1272,7 +1374,7 @@ func (x *ListZonesResponse) String() string {
 func (*ListZonesResponse) ProtoMessage() {}
 
 func (x *ListZonesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[13]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1285,7 +1387,7 @@ func (x *ListZonesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListZonesResponse.ProtoReflect.Descriptor instead.
 func (*ListZonesResponse) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{13}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListZonesResponse) GetZones() []*Zone {
@@ -1326,7 +1428,7 @@ type CreateZoneRequest struct {
 
 func (x *CreateZoneRequest) Reset() {
 	*x = CreateZoneRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[14]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1440,7 @@ func (x *CreateZoneRequest) String() string {
 func (*CreateZoneRequest) ProtoMessage() {}
 
 func (x *CreateZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[14]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1453,7 @@ func (x *CreateZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateZoneRequest.ProtoReflect.Descriptor instead.
 func (*CreateZoneRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{14}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateZoneRequest) GetZone() *Zone {
@@ -1403,7 +1505,7 @@ type UpdateZoneRequest struct {
 
 func (x *UpdateZoneRequest) Reset() {
 	*x = UpdateZoneRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[15]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1415,7 +1517,7 @@ func (x *UpdateZoneRequest) String() string {
 func (*UpdateZoneRequest) ProtoMessage() {}
 
 func (x *UpdateZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[15]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1428,7 +1530,7 @@ func (x *UpdateZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateZoneRequest.ProtoReflect.Descriptor instead.
 func (*UpdateZoneRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{15}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UpdateZoneRequest) GetZone() *Zone {
@@ -1492,7 +1594,7 @@ type DeleteZoneRequest struct {
 
 func (x *DeleteZoneRequest) Reset() {
 	*x = DeleteZoneRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[16]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1504,7 +1606,7 @@ func (x *DeleteZoneRequest) String() string {
 func (*DeleteZoneRequest) ProtoMessage() {}
 
 func (x *DeleteZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[16]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1517,7 +1619,7 @@ func (x *DeleteZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteZoneRequest.ProtoReflect.Descriptor instead.
 func (*DeleteZoneRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{16}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DeleteZoneRequest) GetName() string {
@@ -1566,7 +1668,7 @@ type DeleteZoneResponse struct {
 
 func (x *DeleteZoneResponse) Reset() {
 	*x = DeleteZoneResponse{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[17]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1578,7 +1680,7 @@ func (x *DeleteZoneResponse) String() string {
 func (*DeleteZoneResponse) ProtoMessage() {}
 
 func (x *DeleteZoneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[17]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1591,7 +1693,7 @@ func (x *DeleteZoneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteZoneResponse.ProtoReflect.Descriptor instead.
 func (*DeleteZoneResponse) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{17}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DeleteZoneResponse) GetRevision() uint64 {
@@ -1616,7 +1718,7 @@ type GetRecordSetRequest struct {
 
 func (x *GetRecordSetRequest) Reset() {
 	*x = GetRecordSetRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[18]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1628,7 +1730,7 @@ func (x *GetRecordSetRequest) String() string {
 func (*GetRecordSetRequest) ProtoMessage() {}
 
 func (x *GetRecordSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[18]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1641,7 +1743,7 @@ func (x *GetRecordSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRecordSetRequest.ProtoReflect.Descriptor instead.
 func (*GetRecordSetRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{18}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetRecordSetRequest) GetName() string {
@@ -1684,7 +1786,7 @@ type ListRecordSetsRequest struct {
 
 func (x *ListRecordSetsRequest) Reset() {
 	*x = ListRecordSetsRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[19]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1696,7 +1798,7 @@ func (x *ListRecordSetsRequest) String() string {
 func (*ListRecordSetsRequest) ProtoMessage() {}
 
 func (x *ListRecordSetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[19]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1709,7 +1811,7 @@ func (x *ListRecordSetsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecordSetsRequest.ProtoReflect.Descriptor instead.
 func (*ListRecordSetsRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{19}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListRecordSetsRequest) GetPageSize() int32 {
@@ -1762,7 +1864,7 @@ type ListRecordSetsResponse struct {
 
 func (x *ListRecordSetsResponse) Reset() {
 	*x = ListRecordSetsResponse{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[20]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1774,7 +1876,7 @@ func (x *ListRecordSetsResponse) String() string {
 func (*ListRecordSetsResponse) ProtoMessage() {}
 
 func (x *ListRecordSetsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[20]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1787,7 +1889,7 @@ func (x *ListRecordSetsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecordSetsResponse.ProtoReflect.Descriptor instead.
 func (*ListRecordSetsResponse) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{20}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListRecordSetsResponse) GetRecordSets() []*RecordSet {
@@ -1830,7 +1932,7 @@ type CreateRecordSetRequest struct {
 
 func (x *CreateRecordSetRequest) Reset() {
 	*x = CreateRecordSetRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[21]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1842,7 +1944,7 @@ func (x *CreateRecordSetRequest) String() string {
 func (*CreateRecordSetRequest) ProtoMessage() {}
 
 func (x *CreateRecordSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[21]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1855,7 +1957,7 @@ func (x *CreateRecordSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRecordSetRequest.ProtoReflect.Descriptor instead.
 func (*CreateRecordSetRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{21}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CreateRecordSetRequest) GetRecordSet() *RecordSet {
@@ -1914,7 +2016,7 @@ type UpdateRecordSetRequest struct {
 
 func (x *UpdateRecordSetRequest) Reset() {
 	*x = UpdateRecordSetRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[22]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1926,7 +2028,7 @@ func (x *UpdateRecordSetRequest) String() string {
 func (*UpdateRecordSetRequest) ProtoMessage() {}
 
 func (x *UpdateRecordSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[22]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1939,7 +2041,7 @@ func (x *UpdateRecordSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateRecordSetRequest.ProtoReflect.Descriptor instead.
 func (*UpdateRecordSetRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{22}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *UpdateRecordSetRequest) GetRecordSet() *RecordSet {
@@ -2003,7 +2105,7 @@ type DeleteRecordSetRequest struct {
 
 func (x *DeleteRecordSetRequest) Reset() {
 	*x = DeleteRecordSetRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[23]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2015,7 +2117,7 @@ func (x *DeleteRecordSetRequest) String() string {
 func (*DeleteRecordSetRequest) ProtoMessage() {}
 
 func (x *DeleteRecordSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[23]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2028,7 +2130,7 @@ func (x *DeleteRecordSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRecordSetRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRecordSetRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{23}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DeleteRecordSetRequest) GetName() string {
@@ -2077,7 +2179,7 @@ type DeleteRecordSetResponse struct {
 
 func (x *DeleteRecordSetResponse) Reset() {
 	*x = DeleteRecordSetResponse{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[24]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2089,7 +2191,7 @@ func (x *DeleteRecordSetResponse) String() string {
 func (*DeleteRecordSetResponse) ProtoMessage() {}
 
 func (x *DeleteRecordSetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[24]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2102,7 +2204,7 @@ func (x *DeleteRecordSetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRecordSetResponse.ProtoReflect.Descriptor instead.
 func (*DeleteRecordSetResponse) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{24}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DeleteRecordSetResponse) GetRevision() uint64 {
@@ -2198,7 +2300,12 @@ const file_dark_dns_v1_dns_proto_rawDesc = "" +
 	"\x05owner\x18\x03 \x01(\tR\x05owner\x12\x12\n" +
 	"\x04type\x18\x04 \x01(\rR\x04type\x12\x10\n" +
 	"\x03ttl\x18\x05 \x01(\rR\x03ttl\x12\x14\n" +
-	"\x05rdata\x18\x06 \x03(\fR\x05rdata\"\xd5\x01\n" +
+	"\x05rdata\x18\x06 \x03(\fR\x05rdata\"D\n" +
+	"\rCookieSecrets\x123\n" +
+	"\asecrets\x18\x01 \x03(\v2\x19.dark.dns.v1.CookieSecretR\asecrets\">\n" +
+	"\fCookieSecret\x12\x16\n" +
+	"\x06begins\x18\x01 \x01(\x03R\x06begins\x12\x16\n" +
+	"\x06secret\x18\x02 \x01(\fR\x06secret\"\xd5\x01\n" +
 	"\x11ImportZoneRequest\x12\x1c\n" +
 	"\x04name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\x04name\x12\x17\n" +
 	"\adry_run\x18\x02 \x01(\bR\x06dryRun\x120\n" +
@@ -2325,7 +2432,7 @@ func file_dark_dns_v1_dns_proto_rawDescGZIP() []byte {
 }
 
 var file_dark_dns_v1_dns_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_dark_dns_v1_dns_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_dark_dns_v1_dns_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_dark_dns_v1_dns_proto_goTypes = []any{
 	(ZoneStatus_Control)(0),         // 0: dark.dns.v1.ZoneStatus.Control
 	(*Zone)(nil),                    // 1: dark.dns.v1.Zone
@@ -2335,53 +2442,56 @@ var file_dark_dns_v1_dns_proto_goTypes = []any{
 	(*RecordSetSpec)(nil),           // 5: dark.dns.v1.RecordSetSpec
 	(*PublishedZone)(nil),           // 6: dark.dns.v1.PublishedZone
 	(*PublishedRecordSet)(nil),      // 7: dark.dns.v1.PublishedRecordSet
-	(*ImportZoneRequest)(nil),       // 8: dark.dns.v1.ImportZoneRequest
-	(*ImportZoneResponse)(nil),      // 9: dark.dns.v1.ImportZoneResponse
-	(*ExportZoneRequest)(nil),       // 10: dark.dns.v1.ExportZoneRequest
-	(*ExportZoneResponse)(nil),      // 11: dark.dns.v1.ExportZoneResponse
-	(*GetZoneRequest)(nil),          // 12: dark.dns.v1.GetZoneRequest
-	(*ListZonesRequest)(nil),        // 13: dark.dns.v1.ListZonesRequest
-	(*ListZonesResponse)(nil),       // 14: dark.dns.v1.ListZonesResponse
-	(*CreateZoneRequest)(nil),       // 15: dark.dns.v1.CreateZoneRequest
-	(*UpdateZoneRequest)(nil),       // 16: dark.dns.v1.UpdateZoneRequest
-	(*DeleteZoneRequest)(nil),       // 17: dark.dns.v1.DeleteZoneRequest
-	(*DeleteZoneResponse)(nil),      // 18: dark.dns.v1.DeleteZoneResponse
-	(*GetRecordSetRequest)(nil),     // 19: dark.dns.v1.GetRecordSetRequest
-	(*ListRecordSetsRequest)(nil),   // 20: dark.dns.v1.ListRecordSetsRequest
-	(*ListRecordSetsResponse)(nil),  // 21: dark.dns.v1.ListRecordSetsResponse
-	(*CreateRecordSetRequest)(nil),  // 22: dark.dns.v1.CreateRecordSetRequest
-	(*UpdateRecordSetRequest)(nil),  // 23: dark.dns.v1.UpdateRecordSetRequest
-	(*DeleteRecordSetRequest)(nil),  // 24: dark.dns.v1.DeleteRecordSetRequest
-	(*DeleteRecordSetResponse)(nil), // 25: dark.dns.v1.DeleteRecordSetResponse
-	nil,                             // 26: dark.dns.v1.Zone.LabelsEntry
-	nil,                             // 27: dark.dns.v1.RecordSet.LabelsEntry
-	(*timestamppb.Timestamp)(nil),   // 28: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),   // 29: google.protobuf.FieldMask
+	(*CookieSecrets)(nil),           // 8: dark.dns.v1.CookieSecrets
+	(*CookieSecret)(nil),            // 9: dark.dns.v1.CookieSecret
+	(*ImportZoneRequest)(nil),       // 10: dark.dns.v1.ImportZoneRequest
+	(*ImportZoneResponse)(nil),      // 11: dark.dns.v1.ImportZoneResponse
+	(*ExportZoneRequest)(nil),       // 12: dark.dns.v1.ExportZoneRequest
+	(*ExportZoneResponse)(nil),      // 13: dark.dns.v1.ExportZoneResponse
+	(*GetZoneRequest)(nil),          // 14: dark.dns.v1.GetZoneRequest
+	(*ListZonesRequest)(nil),        // 15: dark.dns.v1.ListZonesRequest
+	(*ListZonesResponse)(nil),       // 16: dark.dns.v1.ListZonesResponse
+	(*CreateZoneRequest)(nil),       // 17: dark.dns.v1.CreateZoneRequest
+	(*UpdateZoneRequest)(nil),       // 18: dark.dns.v1.UpdateZoneRequest
+	(*DeleteZoneRequest)(nil),       // 19: dark.dns.v1.DeleteZoneRequest
+	(*DeleteZoneResponse)(nil),      // 20: dark.dns.v1.DeleteZoneResponse
+	(*GetRecordSetRequest)(nil),     // 21: dark.dns.v1.GetRecordSetRequest
+	(*ListRecordSetsRequest)(nil),   // 22: dark.dns.v1.ListRecordSetsRequest
+	(*ListRecordSetsResponse)(nil),  // 23: dark.dns.v1.ListRecordSetsResponse
+	(*CreateRecordSetRequest)(nil),  // 24: dark.dns.v1.CreateRecordSetRequest
+	(*UpdateRecordSetRequest)(nil),  // 25: dark.dns.v1.UpdateRecordSetRequest
+	(*DeleteRecordSetRequest)(nil),  // 26: dark.dns.v1.DeleteRecordSetRequest
+	(*DeleteRecordSetResponse)(nil), // 27: dark.dns.v1.DeleteRecordSetResponse
+	nil,                             // 28: dark.dns.v1.Zone.LabelsEntry
+	nil,                             // 29: dark.dns.v1.RecordSet.LabelsEntry
+	(*timestamppb.Timestamp)(nil),   // 30: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),   // 31: google.protobuf.FieldMask
 }
 var file_dark_dns_v1_dns_proto_depIdxs = []int32{
-	26, // 0: dark.dns.v1.Zone.labels:type_name -> dark.dns.v1.Zone.LabelsEntry
-	28, // 1: dark.dns.v1.Zone.create_time:type_name -> google.protobuf.Timestamp
-	28, // 2: dark.dns.v1.Zone.update_time:type_name -> google.protobuf.Timestamp
+	28, // 0: dark.dns.v1.Zone.labels:type_name -> dark.dns.v1.Zone.LabelsEntry
+	30, // 1: dark.dns.v1.Zone.create_time:type_name -> google.protobuf.Timestamp
+	30, // 2: dark.dns.v1.Zone.update_time:type_name -> google.protobuf.Timestamp
 	2,  // 3: dark.dns.v1.Zone.spec:type_name -> dark.dns.v1.ZoneSpec
 	3,  // 4: dark.dns.v1.Zone.status:type_name -> dark.dns.v1.ZoneStatus
 	0,  // 5: dark.dns.v1.ZoneStatus.control:type_name -> dark.dns.v1.ZoneStatus.Control
-	27, // 6: dark.dns.v1.RecordSet.labels:type_name -> dark.dns.v1.RecordSet.LabelsEntry
-	28, // 7: dark.dns.v1.RecordSet.create_time:type_name -> google.protobuf.Timestamp
-	28, // 8: dark.dns.v1.RecordSet.update_time:type_name -> google.protobuf.Timestamp
+	29, // 6: dark.dns.v1.RecordSet.labels:type_name -> dark.dns.v1.RecordSet.LabelsEntry
+	30, // 7: dark.dns.v1.RecordSet.create_time:type_name -> google.protobuf.Timestamp
+	30, // 8: dark.dns.v1.RecordSet.update_time:type_name -> google.protobuf.Timestamp
 	5,  // 9: dark.dns.v1.RecordSet.spec:type_name -> dark.dns.v1.RecordSetSpec
-	1,  // 10: dark.dns.v1.ListZonesResponse.zones:type_name -> dark.dns.v1.Zone
-	1,  // 11: dark.dns.v1.CreateZoneRequest.zone:type_name -> dark.dns.v1.Zone
-	1,  // 12: dark.dns.v1.UpdateZoneRequest.zone:type_name -> dark.dns.v1.Zone
-	29, // 13: dark.dns.v1.UpdateZoneRequest.update_mask:type_name -> google.protobuf.FieldMask
-	4,  // 14: dark.dns.v1.ListRecordSetsResponse.record_sets:type_name -> dark.dns.v1.RecordSet
-	4,  // 15: dark.dns.v1.CreateRecordSetRequest.record_set:type_name -> dark.dns.v1.RecordSet
-	4,  // 16: dark.dns.v1.UpdateRecordSetRequest.record_set:type_name -> dark.dns.v1.RecordSet
-	29, // 17: dark.dns.v1.UpdateRecordSetRequest.update_mask:type_name -> google.protobuf.FieldMask
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	9,  // 10: dark.dns.v1.CookieSecrets.secrets:type_name -> dark.dns.v1.CookieSecret
+	1,  // 11: dark.dns.v1.ListZonesResponse.zones:type_name -> dark.dns.v1.Zone
+	1,  // 12: dark.dns.v1.CreateZoneRequest.zone:type_name -> dark.dns.v1.Zone
+	1,  // 13: dark.dns.v1.UpdateZoneRequest.zone:type_name -> dark.dns.v1.Zone
+	31, // 14: dark.dns.v1.UpdateZoneRequest.update_mask:type_name -> google.protobuf.FieldMask
+	4,  // 15: dark.dns.v1.ListRecordSetsResponse.record_sets:type_name -> dark.dns.v1.RecordSet
+	4,  // 16: dark.dns.v1.CreateRecordSetRequest.record_set:type_name -> dark.dns.v1.RecordSet
+	4,  // 17: dark.dns.v1.UpdateRecordSetRequest.record_set:type_name -> dark.dns.v1.RecordSet
+	31, // 18: dark.dns.v1.UpdateRecordSetRequest.update_mask:type_name -> google.protobuf.FieldMask
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_dark_dns_v1_dns_proto_init() }
@@ -2395,7 +2505,7 @@ func file_dark_dns_v1_dns_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dark_dns_v1_dns_proto_rawDesc), len(file_dark_dns_v1_dns_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   27,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -686,7 +686,12 @@ type Ack struct {
 	// Days until the first of its certificates and keys ends.
 	BudgetDays uint32 `protobuf:"varint,5,opt,name=budget_days,json=budgetDays,proto3" json:"budget_days,omitempty"`
 	// The edge's time of day, Unix nanoseconds.
-	Time          int64 `protobuf:"varint,6,opt,name=time,proto3" json:"time,omitempty"`
+	Time int64 `protobuf:"varint,6,opt,name=time,proto3" json:"time,omitempty"`
+	// Counts of zones that changed since the last ack, at most 200, the busiest first.
+	Zones []*ZoneStats `protobuf:"bytes,7,rep,name=zones,proto3" json:"zones,omitempty"`
+	// When the edge's counts began, Unix nanoseconds: later than before, and what was
+	// told of zones before is forgotten.
+	CountingSince int64 `protobuf:"varint,8,opt,name=counting_since,json=countingSince,proto3" json:"counting_since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -763,6 +768,138 @@ func (x *Ack) GetTime() int64 {
 	return 0
 }
 
+func (x *Ack) GetZones() []*ZoneStats {
+	if x != nil {
+		return x.Zones
+	}
+	return nil
+}
+
+func (x *Ack) GetCountingSince() int64 {
+	if x != nil {
+		return x.CountingSince
+	}
+	return 0
+}
+
+// ZoneStats are the queries of one zone at one edge since its counts began.
+type ZoneStats struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Apex, lower-case A-labels without the last dot.
+	Zone string `protobuf:"bytes,1,opt,name=zone,proto3" json:"zone,omitempty"`
+	// Queries whose name is in the zone.
+	Queries uint64 `protobuf:"varint,2,opt,name=queries,proto3" json:"queries,omitempty"`
+	// Answers with NXDOMAIN.
+	Nxdomain uint64 `protobuf:"varint,3,opt,name=nxdomain,proto3" json:"nxdomain,omitempty"`
+	// Answers that the name has no records of the type.
+	Nodata uint64 `protobuf:"varint,4,opt,name=nodata,proto3" json:"nodata,omitempty"`
+	// Answers that refer to other name servers.
+	Referrals uint64 `protobuf:"varint,5,opt,name=referrals,proto3" json:"referrals,omitempty"`
+	// Answers cut short by the size of UDP or the rate limit.
+	Truncated uint64 `protobuf:"varint,6,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	// Questions of type A.
+	A uint64 `protobuf:"varint,7,opt,name=a,proto3" json:"a,omitempty"`
+	// Questions of type AAAA.
+	Aaaa uint64 `protobuf:"varint,8,opt,name=aaaa,proto3" json:"aaaa,omitempty"`
+	// Questions of any other type.
+	OtherTypes    uint64 `protobuf:"varint,9,opt,name=other_types,json=otherTypes,proto3" json:"other_types,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ZoneStats) Reset() {
+	*x = ZoneStats{}
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ZoneStats) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ZoneStats) ProtoMessage() {}
+
+func (x *ZoneStats) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ZoneStats.ProtoReflect.Descriptor instead.
+func (*ZoneStats) Descriptor() ([]byte, []int) {
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ZoneStats) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *ZoneStats) GetQueries() uint64 {
+	if x != nil {
+		return x.Queries
+	}
+	return 0
+}
+
+func (x *ZoneStats) GetNxdomain() uint64 {
+	if x != nil {
+		return x.Nxdomain
+	}
+	return 0
+}
+
+func (x *ZoneStats) GetNodata() uint64 {
+	if x != nil {
+		return x.Nodata
+	}
+	return 0
+}
+
+func (x *ZoneStats) GetReferrals() uint64 {
+	if x != nil {
+		return x.Referrals
+	}
+	return 0
+}
+
+func (x *ZoneStats) GetTruncated() uint64 {
+	if x != nil {
+		return x.Truncated
+	}
+	return 0
+}
+
+func (x *ZoneStats) GetA() uint64 {
+	if x != nil {
+		return x.A
+	}
+	return 0
+}
+
+func (x *ZoneStats) GetAaaa() uint64 {
+	if x != nil {
+		return x.Aaaa
+	}
+	return 0
+}
+
+func (x *ZoneStats) GetOtherTypes() uint64 {
+	if x != nil {
+		return x.OtherTypes
+	}
+	return 0
+}
+
 // Refusal is a change that the edge could not compile, or a frame that it could not take.
 type Refusal struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -782,7 +919,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[7]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -794,7 +931,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[7]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -807,7 +944,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{7}
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Refusal) GetStream() string {
@@ -866,7 +1003,7 @@ type Submit struct {
 
 func (x *Submit) Reset() {
 	*x = Submit{}
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[8]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -878,7 +1015,7 @@ func (x *Submit) String() string {
 func (*Submit) ProtoMessage() {}
 
 func (x *Submit) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[8]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -891,7 +1028,7 @@ func (x *Submit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Submit.ProtoReflect.Descriptor instead.
 func (*Submit) Descriptor() ([]byte, []int) {
-	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{8}
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Submit) GetId() uint64 {
@@ -947,7 +1084,7 @@ type Resume struct {
 
 func (x *Resume) Reset() {
 	*x = Resume{}
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[9]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -959,7 +1096,7 @@ func (x *Resume) String() string {
 func (*Resume) ProtoMessage() {}
 
 func (x *Resume) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[9]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -972,7 +1109,7 @@ func (x *Resume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resume.ProtoReflect.Descriptor instead.
 func (*Resume) Descriptor() ([]byte, []int) {
-	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{9}
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Resume) GetPosition() *Position {
@@ -993,7 +1130,7 @@ type Renew struct {
 
 func (x *Renew) Reset() {
 	*x = Renew{}
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[10]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1005,7 +1142,7 @@ func (x *Renew) String() string {
 func (*Renew) ProtoMessage() {}
 
 func (x *Renew) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[10]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1018,7 +1155,7 @@ func (x *Renew) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Renew.ProtoReflect.Descriptor instead.
 func (*Renew) Descriptor() ([]byte, []int) {
-	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{10}
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Renew) GetCertificateRequest() []byte {
@@ -1049,7 +1186,7 @@ type Down struct {
 
 func (x *Down) Reset() {
 	*x = Down{}
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[11]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1061,7 +1198,7 @@ func (x *Down) String() string {
 func (*Down) ProtoMessage() {}
 
 func (x *Down) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[11]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1074,7 +1211,7 @@ func (x *Down) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Down.ProtoReflect.Descriptor instead.
 func (*Down) Descriptor() ([]byte, []int) {
-	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{11}
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Down) GetMessage() isDown_Message {
@@ -1221,7 +1358,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[12]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1233,7 +1370,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[12]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1246,7 +1383,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{12}
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Welcome) GetCluster() string {
@@ -1302,7 +1439,7 @@ type Subscription struct {
 
 func (x *Subscription) Reset() {
 	*x = Subscription{}
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[13]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1314,7 +1451,7 @@ func (x *Subscription) String() string {
 func (*Subscription) ProtoMessage() {}
 
 func (x *Subscription) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[13]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1327,7 +1464,7 @@ func (x *Subscription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscription.ProtoReflect.Descriptor instead.
 func (*Subscription) Descriptor() ([]byte, []int) {
-	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{13}
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Subscription) GetStreams() []string {
@@ -1355,7 +1492,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[14]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1367,7 +1504,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[14]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1380,7 +1517,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{14}
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Progress) GetRevision() uint64 {
@@ -1432,7 +1569,7 @@ type SubmitResult struct {
 
 func (x *SubmitResult) Reset() {
 	*x = SubmitResult{}
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[15]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1444,7 +1581,7 @@ func (x *SubmitResult) String() string {
 func (*SubmitResult) ProtoMessage() {}
 
 func (x *SubmitResult) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[15]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1457,7 +1594,7 @@ func (x *SubmitResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResult.ProtoReflect.Descriptor instead.
 func (*SubmitResult) Descriptor() ([]byte, []int) {
-	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{15}
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SubmitResult) GetId() uint64 {
@@ -1517,7 +1654,7 @@ type Behind struct {
 
 func (x *Behind) Reset() {
 	*x = Behind{}
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[16]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1529,7 +1666,7 @@ func (x *Behind) String() string {
 func (*Behind) ProtoMessage() {}
 
 func (x *Behind) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[16]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1542,7 +1679,7 @@ func (x *Behind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Behind.ProtoReflect.Descriptor instead.
 func (*Behind) Descriptor() ([]byte, []int) {
-	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{16}
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Behind) GetRevision() uint64 {
@@ -1579,7 +1716,7 @@ type Renewed struct {
 
 func (x *Renewed) Reset() {
 	*x = Renewed{}
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[17]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1591,7 +1728,7 @@ func (x *Renewed) String() string {
 func (*Renewed) ProtoMessage() {}
 
 func (x *Renewed) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[17]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1604,7 +1741,7 @@ func (x *Renewed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Renewed.ProtoReflect.Descriptor instead.
 func (*Renewed) Descriptor() ([]byte, []int) {
-	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{17}
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Renewed) GetCertificates() [][]byte {
@@ -1636,7 +1773,7 @@ type PublishingKey struct {
 
 func (x *PublishingKey) Reset() {
 	*x = PublishingKey{}
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[18]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1648,7 +1785,7 @@ func (x *PublishingKey) String() string {
 func (*PublishingKey) ProtoMessage() {}
 
 func (x *PublishingKey) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[18]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1661,7 +1798,7 @@ func (x *PublishingKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishingKey.ProtoReflect.Descriptor instead.
 func (*PublishingKey) Descriptor() ([]byte, []int) {
-	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{18}
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PublishingKey) GetPublicKey() []byte {
@@ -1698,7 +1835,7 @@ type FeedAddress struct {
 
 func (x *FeedAddress) Reset() {
 	*x = FeedAddress{}
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[19]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1710,7 +1847,7 @@ func (x *FeedAddress) String() string {
 func (*FeedAddress) ProtoMessage() {}
 
 func (x *FeedAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[19]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1723,7 +1860,7 @@ func (x *FeedAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedAddress.ProtoReflect.Descriptor instead.
 func (*FeedAddress) Descriptor() ([]byte, []int) {
-	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{19}
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *FeedAddress) GetNode() string {
@@ -1794,7 +1931,7 @@ const file_dark_feed_v1_feed_proto_rawDesc = "" +
 	"\tpositions\x18\x03 \x03(\v2\x16.dark.feed.v1.PositionR\tpositions\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\tR\aversion\x12\x14\n" +
 	"\x05kinds\x18\x05 \x03(\tR\x05kinds\x12\x1a\n" +
-	"\brevision\x18\x06 \x01(\x04R\brevision\"\xc3\x02\n" +
+	"\brevision\x18\x06 \x01(\x04R\brevision\"\x99\x03\n" +
 	"\x03Ack\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x121\n" +
 	"\brefusals\x18\x02 \x03(\v2\x15.dark.feed.v1.RefusalR\brefusals\x12K\n" +
@@ -1802,10 +1939,23 @@ const file_dark_feed_v1_feed_proto_rawDesc = "" +
 	"\x10activation_nanos\x18\x04 \x01(\x03R\x0factivationNanos\x12\x1f\n" +
 	"\vbudget_days\x18\x05 \x01(\rR\n" +
 	"budgetDays\x12\x12\n" +
-	"\x04time\x18\x06 \x01(\x03R\x04time\x1a@\n" +
+	"\x04time\x18\x06 \x01(\x03R\x04time\x12-\n" +
+	"\x05zones\x18\a \x03(\v2\x17.dark.feed.v1.ZoneStatsR\x05zones\x12%\n" +
+	"\x0ecounting_since\x18\b \x01(\x03R\rcountingSince\x1a@\n" +
 	"\x12RefusedFramesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"}\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xec\x01\n" +
+	"\tZoneStats\x12\x12\n" +
+	"\x04zone\x18\x01 \x01(\tR\x04zone\x12\x18\n" +
+	"\aqueries\x18\x02 \x01(\x04R\aqueries\x12\x1a\n" +
+	"\bnxdomain\x18\x03 \x01(\x04R\bnxdomain\x12\x16\n" +
+	"\x06nodata\x18\x04 \x01(\x04R\x06nodata\x12\x1c\n" +
+	"\treferrals\x18\x05 \x01(\x04R\treferrals\x12\x1c\n" +
+	"\ttruncated\x18\x06 \x01(\x04R\ttruncated\x12\f\n" +
+	"\x01a\x18\a \x01(\x04R\x01a\x12\x12\n" +
+	"\x04aaaa\x18\b \x01(\x04R\x04aaaa\x12\x1f\n" +
+	"\vother_types\x18\t \x01(\x04R\n" +
+	"otherTypes\"}\n" +
 	"\aRefusal\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\tR\x06stream\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
@@ -1887,7 +2037,7 @@ func file_dark_feed_v1_feed_proto_rawDescGZIP() []byte {
 	return file_dark_feed_v1_feed_proto_rawDescData
 }
 
-var file_dark_feed_v1_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_dark_feed_v1_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_dark_feed_v1_feed_proto_goTypes = []any{
 	(*SignedFrame)(nil),   // 0: dark.feed.v1.SignedFrame
 	(*Frame)(nil),         // 1: dark.feed.v1.Frame
@@ -1896,47 +2046,49 @@ var file_dark_feed_v1_feed_proto_goTypes = []any{
 	(*Up)(nil),            // 4: dark.feed.v1.Up
 	(*Hello)(nil),         // 5: dark.feed.v1.Hello
 	(*Ack)(nil),           // 6: dark.feed.v1.Ack
-	(*Refusal)(nil),       // 7: dark.feed.v1.Refusal
-	(*Submit)(nil),        // 8: dark.feed.v1.Submit
-	(*Resume)(nil),        // 9: dark.feed.v1.Resume
-	(*Renew)(nil),         // 10: dark.feed.v1.Renew
-	(*Down)(nil),          // 11: dark.feed.v1.Down
-	(*Welcome)(nil),       // 12: dark.feed.v1.Welcome
-	(*Subscription)(nil),  // 13: dark.feed.v1.Subscription
-	(*Progress)(nil),      // 14: dark.feed.v1.Progress
-	(*SubmitResult)(nil),  // 15: dark.feed.v1.SubmitResult
-	(*Behind)(nil),        // 16: dark.feed.v1.Behind
-	(*Renewed)(nil),       // 17: dark.feed.v1.Renewed
-	(*PublishingKey)(nil), // 18: dark.feed.v1.PublishingKey
-	(*FeedAddress)(nil),   // 19: dark.feed.v1.FeedAddress
-	nil,                   // 20: dark.feed.v1.Ack.RefusedFramesEntry
-	nil,                   // 21: dark.feed.v1.Welcome.FeedsEntry
+	(*ZoneStats)(nil),     // 7: dark.feed.v1.ZoneStats
+	(*Refusal)(nil),       // 8: dark.feed.v1.Refusal
+	(*Submit)(nil),        // 9: dark.feed.v1.Submit
+	(*Resume)(nil),        // 10: dark.feed.v1.Resume
+	(*Renew)(nil),         // 11: dark.feed.v1.Renew
+	(*Down)(nil),          // 12: dark.feed.v1.Down
+	(*Welcome)(nil),       // 13: dark.feed.v1.Welcome
+	(*Subscription)(nil),  // 14: dark.feed.v1.Subscription
+	(*Progress)(nil),      // 15: dark.feed.v1.Progress
+	(*SubmitResult)(nil),  // 16: dark.feed.v1.SubmitResult
+	(*Behind)(nil),        // 17: dark.feed.v1.Behind
+	(*Renewed)(nil),       // 18: dark.feed.v1.Renewed
+	(*PublishingKey)(nil), // 19: dark.feed.v1.PublishingKey
+	(*FeedAddress)(nil),   // 20: dark.feed.v1.FeedAddress
+	nil,                   // 21: dark.feed.v1.Ack.RefusedFramesEntry
+	nil,                   // 22: dark.feed.v1.Welcome.FeedsEntry
 }
 var file_dark_feed_v1_feed_proto_depIdxs = []int32{
 	2,  // 0: dark.feed.v1.Frame.items:type_name -> dark.feed.v1.Item
 	5,  // 1: dark.feed.v1.Up.hello:type_name -> dark.feed.v1.Hello
 	6,  // 2: dark.feed.v1.Up.ack:type_name -> dark.feed.v1.Ack
-	8,  // 3: dark.feed.v1.Up.submit:type_name -> dark.feed.v1.Submit
-	9,  // 4: dark.feed.v1.Up.resume:type_name -> dark.feed.v1.Resume
-	10, // 5: dark.feed.v1.Up.renew:type_name -> dark.feed.v1.Renew
+	9,  // 3: dark.feed.v1.Up.submit:type_name -> dark.feed.v1.Submit
+	10, // 4: dark.feed.v1.Up.resume:type_name -> dark.feed.v1.Resume
+	11, // 5: dark.feed.v1.Up.renew:type_name -> dark.feed.v1.Renew
 	3,  // 6: dark.feed.v1.Hello.positions:type_name -> dark.feed.v1.Position
-	7,  // 7: dark.feed.v1.Ack.refusals:type_name -> dark.feed.v1.Refusal
-	20, // 8: dark.feed.v1.Ack.refused_frames:type_name -> dark.feed.v1.Ack.RefusedFramesEntry
-	3,  // 9: dark.feed.v1.Resume.position:type_name -> dark.feed.v1.Position
-	12, // 10: dark.feed.v1.Down.welcome:type_name -> dark.feed.v1.Welcome
-	0,  // 11: dark.feed.v1.Down.frame:type_name -> dark.feed.v1.SignedFrame
-	14, // 12: dark.feed.v1.Down.progress:type_name -> dark.feed.v1.Progress
-	15, // 13: dark.feed.v1.Down.submit_result:type_name -> dark.feed.v1.SubmitResult
-	16, // 14: dark.feed.v1.Down.behind:type_name -> dark.feed.v1.Behind
-	17, // 15: dark.feed.v1.Down.renewed:type_name -> dark.feed.v1.Renewed
-	13, // 16: dark.feed.v1.Down.subscription:type_name -> dark.feed.v1.Subscription
-	13, // 17: dark.feed.v1.Welcome.subscription:type_name -> dark.feed.v1.Subscription
-	21, // 18: dark.feed.v1.Welcome.feeds:type_name -> dark.feed.v1.Welcome.FeedsEntry
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	8,  // 7: dark.feed.v1.Ack.refusals:type_name -> dark.feed.v1.Refusal
+	21, // 8: dark.feed.v1.Ack.refused_frames:type_name -> dark.feed.v1.Ack.RefusedFramesEntry
+	7,  // 9: dark.feed.v1.Ack.zones:type_name -> dark.feed.v1.ZoneStats
+	3,  // 10: dark.feed.v1.Resume.position:type_name -> dark.feed.v1.Position
+	13, // 11: dark.feed.v1.Down.welcome:type_name -> dark.feed.v1.Welcome
+	0,  // 12: dark.feed.v1.Down.frame:type_name -> dark.feed.v1.SignedFrame
+	15, // 13: dark.feed.v1.Down.progress:type_name -> dark.feed.v1.Progress
+	16, // 14: dark.feed.v1.Down.submit_result:type_name -> dark.feed.v1.SubmitResult
+	17, // 15: dark.feed.v1.Down.behind:type_name -> dark.feed.v1.Behind
+	18, // 16: dark.feed.v1.Down.renewed:type_name -> dark.feed.v1.Renewed
+	14, // 17: dark.feed.v1.Down.subscription:type_name -> dark.feed.v1.Subscription
+	14, // 18: dark.feed.v1.Welcome.subscription:type_name -> dark.feed.v1.Subscription
+	22, // 19: dark.feed.v1.Welcome.feeds:type_name -> dark.feed.v1.Welcome.FeedsEntry
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_dark_feed_v1_feed_proto_init() }
@@ -1951,7 +2103,7 @@ func file_dark_feed_v1_feed_proto_init() {
 		(*Up_Resume)(nil),
 		(*Up_Renew)(nil),
 	}
-	file_dark_feed_v1_feed_proto_msgTypes[11].OneofWrappers = []any{
+	file_dark_feed_v1_feed_proto_msgTypes[12].OneofWrappers = []any{
 		(*Down_Welcome)(nil),
 		(*Down_Frame)(nil),
 		(*Down_Progress)(nil),
@@ -1966,7 +2118,7 @@ func file_dark_feed_v1_feed_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dark_feed_v1_feed_proto_rawDesc), len(file_dark_feed_v1_feed_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -35,14 +35,15 @@ const file_dark_cluster_v1_cluster_service_proto_rawDesc = "" +
 	"\n" +
 	"UpdateNode\x12\".dark.cluster.v1.UpdateNodeRequest\x1a\x15.dark.cluster.v1.Node\"%\x82\xd3\xe4\x93\x02\x1f:\x04node2\x17/v1/{node.name=nodes/*}\x12q\n" +
 	"\n" +
-	"DeleteNode\x12\".dark.cluster.v1.DeleteNodeRequest\x1a#.dark.cluster.v1.DeleteNodeResponse\"\x1a\x82\xd3\xe4\x93\x02\x14*\x12/v1/{name=nodes/*}2\xd9\x06\n" +
+	"DeleteNode\x12\".dark.cluster.v1.DeleteNodeRequest\x1a#.dark.cluster.v1.DeleteNodeResponse\"\x1a\x82\xd3\xe4\x93\x02\x14*\x12/v1/{name=nodes/*}2\xd8\a\n" +
 	"\x0eClusterService\x12g\n" +
 	"\tGetStatus\x12!.dark.cluster.v1.GetStatusRequest\x1a\".dark.cluster.v1.GetStatusResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\v/v1/cluster\x12u\n" +
 	"\vListMembers\x12#.dark.cluster.v1.ListMembersRequest\x1a$.dark.cluster.v1.ListMembersResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/cluster/members\x12\x7f\n" +
 	"\fRemoveMember\x12$.dark.cluster.v1.RemoveMemberRequest\x1a%.dark.cluster.v1.RemoveMemberResponse\"\"\x82\xd3\xe4\x93\x02\x1c*\x1a/v1/cluster/members/{name}\x12\x98\x01\n" +
 	"\x12TransferLeadership\x12*.dark.cluster.v1.TransferLeadershipRequest\x1a+.dark.cluster.v1.TransferLeadershipResponse\")\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/cluster:transferLeadership\x12\x87\x01\n" +
 	"\x0fCreateJoinToken\x12'.dark.cluster.v1.CreateJoinTokenRequest\x1a(.dark.cluster.v1.CreateJoinTokenResponse\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/cluster/jointokens\x12`\n" +
-	"\x04Join\x12\x1c.dark.cluster.v1.JoinRequest\x1a\x1d.dark.cluster.v1.JoinResponse\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/cluster:join\x12_\n" +
+	"\x04Join\x12\x1c.dark.cluster.v1.JoinRequest\x1a\x1d.dark.cluster.v1.JoinResponse\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/cluster:join\x12}\n" +
+	"\rListZoneStats\x12%.dark.cluster.v1.ListZoneStatsRequest\x1a&.dark.cluster.v1.ListZoneStatsResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/cluster/zonestats\x12_\n" +
 	"\x04Wait\x12\x1c.dark.cluster.v1.WaitRequest\x1a\x1d.dark.cluster.v1.WaitResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/cluster:wait0\x01BNZLgithub.com/dark-ecosystem/dark/proto/dark/cluster/v1/clustergrpc;clustergrpcb\x06proto3"
 
 var file_dark_cluster_v1_cluster_service_proto_goTypes = []any{
@@ -57,17 +58,19 @@ var file_dark_cluster_v1_cluster_service_proto_goTypes = []any{
 	(*v1.TransferLeadershipRequest)(nil),  // 8: dark.cluster.v1.TransferLeadershipRequest
 	(*v1.CreateJoinTokenRequest)(nil),     // 9: dark.cluster.v1.CreateJoinTokenRequest
 	(*v1.JoinRequest)(nil),                // 10: dark.cluster.v1.JoinRequest
-	(*v1.WaitRequest)(nil),                // 11: dark.cluster.v1.WaitRequest
-	(*v1.Node)(nil),                       // 12: dark.cluster.v1.Node
-	(*v1.ListNodesResponse)(nil),          // 13: dark.cluster.v1.ListNodesResponse
-	(*v1.DeleteNodeResponse)(nil),         // 14: dark.cluster.v1.DeleteNodeResponse
-	(*v1.GetStatusResponse)(nil),          // 15: dark.cluster.v1.GetStatusResponse
-	(*v1.ListMembersResponse)(nil),        // 16: dark.cluster.v1.ListMembersResponse
-	(*v1.RemoveMemberResponse)(nil),       // 17: dark.cluster.v1.RemoveMemberResponse
-	(*v1.TransferLeadershipResponse)(nil), // 18: dark.cluster.v1.TransferLeadershipResponse
-	(*v1.CreateJoinTokenResponse)(nil),    // 19: dark.cluster.v1.CreateJoinTokenResponse
-	(*v1.JoinResponse)(nil),               // 20: dark.cluster.v1.JoinResponse
-	(*v1.WaitResponse)(nil),               // 21: dark.cluster.v1.WaitResponse
+	(*v1.ListZoneStatsRequest)(nil),       // 11: dark.cluster.v1.ListZoneStatsRequest
+	(*v1.WaitRequest)(nil),                // 12: dark.cluster.v1.WaitRequest
+	(*v1.Node)(nil),                       // 13: dark.cluster.v1.Node
+	(*v1.ListNodesResponse)(nil),          // 14: dark.cluster.v1.ListNodesResponse
+	(*v1.DeleteNodeResponse)(nil),         // 15: dark.cluster.v1.DeleteNodeResponse
+	(*v1.GetStatusResponse)(nil),          // 16: dark.cluster.v1.GetStatusResponse
+	(*v1.ListMembersResponse)(nil),        // 17: dark.cluster.v1.ListMembersResponse
+	(*v1.RemoveMemberResponse)(nil),       // 18: dark.cluster.v1.RemoveMemberResponse
+	(*v1.TransferLeadershipResponse)(nil), // 19: dark.cluster.v1.TransferLeadershipResponse
+	(*v1.CreateJoinTokenResponse)(nil),    // 20: dark.cluster.v1.CreateJoinTokenResponse
+	(*v1.JoinResponse)(nil),               // 21: dark.cluster.v1.JoinResponse
+	(*v1.ListZoneStatsResponse)(nil),      // 22: dark.cluster.v1.ListZoneStatsResponse
+	(*v1.WaitResponse)(nil),               // 23: dark.cluster.v1.WaitResponse
 }
 var file_dark_cluster_v1_cluster_service_proto_depIdxs = []int32{
 	0,  // 0: dark.cluster.v1.NodeService.GetNode:input_type -> dark.cluster.v1.GetNodeRequest
@@ -81,21 +84,23 @@ var file_dark_cluster_v1_cluster_service_proto_depIdxs = []int32{
 	8,  // 8: dark.cluster.v1.ClusterService.TransferLeadership:input_type -> dark.cluster.v1.TransferLeadershipRequest
 	9,  // 9: dark.cluster.v1.ClusterService.CreateJoinToken:input_type -> dark.cluster.v1.CreateJoinTokenRequest
 	10, // 10: dark.cluster.v1.ClusterService.Join:input_type -> dark.cluster.v1.JoinRequest
-	11, // 11: dark.cluster.v1.ClusterService.Wait:input_type -> dark.cluster.v1.WaitRequest
-	12, // 12: dark.cluster.v1.NodeService.GetNode:output_type -> dark.cluster.v1.Node
-	13, // 13: dark.cluster.v1.NodeService.ListNodes:output_type -> dark.cluster.v1.ListNodesResponse
-	12, // 14: dark.cluster.v1.NodeService.CreateNode:output_type -> dark.cluster.v1.Node
-	12, // 15: dark.cluster.v1.NodeService.UpdateNode:output_type -> dark.cluster.v1.Node
-	14, // 16: dark.cluster.v1.NodeService.DeleteNode:output_type -> dark.cluster.v1.DeleteNodeResponse
-	15, // 17: dark.cluster.v1.ClusterService.GetStatus:output_type -> dark.cluster.v1.GetStatusResponse
-	16, // 18: dark.cluster.v1.ClusterService.ListMembers:output_type -> dark.cluster.v1.ListMembersResponse
-	17, // 19: dark.cluster.v1.ClusterService.RemoveMember:output_type -> dark.cluster.v1.RemoveMemberResponse
-	18, // 20: dark.cluster.v1.ClusterService.TransferLeadership:output_type -> dark.cluster.v1.TransferLeadershipResponse
-	19, // 21: dark.cluster.v1.ClusterService.CreateJoinToken:output_type -> dark.cluster.v1.CreateJoinTokenResponse
-	20, // 22: dark.cluster.v1.ClusterService.Join:output_type -> dark.cluster.v1.JoinResponse
-	21, // 23: dark.cluster.v1.ClusterService.Wait:output_type -> dark.cluster.v1.WaitResponse
-	12, // [12:24] is the sub-list for method output_type
-	0,  // [0:12] is the sub-list for method input_type
+	11, // 11: dark.cluster.v1.ClusterService.ListZoneStats:input_type -> dark.cluster.v1.ListZoneStatsRequest
+	12, // 12: dark.cluster.v1.ClusterService.Wait:input_type -> dark.cluster.v1.WaitRequest
+	13, // 13: dark.cluster.v1.NodeService.GetNode:output_type -> dark.cluster.v1.Node
+	14, // 14: dark.cluster.v1.NodeService.ListNodes:output_type -> dark.cluster.v1.ListNodesResponse
+	13, // 15: dark.cluster.v1.NodeService.CreateNode:output_type -> dark.cluster.v1.Node
+	13, // 16: dark.cluster.v1.NodeService.UpdateNode:output_type -> dark.cluster.v1.Node
+	15, // 17: dark.cluster.v1.NodeService.DeleteNode:output_type -> dark.cluster.v1.DeleteNodeResponse
+	16, // 18: dark.cluster.v1.ClusterService.GetStatus:output_type -> dark.cluster.v1.GetStatusResponse
+	17, // 19: dark.cluster.v1.ClusterService.ListMembers:output_type -> dark.cluster.v1.ListMembersResponse
+	18, // 20: dark.cluster.v1.ClusterService.RemoveMember:output_type -> dark.cluster.v1.RemoveMemberResponse
+	19, // 21: dark.cluster.v1.ClusterService.TransferLeadership:output_type -> dark.cluster.v1.TransferLeadershipResponse
+	20, // 22: dark.cluster.v1.ClusterService.CreateJoinToken:output_type -> dark.cluster.v1.CreateJoinTokenResponse
+	21, // 23: dark.cluster.v1.ClusterService.Join:output_type -> dark.cluster.v1.JoinResponse
+	22, // 24: dark.cluster.v1.ClusterService.ListZoneStats:output_type -> dark.cluster.v1.ListZoneStatsResponse
+	23, // 25: dark.cluster.v1.ClusterService.Wait:output_type -> dark.cluster.v1.WaitResponse
+	13, // [13:26] is the sub-list for method output_type
+	0,  // [0:13] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name

@@ -294,6 +294,7 @@ const (
 	ClusterService_TransferLeadership_FullMethodName = "/dark.cluster.v1.ClusterService/TransferLeadership"
 	ClusterService_CreateJoinToken_FullMethodName    = "/dark.cluster.v1.ClusterService/CreateJoinToken"
 	ClusterService_Join_FullMethodName               = "/dark.cluster.v1.ClusterService/Join"
+	ClusterService_ListZoneStats_FullMethodName      = "/dark.cluster.v1.ClusterService/ListZoneStats"
 	ClusterService_Wait_FullMethodName               = "/dark.cluster.v1.ClusterService/Wait"
 )
 
@@ -315,6 +316,8 @@ type ClusterServiceClient interface {
 	CreateJoinToken(ctx context.Context, in *v1.CreateJoinTokenRequest, opts ...grpc.CallOption) (*v1.CreateJoinTokenResponse, error)
 	// Join makes a machine a node. It needs no other credential than the token.
 	Join(ctx context.Context, in *v1.JoinRequest, opts ...grpc.CallOption) (*v1.JoinResponse, error)
+	// ListZoneStats tells how the caller's organization's zones are asked, over all edges.
+	ListZoneStats(ctx context.Context, in *v1.ListZoneStatsRequest, opts ...grpc.CallOption) (*v1.ListZoneStatsResponse, error)
 	// Wait follows a revision to every edge.
 	Wait(ctx context.Context, in *v1.WaitRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[v1.WaitResponse], error)
 }
@@ -387,6 +390,16 @@ func (c *clusterServiceClient) Join(ctx context.Context, in *v1.JoinRequest, opt
 	return out, nil
 }
 
+func (c *clusterServiceClient) ListZoneStats(ctx context.Context, in *v1.ListZoneStatsRequest, opts ...grpc.CallOption) (*v1.ListZoneStatsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.ListZoneStatsResponse)
+	err := c.cc.Invoke(ctx, ClusterService_ListZoneStats_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *clusterServiceClient) Wait(ctx context.Context, in *v1.WaitRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[v1.WaitResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &ClusterService_ServiceDesc.Streams[0], ClusterService_Wait_FullMethodName, cOpts...)
@@ -424,6 +437,8 @@ type ClusterServiceServer interface {
 	CreateJoinToken(context.Context, *v1.CreateJoinTokenRequest) (*v1.CreateJoinTokenResponse, error)
 	// Join makes a machine a node. It needs no other credential than the token.
 	Join(context.Context, *v1.JoinRequest) (*v1.JoinResponse, error)
+	// ListZoneStats tells how the caller's organization's zones are asked, over all edges.
+	ListZoneStats(context.Context, *v1.ListZoneStatsRequest) (*v1.ListZoneStatsResponse, error)
 	// Wait follows a revision to every edge.
 	Wait(*v1.WaitRequest, grpc.ServerStreamingServer[v1.WaitResponse]) error
 	mustEmbedUnimplementedClusterServiceServer()
@@ -453,6 +468,9 @@ func (UnimplementedClusterServiceServer) CreateJoinToken(context.Context, *v1.Cr
 }
 func (UnimplementedClusterServiceServer) Join(context.Context, *v1.JoinRequest) (*v1.JoinResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Join not implemented")
+}
+func (UnimplementedClusterServiceServer) ListZoneStats(context.Context, *v1.ListZoneStatsRequest) (*v1.ListZoneStatsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListZoneStats not implemented")
 }
 func (UnimplementedClusterServiceServer) Wait(*v1.WaitRequest, grpc.ServerStreamingServer[v1.WaitResponse]) error {
 	return status.Error(codes.Unimplemented, "method Wait not implemented")
@@ -586,6 +604,24 @@ func _ClusterService_Join_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ClusterService_ListZoneStats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(v1.ListZoneStatsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServiceServer).ListZoneStats(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ClusterService_ListZoneStats_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServiceServer).ListZoneStats(ctx, req.(*v1.ListZoneStatsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ClusterService_Wait_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(v1.WaitRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -627,6 +663,10 @@ var ClusterService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Join",
 			Handler:    _ClusterService_Join_Handler,
+		},
+		{
+			MethodName: "ListZoneStats",
+			Handler:    _ClusterService_ListZoneStats_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

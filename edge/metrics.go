@@ -58,21 +58,28 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// count registers the node's metrics.
+// count registers the metrics of the node and of its parts.
 func (n *Node) count() error {
 	if n.cfg.Metrics == nil {
 		return nil
 	}
-	m := newMetrics(n)
-	if err := n.cfg.Metrics.Register(m); err != nil {
-		return fmt.Errorf("register metrics: %w", err)
+	all := []prometheus.Collector{newMetrics(n)}
+	for _, p := range n.parts {
+		if p.Metrics != nil {
+			all = append(all, p.Metrics)
+		}
 	}
-	n.metrics = m
+	for _, m := range all {
+		if err := n.cfg.Metrics.Register(m); err != nil {
+			return fmt.Errorf("register metrics: %w", err)
+		}
+		n.metrics = append(n.metrics, m)
+	}
 	return nil
 }
 
 func (n *Node) uncount() {
-	if n.metrics != nil {
-		n.cfg.Metrics.Unregister(n.metrics)
+	for _, m := range n.metrics {
+		n.cfg.Metrics.Unregister(m)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -24,6 +25,7 @@ import (
 	"github.com/dark-ecosystem/dark/edge/view"
 	"github.com/dark-ecosystem/dark/internal/clock"
 	"github.com/dark-ecosystem/dark/internal/kind"
+	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
 )
 
 // Config of a Node; the first group is required.
@@ -52,6 +54,14 @@ type Config struct {
 	// DNSRate is the most answers a second over UDP that one network (/24, /56) gets;
 	// 0: 500, negative: no limit.
 	DNSRate int
+	// NSID and ServerID are what DNS says of this server (RFC 5001, 4892); empty: the
+	// node's name, "-": nothing.
+	NSID, ServerID string
+	// QueryLog is a file that lines of JSON of queries are appended to; DNSTap a file, or
+	// a Unix socket that a reader listens on, for dnstap. Empty: none. Of QueryLogSample
+	// queries one goes to both; 0: each.
+	QueryLog, DNSTap string
+	QueryLogSample   int
 	// Services are the parts that this node runs; nil: all that the program has.
 	Services func(*Config) ([]Part, error)
 
@@ -70,6 +80,10 @@ type Part struct {
 	Listen listen.Options
 	// Serve serves them until ctx ends, and then returns when what it had begun is done.
 	Serve func(ctx context.Context, g *listen.Group) error
+	// Metrics that Prometheus is told, nil for none.
+	Metrics prometheus.Collector
+	// Zones yields the counts of zones since the start, nil for none.
+	Zones iter.Seq[*feedv1.ZoneStats]
 }
 
 // Node is one edge.
@@ -80,7 +94,7 @@ type Node struct {
 	parts   []*part
 	begun   time.Time
 	loaded  time.Duration
-	metrics *metrics
+	metrics []prometheus.Collector
 
 	mu struct {
 		sync.Mutex
@@ -151,7 +165,7 @@ func (n *Node) options() config.Options {
 		Dir: n.cfg.Dir, Cluster: n.cfg.ClusterID, Pinned: n.cfg.PublishingKey, TLS: n.cfg.TLS,
 		Feeds: n.cfg.Feeds, Version: n.cfg.Version, Kinds: n.view.Kinds(),
 		Certificate: n.cfg.Certificate, Request: n.cfg.Request, Install: n.cfg.Install,
-		Log: n.cfg.Logger, Clock: n.cfg.Clock, Times: n.cfg.Times,
+		Log: n.cfg.Logger, Clock: n.cfg.Clock, Times: n.cfg.Times, Zones: n.zoneStats,
 	}
 }
 

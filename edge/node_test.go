@@ -241,7 +241,7 @@ func TestMetrics(t *testing.T) {
 	}
 	defer n.Close()
 	families, err := reg.Gather()
-	if err != nil || len(families) != 7 {
+	if err != nil || len(families) != 13 {
 		t.Errorf("%d metrics, %v", len(families), err)
 	}
 }
@@ -249,7 +249,7 @@ func TestMetrics(t *testing.T) {
 func TestAServerThatStopsStopsTheNode(t *testing.T) {
 	cfg := settings(t, t.TempDir())
 	cfg.Services = func(*Config) ([]Part, error) {
-		p := dnsPart(&cfg)
+		p := newDNS(&cfg).part(&cfg)
 		p.Serve = func(context.Context, *listen.Group) error { return errors.New("out of order") }
 		return []Part{p}, nil
 	}

@@ -15,6 +15,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -56,6 +57,10 @@ type Options struct {
 	Request func() ([]byte, error)
 	// Install keeps the certificate made for the last request, leaf first, and uses it.
 	Install func(chain [][]byte) error
+
+	// Zones yields the counts of zones since the start, of which the control plane is
+	// told the busiest; nil: none.
+	Zones iter.Seq[*feedv1.ZoneStats]
 
 	FS    vfs.FS // the disk when nil
 	Dial  func(ctx context.Context, address string) (net.Conn, error)
@@ -114,6 +119,7 @@ type Sink interface {
 type Config struct {
 	o     Options
 	store *store
+	began time.Time // since when Zones are counted
 
 	// Owned by the follower.
 	streams    map[string]*stream
@@ -159,7 +165,7 @@ func Open(o Options) (*Config, []view.Change, error) {
 	if all == nil { // begun just now
 		all = &content{streams: map[string]*stream{}, keys: map[[8]byte]*feedv1.PublishingKey{}}
 	}
-	c := &Config{o: o, store: st, streams: all.streams, keyRecords: all.keys, epoch: all.epoch, feeds: all.feeds}
+	c := &Config{o: o, store: st, began: o.Clock.Now(), streams: all.streams, keyRecords: all.keys, epoch: all.epoch, feeds: all.feeds}
 	c.sessions = newSessionCache()
 	c.mu.refused = map[string]uint64{}
 	c.mu.cut = make(chan struct{})

@@ -21,7 +21,7 @@ import (
 type (
 	// refusedFrame: the control node sent what it must not; the edge stays on its view
 	// and resumes from its position.
-	refusedFrame struct{ reason, stream string }
+	refusedFrame struct{ reason string }
 	// comeLater: the control node is behind this edge or too busy.
 	comeLater struct {
 		reason string
@@ -181,13 +181,13 @@ func (c *Config) own(err error) error {
 
 // complete reports whether every stream is between two revisions, and none in a
 // snapshot: only then a view may be cut.
-func (c *Config) complete() (string, bool) {
-	for name, st := range c.streams {
+func (c *Config) complete() bool {
+	for _, st := range c.streams {
 		if !st.position.Last || st.snapshot.Part > 0 {
-			return name, false
+			return false
 		}
 	}
-	return "", true
+	return true
 }
 
 // cut makes everything up to a revision durable and active.

@@ -83,7 +83,7 @@ func (c *content) readPosition(key, value []byte) error {
 		return fmt.Errorf("%w: position %q", errDamaged, key)
 	}
 	if err := proto.Unmarshal(value[4:], p); err != nil {
-		return fmt.Errorf("%w: position %q: %v", errDamaged, key, err)
+		return fmt.Errorf("%w: position %q: %w", errDamaged, key, err)
 	}
 	c.streams[string(key[1:])] = &stream{
 		content:  binary.BigEndian.Uint32(value),
@@ -116,7 +116,7 @@ func (c *content) readDeny(key, value []byte) error {
 func (c *content) readStaged(key, value []byte) error {
 	f := &feedv1.Frame{}
 	if err := proto.Unmarshal(value, f); err != nil {
-		return fmt.Errorf("%w: staged part: %v", errDamaged, err)
+		return fmt.Errorf("%w: staged part: %w", errDamaged, err)
 	}
 	st := c.streams[f.GetStream()]
 	if st == nil {

@@ -201,7 +201,7 @@ func (s *session) progress(p *feedv1.Progress, sink Sink) error {
 	if p.GetFrames() != 0 && p.GetFrames() != s.frames {
 		return s.refuse(frame.ReasonMissing)
 	}
-	if _, ok := s.c.complete(); !ok {
+	if !s.c.complete() {
 		return s.refuse(frame.ReasonMissing)
 	}
 	refused, took, err := s.c.cut(sink, p.GetRevision())
@@ -219,6 +219,10 @@ func (s *session) progress(p *feedv1.Progress, sink Sink) error {
 
 // ack says what is durable and active.
 func (s *session) ack(refused []view.Refusal, took time.Duration) error {
+	return s.write(&feedv1.Up{Message: &feedv1.Up_Ack{Ack: s.newAck(refused, took)}})
+}
+
+func (s *session) newAck(refused []view.Refusal, took time.Duration) *feedv1.Ack {
 	a := &feedv1.Ack{
 		Revision: s.c.revision.Load(), RefusedFrames: s.c.RefusedFrames(), ActivationNanos: took.Nanoseconds(),
 		BudgetDays: s.c.budgetDays(), Time: s.c.o.Clock.Now().UnixNano(),
@@ -226,11 +230,12 @@ func (s *session) ack(refused []view.Refusal, took time.Duration) error {
 	for _, r := range refused[:min(len(refused), 1000)] {
 		a.Refusals = append(a.Refusals, &feedv1.Refusal{Stream: r.Stream, Kind: r.Kind, Name: r.Name, Revision: r.Revision, Reason: r.Reason})
 	}
-	return s.write(&feedv1.Up{Message: &feedv1.Up_Ack{Ack: a}})
+	return a
 }
 
 // keepAlive acks from time to time, also while much is being received or compiled.
 func (s *session) keepAlive(ctx context.Context) {
+	told := zonesTold{}
 	t := time.NewTicker(s.c.o.Ack)
 	defer t.Stop()
 	for {
@@ -238,7 +243,7 @@ func (s *session) keepAlive(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			if err := s.ack(nil, 0); err != nil {
+			if err := s.ackZones(told); err != nil {
 				s.conn.NetConn().Close()
 				return
 			}

@@ -147,15 +147,23 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	}()
 	if err := n.enter(ctx, n.through()); err != nil {
-		return nil // stopped before it was a member
+		return stopped(ctx, err)
 	}
 	if err := n.waitRecord(ctx); err != nil {
-		return err
+		return stopped(ctx, err)
 	}
 	if err := n.build(); err != nil {
 		return err
 	}
 	return n.serve(ctx)
+}
+
+// stopped: what ends because ctx did ended as it should.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // through lists the members that may add this node, as it was told when it joined.
@@ -179,7 +187,7 @@ func (n *Node) waitRecord(ctx context.Context) error {
 			return err
 		}
 		if err := n.core.store.WaitRevision(ctx, n.core.store.Revision()); err != nil {
-			return nil
+			return err
 		}
 	}
 }

@@ -47,9 +47,9 @@ func makeDemo(ctx context.Context, addr, token string) error {
 	defer conn.Close()
 	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
 	api := resourcegrpc.NewResourceServiceClient(conn)
-	revision := uint64(0)
 	org := map[string]any{"kind": "Organization", "name": demoOrganization, "spec": map[string]any{"displayName": "Demo"}}
-	if revision, err = create(ctx, api, "Organization", demoOrganization, org); err != nil {
+	revision, err := create(ctx, api, "Organization", demoOrganization, org)
+	if err != nil {
 		return err
 	}
 	octx := metadata.AppendToOutgoingContext(ctx, "dark-organization", demoOrganization)

@@ -72,14 +72,14 @@ func (h *hub) run(ctx context.Context) error {
 		err = werr
 	}
 	if ctx.Err() != nil {
-		return nil
+		err = nil // it ended because it was told to
 	}
 	return err
 }
 
 // watch tells of each advance; those that come while one is worked on are told as one.
 func (h *hub) watch(ctx context.Context, news chan<- uint64) error {
-	after, _ := h.published()
+	after := h.published()
 	for {
 		if err := h.src.WaitPublished(ctx, after); err != nil {
 			return err
@@ -131,7 +131,7 @@ func (h *hub) read() (urgent bool, err error) {
 	read := map[*carried]frame.Position{}
 	var batch []entry
 	for {
-		from, _ := h.published()
+		from := h.published()
 		if to <= from {
 			return false, nil
 		}
@@ -243,10 +243,10 @@ func (h *hub) wakeLocked() {
 func (h *hub) endLocked() uint64 { return h.mu.first + uint64(len(h.mu.ring)) }
 
 // published is the revision at the ring's end.
-func (h *hub) published() (uint64, time.Time) {
+func (h *hub) published() uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.mu.revision, h.mu.at
+	return h.mu.revision
 }
 
 // next returns the entries from cursor on that c may read, or a channel that is closed

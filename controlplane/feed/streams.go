@@ -40,7 +40,7 @@ func (h *hub) unread(read map[*carried]frame.Position) ([]unread, uint64) {
 func (h *hub) subscribe(streams []string) {
 	heads := map[string]frame.Position{}
 	for {
-		at, _ := h.published()
+		at := h.published()
 		for _, s := range streams {
 			heads[s] = h.head(s)
 		}

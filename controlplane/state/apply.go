@@ -133,7 +133,7 @@ func (a *applying) transaction(tx *statev1.Transaction, index uint64) (outcome, 
 	a.p.Revision++
 	a.changed, a.meta = nil, nil
 	for _, op := range tx.Ops {
-		if err := a.op(tx, op); err != nil {
+		if err := a.op(op); err != nil {
 			return outcome{}, err
 		}
 	}
@@ -172,7 +172,7 @@ func chain(head []byte, c *statev1.Commit) ([]byte, error) {
 	return h.Sum(nil), nil
 }
 
-func (a *applying) op(tx *statev1.Transaction, op *statev1.Op) error {
+func (a *applying) op(op *statev1.Op) error {
 	switch o := op.Op.(type) {
 	case *statev1.Op_PutResource:
 		return a.putResource(o.PutResource)

@@ -162,7 +162,7 @@ func (l *Log) serve(ctx context.Context, _ string, b []byte) ([]byte, error) {
 		return nil, errs.New(errs.Invalid, "malformed transaction")
 	}
 	resp := &statev1.ProposeResponse{}
-	out, err := Outcome{}, error(errNoLeader)
+	out, err := Outcome{}, errNoLeader
 	if l.group.IsLeader() {
 		out, err = l.enqueue(ctx, req.Transaction)
 	}

@@ -49,7 +49,7 @@ func openLogDB(fsys vfs.FS, dir string, logger *slog.Logger, fatal func(error)) 
 		MemTableSize:       16 << 20,
 		Logger:             plog,
 		EventListener: &pebble.EventListener{BackgroundError: func(err error) {
-			l.fail(fmt.Errorf("log store, in the background: %w", err))
+			_ = l.fail(fmt.Errorf("log store, in the background: %w", err))
 		}},
 	}
 	db, err := pebble.Open(dir, opts)

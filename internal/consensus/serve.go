@@ -117,7 +117,7 @@ func (s *server) answer(ctx context.Context, id uint64, method string, body []by
 		err = errs.New(errs.Internal, "reply to %s of %d bytes, at most %d are allowed", method, len(reply), MaxMessage)
 	}
 	if err != nil {
-		s.out.write(id, frameFailure, appendFailure(nil, err))
+		s.out.write(id, frameFailure, encodeFailure(err))
 		return
 	}
 	s.out.write(id, frameReply, reply)
@@ -130,7 +130,7 @@ type frameWriter struct {
 	conn net.Conn
 }
 
-func (w *frameWriter) write(id uint64, kind byte, parts ...[]byte) bool {
+func (w *frameWriter) write(id uint64, kind byte, parts ...[]byte) {
 	b := appendFrame(nil, id, kind, parts...)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -141,5 +141,4 @@ func (w *frameWriter) write(id uint64, kind byte, parts ...[]byte) bool {
 	if err != nil {
 		_ = w.conn.Close()
 	}
-	return err == nil
 }

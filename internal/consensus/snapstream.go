@@ -126,7 +126,7 @@ func (r *snapReader) Read(p []byte) (int, error) {
 	if n > 0 {
 		return n, nil
 	}
-	if err == nil || err == io.EOF {
+	if err == nil || errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return 0, fmt.Errorf("snapshot %s: file %s: %w", r.id, r.m.Files[r.next-1].Name, err)

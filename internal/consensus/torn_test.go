@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"path"
 	"sort"
 	"strings"
@@ -15,8 +14,6 @@ import (
 	"github.com/dark-ecosystem/dark/internal/consensus"
 	ct "github.com/dark-ecosystem/dark/internal/consensus/consensustest"
 )
-
-func rng(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 2)) }
 
 // crashed returns the disk of a member that acknowledged n entries and lost its power,
 // and the length of its WAL before the last entry was proposed.

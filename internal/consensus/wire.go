@@ -92,13 +92,13 @@ const (
 
 const maxFailureText = 8 << 10
 
-// appendFailure encodes err:
+// encodeFailure encodes err:
 //
 //	0 class u8 | 1 kind u8 | text | count of fields u8 | name, text of each | leader, address
 //
 // where a text is its length as u16 and its bytes. Of an error without a kind the text
 // goes as it is: both ends are ours.
-func appendFailure(b []byte, err error) []byte {
+func encodeFailure(err error) []byte {
 	class, leader, addr := byte(failurePlain), "", ""
 	var nl *NotLeaderError
 	switch {
@@ -113,7 +113,7 @@ func appendFailure(b []byte, err error) []byte {
 	if errors.As(err, &e) && class == failurePlain {
 		text, fields = e.Text, e.Fields
 	}
-	b = append(b, class, byte(errs.KindOf(err)))
+	b := []byte{class, byte(errs.KindOf(err))}
 	b = appendText(b, text)
 	fields = fields[:min(len(fields), 255)]
 	b = append(b, byte(len(fields)))
@@ -129,7 +129,7 @@ func appendText(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
-// parseFailure is the inverse of appendFailure.
+// parseFailure is the inverse of encodeFailure.
 func parseFailure(b []byte) error {
 	if len(b) < 2 || b[1] > byte(errs.Expired) {
 		return errors.New("malformed failure")

@@ -27,9 +27,9 @@ func FuzzFrame(f *testing.F) {
 }
 
 func FuzzFailure(f *testing.F) {
-	f.Add(appendFailure(nil, errs.Bad(errs.Field{Name: "a", Text: "b"})))
-	f.Add(appendFailure(nil, &NotLeaderError{Leader: "x", Addr: "y:1"}))
-	f.Add(appendFailure(nil, unknown(errors.New("z"))))
+	f.Add(encodeFailure(errs.Bad(errs.Field{Name: "a", Text: "b"})))
+	f.Add(encodeFailure(&NotLeaderError{Leader: "x", Addr: "y:1"}))
+	f.Add(encodeFailure(unknown(errors.New("z"))))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if err := parseFailure(b); err == nil {
 			t.Fatal("a failure that is none")

@@ -34,7 +34,7 @@ func (s *session) completeContexts(_ *cobra.Command, args []string, _ string) ([
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	_, f, err := loadContexts()
+	f, err := loadContexts()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

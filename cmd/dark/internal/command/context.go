@@ -22,20 +22,19 @@ func unknownContext(name string, f *contexts.File) error {
 	return exit.New(exit.NotFound, "dark context list", "there is no context %q%s", name, suggest.Mean(name, f.Names()))
 }
 
-func loadContexts() (string, *contexts.File, error) {
+func loadContexts() (*contexts.File, error) {
 	path, err := contexts.Path()
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	f, err := contexts.Load(path)
-	return path, f, err
+	return contexts.Load(path)
 }
 
 func (s *session) contextList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "list the contexts; tokens are not shown", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, f, err := loadContexts()
+			f, err := loadContexts()
 			if err != nil {
 				return err
 			}

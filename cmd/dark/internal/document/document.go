@@ -296,13 +296,13 @@ func (r *reader) scalar(n *yaml.Node) (any, error) {
 	case "!!int":
 		var i int64
 		if err := n.Decode(&i); err != nil || i > maxExact || i < -maxExact {
-			return n.Value, nil
+			return n.Value, nil //nolint:nilerr // numbers that float64 does not hold are text in proto JSON
 		}
 		return float64(i), nil
 	case "!!float":
 		var f float64
 		if err := n.Decode(&f); err != nil || f != f || f-f != 0 { // NaN and infinities are text in proto JSON
-			return n.Value, nil
+			return n.Value, nil //nolint:nilerr // as the comment says
 		}
 		return f, nil
 	}

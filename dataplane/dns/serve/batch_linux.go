@@ -51,6 +51,7 @@ func (h *Handler) ServeBatch(ctx context.Context, c *net.UDPConn) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	x := h.newExchange()
+	x.batched = true
 	for ctx.Err() == nil {
 		n, err := b.receive()
 		if err != nil {

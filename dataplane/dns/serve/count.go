@@ -10,6 +10,8 @@ type Counts struct {
 	Queries   uint64     // messages that were read as queries
 	Dropped   uint64     // messages not worth an answer
 	Truncated uint64     // answers with TC
+	Tier1     uint64     // queries of the common form in a batched loop
+	Tier2     uint64     // all other queries
 	Via       [5]uint64  // queries by Transport
 	Unsampled uint64     // samples lost because their reader was slow
 	Limited   uint64     // answers over the rate limit, dropped or slipped
@@ -18,12 +20,22 @@ type Counts struct {
 
 // counters belong to one loop (or to all streams together), so that cores do not write to each other's lines.
 type counters struct {
-	queries, dropped, truncated, limited atomic.Uint64
-	rcodes                               [24]atomic.Uint64
-	via                                  [5]atomic.Uint64
-	unsampled                            atomic.Uint64
-	zones                                [zoneChunks]atomic.Pointer[zoneChunk]
-	_                                    [64]byte
+	tier1, tier2, dropped, truncated, limited atomic.Uint64
+	rcodes                                    [24]atomic.Uint64
+	via                                       [5]atomic.Uint64
+	unsampled                                 atomic.Uint64
+	zones                                     [zoneChunks]atomic.Pointer[zoneChunk]
+	_                                         [64]byte
+}
+
+// count counts the query in work.
+func (c *counters) count(x *exchange) {
+	if x.first {
+		c.tier1.Add(1)
+	} else {
+		c.tier2.Add(1)
+	}
+	c.via[x.via].Add(1)
 }
 
 type counterSet struct {
@@ -48,7 +60,8 @@ func (h *Handler) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.mu.all {
-		t.Queries += c.queries.Load()
+		t.Tier1 += c.tier1.Load()
+		t.Tier2 += c.tier2.Load()
 		t.Dropped += c.dropped.Load()
 		t.Truncated += c.truncated.Load()
 		t.Limited += c.limited.Load()
@@ -60,5 +73,6 @@ func (h *Handler) Counts() Counts {
 			t.Rcodes[i] += c.rcodes[i].Load()
 		}
 	}
+	t.Queries = t.Tier1 + t.Tier2
 	return t
 }

@@ -19,7 +19,10 @@ type exchange struct {
 	set      *Settings
 	from     netip.AddrPort
 	via      Transport
-	now      time.Time // set by the loop, once a batch
+	now      time.Time     // set by the loop, once a batch
+	batched  bool          // owned by a batched loop, whose common questions are tier 1
+	first    bool          // the message in work went through tier 1
+	idle     time.Duration // how long the stream may stay without a message; -1 not told
 	slips    int
 	sampled  uint64
 
@@ -43,26 +46,23 @@ type exchange struct {
 
 // newExchange returns an exchange with counters of its own, for a loop that stays.
 func (h *Handler) newExchange() *exchange {
-	return &exchange{h: h, counters: h.counters.add(), seed: maphash.MakeSeed()}
+	return &exchange{h: h, counters: h.counters.add(), seed: maphash.MakeSeed(), idle: -1}
 }
 
-// handle is the whole way of a message.
+// handle is the whole way of a message. In a batched loop the common form of question
+// is tier 1: read and answered without a look at what else there is. All else is tier 2.
 func (x *exchange) handle(dst, msg []byte, from netip.AddrPort, t Transport) []byte {
 	x.view, x.set = x.h.view.Load(), x.h.settings.Load()
 	x.from, x.via = from, t
-	verdict := x.q.Parse(msg)
-	if verdict == wire.Drop {
+	x.first = x.batched && x.view != unready && x.q.ParseCommon(msg)
+	if x.first {
+		x.begin(dst)
+		x.resolve()
+	} else if !x.general(dst, msg) {
 		x.counters.dropped.Add(1)
 		return dst
 	}
-	x.counters.queries.Add(1)
-	x.counters.via[t].Add(1)
-	x.begin(dst)
-	if verdict == wire.Bad {
-		x.rcode = wire.FormErr
-	} else {
-		x.answer()
-	}
+	x.counters.count(x)
 	switch x.limit() {
 	case drop:
 		return dst
@@ -75,12 +75,27 @@ func (x *exchange) handle(dst, msg []byte, from netip.AddrPort, t Transport) []b
 	return out
 }
 
+// general is tier 2: it reads and answers any message. It reports false when none is due.
+func (x *exchange) general(dst, msg []byte) bool {
+	verdict := x.q.Parse(msg)
+	if verdict == wire.Drop {
+		return false
+	}
+	x.begin(dst)
+	if verdict == wire.Bad {
+		x.rcode = wire.FormErr
+	} else {
+		x.answer()
+	}
+	return true
+}
+
 // begin sets out the answer's EDNS and room.
 func (x *exchange) begin(dst []byte) {
 	x.rcode, x.flags, x.full = wire.NoError, x.q.Flags&wire.FlagRD, false
 	x.zone = nil
 	x.trusted = x.via.stream()
-	x.edns = wire.EDNS{EDE: -1}
+	x.edns = wire.EDNS{EDE: -1, Keepalive: -1}
 	limit := maxMessage
 	if !x.via.stream() {
 		limit = x.udpLimit()
@@ -93,9 +108,18 @@ func (x *exchange) begin(dst []byte) {
 			x.edns.NSID = x.set.NSID
 		}
 		x.bake()
+		x.keepalive()
 		reserve = x.edns.Size()
 	}
 	x.b.Begin(dst, &x.q, limit, reserve)
+}
+
+// keepalive says how long a stream may idle, to who asks (RFC 7828 3.3.2). Messages over
+// UDP (3.3.1) and QUIC (RFC 9250 5.5.2) ask in vain.
+func (x *exchange) keepalive() {
+	if x.q.Keepalive && x.idle >= 0 && (x.via == TCP || x.via == TLS) {
+		x.edns.Keepalive = int(min(x.idle/(100*time.Millisecond), 65535))
+	}
 }
 
 func (x *exchange) maxUDP() int {
@@ -137,15 +161,19 @@ func (x *exchange) answer() {
 		x.rcode = wire.BadVers // RFC 6891 6.1.3
 	case q.Opcode() != 0:
 		x.rcode = wire.NotImp
+		x.extend(edeNotSupported)
 		x.flags |= uint16(q.Opcode()) << 11
 	case !q.HasQuestion && x.edns.Cookie != nil:
 		// RFC 7873 5.4: a question about the cookie alone
 	case !q.HasQuestion:
 		x.rcode = wire.FormErr
 	case q.TSIG:
-		x.rcode = wire.NotAuth // RFC 8945 5.2: no key of ours
+		x.rcode = wire.NotAuth // RFC 8945 5.2.1: no key of ours; see finish
 	case q.Class == wire.ClassCH:
 		x.chaos()
+	case x.view == unready:
+		x.rcode = wire.ServFail
+		x.extend(edeNotReady)
 	case q.Class != wire.ClassIN:
 		x.refuse(edeNotAuthoritative)
 	case q.Type == wire.TypeAXFR || q.Type == wire.TypeIXFR:
@@ -155,10 +183,13 @@ func (x *exchange) answer() {
 	}
 }
 
-// Info codes of extended errors, RFC 8914 4.
+// Info codes of extended errors, RFC 8914 4: those that an authoritative server has a
+// cause for.
 const (
-	edeProhibited       = 18
-	edeNotAuthoritative = 20
+	edeNotReady         = 14 // nothing was published to this server yet
+	edeProhibited       = 18 // a transfer, or a CHAOS name that is not told
+	edeNotAuthoritative = 20 // outside our zones and classes
+	edeNotSupported     = 21 // an opcode that is not served
 )
 
 func (x *exchange) refuse(ede int) {
@@ -190,7 +221,11 @@ func (x *exchange) finish() []byte {
 	if x.q.EDNS {
 		edns = &x.edns
 	}
-	return x.b.Finish(x.q.ID, x.flags, x.rcode, x.q.HasQuestion, edns)
+	out := x.b.Finish(x.q.ID, x.flags, x.rcode, x.q.HasQuestion, edns)
+	if x.q.TSIG && x.rcode == wire.NotAuth {
+		return x.b.AddTSIG(&x.q.Signed, uint64(x.now.Unix()), wire.BadKey)
+	}
+	return out
 }
 
 // truncate leaves the question and TC: what was cut is of no use to a resolver (RFC

@@ -20,7 +20,7 @@ type Limits struct {
 	Total time.Duration
 	// Write is how long one write may take, for clients that do not read; 5 s.
 	Write time.Duration
-	// Connections is the most at one time; 8,192. At the limit the one that has been
+	// Connections is the most at one time; 16,384. At the limit the one that has been
 	// idle longest gives way.
 	Connections int
 	// PerAddress is the most at one time from one IPv4 address or IPv6 /64; 64.
@@ -43,7 +43,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Idle, 10*time.Second)
 	def(&l.Total, 2*time.Minute)
 	def(&l.Write, 5*time.Second)
-	num(&l.Connections, 8192)
+	num(&l.Connections, 16384)
 	num(&l.PerAddress, 64)
 	num(&l.Messages, 10000)
 	return l
@@ -51,7 +51,8 @@ func (l Limits) withDefaults() Limits {
 
 // ServeTCP answers messages on connections that l accepts until ctx ends or l is
 // closed; it closes l and waits for its connections then. Messages of one connection
-// are answered in order and as they come, so that pipelining needs no queue.
+// are answered in order and as they come, so that pipelining needs no queue (see the
+// package's comment). The times in limits are told to who asks (RFC 7828).
 func (h *Handler) ServeTCP(ctx context.Context, l net.Listener, limits Limits) error {
 	return h.serveStream(ctx, l, limits, TCP)
 }
@@ -217,7 +218,7 @@ func (s *streams) serve(st *stream) {
 		st.last = time.Now()
 		s.mu.Unlock()
 		at := len(out)
-		out = s.h.Handle(append(out, 0, 0), msg, st.peer, s.via)
+		out = s.h.handle(append(out, 0, 0), msg, st.peer, s.via, s.allowance(end))
 		query := len(out) > at+2
 		if query {
 			binary.BigEndian.PutUint16(out[at:], uint16(len(out)-at-2))
@@ -235,6 +236,18 @@ func (s *streams) serve(st *stream) {
 			out = nil // a rare large answer must not stay with ten thousand idle clients
 		}
 	}
+}
+
+// allowance is how long a stream that must end at end may idle after this message; 0,
+// which asks the client to go, when all places are taken (RFC 7828 3.3.2).
+func (s *streams) allowance(end time.Time) time.Duration {
+	s.mu.Lock()
+	full := len(s.mu.conns) >= s.limits.Connections
+	s.mu.Unlock()
+	if full {
+		return 0
+	}
+	return max(0, min(s.limits.Idle, time.Until(end)))
 }
 
 func (s *streams) write(st *stream, out []byte) bool {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -13,7 +14,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if addr := os.Getenv(holdIdle); addr != "" {
+		hold(addr)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // startTCP serves h on loopback and returns its address; the test's end stops it.
 func startTCP(t *testing.T, h *Handler, limits Limits) string {

@@ -18,12 +18,13 @@ type zoneChunk [zoneChunkSize]zoneCounters
 
 // zoneCounters belong to one loop, or to all streams. A query for a zone touches one cache line.
 type zoneCounters struct {
-	queries, nxdomain, nodata, referrals, truncated, a, aaaa, other atomic.Uint64
+	tier1, nxdomain, nodata, referrals, truncated, a, aaaa, other atomic.Uint64
 }
 
 // ZoneCounts are the queries of one zone since the handler began.
 type ZoneCounts struct {
 	Queries                                uint64
+	Tier1, Tier2                           uint64 // of the queries; see Counts
 	NXDomain, NoData, Referrals, Truncated uint64 // of the answers
 	A, AAAA, OtherTypes                    uint64 // of the questions
 }
@@ -44,7 +45,9 @@ func (c *counters) zone(number uint32) *zoneCounters {
 
 // count counts the answer in work.
 func (z *zoneCounters) count(x *exchange) {
-	z.queries.Add(1)
+	if x.first {
+		z.tier1.Add(1)
+	}
 	switch {
 	case x.full:
 		z.truncated.Add(1)
@@ -80,7 +83,7 @@ func (h *Handler) ZoneCounts(apex string) (t ZoneCounts, ok bool) {
 			continue
 		}
 		n := &chunk[z.Number()%zoneChunkSize]
-		t.Queries += n.queries.Load()
+		t.Tier1 += n.tier1.Load()
 		t.NXDomain += n.nxdomain.Load()
 		t.NoData += n.nodata.Load()
 		t.Referrals += n.referrals.Load()
@@ -89,5 +92,7 @@ func (h *Handler) ZoneCounts(apex string) (t ZoneCounts, ok bool) {
 		t.AAAA += n.aaaa.Load()
 		t.OtherTypes += n.other.Load()
 	}
+	t.Queries = t.A + t.AAAA + t.OtherTypes // each is of one type
+	t.Tier2 = t.Queries - min(t.Queries, t.Tier1)
 	return t, true
 }

@@ -49,6 +49,7 @@ type Builder struct {
 	base   int // where the message begins in buf
 	head   int // where the records begin in the message
 	limit  int // how long the message may get, room for OPT set aside
+	hard   int // how long it may get with OPT
 	counts [3]uint16
 	nknown int
 	known  [96]known
@@ -58,7 +59,7 @@ type Builder struct {
 // octets long, with reserve of them set aside for Finish.
 func (b *Builder) Begin(buf []byte, q *Query, limit, reserve int) {
 	b.base = len(buf)
-	b.limit = limit - reserve
+	b.limit, b.hard = limit-reserve, limit
 	b.counts = [3]uint16{}
 	b.nknown = 0
 	buf = append(buf, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)

@@ -16,8 +16,11 @@ type EDNS struct {
 	DO      bool   // echoed, RFC 3225 3
 	NSID    string // RFC 5001; "" for none
 	Cookie  []byte // RFC 7873: both halves; nil for none
-	EDE     int    // RFC 8914 info code; negative for none
-	EDEText string
+	// Keepalive is how long the connection may idle, in tenths of a second (RFC 7828
+	// 3.1); negative says nothing of it.
+	Keepalive int
+	EDE       int // RFC 8914 info code; negative for none
+	EDEText   string
 }
 
 // Size is the length of the OPT record.
@@ -28,6 +31,9 @@ func (e *EDNS) Size() int {
 	}
 	if len(e.Cookie) > 0 {
 		n += 4 + len(e.Cookie)
+	}
+	if e.Keepalive >= 0 {
+		n += 6
 	}
 	if e.EDE >= 0 {
 		n += 6 + len(e.EDEText)
@@ -71,6 +77,9 @@ func (b *Builder) opt(e *EDNS, rcode int) {
 	if len(e.Cookie) > 0 {
 		b.buf = append(b.buf, 0, OptCookie, 0, byte(len(e.Cookie)))
 		b.buf = append(b.buf, e.Cookie...)
+	}
+	if e.Keepalive >= 0 {
+		b.buf = append(b.buf, 0, OptKeepalive, 0, 2, byte(e.Keepalive>>8), byte(e.Keepalive))
 	}
 	if e.EDE >= 0 {
 		n := 2 + len(e.EDEText)

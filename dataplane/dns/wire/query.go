@@ -29,9 +29,10 @@ const (
 
 // Option codes of EDNS.
 const (
-	OptNSID   = 3
-	OptCookie = 10
-	OptEDE    = 15
+	OptNSID      = 3
+	OptCookie    = 10
+	OptKeepalive = 11
+	OptEDE       = 15
 )
 
 // Verdict is what Parse found.
@@ -60,7 +61,10 @@ type Query struct {
 	DO      bool
 	NSID    bool
 	Cookie  []byte // the option's data; nil when absent
-	TSIG    bool
+	// Keepalive: the client asks how long its connection may idle (RFC 7828).
+	Keepalive bool
+	TSIG      bool
+	Signed    TSIG // what the TSIG record says; only with TSIG
 }
 
 // Opcode is the query's opcode.
@@ -78,8 +82,8 @@ func (q *Query) Parse(msg []byte) Verdict {
 	if q.Flags&FlagQR != 0 {
 		return Drop // answering answers makes loops
 	}
-	q.HasQuestion, q.EDNS, q.DO, q.NSID, q.TSIG = false, false, false, false, false
-	q.Version, q.UDPSize, q.Cookie = 0, 0, nil
+	q.HasQuestion = false
+	q.reset()
 	qd := binary.BigEndian.Uint16(msg[4:])
 	an := int(binary.BigEndian.Uint16(msg[6:]))
 	ns := int(binary.BigEndian.Uint16(msg[8:]))
@@ -99,13 +103,23 @@ func (q *Query) Parse(msg []byte) Verdict {
 		q.HasQuestion = true
 		i += 4
 	}
-	if q.Opcode() != 0 {
-		return Good // the sections of other opcodes are read by whoever serves them
-	}
 	if qd == 1 && an == 0 && ns == 0 && ar == 0 && i == len(msg) {
 		return Good
 	}
-	return q.records(msg, i, an+ns, ar)
+	verdict := q.records(msg, i, an+ns, ar)
+	if q.Opcode() != 0 && verdict == Bad {
+		// What the sections of an opcode hold that is not served is not judged: it is
+		// answered as one without EDNS.
+		q.reset()
+		return Good
+	}
+	return verdict
+}
+
+// reset forgets what follows the question.
+func (q *Query) reset() {
+	q.EDNS, q.DO, q.NSID, q.Keepalive, q.TSIG = false, false, false, false, false
+	q.Version, q.UDPSize, q.Cookie = 0, 0, nil
 }
 
 // records reads what follows the question: skip records of no interest, such as the
@@ -135,6 +149,9 @@ func (q *Query) records(msg []byte, i, skip, ar int) Verdict {
 				return Bad // RFC 8945 5.1: the last record
 			}
 			q.TSIG = true
+			if !q.Signed.parse(msg, start, i, end) {
+				return Bad
+			}
 		}
 		i = end
 	}
@@ -170,6 +187,8 @@ func (q *Query) opt(b []byte) bool {
 				return false
 			}
 			q.Cookie = data
+		case OptKeepalive:
+			q.Keepalive = true // RFC 7828 3.1: a client says no time, and none is read
 		}
 		b = b[4+n:]
 	}

@@ -132,8 +132,9 @@ func (c *compiler) putZone(ch kind.Change) error {
 }
 
 func (c *compiler) deleteZone(ch kind.Change) error {
-	apex, ok := strings.CutPrefix(ch.Name, "zones/")
-	if !ok {
+	segment, ok := strings.CutPrefix(ch.Name, "zones/")
+	apex, err := url.PathUnescape(segment)
+	if !ok || err != nil {
 		return fmt.Errorf("%q is not the name of a zone", ch.Name)
 	}
 	c.at(apex).served = nil
@@ -197,7 +198,9 @@ func parseSetName(name string) (id setName, err error) {
 	if len(f) != 5 || f[0] != "zones" {
 		return id, fmt.Errorf("%q is not the name of a published record set", name)
 	}
-	id.apex = f[1]
+	if id.apex, err = url.PathUnescape(f[1]); err != nil {
+		return id, fmt.Errorf("%q: apex: %w", name, err)
+	}
 	if id.generation, err = strconv.ParseUint(f[2], 10, 64); err != nil {
 		return id, fmt.Errorf("%q: generation: %w", name, err)
 	}
@@ -218,7 +221,7 @@ func parseSetName(name string) (id setName, err error) {
 func (c *compiler) deletePrefix(ch kind.Change) error {
 	for _, apex := range c.apexes(ch.Name) {
 		w := c.at(apex)
-		name := "zones/" + apex
+		name := "zones/" + escape(apex)
 		if ch.Kind == KindZone {
 			if strings.HasPrefix(name, ch.Name) {
 				w.served = nil
@@ -249,20 +252,30 @@ func (c *compiler) apexes(prefix string) []string {
 		}
 		rest = ""
 	}
-	if apex, _, whole := strings.Cut(rest, "/"); whole {
+	if segment, _, whole := strings.Cut(rest, "/"); whole {
+		apex, err := url.PathUnescape(segment)
+		if err != nil {
+			return nil
+		}
 		return []string{apex}
 	}
 	found := map[string]bool{}
-	c.from.all.Ascend(rest, func(k *known) bool {
-		found[k.apex] = strings.HasPrefix(k.apex, rest)
-		return found[k.apex]
+	c.from.all.Ascend("", func(k *known) bool {
+		found[k.apex] = strings.HasPrefix(escape(k.apex), rest)
+		return true
 	})
 	for apex := range c.zones {
-		found[apex] = strings.HasPrefix(apex, rest)
+		found[apex] = strings.HasPrefix(escape(apex), rest)
 	}
 	maps.DeleteFunc(found, func(_ string, ok bool) bool { return !ok })
 	return slices.Collect(maps.Keys(found))
 }
+
+// escape is a name as one segment of a record's name: apexes of RFC 2317 and owners may
+// hold a slash.
+func escape(name string) string { return segments.Replace(name) }
+
+var segments = strings.NewReplacer("%", "%25", "/", "%2F")
 
 // deleteOwners deletes the sets of a generation whose names begin with under, a
 // prefix longer than that of the generation. It reads the whole generation.
@@ -272,7 +285,7 @@ func (w *work) deleteOwners(gen uint64, prefix, under string) error {
 	var errs []error
 	z.Ascend(func(n *zone.Node) bool {
 		owner := n.Owner()
-		escaped := strings.NewReplacer("%", "%25", "/", "%2F").Replace(owner)
+		escaped := escape(owner)
 		for _, s := range n.Sets() {
 			mnemonic := prefix + escaped + "/" + zone.FormatType(s.Type)
 			if strings.HasPrefix(mnemonic, under) {

@@ -171,3 +171,39 @@ func TestSnapshot(t *testing.T) {
 		t.Errorf("took %v", took)
 	}
 }
+
+// TestApexWithASlash: RFC 2317 4 delegates parts of a reverse zone as "0/25.2.0.192.in-addr.arpa".
+func TestApexWithASlash(t *testing.T) {
+	const apex, name = "0/25.2.0.192.in-addr.arpa", "zones/0%2F25.2.0.192.in-addr.arpa"
+	value := func(m proto.Message) []byte {
+		b, err := proto.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	soa := &dnsv1.PublishedZone{Apex: apex, Generation: 2, Serial: 1, PrimaryNameServer: "ns.example.", Mailbox: "h.example."}
+	set := &dnsv1.PublishedRecordSet{Apex: apex, Generation: 2, Owner: "1", Type: 16, Ttl: 60, Rdata: [][]byte{{1, 'x'}}}
+	v, refused := (&View{}).Compile([]kind.Change{
+		{Kind: KindRecordSet, Name: name + "/2/1/TXT", Value: value(set)}, {Kind: KindZone, Name: name, Value: value(soa)},
+	})
+	if len(refused) > 0 {
+		t.Fatal(refused)
+	}
+	sets := func(v *View) int {
+		z, ok := v.Zones.Zone(apex)
+		if !ok {
+			return -1
+		}
+		return z.RRsets()
+	}
+	before := sets(v)
+	v2, _ := v.Compile([]kind.Change{{Kind: KindRecordSet, Name: name + "/2/1/TXT"}})
+	if before < 1 || sets(v2) != before-1 {
+		t.Fatalf("%d sets, %d after one was deleted", before, sets(v2))
+	}
+	v3, _ := v.Compile([]kind.Change{{Kind: KindZone, Name: name}, {Kind: KindRecordSet, Name: name + "/", Prefix: true}})
+	if sets(v3) != -1 {
+		t.Fatalf("the zone is still there with %d sets", sets(v3))
+	}
+}

@@ -24,7 +24,7 @@ type Outcome struct {
 const (
 	methodPropose  = "state/propose"
 	queueLength    = 4096 // transactions that wait for the leader's next entry
-	inFlight       = 4    // entries proposed and not yet committed
+	inFlight       = 2    // entries proposed and not yet committed: one that is synced, one that gathers; more make them smaller (bench/RESULTS.md)
 	leaderPatience = 5 * time.Second
 )
 

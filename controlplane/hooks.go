@@ -45,6 +45,10 @@ func (h *clusterHooks) Wait(ctx context.Context, revision uint64, send func(*clu
 	return h.node().Wait(ctx, revision, send)
 }
 
+func (h *clusterHooks) ZoneStats(ctx context.Context, organization, zone string) ([]*clusterv1.ZoneStats, error) {
+	return h.node().ZoneStats(ctx, organization, zone)
+}
+
 // Propose implements admit.Proposer.
 func (p proposer) Propose(ctx context.Context, tx *statev1.Transaction) (admit.Outcome, error) {
 	out, err := p.Log.Propose(ctx, tx)

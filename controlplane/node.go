@@ -115,6 +115,7 @@ func New(cfg Config) (_ *Node, err error) {
 	}
 	n.core.node.Handle(callEnter, n.admitMember)
 	n.core.node.Handle(callStatus, n.serveStatus)
+	n.core.node.Handle(callZones, n.serveZones)
 	n.core.node.Handle(callRemove, n.serveRemove)
 	n.core.node.Handle(callTransfer, n.serveTransfer)
 	return n, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -111,7 +112,15 @@ func (c *Config) tapSocket(ctx context.Context, samples <-chan serve.Sample) err
 	if err := s.Handshake(conn); err != nil {
 		return fmt.Errorf("%s: %w", c.DNSTap, err)
 	}
-	return s.Copy(ctx, samples)
+	if err := s.Copy(ctx, samples); err != nil {
+		return err
+	}
+	// The reader says FINISH and closes: then it has all.
+	if err := conn.SetReadDeadline(time.Now().Add(tapDeadline)); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, conn)
+	return err
 }
 
 // slowWriter gives up on a reader that takes nothing.

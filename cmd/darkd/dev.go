@@ -46,6 +46,7 @@ type dev struct {
 	host, dir string
 	fresh     bool
 	level     string
+	answers   dnsSettings
 	out       io.Writer
 	log       *slog.Logger
 }
@@ -85,6 +86,7 @@ func newDev() *cobra.Command {
 	cmd.Flags().StringVar(&d.dir, "data", "", "`DIR` for all data; below the user's data directory when empty")
 	cmd.Flags().BoolVar(&d.fresh, "fresh", false, "forget what an earlier run left and start over")
 	cmd.Flags().StringVar(&d.level, "log", "warn", "debug, info, warn or error")
+	d.answers.declare(&settings{cmd: cmd})
 	return cmd
 }
 
@@ -230,7 +232,7 @@ func (d *dev) serve(ctx context.Context) error {
 	if err := d.enrolEdge(ctx, control); err != nil {
 		return err
 	}
-	e := edgeSettings{dir: d.path("edge"), dns: d.addrs(portDNS), log: d.level}
+	e := edgeSettings{dir: d.path("edge"), dns: d.addrs(portDNS), log: d.level, answers: d.answers}
 	node, err := e.open(d.log, seen)
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ import (
 type edgeSettings struct {
 	dir, join, through, metrics, log string
 	dns, hosts, feeds                []string
+	answers                          dnsSettings
 	// parts are the services that it runs; nil: all.
 	parts func(*edge.Config) ([]edge.Part, error)
 }
@@ -37,6 +38,7 @@ func newEdge() *cobra.Command {
 	s.text(&e.join, "join", "", "join `TOKEN`: become an edge of its cluster first")
 	s.text(&e.through, "through", "", "`HOST:PORT` of the API of a control node to join through")
 	s.text(&e.log, "log", "info", "debug, info, warn or error")
+	e.answers.declare(s)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := s.load(); err != nil {
 			return err
@@ -105,6 +107,9 @@ func (e *edgeSettings) open(log *slog.Logger, o *observed) (*edge.Node, error) {
 	}
 	if o != nil {
 		cfg.Metrics = o
+	}
+	if err := e.answers.configure(&cfg); err != nil {
+		return nil, err
 	}
 	return edge.New(cfg)
 }

@@ -22,6 +22,8 @@ type Cluster interface {
 	Join(context.Context, *clusterv1.JoinRequest) (*clusterv1.JoinResponse, error)
 	// Wait sends one message for each edge that reaches the revision.
 	Wait(ctx context.Context, revision uint64, send func(*clusterv1.WaitResponse) error) error
+	// ZoneStats are the counts of an organization's zones, or of one of them, the busiest first.
+	ZoneStats(ctx context.Context, organization, zone string) ([]*clusterv1.ZoneStats, error)
 }
 
 type clusterService struct {
@@ -58,6 +60,21 @@ func (s *clusterService) CreateJoinToken(ctx context.Context, q *clusterv1.Creat
 
 func (s *clusterService) Join(ctx context.Context, q *clusterv1.JoinRequest) (*clusterv1.JoinResponse, error) {
 	return s.c.Join(ctx, q)
+}
+
+// zonesListed is how many zones are listed where the caller does not say.
+const zonesListed = 100
+
+func (s *clusterService) ListZoneStats(ctx context.Context, q *clusterv1.ListZoneStatsRequest) (*clusterv1.ListZoneStatsResponse, error) {
+	all, err := s.c.ZoneStats(ctx, askedOf(ctx).caller.Organization, q.Zone)
+	if err != nil {
+		return nil, err
+	}
+	size := int(q.PageSize)
+	if size == 0 {
+		size = zonesListed
+	}
+	return &clusterv1.ListZoneStatsResponse{Zones: all[:min(len(all), size)]}, nil
 }
 
 func (s *clusterService) Wait(q *clusterv1.WaitRequest, stream grpc.ServerStreamingServer[clusterv1.WaitResponse]) error {

@@ -51,6 +51,7 @@ type nodes struct {
 type nodeState struct {
 	NodeStatus
 	connections int
+	zones       zoneStats
 }
 
 func newNodes() *nodes {
@@ -81,7 +82,9 @@ func (n *nodes) connected(s *nodeState, up bool, now time.Time) {
 	} else {
 		s.connections--
 	}
-	s.Connected = s.connections > 0
+	if s.Connected = s.connections > 0; !s.Connected {
+		s.zones = zoneStats{} // it tells all again, here or to another control node
+	}
 }
 
 func (n *nodes) ack(s *nodeState, a *feedv1.Ack, now time.Time) {
@@ -100,6 +103,7 @@ func (n *nodes) ack(s *nodeState, a *feedv1.Ack, now time.Time) {
 	if a.GetActivationNanos() > 0 {
 		s.Activation = time.Duration(a.GetActivationNanos())
 	}
+	s.zones.take(a)
 	s.BudgetDays = a.GetBudgetDays()
 	if a.GetTime() != 0 {
 		s.ClockOffset = time.Unix(0, a.GetTime()).Sub(now)

@@ -1,10 +1,11 @@
 package peers
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"net"
 	"os"
 	"slices"
 	"strconv"
@@ -17,59 +18,6 @@ import (
 
 	"github.com/dark-ecosystem/dark/dataplane/dns/serve"
 )
-
-// exchange sends messages to the peer by UDP or TCP, a window of them at a time, and
-// returns the answers by the message's number; one that is lost is asked again.
-func (p *peer) exchange(msgs []*mdns.Msg, network string) ([]*mdns.Msg, error) {
-	c, err := net.Dial(network, p.addr)
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	conn := &mdns.Conn{Conn: c, UDPSize: 65535}
-	out := make([]*mdns.Msg, len(msgs))
-	const window = 50
-	for k := 0; k < len(msgs); k += window {
-		part := msgs[k:min(k+window, len(msgs))]
-		if err := exchangeWindow(conn, part, out[k:k+len(part)]); err != nil {
-			return nil, fmt.Errorf("%s: %w", p.name, err)
-		}
-	}
-	return out, nil
-}
-
-func exchangeWindow(conn *mdns.Conn, msgs, out []*mdns.Msg) error {
-	for try := 0; ; try++ {
-		missing := 0
-		for i, m := range msgs {
-			if out[i] == nil {
-				m.Id = uint16(i)
-				if err := conn.WriteMsg(m); err != nil {
-					return err
-				}
-				missing++
-			}
-		}
-		if missing == 0 {
-			return nil
-		}
-		if err := conn.SetReadDeadline(time.Now().Add(2 * time.Second)); err != nil {
-			return err
-		}
-		for ; missing > 0; missing-- {
-			r, err := conn.ReadMsg()
-			if err != nil && try < 3 {
-				break
-			}
-			if err != nil {
-				return err
-			}
-			if i := int(r.Id); i < len(out) && len(r.Question) == 1 && r.Question[0] == msgs[i].Question[0] {
-				out[i] = r
-			}
-		}
-	}
-}
 
 // verdict is what of an answer must be equal where two peers agree.
 type verdict struct {
@@ -103,206 +51,247 @@ func agreed(vs []verdict) (verdict, bool) {
 	return verdict{}, false
 }
 
-// explained is the kept list of differences in what must be equal, with the reason.
-var explained = []struct {
-	why  string
-	when func(q mdns.Question, ours, theirs *mdns.Msg) bool
-}{
-	{"an alias into another zone of ours is followed there, where Knot and NSD stop", func(_ mdns.Question, ours, theirs *mdns.Msg) bool {
-		return ours.Truncated == theirs.Truncated && prefixOf(theirs.Answer, ours.Answer)
-	}},
-	{"a referral that lacks room for glue below the cut is truncated (RFC 9471)", func(_ mdns.Question, ours, theirs *mdns.Msg) bool {
-		return ours.Truncated && !theirs.Truncated && len(theirs.Answer) == 0
-	}},
-}
-
-// prefixOf reports whether all records of a are in b and b has more, the more being
-// owned by a name that an alias leads to.
-func prefixOf(a, b []mdns.RR) bool {
-	have := map[string]bool{}
-	targets := map[string]bool{}
-	for i, s := range texts(b, "") {
-		have[s] = true
-		if c, ok := b[i].(*mdns.CNAME); ok {
-			targets[lowerName(c.Target)] = true
-		}
-	}
-	own := map[string]bool{}
-	for _, s := range texts(a, "") {
-		if !have[s] {
-			return false
-		}
-		own[s] = true
-	}
-	for i, s := range texts(b, "") {
-		if !own[s] && !targets[lowerName(b[i].Header().Name)] {
-			return false
-		}
-	}
-	return len(b) >= len(a) && len(a) > 0
-}
-
-// tally counts what a run met.
+// tally counts what a run met. Workers share it.
 type tally struct {
-	questions, equal, split int
-	explained               map[string]int
-	sections                map[string]int
+	mu struct {
+		sync.Mutex
+		questions, equal, split int
+		explained               map[string]int
+		shapes                  map[string]int
+	}
 }
 
-// TestDifferential compares with the peers. DARK_DIFF_QUERIES says how many questions
-// there are; CI asks a million.
-func TestDifferential(t *testing.T) {
-	total := 20_000
+func newTally() *tally {
+	s := new(tally)
+	s.mu.explained, s.mu.shapes = map[string]int{}, map[string]int{}
+	return s
+}
+
+// questionsAsked is how many questions the run has: CI asks a million.
+func questionsAsked(t *testing.T) int {
+	t.Helper()
 	if raceEnabled {
-		total = 4000
+		return 4000
 	}
-	if s := os.Getenv("DARK_DIFF_QUERIES"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		total = n
+	s := os.Getenv("DARK_DIFF_QUERIES")
+	if s == "" {
+		return 20_000
 	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// differentialWorld is the nasty zones and some by the generator.
+func differentialWorld(t *testing.T) *world {
 	w := nastyWorld(t)
 	for seed := range uint64(5) {
 		for apex, z := range randomWorld(t, seed).zones {
 			w.adopt(t, fmt.Sprintf("r%d.%s", seed, apex), z)
 		}
 	}
+	return w
+}
+
+// TestDifferential asks Dark's own sockets and the peers the same questions and judges
+// the answers. DARK_DIFF_QUERIES says how many questions there are. Over UDP the batched
+// loop answers, and must give the octets that the handler alone gives.
+func TestDifferential(t *testing.T) {
+	w := differentialWorld(t)
 	ps := startPeers(t, w)
 	if len(ps) < 2 {
 		missing(t, "two of Knot, NSD and BIND")
 		return
 	}
 	h := w.handler()
-	sum := tally{explained: map[string]int{}, sections: map[string]int{}}
-	r := rand.New(rand.NewPCG(1, 2))
-	for sum.questions < total {
-		batch := make([]*mdns.Msg, 2000)
-		for i := range batch {
-			batch[i] = w.question(r)
-		}
-		network := "udp"
-		if r.IntN(4) == 0 {
-			network = "tcp"
-		}
-		compareBatch(t, h, ps, batch, network, &sum)
+	own := serveOwn(t, h)
+	alone := w.handler() // apart, so that counts are those of the sockets
+	sum, rules := newTally(), readRules(t)
+	chunks := make(chan uint64)
+	var workers sync.WaitGroup
+	for range 4 {
+		workers.Go(func() {
+			for seed := range chunks {
+				compareChunk(t, w, alone, own, ps, rules, seed, sum)
+			}
+		})
+	}
+	begun, total := time.Now(), questionsAsked(t)
+	for n := range total / chunkSize {
 		if t.Failed() {
-			return
+			break
 		}
+		chunks <- uint64(n)
 	}
-	t.Logf("%d questions, %d equal, %d without two peers that agree", sum.questions, sum.equal, sum.split)
-	for _, why := range slices.Sorted(maps.Keys(sum.explained)) {
-		t.Logf("%7d explained: %s", sum.explained[why], why)
-	}
-	for _, s := range slices.Sorted(maps.Keys(sum.sections)) {
-		t.Logf("%7d %s", sum.sections[s], s)
-	}
-	if sum.equal*100 < sum.questions*95 {
-		t.Errorf("only %d of %d equal", sum.equal, sum.questions)
+	close(chunks)
+	workers.Wait()
+	sum.report(t, rules, time.Since(begun))
+	c := h.Counts()
+	udp := c.Via[serve.UDP]
+	t.Logf("%d questions over UDP, %.2f%% of them answered by tier 1", udp, float64(c.Tier1)*100/float64(udp))
+	if c.Tier1*100 < udp*95 {
+		t.Errorf("tier 1 answered %d of %d", c.Tier1, udp)
 	}
 }
 
-func compareBatch(t *testing.T, h *serve.Handler, ps []*peer, batch []*mdns.Msg, network string, sum *tally) {
-	t.Helper()
-	via := map[string]serve.Transport{"udp": serve.UDP, "tcp": serve.TCP}[network]
-	answers := make([][]*mdns.Msg, len(ps))
-	errs := make([]error, len(ps))
+// chunkSize is how many questions go over one connection to each server.
+const chunkSize = 500
+
+// compareChunk asks one chunk of questions, every fourth over TCP, and judges.
+func compareChunk(t *testing.T, w *world, h *serve.Handler, own *peer, ps []*peer, rules []rule, seed uint64, sum *tally) {
+	r := rand.New(rand.NewPCG(seed, 2))
+	batch := make([]question, chunkSize)
+	for i := range batch {
+		batch[i] = newQuestion(t, w.question(r))
+	}
+	network, via := "udp", serve.UDP
+	if seed%4 == 3 {
+		network, via = "tcp", serve.TCP
+	}
+	all := append([]*peer{own}, ps...)
+	answers := make([][][]byte, len(all))
+	errs := make([]error, len(all))
 	var wg sync.WaitGroup
-	for i, p := range ps {
-		msgs := make([]*mdns.Msg, len(batch))
-		for k, m := range batch {
-			msgs[k] = m.Copy()
-		}
-		wg.Go(func() { answers[i], errs[i] = p.exchange(msgs, network) })
+	for i, p := range all {
+		wg.Go(func() { answers[i], errs[i] = p.exchange(batch, network) })
 	}
 	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			t.Fatal(err)
-		}
+	if err := errors.Join(errs...); err != nil {
+		t.Error(err)
+		return
 	}
-	for k, m := range batch {
-		ours, _ := ask(t, h, m, via)
-		var theirs []*mdns.Msg
-		for i := range ps {
-			theirs = append(theirs, answers[i][k])
+	for k := range batch {
+		raw := h.Handle(nil, batch[k].wire, client, via)
+		if !bytes.Equal(raw, answers[0][k]) {
+			t.Errorf("%v: socket %x\nhandler %x", batch[k].Msg.Question, answers[0][k], raw)
 		}
-		judge(t, m, ours, theirs, ps, sum)
+		ms := make([]*mdns.Msg, len(all))
+		for i := range all {
+			ms[i] = new(mdns.Msg)
+			if err := ms[i].Unpack(answers[i][k]); err != nil {
+				t.Errorf("%s: %v: %v", all[i].name, batch[k].Msg.Question, err)
+				return
+			}
+		}
+		if complaint := judge(batch[k].Msg, ms[0], ms[1:], ps, rules, sum); complaint != "" {
+			t.Error(complaint)
+		}
 	}
 }
 
-func judge(t *testing.T, m, ours *mdns.Msg, theirs []*mdns.Msg, ps []*peer, sum *tally) {
-	t.Helper()
-	sum.questions++
-	sum.shape(ours)
+// judge compares our answer with those of the peers and returns what is wrong with it.
+func judge(m, ours *mdns.Msg, theirs []*mdns.Msg, ps []*peer, rules []rule, sum *tally) string {
 	var vs []verdict
 	for _, p := range theirs {
 		vs = append(vs, verdictOf(p))
 	}
 	want, ok := agreed(vs)
-	got := verdictOf(ours)
+	sum.count(ours, ok)
 	if !ok {
-		sum.split++
-		return
+		return ""
 	}
-	if got == want {
-		sum.equal++
-		sum.section(ours, theirs)
-		return
+	got := verdictOf(ours)
+	var agreeing []*mdns.Msg
+	for i, v := range vs {
+		if v == want {
+			agreeing = append(agreeing, theirs[i])
+		}
 	}
-	with := theirs[slices.Index(vs, want)]
-	for _, e := range explained {
-		if e.when(m.Question[0], ours, with) {
-			sum.explained[e.why]++
-			return
+	part := ""
+	switch {
+	case got != want:
+		part = "answer"
+	case !ours.Truncated && !sameAsSome(ours, agreeing, func(m *mdns.Msg) []mdns.RR { return m.Ns }):
+		part = "authority"
+	case !ours.Truncated && !sameAsSome(ours, agreeing, func(m *mdns.Msg) []mdns.RR { return m.Extra }):
+		part = "additional"
+	default:
+		sum.equal()
+		return ""
+	}
+	for _, r := range rules {
+		if r.part == part && r.applies(ours, agreeing) {
+			sum.explain(r.name)
+			return ""
 		}
 	}
 	var b strings.Builder
 	for i, p := range theirs {
 		fmt.Fprintf(&b, "\n--- %s\n%v", ps[i].name, p)
 	}
-	t.Errorf("%v\n--- ours\n%v%s", m.Question[0], ours, b.String())
+	return fmt.Sprintf("%v: %s\n--- ours\n%v%s", m.Question[0], part, ours, b.String())
 }
 
-// shape counts kinds of answers, to see that the corpus has them all.
-func (s *tally) shape(m *mdns.Msg) {
-	what := "no data"
-	switch {
-	case m.Truncated:
-		what = "truncated"
-	case m.Rcode != mdns.RcodeSuccess:
-		what = mdns.RcodeToString[m.Rcode]
-	case len(m.Answer) > 0 && len(m.Ns) == 0:
-		what = "data"
-	case len(m.Answer) > 0:
-		what = "alias without data"
-	case !m.Authoritative:
-		what = "referral"
-	}
-	s.sections["answers: "+what]++
-}
-
-// section counts how authority and additional compare with those of the peers.
-func (s *tally) section(ours *mdns.Msg, theirs []*mdns.Msg) {
-	var a, x []string
+// sameAsSome reports whether a section is as that of one of the peers that agree.
+func sameAsSome(ours *mdns.Msg, theirs []*mdns.Msg, section func(*mdns.Msg) []mdns.RR) bool {
+	mine := set(texts(section(ours), ""))
 	for _, p := range theirs {
-		a, x = append(a, set(texts(p.Ns, ""))), append(x, set(texts(p.Extra, "")))
-	}
-	if ours.Truncated {
-		s.sections["truncated: sections not compared"]++
-		return
-	}
-	count := func(what, mine string, all []string) {
-		switch {
-		case slices.Contains(all, mine):
-			s.sections[what+" as some peer's"]++
-		case mine == "":
-			s.sections[what+" left out"]++
-		default:
-			s.sections[what+" as no peer's"]++
+		if set(texts(section(p), "")) == mine {
+			return true
 		}
 	}
-	count("authority", set(texts(ours.Ns, "")), a)
-	count("additional", set(texts(ours.Extra, "")), x)
+	return false
+}
+
+func (s *tally) count(ours *mdns.Msg, agree bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.questions++
+	s.mu.shapes[shape(ours)]++
+	if !agree {
+		s.mu.split++
+	}
+}
+
+func (s *tally) equal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.equal++
+}
+
+func (s *tally) explain(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.explained[why]++
+}
+
+// report logs the tally and fails where too much is explained away.
+func (s *tally) report(t *testing.T, rules []rule, took time.Duration) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.mu.questions
+	t.Logf("%d questions in %v: %d equal in all sections, %d without two peers that agree", n, took.Round(time.Second), s.mu.equal, s.mu.split)
+	for _, r := range rules {
+		used := s.mu.explained[r.name]
+		t.Logf("%7d explained by %s", used, r.name)
+		if used > r.most*n/1_000_000+100 {
+			t.Errorf("%s explains %d of %d: more than %d of a million", r.name, used, n, r.most)
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(s.mu.shapes)) {
+		t.Logf("%7d answers: %s", s.mu.shapes[k], k)
+	}
+	if s.mu.equal*100 < n*95 {
+		t.Errorf("only %d of %d equal", s.mu.equal, n)
+	}
+}
+
+// shape is the kind of an answer, to see that the corpus has them all.
+func shape(m *mdns.Msg) string {
+	switch {
+	case m.Truncated:
+		return "truncated"
+	case m.Rcode != mdns.RcodeSuccess:
+		return mdns.RcodeToString[m.Rcode]
+	case len(m.Answer) > 0 && len(m.Ns) == 0:
+		return "data"
+	case len(m.Answer) > 0:
+		return "alias without data"
+	case !m.Authoritative:
+		return "referral"
+	}
+	return "no data"
 }

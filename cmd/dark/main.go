@@ -17,7 +17,7 @@ import (
 var commands = []command.Constructor{
 	command.Apply, command.Get, command.Describe, command.Delete,
 	command.History, command.Diff, command.Rollback, command.Watch,
-	command.Zones, command.Records, command.Keys, command.Organizations,
+	command.Zones, command.Records, command.DNS, command.Keys, command.Organizations,
 	command.Nodes, command.Members, command.Status, command.Audit,
 	command.Context, command.Version,
 }

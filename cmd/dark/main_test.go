@@ -122,6 +122,7 @@ func startOn(e *testscript.Env, bin, host string) error {
 	e.Defer(func() { stop(cmd, ended) })
 	e.Setenv("HOST", host)
 	e.Setenv("DATA", data)
+	e.Setenv("BIG", strings.Repeat("long", 60))
 	e.Setenv("DARKD_PID", strconv.Itoa(cmd.Process.Pid))
 	select {
 	case ok := <-ready:
@@ -160,6 +161,7 @@ func stop(cmd *exec.Cmd, ended <-chan struct{}) {
 
 var commandsOfScripts = map[string]func(*testscript.TestScript, bool, []string){
 	"exits": exits, "take": take, "resolves": resolves, "endserver": endServer,
+	"eventually": eventually,
 }
 
 // exits CODE COMMAND ARGS... runs a command that must end with the exit code.
@@ -221,6 +223,23 @@ func resolves(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if len(got) != len(args)-1 {
 		ts.Fatalf("%s has %v, want %v", args[0], ips, args[1:])
+	}
+}
+
+// eventually PATTERN COMMAND ARGS... runs a command again until its output matches.
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: eventually PATTERN COMMAND ARGS...")
+	}
+	pattern := regexp.MustCompile(`(?m)` + args[0])
+	for until := time.Now().Add(30 * time.Second); ; <-time.After(200 * time.Millisecond) {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if pattern.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(until) {
+			ts.Fatalf("stdout still has no %s", args[0])
+		}
 	}
 }
 

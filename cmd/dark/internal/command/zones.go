@@ -13,12 +13,12 @@ import (
 
 // Zones is about DNS zones.
 func Zones(s *session) *cobra.Command {
-	return group("zones", "list, create, delete, import and export DNS zones",
+	return group("zones", "list, create, delete, import and export DNS zones; tell how they are asked",
 		s.generic("list", "list the zones", Get, "zones", cobra.NoArgs),
 		s.generic("get NAME", "show one zone", Get, "zones", cobra.ExactArgs(1)),
 		s.zonesCreate(),
 		s.generic("delete NAME", "delete a zone and all its records", Delete, "zones", cobra.ExactArgs(1)),
-		s.zonesImport(), s.zonesExport())
+		s.zonesImport(), s.zonesExport(), s.zonesStats())
 }
 
 // generic makes of a command over all kinds the one of a family: "zones list" is "get zones".

@@ -2,7 +2,6 @@ package controlplane
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -269,10 +268,22 @@ func (n *Node) serveTransfer(ctx context.Context, _ string, req []byte) ([]byte,
 	if r := n.members()[m.Name]; r != nil {
 		id = consensus.ServerID(r.ServerId)
 	}
-	err := n.core.group.Transfer(ctx, id)
-	var notLeader *consensus.NotLeaderError
-	if errors.As(err, &notLeader) {
-		return nil, nil // somebody else has it already
+	members, err := n.core.group.Members()
+	if err != nil {
+		return nil, err
+	}
+	if len(members) == 1 {
+		return nil, errs.New(errs.Conflict, "%s is the only control node; there is nobody to hand over to", n.core.self.Name)
+	}
+	err = n.core.group.Transfer(ctx, id)
+	// Raft may not know how it ended; whether this node still leads is what counts.
+	for until := time.Now().Add(time.Second); err != nil && n.core.group.IsLeader() && time.Now().Before(until); {
+		if !pause(ctx, 10*time.Millisecond) {
+			break
+		}
+	}
+	if err != nil && !n.core.group.IsLeader() {
+		return nil, nil
 	}
 	return nil, err
 }

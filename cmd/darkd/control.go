@@ -61,6 +61,7 @@ func newControl() *cobra.Command {
 }
 
 func (c *controlSettings) run(ctx context.Context, stderr io.Writer) error {
+	collectLess()
 	if c.join != "" {
 		if err := c.enrol(ctx); err != nil {
 			return err

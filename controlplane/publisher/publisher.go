@@ -11,6 +11,7 @@ package publisher
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -210,11 +211,17 @@ func (p *Publisher) target() (uint64, error) {
 
 // changes hands each resource that changed in (through, target] to its kind.
 func (p *Publisher) changes(ctx context.Context, through, target uint64, before, now *view, b *batch) error {
+	var bad error
 	refs, err := p.Store.Changed(through, target, func(r *statev1.Ref) bool {
 		k := p.kinds[r.Kind]
-		return k != nil && k.Publish != nil
+		if k == nil || k.Publish == nil || k.Silent == nil {
+			return k != nil && k.Publish != nil
+		}
+		silent, err := k.Silent(ctx, kind.Publication{Before: before, After: now, Organization: r.Organization, Stored: r.Name})
+		bad = errors.Join(bad, err)
+		return !silent && bad == nil
 	})
-	if err != nil {
+	if err = errors.Join(err, bad); err != nil {
 		return err
 	}
 	for _, ref := range refs {

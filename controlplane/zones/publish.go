@@ -172,8 +172,29 @@ func (p publication) zone(zone *dnsv1.Zone, prev *dnsv1.PublishedZone) error {
 	return p.emit(kind.Record{Kind: zoneName, Stream: stream(p.Organization), Name: p.zoneName(), Lane: kind.LaneData, Value: value})
 }
 
+// silentSet: a set that is not of the generation that is served, in an import on its way
+// or a zone pending, is not told of. And where that generation is new to the edges, the
+// zone brings all of its sets.
+func silentSet(ctx context.Context, p kind.Publication) (bool, error) {
+	id, err := parseStored(p.Stored)
+	if err != nil {
+		return false, err
+	}
+	now, _, err := getZone(ctx, p.After, p.Organization, id.segment)
+	if err != nil {
+		return false, err
+	}
+	before, _, err := getZone(ctx, p.Before, p.Organization, id.segment)
+	is := served(now)
+	return is == 0 || !strings.HasPrefix(p.Stored, setPrefix(id.segment, is)) || served(before) != is, err
+}
+
 // publishSet tells edges of one record set, and of the zone's new serial with it.
 func (z *Zones) publishSet(ctx context.Context, p kind.Publication, emit func(kind.Record) error) error {
+	silent, err := silentSet(ctx, p)
+	if silent || err != nil {
+		return err
+	}
 	id, err := parseStored(p.Stored)
 	if err != nil {
 		return err
@@ -181,16 +202,6 @@ func (z *Zones) publishSet(ctx context.Context, p kind.Publication, emit func(ki
 	now, _, err := getZone(ctx, p.After, p.Organization, id.segment)
 	if err != nil {
 		return err
-	}
-	before, _, err := getZone(ctx, p.Before, p.Organization, id.segment)
-	if err != nil {
-		return err
-	}
-	is := served(now)
-	// Not of the generation that is served: an import on its way, or a zone pending. And
-	// where that generation is new to the edges, the zone brings all of its sets.
-	if is == 0 || fmt.Sprintf("%016x", is) != id.gen || served(before) != is {
-		return nil
 	}
 	pub := publication{p, z, id.segment, emit}
 	if p.New != nil {

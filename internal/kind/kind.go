@@ -108,6 +108,10 @@ type Kind struct {
 	Show func(ctx context.Context, r Reader, m proto.Message) error
 	// Publish emits the published records that follow from a change; nil for none.
 	Publish func(ctx context.Context, p Publication, emit func(Record) error) error
+	// Silent says of a change, by its name alone, that Publish has nothing to emit for it:
+	// the publisher then reads neither Old nor New, which is what makes a large import
+	// cheap. nil: no change is silent.
+	Silent func(ctx context.Context, p Publication) (bool, error)
 	// Columns of a table of such resources, beside its name.
 	Columns []Column
 	// ConfirmDelete: deleting one takes much with it, so that commands ask for --yes.

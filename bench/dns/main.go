@@ -3,6 +3,9 @@
 // servers' CPU a query taken from /proc, user and system apart.
 //
 //	go run ./bench/dns [-names 100000] [-seconds 4] [-rounds 3]
+//
+// With -rounds 0 it only starts them, and says how long that took and how much memory
+// each holds.
 package main
 
 import (
@@ -25,7 +28,7 @@ const apex = "bench.test"
 func main() {
 	names := flag.Int("names", 100_000, "names in the zone")
 	seconds := flag.Int("seconds", 4, "seconds of each measurement")
-	rounds := flag.Int("rounds", 3, "interleaved rounds")
+	rounds := flag.Int("rounds", 3, "interleaved rounds; 0 measures the start and the memory alone")
 	flag.Parse()
 	if err := measure(context.Background(), *names, *seconds, *rounds); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -70,10 +73,6 @@ func measure(ctx context.Context, names, seconds, rounds int) error {
 		}
 		defer s.stop()
 	}
-	loads := []struct {
-		name string
-		rate int
-	}{{"full", 0}, {"20000/s", 20000}, {"tenth", 10000}}
 	for range rounds {
 		for _, l := range loads {
 			for _, s := range servers {
@@ -85,6 +84,24 @@ func measure(ctx context.Context, names, seconds, rounds int) error {
 			}
 		}
 	}
+	fmt.Printf("load average %s\n\n", loadAverage())
+	if rounds > 0 {
+		printRounds(servers, names, rounds, seconds)
+	}
+	fmt.Printf("%d names\n\n| server | first answer after | resident MiB | octets a name |\n|---|---|---|---|\n", names)
+	for _, s := range servers {
+		fmt.Printf("| %s | %v | %d | %d |\n", s.name, s.start.Round(time.Millisecond), s.rss>>20, s.rss/int64(names))
+	}
+	return nil
+}
+
+// loads are the rates of questions; 0 is as many as the server takes.
+var loads = []struct {
+	name string
+	rate int
+}{{"full", 0}, {"20000/s", 20000}, {"tenth", 10000}}
+
+func printRounds(servers []*server, names, rounds, seconds int) {
 	fmt.Printf("%d names, %d rounds of %d s, medians (least–most of the sum)\n\n", names, rounds, seconds)
 	fmt.Println("| server | load | queries/s | completed % | user µs | system µs | both µs |")
 	fmt.Println("|---|---|---|---|---|---|---|")
@@ -94,10 +111,6 @@ func measure(ctx context.Context, names, seconds, rounds int) error {
 		}
 	}
 	fmt.Println()
-	for _, s := range servers {
-		fmt.Printf("%s: first answer after %v, %d MiB resident\n", s.name, s.start.Round(time.Millisecond), s.rss>>20)
-	}
-	return nil
 }
 
 func (s *server) print(load string) {

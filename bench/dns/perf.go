@@ -105,6 +105,15 @@ func resident(pids []int) (sum int64) {
 	return sum
 }
 
+// loadAverage is what the machine did in the last minute, this bench included.
+func loadAverage() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.Fields(string(b))[0]
+}
+
 func median(v []float64) float64 { s := slices.Sorted(slices.Values(v)); return s[len(s)/2] }
 func least(v []float64) float64  { return slices.Min(v) }
 func most(v []float64) float64   { return slices.Max(v) }

@@ -46,7 +46,7 @@ func (ed *Editor) Put(rr RRset) error {
 		last.replace(rr.Type, set)
 		return nil
 	}
-	n, err := ed.z.node(rr.Owner, &ed.name)
+	n, err := ed.z.node(rr.Owner, &ed.name, &set)
 	if err != nil {
 		return err
 	}
@@ -86,12 +86,12 @@ func (ed *Editor) settle() {
 
 func (ed *Editor) replace(owner string, typ uint16, set wire.Set) error {
 	z := &ed.z
-	fresh, err := z.node(owner, &ed.name)
+	fresh, err := z.node(owner, &ed.name, &set)
 	if err != nil {
 		return err
 	}
 	if old, ok := z.nodes.Get(fresh.key); ok {
-		fresh.sets = slices.Clone(old.sets)
+		fresh.sets = append(fresh.sets, old.sets...)
 		z.count(old, -1)
 	} else if set.Count == 0 {
 		return nil

@@ -27,8 +27,8 @@ var ruleTests = map[string]func(ours *mdns.Msg, theirs []*mdns.Msg) bool{
 	"referral-glue-or-tc": func(ours *mdns.Msg, theirs []*mdns.Msg) bool {
 		return ours.Truncated && !theirs[0].Truncated && len(theirs[0].Answer) == 0 && !theirs[0].Authoritative
 	},
-	"no-addresses-beside-data": func(ours *mdns.Msg, theirs []*mdns.Msg) bool {
-		return ours.Authoritative && len(texts(ours.Extra, "")) == 0
+	"no-addresses-beside-ns": func(ours *mdns.Msg, _ []*mdns.Msg) bool {
+		return ours.Question[0].Qtype == mdns.TypeNS && ours.Authoritative && len(texts(ours.Extra, "")) == 0
 	},
 }
 

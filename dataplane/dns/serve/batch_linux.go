@@ -34,8 +34,9 @@ const (
 //
 // The loop waits in recvmmsg itself, which costs one wake-up for each burst and next to
 // none when nothing comes; under load it never sleeps. The socket is put in blocking
-// mode with a receive time-out, and GOMAXPROCS is raised by one for the loop. On a socket bound to all addresses the answer leaves from
-// the address that was asked (IP_PKTINFO).
+// mode with a receive time-out, and GOMAXPROCS is raised by one for the loop. On a
+// socket bound to all addresses the answer leaves from the address that was asked
+// (IP_PKTINFO).
 func (h *Handler) ServeBatch(ctx context.Context, c *net.UDPConn) error {
 	defer c.Close()
 	f, err := c.File()

@@ -18,9 +18,9 @@ func FuzzTiersEqual(f *testing.F) {
 	}
 	h := nasty(f)
 	h.Set(Settings{NSID: "edge-1", ServerID: "edge-1", Cookies: cookie.Secrets{{1}}})
+	one, two := h.newExchange(), h.newExchange()
+	one.batched = true
 	f.Fuzz(func(t *testing.T, msg []byte) {
-		one, two := h.newExchange(), h.newExchange()
-		one.batched = true
 		one.now = h.clock.Now()
 		two.now = one.now
 		a, b := one.handle(nil, msg, client, UDP), two.handle(nil, msg, client, UDP)

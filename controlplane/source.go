@@ -167,7 +167,7 @@ func (s *source) refreshLocked() error {
 // placementChanged: most changes are of other kinds, and organizations are many.
 func (s *source) placementChanged(from, to uint64) bool {
 	for from < to {
-		commits, err := s.store.Commits(from, 256)
+		commits, err := s.store.Commits(from, 16)
 		if err != nil || len(commits) == 0 {
 			return true
 		}

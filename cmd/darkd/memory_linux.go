@@ -10,7 +10,7 @@ import (
 // gcPercent: a control node under many writes lets its heap grow more than Go's default
 // between collections; bench/writes has what that is worth. GOGC and GOMEMLIMIT, where
 // they are set, count.
-const gcPercent = 400
+const gcPercent = 200
 
 // collectLess trades memory for fewer collections, up to a quarter of the machine's; above
 // that they come as often as they must.

@@ -62,7 +62,7 @@ func pair(before, now *Reader, ref *statev1.Ref) (Pair, error) {
 func (s *Store) Changed(from, to uint64, keep func(*statev1.Ref) bool) ([]*statev1.Ref, error) {
 	seen := map[string]*statev1.Ref{}
 	for at := from; at < to; {
-		commits, err := s.Commits(at, 256)
+		commits, err := s.Commits(at, 16) // one of an import has thousands of names
 		if err != nil {
 			return nil, err
 		}

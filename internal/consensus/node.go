@@ -150,7 +150,7 @@ func (g *Group) bootstrap(members []Server) error {
 // Limits of raft. Entries may reach MaxEntry, so these bound memory too: half a
 // GiB of cache if every entry were that long, and in practice a few MiB.
 const (
-	cachedEntries    = 512
+	cachedEntries    = 64
 	maxAppendEntries = 256
 )
 

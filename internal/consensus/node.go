@@ -147,8 +147,8 @@ func (g *Group) bootstrap(members []Server) error {
 	return g.log.bootstrap(conf)
 }
 
-// Limits of raft. Entries may reach MaxEntry, so these bound memory too: half a
-// GiB of cache if every entry were that long, and in practice a few MiB.
+// Limits of raft. Entries may reach MaxEntry, so these bound memory too: 64 MiB
+// of cache if every entry were that long, and in practice a few MiB.
 const (
 	cachedEntries    = 64
 	maxAppendEntries = 256

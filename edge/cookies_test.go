@@ -135,8 +135,15 @@ func TestCookieSecretsByTheClock(t *testing.T) {
 		at   time.Duration
 		want string
 	}{
-		{-5 * aDay, "ab"}, {-aDay, "ab"}, {-time.Second, "ab"}, {0, "bac"}, {aDay - 1, "bac"}, {aDay, "cbd"},
-		{14 * aDay, "poq"}, {15 * aDay, "qp"}, {99 * aDay, "qp"},
+		{-5 * aDay, "ab"},
+		{-aDay, "ab"},
+		{-time.Second, "ab"},
+		{0, "bac"},
+		{aDay - 1, "bac"},
+		{aDay, "cbd"},
+		{14 * aDay, "poq"},
+		{15 * aDay, "qp"},
+		{99 * aDay, "qp"},
 	} {
 		got := ""
 		for _, k := range s.at(today.Add(c.at)) {

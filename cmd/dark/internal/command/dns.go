@@ -79,8 +79,13 @@ func headerFlags(h dnsmessage.Header) []string {
 		set  bool
 		name string
 	}{
-		{h.Response, "qr"}, {h.Authoritative, "aa"}, {h.Truncated, "tc"}, {h.RecursionDesired, "rd"},
-		{h.RecursionAvailable, "ra"}, {h.AuthenticData, "ad"}, {h.CheckingDisabled, "cd"},
+		{h.Response, "qr"},
+		{h.Authoritative, "aa"},
+		{h.Truncated, "tc"},
+		{h.RecursionDesired, "rd"},
+		{h.RecursionAvailable, "ra"},
+		{h.AuthenticData, "ad"},
+		{h.CheckingDisabled, "cd"},
 	} {
 		if f.set {
 			out = append(out, f.name)

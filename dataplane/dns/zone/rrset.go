@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -146,6 +147,9 @@ func parseRecord(apex string, typ uint16, text string) ([]byte, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, errors.New("the record is empty")
 	}
+	if rd := plainAddress(typ, text); rd != nil {
+		return rd, nil
+	}
 	line := ". 0 IN " + FormatType(typ) + " " + text + "\n"
 	zp := dns.NewZoneParser(strings.NewReader(line), apex+".", "")
 	rr, ok := zp.Next()
@@ -166,6 +170,19 @@ func parseRecord(apex string, typ uint16, text string) ([]byte, error) {
 		return nil, fmt.Errorf("%q: %w", text, err)
 	}
 	return rd, nil
+}
+
+// plainAddress is the RDATA of an address record that is an address and nothing else, as
+// nearly all records of a large zone are; nil leaves the text to the parser.
+func plainAddress(typ uint16, text string) []byte {
+	if typ != dns.TypeA && typ != dns.TypeAAAA {
+		return nil
+	}
+	a, err := netip.ParseAddr(text)
+	if err != nil || a.Zone() != "" || a.Is4() != (typ == dns.TypeA) {
+		return nil
+	}
+	return a.AsSlice()
 }
 
 // parseError words the parser's error for a person who sees only the record.

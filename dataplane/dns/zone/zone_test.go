@@ -1,12 +1,15 @@
 package zone
 
 import (
+	"bytes"
 	"fmt"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/miekg/dns"
 
 	"github.com/dark-ecosystem/dark/dataplane/dns/wire"
 )
@@ -280,5 +283,34 @@ func TestMillion(t *testing.T) {
 	t.Logf("a change: %v", time.Since(start)/1000)
 	if z.Names() != n+1001 {
 		t.Fatal(z.Names())
+	}
+}
+
+// TestPlainAddresses: what is read past the parser is what the parser reads.
+func TestPlainAddresses(t *testing.T) {
+	for _, c := range []struct {
+		typ  uint16
+		text string
+		fast bool
+	}{
+		{dns.TypeA, "192.0.2.1", true}, {dns.TypeA, "0.0.0.0", true}, {dns.TypeAAAA, "2001:DB8::1", true}, {dns.TypeAAAA, "::ffff:192.0.2.1", true},
+		{dns.TypeA, "192.0.2.01", false}, {dns.TypeA, "::1", false}, {dns.TypeAAAA, "192.0.2.1", false}, {dns.TypeAAAA, "fe80::1%eth0", false},
+		{dns.TypeA, " 192.0.2.1", false}, {dns.TypeA, "192.0.2.1 ; text", false}, {dns.TypeA, `\# 4 01020304`, false}, {dns.TypeTXT, "192.0.2.1", false},
+	} {
+		got := plainAddress(c.typ, c.text)
+		if (got != nil) != c.fast {
+			t.Errorf("%d %q: %x", c.typ, c.text, got)
+			continue
+		}
+		if !c.fast {
+			continue
+		}
+		rr, err := dns.NewRR(". 0 IN " + dns.TypeToString[c.typ] + " " + c.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, err := packRData(rr); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d %q: %x, the parser says %x %v", c.typ, c.text, got, want, err)
+		}
 	}
 }

@@ -162,7 +162,7 @@ func (n *Node) Run(ctx context.Context) error {
 // stopped: what ends because ctx did ended as it should.
 func stopped(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		err = nil
 	}
 	return err
 }

@@ -89,7 +89,7 @@ func serveDNS(ctx context.Context, h *serve.Handler, g *listen.Group) error {
 		})
 	}
 	for i, c := range g.UDP() {
-		run(i, func() error { return h.ServeUDP(ctx, c) })
+		run(i, func() error { return h.ServeBatch(ctx, c) })
 	}
 	for i, l := range g.TCP() {
 		run(len(g.UDP())+i, func() error { return h.ServeTCP(ctx, l, serve.Limits{}) })

@@ -100,7 +100,7 @@ func (a *Asker) Until(ctx context.Context, name, want string) error {
 			return nil
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("%s at %s is %q, %v, and not %q: %w", name, a.addr, got, err, want, ctx.Err())
+			return fmt.Errorf("%s at %s is %q, %w, and not %q: %w", name, a.addr, got, err, want, ctx.Err())
 		}
 		if err != nil { // not listening yet
 			select {

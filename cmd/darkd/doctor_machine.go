@@ -114,7 +114,7 @@ func (d *doctor) disk() finding {
 	if err := unix.Statfs(d.dir, &s); err != nil {
 		return fail("disk", "see that the directory is there", "%s: %v", d.dir, err)
 	}
-	return space(uint64(s.Bavail)*uint64(s.Bsize), uint64(s.Blocks)*uint64(s.Bsize))
+	return space(uint64(s.Bavail)*uint64(s.Bsize), uint64(s.Blocks)*uint64(s.Bsize)) //nolint:unconvert // the fields' types differ by system
 }
 
 // space judges what is free of a disk, in bytes.
@@ -135,7 +135,7 @@ func openFiles() uint64 {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
 		return 0
 	}
-	return uint64(r.Max) // Go raises the soft limit to it
+	return uint64(r.Max) //nolint:unconvert // signed on some systems; Go raises the soft limit to it
 }
 
 func files(limit uint64) finding {

@@ -54,6 +54,7 @@ func (fakeCluster) Join(context.Context, *clusterv1.JoinRequest) (*clusterv1.Joi
 func (fakeCluster) ZoneStats(_ context.Context, organization, zone string) ([]*clusterv1.ZoneStats, error) {
 	return []*clusterv1.ZoneStats{{Name: zone, Queries: uint64(len(organization))}}, nil
 }
+
 func (fakeCluster) Wait(_ context.Context, _ uint64, send func(*clusterv1.WaitResponse) error) error {
 	return send(&clusterv1.WaitResponse{Node: "e1"})
 }

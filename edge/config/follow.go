@@ -59,7 +59,7 @@ func (c *Config) Run(ctx context.Context, sink Sink) error {
 		pause(ctx, c.delay(fails, err))
 		fails++
 	}
-	return nil
+	return nil //nolint:nilerr // it ended because it was told to
 }
 
 // delay before connecting again: a random part of a time that doubles, so that many

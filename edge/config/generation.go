@@ -26,6 +26,7 @@ func (l pebbleLog) Infof(string, ...any) {}
 func (l pebbleLog) Errorf(format string, args ...any) {
 	l.log.Warn("config database: " + fmt.Sprintf(format, args...))
 }
+
 func (l pebbleLog) Fatalf(format string, args ...any) {
 	panic("config database: " + fmt.Sprintf(format, args...))
 }

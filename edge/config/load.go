@@ -140,7 +140,7 @@ func (c *content) readMeta(key, value []byte) error {
 	case string(keyFeeds):
 		w := &feedv1.Welcome{}
 		if err := proto.Unmarshal(value, w); err != nil {
-			return fmt.Errorf("%w: feeds: %v", errDamaged, err)
+			return fmt.Errorf("%w: feeds: %w", errDamaged, err)
 		}
 		c.feeds = w.GetFeeds()
 		return nil

@@ -72,7 +72,7 @@ func unpackStream(fsys vfs.FS, dir string, in io.Reader) (*manifest, error) {
 		}
 	}
 	if _, err := r.ReadByte(); err != io.EOF {
-		return nil, fmt.Errorf("snapshot stream: more than its manifest names (%v)", err)
+		return nil, errors.Join(errors.New("snapshot stream: more than its manifest names"), err)
 	}
 	return m, syncDir(fsys, dir)
 }

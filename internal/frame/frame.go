@@ -71,7 +71,7 @@ func Open(data []byte, keys Keys) (f *feedv1.Frame, hash [32]byte, err error) {
 	}
 	f = &feedv1.Frame{}
 	if err := proto.Unmarshal(s.frame, f); err != nil {
-		return nil, hash, fmt.Errorf("%w: %v", ErrMalformed, err)
+		return nil, hash, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	if err := keys.covers(key, f.GetSignedAt()); err != nil {
 		return nil, hash, err

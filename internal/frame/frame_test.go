@@ -148,7 +148,7 @@ func TestMessagesCrossTheWire(t *testing.T) {
 	if s, ok := FrameIn(got); !ok || string(s) != "signed" {
 		t.Fatalf("frame %q, %v", s, ok)
 	}
-	if _, err = ReadMsg(&wire, got, MaxMessage); err != io.EOF {
+	if _, err = ReadMsg(&wire, got, MaxMessage); !errors.Is(err, io.EOF) {
 		t.Fatalf("at the end: %v", err)
 	}
 }

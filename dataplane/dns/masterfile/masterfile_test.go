@@ -123,9 +123,14 @@ func TestWriteComesBack(t *testing.T) {
 	}
 	ed := z.Edit()
 	for _, r := range [][3]string{
-		{"@", "MX", "10 mail"}, {`\@\$\.x\255`, "TXT", `"a\"b\\c\000\255" "" ";("`}, {"*", "CNAME", "x"},
-		{"u", "TYPE1234", `\# 0`}, {"e", "NINFO", `"x"`}, {"h", "SVCB", `1 a\.b alpn="a\\\,b,c" mandatory=alpn`},
-		{"l", "LOC", "51 30 12.748 N 0 7 39.611 W 0.00m 0.00m 0.00m 0.00m"}, {"n", "NAPTR", `10 20 "u" "E2U+sip" "!^.*$!sip:a@b!" .`},
+		{"@", "MX", "10 mail"},
+		{`\@\$\.x\255`, "TXT", `"a\"b\\c\000\255" "" ";("`},
+		{"*", "CNAME", "x"},
+		{"u", "TYPE1234", `\# 0`},
+		{"e", "NINFO", `"x"`},
+		{"h", "SVCB", `1 a\.b alpn="a\\\,b,c" mandatory=alpn`},
+		{"l", "LOC", "51 30 12.748 N 0 7 39.611 W 0.00m 0.00m 0.00m 0.00m"},
+		{"n", "NAPTR", `10 20 "u" "E2U+sip" "!^.*$!sip:a@b!" .`},
 	} {
 		rr, bad := zone.ParseRecordSet("example.com", r[0], r[1], 60, []string{r[2]})
 		if bad != nil {

@@ -38,7 +38,7 @@ func (w *Writer) RRset(rr zone.RRset) error {
 		typ = fmt.Sprintf("TYPE%d", rr.Type)
 	}
 	for _, rd := range rr.RData {
-		text := ""
+		var text string
 		if generic {
 			text = zone.FormatGeneric(rd)
 		} else {

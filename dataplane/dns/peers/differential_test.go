@@ -199,7 +199,7 @@ func judge(m, ours *mdns.Msg, theirs []*mdns.Msg, ps []*peer, rules []rule, sum 
 			agreeing = append(agreeing, theirs[i])
 		}
 	}
-	part := ""
+	var part string
 	switch {
 	case got != want:
 		part = "answer"

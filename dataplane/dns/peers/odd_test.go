@@ -14,8 +14,10 @@ import (
 var oddZones = map[string]func(*testing.T, *world){
 	// RFC 6672 2.4: what is below a DNAME is occluded.
 	"data below a DNAME": func(t *testing.T, w *world) {
-		w.add(t, "below.test", []string{"@ NS ns", "ns A 192.0.2.1", "red DNAME target", "red A 192.0.2.2", "x.red A 192.0.2.3",
-			"*.red TXT \"w\"", "a.b.red A 192.0.2.4", "cut.red NS ns", "x.target A 192.0.2.5", "b.target A 192.0.2.6", "to CNAME x.red"})
+		w.add(t, "below.test", []string{
+			"@ NS ns", "ns A 192.0.2.1", "red DNAME target", "red A 192.0.2.2", "x.red A 192.0.2.3",
+			"*.red TXT \"w\"", "a.b.red A 192.0.2.4", "cut.red NS ns", "x.target A 192.0.2.5", "b.target A 192.0.2.6", "to CNAME x.red",
+		})
 	},
 	// RFC 4592 4.2 leaves NS at a wildcard without a meaning; admission refuses it, so
 	// that the zone is made past admission.

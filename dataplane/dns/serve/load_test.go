@@ -49,7 +49,8 @@ func changePaced(t *testing.T, h *Handler, names, changes int) time.Duration {
 		<-time.After(time.Until(start.Add(time.Duration(i) * time.Millisecond)))
 		text := strconv.Itoa(i)
 		rr := zone.RRset{Owner: "rev", Type: mdns.TypeTXT, TTL: 1, RData: [][]byte{
-			append([]byte{byte(len(text))}, text...), append([]byte{byte(len(text) + 1), '='}, text...)}}
+			append([]byte{byte(len(text))}, text...), append([]byte{byte(len(text) + 1), '='}, text...),
+		}}
 		other := zone.RRset{Owner: fmt.Sprintf("host%06d", i*997%names), Type: mdns.TypeA, TTL: 1, RData: [][]byte{{192, 0, 2, byte(i)}}}
 		next, refused := z.With(uint32(i), []zone.Change{{Owner: rr.Owner, Type: rr.Type, RRset: &rr}, {Owner: other.Owner, Type: other.Type, RRset: &other}})
 		if refused != nil {

@@ -52,7 +52,7 @@ func (x *exchange) step() bool {
 	case zone.Cut:
 		x.referral(z, r, first)
 	case zone.Redirect:
-		return x.redirect(z, r)
+		return x.redirect(r)
 	}
 	return false
 }
@@ -92,7 +92,7 @@ func (x *exchange) pick(z *zone.Zone, n *zone.Node) (wire.Set, bool) {
 
 // put appends a set owned by the depth rightmost labels of the name in question.
 func (x *exchange) put(s wire.Section, depth int, set wire.Set) bool {
-	ok := false
+	var ok bool
 	if x.name == &x.q.Name {
 		ok = x.b.Add(s, wire.Question(x.name, depth), set)
 	} else {
@@ -124,7 +124,7 @@ func (x *exchange) other() *wire.Name {
 }
 
 // redirect answers with a DNAME and the CNAME made from it (RFC 6672 3.1).
-func (x *exchange) redirect(z *zone.Zone, r zone.Result) bool {
+func (x *exchange) redirect(r zone.Result) bool {
 	set, _ := r.Node.Set(wire.TypeDNAME)
 	if !x.put(wire.Answer, r.Depth, set) {
 		return false

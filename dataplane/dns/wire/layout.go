@@ -95,7 +95,7 @@ func CheckRData(typ uint16, rdata []byte) error {
 
 // fieldLen is the length of one field of a layout at the start of b, 0 when broken.
 func fieldLen(c byte, b []byte) int {
-	n := 0
+	var n int
 	switch c {
 	case 'n':
 		return NameLen(b)

@@ -69,11 +69,22 @@ func TestCheckRData(t *testing.T) {
 		rd   string
 		good bool
 	}{
-		{TypeA, "1234", true}, {TypeA, "123", false}, {TypeAAAA, "1234567890123456", true},
-		{TypeNS, "\x01a\x00", true}, {TypeNS, "\x01a\x00x", false}, {TypeNS, "\x01a", false}, {TypeNS, "\xc0\x0c", false},
-		{15, "\x00\x0a\x01a\x00", true}, {15, "\x00", false}, {33, "123456\x00", true}, {33, "12345\x00", false},
-		{TypeSOA, "\x00\x00" + strings.Repeat("x", 20), true}, {TypeSOA, "\x00\x00" + strings.Repeat("x", 19), false},
-		{35, "1234\x01a\x01b\x01c\x00", true}, {35, "1234\x01a\x01b\x05c\x00", false}, {65280, "anything", true},
+		{TypeA, "1234", true},
+		{TypeA, "123", false},
+		{TypeAAAA, "1234567890123456", true},
+		{TypeNS, "\x01a\x00", true},
+		{TypeNS, "\x01a\x00x", false},
+		{TypeNS, "\x01a", false},
+		{TypeNS, "\xc0\x0c", false},
+		{15, "\x00\x0a\x01a\x00", true},
+		{15, "\x00", false},
+		{33, "123456\x00", true},
+		{33, "12345\x00", false},
+		{TypeSOA, "\x00\x00" + strings.Repeat("x", 20), true},
+		{TypeSOA, "\x00\x00" + strings.Repeat("x", 19), false},
+		{35, "1234\x01a\x01b\x01c\x00", true},
+		{35, "1234\x01a\x01b\x05c\x00", false},
+		{65280, "anything", true},
 	} {
 		if err := CheckRData(c.typ, []byte(c.rd)); (err == nil) != c.good {
 			t.Errorf("type %d %q: %v", c.typ, c.rd, err)

@@ -123,7 +123,11 @@ func TestTableFind(t *testing.T) {
 		{"z.b.sub.example.com", "sub.example.com", false},
 		{"z.z.z.sub.example.com", "sub.example.com", false},
 		{"q.a.b.sub.example.com", "a.b.sub.example.com", false},
-		{"com", "", false}, {"", "", false}, {"", "", true}, {"example.net", "", false}, {"a.com-x", "com-x", false},
+		{"com", "", false},
+		{"", "", false},
+		{"", "", true},
+		{"example.net", "", false},
+		{"a.com-x", "com-x", false},
 	} {
 		got := ""
 		if z := tb.Find(name(t, c.q), c.parent); z != nil {
@@ -232,8 +236,13 @@ func TestCheckOwner(t *testing.T) {
 		types []uint16
 		ok    bool
 	}{
-		{false, []uint16{5}, true}, {true, []uint16{5}, false}, {false, []uint16{1, 5}, false},
-		{false, []uint16{2, 39}, false}, {true, []uint16{2, 39}, true}, {true, []uint16{43}, false}, {false, []uint16{2, 43}, true},
+		{false, []uint16{5}, true},
+		{true, []uint16{5}, false},
+		{false, []uint16{1, 5}, false},
+		{false, []uint16{2, 39}, false},
+		{true, []uint16{2, 39}, true},
+		{true, []uint16{43}, false},
+		{false, []uint16{2, 43}, true},
 	} {
 		if err := CheckOwner(c.apex, c.types); (err == nil) != c.ok {
 			t.Errorf("CheckOwner(%v, %v) = %v", c.apex, c.types, err)
@@ -293,9 +302,18 @@ func TestPlainAddresses(t *testing.T) {
 		text string
 		fast bool
 	}{
-		{dns.TypeA, "192.0.2.1", true}, {dns.TypeA, "0.0.0.0", true}, {dns.TypeAAAA, "2001:DB8::1", true}, {dns.TypeAAAA, "::ffff:192.0.2.1", true},
-		{dns.TypeA, "192.0.2.01", false}, {dns.TypeA, "::1", false}, {dns.TypeAAAA, "192.0.2.1", false}, {dns.TypeAAAA, "fe80::1%eth0", false},
-		{dns.TypeA, " 192.0.2.1", false}, {dns.TypeA, "192.0.2.1 ; text", false}, {dns.TypeA, `\# 4 01020304`, false}, {dns.TypeTXT, "192.0.2.1", false},
+		{dns.TypeA, "192.0.2.1", true},
+		{dns.TypeA, "0.0.0.0", true},
+		{dns.TypeAAAA, "2001:DB8::1", true},
+		{dns.TypeAAAA, "::ffff:192.0.2.1", true},
+		{dns.TypeA, "192.0.2.01", false},
+		{dns.TypeA, "::1", false},
+		{dns.TypeAAAA, "192.0.2.1", false},
+		{dns.TypeAAAA, "fe80::1%eth0", false},
+		{dns.TypeA, " 192.0.2.1", false},
+		{dns.TypeA, "192.0.2.1 ; text", false},
+		{dns.TypeA, `\# 4 01020304`, false},
+		{dns.TypeTXT, "192.0.2.1", false},
 	} {
 		got := plainAddress(c.typ, c.text)
 		if (got != nil) != c.fast {

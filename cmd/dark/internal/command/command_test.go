@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -27,9 +28,11 @@ const zoneDoc = "kind: Zone\nname: example.test\nspec: {contact: a@b.c}\n"
 func TestNodesTellPositionLagAndTheLastRefusal(t *testing.T) {
 	f := &fake{nodes: nodes{list: []*clusterv1.Node{
 		{Name: "nodes/control-1", Spec: &clusterv1.NodeSpec{Role: "control"}, Status: &clusterv1.NodeStatus{Connected: true, Leader: true, Position: 40, Version: "v1"}},
-		{Name: "nodes/edge-1", Spec: &clusterv1.NodeSpec{Role: "edge"}, Status: &clusterv1.NodeStatus{Connected: true, Position: 38, Lag: 2, Refusals: 3,
+		{Name: "nodes/edge-1", Spec: &clusterv1.NodeSpec{Role: "edge"}, Status: &clusterv1.NodeStatus{
+			Connected: true, Position: 38, Lag: 2, Refusals: 3,
 			LastRefusal: "site.zone:12: zones/example.test/records/www/A at revision 39: \x1b[31m\"x\" is not an address, and this reason is long enough to be cut elsewhere",
-			LastContact: timestamppb.New(time.Unix(1790000000, 5))}},
+			LastContact: timestamppb.New(time.Unix(1790000000, 5)),
+		}},
 		{Name: "nodes/edge-2", Spec: &clusterv1.NodeSpec{Role: "edge", Drained: true}},
 	}}}
 	addr := f.serve(t)
@@ -84,8 +87,11 @@ func TestAWriteIsRepeatedUnderOneRequestID(t *testing.T) {
 func TestServerViolationsAreLocated(t *testing.T) {
 	f := &fake{apply: func(*resourcev1.ApplyRequest) (*resourcev1.ApplyResponse, error) {
 		st, err := status.New(codes.InvalidArgument, "invalid").WithDetails(&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
-			{Field: "documents[1].spec.records[1]", Description: "no address"}, {Field: "documents[0]", Description: "whole"},
-			{Field: "documents[9].x", Description: "beyond"}, {Field: "documents[1].ttl", Description: "too large"}}})
+			{Field: "documents[1].spec.records[1]", Description: "no address"},
+			{Field: "documents[0]", Description: "whole"},
+			{Field: "documents[9].x", Description: "beyond"},
+			{Field: "documents[1].ttl", Description: "too large"},
+		}})
 		if err != nil {
 			return nil, err
 		}
@@ -146,7 +152,7 @@ func TestImportSendsPartsTheServerTakes(t *testing.T) {
 	f.importZone = func(s dnsgrpc.ZoneService_ImportZoneServer) error {
 		for {
 			m, err := s.Recv()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				_ = s.Send(&dnsv1.ImportZoneResponse{Stage: "comparing", Records: 1, Bytes: uint64(total)})
 				return s.Send(&dnsv1.ImportZoneResponse{Done: true, Records: 1, Created: 1, Revision: 4})
 			}
@@ -188,7 +194,7 @@ func TestHalfAFileIsNoZone(t *testing.T) {
 	f.importZone = func(s dnsgrpc.ZoneService_ImportZoneServer) error {
 		for {
 			if _, err := s.Recv(); err != nil {
-				whole <- err == io.EOF
+				whole <- errors.Is(err, io.EOF)
 				return err
 			}
 		}
@@ -241,8 +247,10 @@ func TestNamesOfResources(t *testing.T) {
 
 func TestExpiry(t *testing.T) {
 	now := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
-	for in, want := range map[string]string{"90d": "2026-12-30", "12h": "2026-10-01", "2027-01-31T00:00:00Z": "2027-01-31",
-		"0d": "", "-1h": "", "x": "", "2020-01-01T00:00:00Z": "", "99999999d": ""} {
+	for in, want := range map[string]string{
+		"90d": "2026-12-30", "12h": "2026-10-01", "2027-01-31T00:00:00Z": "2027-01-31",
+		"0d": "", "-1h": "", "x": "", "2020-01-01T00:00:00Z": "", "99999999d": "",
+	} {
 		got, err := expiry(in, now)
 		if (err != nil) != (want == "") || err == nil && got.Format(time.DateOnly) != want {
 			t.Errorf("%s: %v, %v", in, got, err)

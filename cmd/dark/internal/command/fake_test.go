@@ -48,8 +48,10 @@ type zones struct {
 
 var testKinds = []*resourcev1.KindInfo{
 	{Kind: "Zone", Plural: "zones", FullName: "dark.dns.v1.Zone", Pattern: "zones/{zone}", SpecFields: []string{"spec.negativeTtl", "spec.contact"}},
-	{Kind: "RecordSet", Plural: "recordsets", FullName: "dark.dns.v1.RecordSet", Pattern: "zones/{zone}/records/{owner}/{type}",
-		SpecFields: []string{"spec.ttl", "spec.records"}, Columns: []*resourcev1.Column{{Title: "TTL", Path: "spec.ttl"}, {Title: "Records", Path: "spec.records"}}},
+	{
+		Kind: "RecordSet", Plural: "recordsets", FullName: "dark.dns.v1.RecordSet", Pattern: "zones/{zone}/records/{owner}/{type}",
+		SpecFields: []string{"spec.ttl", "spec.records"}, Columns: []*resourcev1.Column{{Title: "TTL", Path: "spec.ttl"}, {Title: "Records", Path: "spec.records"}},
+	},
 	{Kind: "ApiKey", Plural: "apikeys", FullName: "dark.identity.v1.ApiKey", Pattern: "apikeys/{apikey}"},
 }
 

@@ -57,8 +57,10 @@ func (k *createKey) run(ctx context.Context, name string) error {
 		}
 		spec.ExpireTime = timestamppb.New(t)
 	}
-	q := &identityv1.CreateApiKeyRequest{RequestId: k.id(), ValidateOnly: k.dryRun, Reason: k.reason,
-		ApiKey: &identityv1.ApiKey{Name: "apikeys/" + strings.TrimPrefix(name, "apikeys/"), Spec: spec}}
+	q := &identityv1.CreateApiKeyRequest{
+		RequestId: k.id(), ValidateOnly: k.dryRun, Reason: k.reason,
+		ApiKey: &identityv1.ApiKey{Name: "apikeys/" + strings.TrimPrefix(name, "apikeys/"), Spec: spec},
+	}
 	var m *identityv1.ApiKey
 	err := k.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
 		m, err = c.Keys.CreateApiKey(ctx, q)
@@ -127,8 +129,10 @@ func (s *session) organizationsCreate() *cobra.Command {
 func (s *session) createOrganization(ctx context.Context, name, display string, w write) error {
 	var m *identityv1.Organization
 	err := s.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
-		m, err = c.Organizations.CreateOrganization(ctx, &identityv1.CreateOrganizationRequest{RequestId: w.id(), ValidateOnly: w.dryRun, Reason: w.reason,
-			Organization: &identityv1.Organization{Name: "organizations/" + name, Spec: &identityv1.OrganizationSpec{DisplayName: display}}})
+		m, err = c.Organizations.CreateOrganization(ctx, &identityv1.CreateOrganizationRequest{
+			RequestId: w.id(), ValidateOnly: w.dryRun, Reason: w.reason,
+			Organization: &identityv1.Organization{Name: "organizations/" + name, Spec: &identityv1.OrganizationSpec{DisplayName: display}},
+		})
 		return err
 	})
 	if err != nil {

@@ -66,8 +66,10 @@ func (s *session) target() (contexts.Context, error) {
 		into      *string
 		flag, env string
 	}{
-		{&c.Addr, s.addr, "DARK_ADDR"}, {&c.Token, s.token, "DARK_TOKEN"},
-		{&c.Organization, s.organization, "DARK_ORGANIZATION"}, {&c.CA, s.ca, "DARK_CA"},
+		{&c.Addr, s.addr, "DARK_ADDR"},
+		{&c.Token, s.token, "DARK_TOKEN"},
+		{&c.Organization, s.organization, "DARK_ORGANIZATION"},
+		{&c.CA, s.ca, "DARK_CA"},
 	} {
 		if v := firstOf(o.flag, env(o.env)); v != "" {
 			*o.into = v

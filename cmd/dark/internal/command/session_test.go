@@ -24,15 +24,23 @@ func TestFlagsAreAboveTheEnvironmentAndThatAboveTheContext(t *testing.T) {
 	}{
 		"the current context": {want: contexts.Context{Addr: "http://127.0.0.1:1", Token: "dev-token", Organization: "demo"}},
 		"a context by flag":   {s: session{context: "prod"}, want: contexts.Context{Addr: "https://prod", Token: "prod-token", CA: "/ca"}},
-		"a context by environment": {env: map[string]string{"DARK_CONTEXT": "prod"},
-			want: contexts.Context{Addr: "https://prod", Token: "prod-token", CA: "/ca"}},
+		"a context by environment": {
+			env:  map[string]string{"DARK_CONTEXT": "prod"},
+			want: contexts.Context{Addr: "https://prod", Token: "prod-token", CA: "/ca"},
+		},
 		"an address takes no other installation's token": {s: session{addr: "https://other"}, want: contexts.Context{Addr: "https://other"}},
-		"nor does one from the environment": {env: map[string]string{"DARK_ADDR": "https://other", "DARK_TOKEN": "t", "DARK_CA": "/c"},
-			want: contexts.Context{Addr: "https://other", Token: "t", CA: "/c"}},
-		"a named context's token stays with its address": {s: session{context: "prod"}, env: map[string]string{"DARK_ADDR": "https://other", "DARK_ORGANIZATION": "x"},
-			want: contexts.Context{Addr: "https://prod", Token: "prod-token", CA: "/ca"}},
-		"an organization by flag": {s: session{organization: "acme"}, env: map[string]string{"DARK_ORGANIZATION": "x"},
-			want: contexts.Context{Addr: "http://127.0.0.1:1", Token: "dev-token", Organization: "acme"}},
+		"nor does one from the environment": {
+			env:  map[string]string{"DARK_ADDR": "https://other", "DARK_TOKEN": "t", "DARK_CA": "/c"},
+			want: contexts.Context{Addr: "https://other", Token: "t", CA: "/c"},
+		},
+		"a named context's token stays with its address": {
+			s: session{context: "prod"}, env: map[string]string{"DARK_ADDR": "https://other", "DARK_ORGANIZATION": "x"},
+			want: contexts.Context{Addr: "https://prod", Token: "prod-token", CA: "/ca"},
+		},
+		"an organization by flag": {
+			s: session{organization: "acme"}, env: map[string]string{"DARK_ORGANIZATION": "x"},
+			want: contexts.Context{Addr: "http://127.0.0.1:1", Token: "dev-token", Organization: "acme"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for k, v := range c.env {

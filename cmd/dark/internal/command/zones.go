@@ -66,8 +66,10 @@ func (s *session) zonesCreate() *cobra.Command {
 func (s *session) createZone(ctx context.Context, name string, spec *dnsv1.ZoneSpec, w write) error {
 	var z *dnsv1.Zone
 	err := s.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
-		z, err = c.Zones.CreateZone(ctx, &dnsv1.CreateZoneRequest{Zone: &dnsv1.Zone{Name: zoneName(name), Spec: spec},
-			RequestId: w.id(), Reason: w.reason, ValidateOnly: w.dryRun})
+		z, err = c.Zones.CreateZone(ctx, &dnsv1.CreateZoneRequest{
+			Zone:      &dnsv1.Zone{Name: zoneName(name), Spec: spec},
+			RequestId: w.id(), Reason: w.reason, ValidateOnly: w.dryRun,
+		})
 		return err
 	})
 	if err != nil {

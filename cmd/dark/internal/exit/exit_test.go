@@ -63,7 +63,8 @@ func TestAServerThatAnswersIsRunning(t *testing.T) {
 
 func TestPrintNamesEveryFieldAndTheNextStep(t *testing.T) {
 	st, err := status.New(codes.InvalidArgument, "invalid request").WithDetails(&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
-		{Field: "spec.ttl", Description: "too large"}, {Description: "no field"}}})
+		{Field: "spec.ttl", Description: "too large"}, {Description: "no field"},
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,8 +34,10 @@ func summary(count map[resourcev1.Change_Action]int) string {
 		a    resourcev1.Change_Action
 		word string
 	}{
-		{resourcev1.Change_ACTION_CREATE, "created"}, {resourcev1.Change_ACTION_UPDATE, "changed"},
-		{resourcev1.Change_ACTION_DELETE, "deleted"}, {resourcev1.Change_ACTION_UNCHANGED, "unchanged"},
+		{resourcev1.Change_ACTION_CREATE, "created"},
+		{resourcev1.Change_ACTION_UPDATE, "changed"},
+		{resourcev1.Change_ACTION_DELETE, "deleted"},
+		{resourcev1.Change_ACTION_UNCHANGED, "unchanged"},
 	} {
 		if count[p.a] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", count[p.a], p.word))

@@ -57,8 +57,10 @@ func TestTable(t *testing.T) {
 
 func changes(t *testing.T) []*resourcev1.Change {
 	record := func(ttl float64, records ...any) *structpb.Struct {
-		return doc(t, map[string]any{"kind": "RecordSet", "name": "zones/a/records/www/A", "revision": "7", "etag": "x",
-			"spec": map[string]any{"ttl": ttl, "records": records}})
+		return doc(t, map[string]any{
+			"kind": "RecordSet", "name": "zones/a/records/www/A", "revision": "7", "etag": "x",
+			"spec": map[string]any{"ttl": ttl, "records": records},
+		})
 	}
 	return []*resourcev1.Change{
 		{Action: resourcev1.Change_ACTION_CREATE, Kind: "Zone", Name: "zones/a", After: doc(t, map[string]any{"labels": map[string]any{"team": "net"}, "spec": map[string]any{"refresh": 60.0}})},
@@ -85,8 +87,10 @@ func TestChanges(t *testing.T) {
 }
 
 func TestDescribeAndYAML(t *testing.T) {
-	d := map[string]any{"spec": map[string]any{"ttl": 300.0, "records": []any{"192.0.2.1"}, "weights": []any{map[string]any{"a": 1.5}}},
-		"name": "zones/a/records/www/A", "kind": "RecordSet", "revision": "9", "createTime": "2026-10-01T10:11:12.123456Z", "drained": false}
+	d := map[string]any{
+		"spec": map[string]any{"ttl": 300.0, "records": []any{"192.0.2.1"}, "weights": []any{map[string]any{"a": 1.5}}},
+		"name": "zones/a/records/www/A", "kind": "RecordSet", "revision": "9", "createTime": "2026-10-01T10:11:12.123456Z", "drained": false,
+	}
 	var b bytes.Buffer
 	if err := (Style{}).Describe(&b, d); err != nil {
 		t.Fatal(err)

@@ -23,7 +23,8 @@ type Authenticator struct {
 	Pepper []byte
 	Clock  clock.Clock
 	// Current brings this member's state up to date; used once when a well-formed token
-	// is unknown here, since the key may have been made on another member just now.
+	// is unknown here, or the organization or its role bindings, since they may have been
+	// made on another member just now.
 	Current func(context.Context) error
 }
 
@@ -37,7 +38,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, bearer, organization s
 		return Caller{}, errs.New(errs.Unauthenticated, "%s", err.Error())
 	}
 	c, err := a.caller(id, bearer, organization)
-	if errs.Is(err, errs.Unauthenticated) && a.Current != nil && a.unknown(id) {
+	if a.Current != nil && (errs.Is(err, errs.Unauthenticated) && a.unknown(id) || organization != "" && (errs.Is(err, errs.NotFound) || errs.Is(err, errs.Denied))) {
 		if cur := a.Current(ctx); cur == nil {
 			c, err = a.caller(id, bearer, organization)
 		}

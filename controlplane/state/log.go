@@ -152,7 +152,18 @@ func (l *Log) forward(ctx context.Context, addr string, tx *statev1.Transaction)
 	case resp.Text != "":
 		return Outcome{}, errs.New(errs.Kind(resp.Refusal), "%s", resp.Text)
 	}
+	l.follow(ctx, resp.Revision)
 	return Outcome{Revision: resp.Revision, Index: resp.Index, Repeated: resp.RepeatedRequest}, nil
+}
+
+// follow waits until this member has what was written through it, so that who wrote reads
+// it here. The write has happened whether or not this member gets there in time.
+func (l *Log) follow(ctx context.Context, revision uint64) {
+	ctx, cancel := context.WithTimeout(ctx, leaderPatience)
+	defer cancel()
+	if err := l.store.WaitRevision(ctx, revision-1); err != nil {
+		l.store.log.Warn("this member is behind a write that it forwarded", "revision", revision, "err", err)
+	}
 }
 
 // serve answers a follower's forward.

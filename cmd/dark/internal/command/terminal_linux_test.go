@@ -17,6 +17,9 @@ import (
 func pty(t *testing.T) (master, slave *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil && os.Getenv("CI") != "true" {
+		t.Skipf("this machine has no pseudo-terminals: %v", err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -122,7 +122,7 @@ type zoneSums map[string]*clusterv1.ZoneStats
 func (s zoneSums) count(z *feedv1.ZoneStats) {
 	s.add([]*clusterv1.ZoneStats{{
 		Name: "zones/" + z.Zone, Queries: z.Queries, Nxdomain: z.Nxdomain, Nodata: z.Nodata, Referrals: z.Referrals,
-		Truncated: z.Truncated, A: z.A, Aaaa: z.Aaaa, OtherTypes: z.OtherTypes, Edges: 1,
+		Truncated: z.Truncated, A: z.A, Aaaa: z.Aaaa, OtherTypes: z.OtherTypes, Tier1: z.Tier1, Edges: 1,
 	}})
 }
 
@@ -141,6 +141,7 @@ func (s zoneSums) add(all []*clusterv1.ZoneStats) {
 		t.A += z.A
 		t.Aaaa += z.Aaaa
 		t.OtherTypes += z.OtherTypes
+		t.Tier1 += z.Tier1
 		t.Edges += z.Edges
 	}
 }

@@ -25,7 +25,10 @@ var (
 	dnsLimited   = dnsDesc("limited_total", "Answers over the rate limit, dropped or slipped.")
 	dnsUnsampled = dnsDesc("unsampled_total", "Samples for the query log or dnstap that were lost because their reader was slow.")
 	dnsZone      = dnsDesc("zone_queries_total", "Queries of the busiest zones.", "zone")
-	dnsZoneNone  = dnsDesc("zone_nxdomain_total", "NXDOMAIN answers of the busiest zones.", "zone")
+	dnsZoneWhat  = dnsDesc("zone_answers_total", "Answers of the busiest zones that gave no data, by what they gave.", "zone", "answer")
+	dnsZoneType  = dnsDesc("zone_types_total", "Queries of the busiest zones by type.", "zone", "type")
+	dnsZoneTier  = dnsDesc("zone_tiers_total", "Queries of the busiest zones by the tier that answered.", "zone", "tier")
+	dnsTier      = dnsDesc("tiers_total", "Queries by the tier that answered.", "tier")
 )
 
 func dnsDesc(name, help string, labels ...string) *prometheus.Desc {
@@ -43,7 +46,7 @@ var (
 
 // Describe lists the metrics.
 func (m dnsMetrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{dnsQueries, dnsAnswers, dnsDropped, dnsTruncated, dnsLimited, dnsUnsampled, dnsZone, dnsZoneNone} {
+	for _, d := range []*prometheus.Desc{dnsQueries, dnsAnswers, dnsDropped, dnsTruncated, dnsLimited, dnsUnsampled, dnsTier, dnsZone, dnsZoneWhat, dnsZoneType, dnsZoneTier} {
 		ch <- d
 	}
 }
@@ -68,15 +71,29 @@ func (m dnsMetrics) Collect(ch chan<- prometheus.Metric) {
 	count(dnsTruncated, c.Truncated)
 	count(dnsLimited, c.Limited)
 	count(dnsUnsampled, c.Unsampled)
+	count(dnsTier, c.Tier1, "1")
+	count(dnsTier, c.Tier2, "2")
 	for _, z := range m.busiest() {
-		count(dnsZone, z.Queries, z.apex)
-		count(dnsZoneNone, z.NXDomain, z.apex)
+		z.collect(count)
 	}
 }
 
 type zoneCount struct {
 	apex string
 	serve.ZoneCounts
+}
+
+func (z zoneCount) collect(count func(*prometheus.Desc, uint64, ...string)) {
+	count(dnsZone, z.Queries, z.apex)
+	count(dnsZoneWhat, z.NXDomain, z.apex, "nxdomain")
+	count(dnsZoneWhat, z.NoData, z.apex, "nodata")
+	count(dnsZoneWhat, z.Referrals, z.apex, "referral")
+	count(dnsZoneWhat, z.Truncated, z.apex, "truncated")
+	count(dnsZoneType, z.A, z.apex, "A")
+	count(dnsZoneType, z.AAAA, z.apex, "AAAA")
+	count(dnsZoneType, z.OtherTypes, z.apex, "other")
+	count(dnsZoneTier, z.Tier1, z.apex, "1")
+	count(dnsZoneTier, z.Tier2, z.apex, "2")
 }
 
 func (m dnsMetrics) busiest() []zoneCount {

@@ -11,7 +11,7 @@ func (d *dnsServer) zones(yield func(*feedv1.ZoneStats) bool) {
 	countedZones(d.h, func(apex string, c serve.ZoneCounts) bool {
 		return yield(&feedv1.ZoneStats{
 			Zone: apex, Queries: c.Queries, Nxdomain: c.NXDomain, Nodata: c.NoData, Referrals: c.Referrals,
-			Truncated: c.Truncated, A: c.A, Aaaa: c.AAAA, OtherTypes: c.OtherTypes,
+			Truncated: c.Truncated, A: c.A, Aaaa: c.AAAA, OtherTypes: c.OtherTypes, Tier1: c.Tier1,
 		})
 	})
 }

@@ -44,10 +44,10 @@ func (s *session) zoneStats(ctx context.Context, q *clusterv1.ListZoneStatsReque
 		return nil
 	}
 	return messages(s, r.Zones, func() error {
-		t := render.NewTable("ZONE", "QUERIES", "NXDOMAIN", "NODATA", "REFERRALS", "TRUNCATED", "A", "AAAA", "OTHER TYPES", "EDGES")
+		t := render.NewTable("ZONE", "QUERIES", "NXDOMAIN", "NODATA", "REFERRALS", "TRUNCATED", "A", "AAAA", "OTHER TYPES", "TIER 1", "EDGES")
 		for _, z := range r.Zones {
 			row := []string{shortName(z.Name)}
-			for _, n := range []uint64{z.Queries, z.Nxdomain, z.Nodata, z.Referrals, z.Truncated, z.A, z.Aaaa, z.OtherTypes, uint64(z.Edges)} {
+			for _, n := range []uint64{z.Queries, z.Nxdomain, z.Nodata, z.Referrals, z.Truncated, z.A, z.Aaaa, z.OtherTypes, z.Tier1, uint64(z.Edges)} {
 				row = append(row, fmt.Sprint(n))
 			}
 			t.Row(row...)

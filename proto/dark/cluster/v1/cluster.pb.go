@@ -926,7 +926,9 @@ type ZoneStats struct {
 	// Questions of any other type.
 	OtherTypes uint64 `protobuf:"varint,9,opt,name=other_types,json=otherTypes,proto3" json:"other_types,omitempty"`
 	// Edges that were asked for it, of those that are connected.
-	Edges         uint32 `protobuf:"varint,10,opt,name=edges,proto3" json:"edges,omitempty"`
+	Edges uint32 `protobuf:"varint,10,opt,name=edges,proto3" json:"edges,omitempty"`
+	// Queries that the first tier of sockets answered; the others went the general way.
+	Tier1         uint64 `protobuf:"varint,11,opt,name=tier1,proto3" json:"tier1,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1027,6 +1029,13 @@ func (x *ZoneStats) GetOtherTypes() uint64 {
 func (x *ZoneStats) GetEdges() uint32 {
 	if x != nil {
 		return x.Edges
+	}
+	return 0
+}
+
+func (x *ZoneStats) GetTier1() uint64 {
+	if x != nil {
+		return x.Tier1
 	}
 	return 0
 }
@@ -2323,7 +2332,7 @@ const file_dark_cluster_v1_cluster_proto_rawDesc = "" +
 	"\rControlReport\x12\x1a\n" +
 	"\bfinished\x18\x01 \x01(\x04R\bfinished\x12+\n" +
 	"\x05nodes\x18\x02 \x03(\v2\x15.dark.cluster.v1.NodeR\x05nodes\x12\x1a\n" +
-	"\brevision\x18\x03 \x01(\x04R\brevision\"\x82\x02\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\"\x98\x02\n" +
 	"\tZoneStats\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aqueries\x18\x02 \x01(\x04R\aqueries\x12\x1a\n" +
@@ -2336,7 +2345,8 @@ const file_dark_cluster_v1_cluster_proto_rawDesc = "" +
 	"\vother_types\x18\t \x01(\x04R\n" +
 	"otherTypes\x12\x14\n" +
 	"\x05edges\x18\n" +
-	" \x01(\rR\x05edges\"]\n" +
+	" \x01(\rR\x05edges\x12\x14\n" +
+	"\x05tier1\x18\v \x01(\x04R\x05tier1\"]\n" +
 	"\x14ListZoneStatsRequest\x12\x1c\n" +
 	"\x04zone\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\x04zone\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +

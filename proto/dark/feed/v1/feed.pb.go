@@ -802,7 +802,9 @@ type ZoneStats struct {
 	// Questions of type AAAA.
 	Aaaa uint64 `protobuf:"varint,8,opt,name=aaaa,proto3" json:"aaaa,omitempty"`
 	// Questions of any other type.
-	OtherTypes    uint64 `protobuf:"varint,9,opt,name=other_types,json=otherTypes,proto3" json:"other_types,omitempty"`
+	OtherTypes uint64 `protobuf:"varint,9,opt,name=other_types,json=otherTypes,proto3" json:"other_types,omitempty"`
+	// Queries that the first tier of sockets answered; the others went the general way.
+	Tier1         uint64 `protobuf:"varint,10,opt,name=tier1,proto3" json:"tier1,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -896,6 +898,13 @@ func (x *ZoneStats) GetAaaa() uint64 {
 func (x *ZoneStats) GetOtherTypes() uint64 {
 	if x != nil {
 		return x.OtherTypes
+	}
+	return 0
+}
+
+func (x *ZoneStats) GetTier1() uint64 {
+	if x != nil {
+		return x.Tier1
 	}
 	return 0
 }
@@ -1944,7 +1953,7 @@ const file_dark_feed_v1_feed_proto_rawDesc = "" +
 	"\x0ecounting_since\x18\b \x01(\x03R\rcountingSince\x1a@\n" +
 	"\x12RefusedFramesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xec\x01\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x82\x02\n" +
 	"\tZoneStats\x12\x12\n" +
 	"\x04zone\x18\x01 \x01(\tR\x04zone\x12\x18\n" +
 	"\aqueries\x18\x02 \x01(\x04R\aqueries\x12\x1a\n" +
@@ -1955,7 +1964,9 @@ const file_dark_feed_v1_feed_proto_rawDesc = "" +
 	"\x01a\x18\a \x01(\x04R\x01a\x12\x12\n" +
 	"\x04aaaa\x18\b \x01(\x04R\x04aaaa\x12\x1f\n" +
 	"\vother_types\x18\t \x01(\x04R\n" +
-	"otherTypes\"}\n" +
+	"otherTypes\x12\x14\n" +
+	"\x05tier1\x18\n" +
+	" \x01(\x04R\x05tier1\"}\n" +
 	"\aRefusal\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\tR\x06stream\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +

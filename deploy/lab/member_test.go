@@ -1,0 +1,102 @@
+package lab
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
+	"github.com/dark-ecosystem/dark/proto/dark/cluster/v1/clustergrpc"
+)
+
+// TestAStoppedLeaderHandsOver: with timing ci an election takes a second and more; a
+// leader that is asked to stop leaves no such gap.
+func TestAStoppedLeaderHandsOver(t *testing.T) {
+	c := start(t, Options{Controls: 3, Edges: 0})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	leader := c.Leader(ctx)
+	if leader == nil {
+		t.Fatal("nobody leads")
+	}
+	var other *Proc
+	for _, p := range c.Controls {
+		if p != leader {
+			other = p
+		}
+	}
+	conn := dial(t, c, other)
+	if err := create(c.As(ctx, org), conn, "before", "x", ""); err != nil {
+		t.Fatal(err)
+	}
+	leader.Signal(syscall.SIGTERM)
+	begin := time.Now()
+	if err := writeUntil(ctx, c, conn, "after", "x"); err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(begin)
+	t.Logf("a write went through %v after the leader was asked to stop", took.Round(time.Millisecond))
+	if took > time.Second {
+		t.Errorf("writes stood still for %v", took)
+	}
+	leader.wait(10 * time.Second)
+	if leader.Running() {
+		t.Error("the leader did not end")
+	}
+}
+
+// TestADeadMemberIsReplaced: what is lost for good is removed, and a new machine takes its
+// place by a token, with all that was written.
+func TestADeadMemberIsReplaced(t *testing.T) {
+	c := start(t, Options{Controls: 3, Edges: 1})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	conn := dial(t, c, c.Controls[0])
+	api := clustergrpc.NewClusterServiceClient(conn)
+	if err := create(c.As(ctx, org), conn, "old", "kept", ""); err != nil {
+		t.Fatal(err)
+	}
+	dead := c.Controls[2]
+	dead.Kill()
+	if err := os.RemoveAll(dead.dir); err != nil {
+		t.Fatal(err)
+	}
+	members, err := api.ListMembers(c.As(ctx, ""), &clusterv1.ListMembersRequest{})
+	if err != nil || len(members.Members) != 3 {
+		t.Fatalf("%v, %v", members, err)
+	}
+	if err := c.until(ctx, "the dead member is removed", func() bool {
+		_, err = api.RemoveMember(c.As(ctx, ""), &clusterv1.RemoveMemberRequest{Name: dead.Name, Reason: "its disk died"})
+		return err == nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	token, err := api.CreateJoinToken(c.As(ctx, ""), &clusterv1.CreateJoinTokenRequest{Node: "c4", Role: "control"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := c.proc("c4", dead.Addr)
+	fresh.args = []string{
+		"control", "--dir", filepath.Join(c.o.Dir, "c4"), "--transport", fresh.Addr + ":7001", "--feed", fresh.Addr + ":7002",
+		"--api", fresh.Addr + ":8080", "--timing", c.o.Timing, "--log", "warn",
+	}
+	c.Controls[2] = fresh
+	if err := fresh.Start("--join", token.Token, "--through", c.Controls[0].Addr+":8080"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.WaitReady(ctx); err != nil {
+		t.Fatal(err)
+	}
+	// The new member decides with one of the two old ones when the other is dead.
+	c.Controls[1].Kill()
+	newConn := dial(t, c, fresh)
+	if err := writeUntil(ctx, c, newConn, "new", "through c4"); err != nil {
+		t.Fatal(err)
+	}
+	for owner, want := range map[string]string{"old": "kept", "new": "through c4"} {
+		reaches(t, c, c.Edges[0], owner, want)
+	}
+}

@@ -20,7 +20,7 @@ import (
 
 const (
 	killRounds = 30
-	writers    = 10
+	writers    = 16
 )
 
 // ledger is what was acknowledged; it lives in this process, which nobody kills.
@@ -77,6 +77,10 @@ func TestKilledProcessesLoseNoAcknowledgedWrite(t *testing.T) {
 		case <-ctx.Done():
 		}
 		victim, role := choose(t, c, rnd, round)
+		// After an outage many writers pause before they try again; a kill then proves little.
+		kctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		_ = c.until(kctx, "writes are in flight", func() bool { return l.inFlight.Load() >= 8 }) // counted below
+		cancel()
 		if l.inFlight.Load() >= 8 {
 			busy++
 		}

@@ -24,7 +24,8 @@ var policy = []struct {
 	{"controlplane/sign", []string{"controlplane", "dataplane/dns/zone", "internal", "proto"}},
 	{"edge", []string{"edge", "dataplane", "internal", "proto"}},
 	{"dataplane/dns", []string{"dataplane/dns", "dataplane/store", "bpf", "internal", "proto"}},
-	{"dataplane/store", []string{"internal", "proto"}},
+	{"dataplane/s3", []string{"dataplane/s3", "dataplane/store", "internal", "proto"}},
+	{"dataplane/store", []string{"dataplane/store", "internal", "proto"}},
 	{"internal", []string{"internal", "proto"}},
 	{"proto", []string{"proto"}},
 	{"bench", []string{"bench", "controlplane/state", "dataplane", "internal", "proto", "deploy/lab"}},
@@ -42,7 +43,8 @@ var owners = map[string][]string{
 	"buf.build/go/protovalidate":                {"controlplane/api"},
 	"github.com/cockroachdb/pebble/v2":          {"internal/consensus", "controlplane/state", "edge/config", "dataplane/store"},
 	"github.com/spf13/cobra":                    {"cmd"},
-	"filippo.io/age":                            {"internal/keyring"},
+	"filippo.io/age":                            {"internal/keyring", "cmd/dark"},
+	"github.com/minio/minio-go/v7":              {"cmd/dark"},
 	"github.com/prometheus/client_golang":       {"controlplane", "edge", "cmd/darkd", "internal/obs", "dataplane"},
 }
 

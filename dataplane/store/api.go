@@ -77,8 +77,8 @@ type Body struct {
 }
 
 // Condition must hold when a command is applied, or all of it is refused with an
-// *Refused that says why. It is judged on the key's current row, Version and Amended on
-// the row that the Op names.
+// *Refused that says why. It is judged on the key's current row; Version and Amended, for
+// Delete and Amend, on the row that the Op names.
 type Condition struct {
 	Absent     bool     // no current row, or a marker
 	Exists     bool     // a current row that is no marker
@@ -103,12 +103,13 @@ const (
 	Put
 	// Stack writes a row that becomes the current version over all others.
 	Stack
-	// Delete deletes the row Version names (0: the null version). That it is not there is
-	// an error unless Idempotent.
+	// Delete deletes the row Version names (0: the null version, Current: the newest). That
+	// it is not there is Refused{Missing} unless Idempotent.
 	Delete
 	// Amend replaces Value and Flags of the row that Version names.
 	Amend
-	// DropPrefix deletes all rows whose keys begin with Key.
+	// DropPrefix deletes all rows whose keys begin with Key; more than MaxOps are refused
+	// with ErrTooLarge.
 	DropPrefix
 )
 
@@ -186,6 +187,7 @@ const (
 	QuotaBytes
 	QuotaRows
 	Swept // an extent's writer is gone: its body was already swept; write it again
+	Gone  // a body of a row that the command takes over was deleted meanwhile (ErrGone)
 )
 
 // Refused is a command whose condition did not hold; nothing of it was done.

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+)
+
+// credentials of a server, as a client holds them.
+type credentials struct{ access, secret, region string }
+
+// The forms of a payload that the clients send (AWS Signature Version 4).
+const (
+	emptyPayload    = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	unsignedTrailer = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+)
+
+// signed is the Authorization header of a request whose headers besides host,
+// x-amz-content-sha256 and x-amz-date are not signed.
+func (c credentials) signed(method, path, query, host, payload string, at time.Time) (date, authorization string) {
+	date = at.UTC().Format("20060102T150405Z")
+	scope := date[:8] + "/" + c.region + "/s3/aws4_request"
+	const names = "host;x-amz-content-sha256;x-amz-date"
+	canonical := method + "\n" + path + "\n" + query + "\nhost:" + host + "\nx-amz-content-sha256:" + payload + "\nx-amz-date:" + date + "\n\n" + names + "\n" + payload
+	hash := sha256.Sum256([]byte(canonical))
+	text := "AWS4-HMAC-SHA256\n" + date + "\n" + scope + "\n" + hex.EncodeToString(hash[:])
+	signature := hex.EncodeToString(sum(c.key(date[:8]), text))
+	return date, "AWS4-HMAC-SHA256 Credential=" + c.access + "/" + scope + ", SignedHeaders=" + names + ", Signature=" + signature
+}
+
+// key is kSigning of a day.
+func (c credentials) key(day string) []byte {
+	return sum(sum(sum(sum([]byte("AWS4"+c.secret), day), c.region), "s3"), "aws4_request")
+}
+
+func sum(key []byte, text string) []byte {
+	m := hmac.New(sha256.New, key)
+	m.Write([]byte(text))
+	return m.Sum(nil)
+}

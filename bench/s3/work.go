@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/dark-ecosystem/dark/bench/rig"
+)
+
+// work is one kind of operation.
+type work struct {
+	name    string
+	clients int
+	do      func(ctx context.Context, c *client, client, n int) error
+}
+
+// works are the operations that are measured.
+func works(keys int) []work {
+	small, large := signedBody(random(4<<10)), signedBody(random(16<<20))
+	stream := trailerBody(large.data)
+	at := func(method, key, query string, b body) func(context.Context, *client, int, int) error {
+		return func(ctx context.Context, c *client, _, _ int) error {
+			_, err := c.do(ctx, method, "/"+bucket+key, query, b)
+			return err
+		}
+	}
+	each := func(b body, kept int) func(context.Context, *client, int, int) error {
+		return func(ctx context.Context, c *client, client, n int) error {
+			_, err := c.do(ctx, "PUT", fmt.Sprintf("/%s/put/%d-%d", bucket, client, n%kept), "", b)
+			return err
+		}
+	}
+	return []work{
+		{"HEAD, 16 connections", 16, at("HEAD", "/small", "", body{})},
+		{"GET 4 KiB, 16 connections", 16, at("GET", "/small", "", body{})},
+		{"PUT 4 KiB, 16 connections", 16, each(small, 1<<30)},
+		{"PUT 4 KiB, 1 connection", 1, each(small, 1<<30)},
+		{fmt.Sprintf("LIST 1,000 of %d keys", keys), 2, at("GET", "", "list-type=2&prefix=list%2F", body{})},
+		{"PUT 16 MiB signed", 2, each(large, 4)},
+		{"PUT 16 MiB, chunks and a CRC-32 trailer", 2, each(stream, 4)},
+		{"GET 16 MiB", 2, at("GET", "/large", "", body{})},
+	}
+}
+
+// run does the work for d.
+func (w work) run(ctx context.Context, s *server, d time.Duration) rig.Load {
+	clients := make([]*client, w.clients)
+	for i := range clients {
+		clients[i] = newClient(s.host, s.who)
+		defer clients[i].close()
+	}
+	return rig.Run(ctx, w.clients, d, []int{s.cmd.Process.Pid}, func(ctx context.Context, client, n int) error {
+		return w.do(ctx, clients[client], client, n)
+	})
+}
+
+// list writes the keys that are listed, by 16 clients.
+func (s *server) list(ctx context.Context, keys int) error {
+	b := signedBody(random(100))
+	var all sync.WaitGroup
+	failed := make([]error, 16)
+	for i := range failed {
+		all.Go(func() {
+			c := newClient(s.host, s.who)
+			defer c.close()
+			for n := i; n < keys && failed[i] == nil; n += len(failed) {
+				_, failed[i] = c.do(ctx, "PUT", fmt.Sprintf("/%s/list/%08d", bucket, n), "", b)
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(failed...)
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}

@@ -22,9 +22,12 @@ type work struct {
 func works(keys int) []work {
 	small, large := signedBody(random(4<<10)), signedBody(random(16<<20))
 	stream := trailerBody(large.data)
-	at := func(method, key, query string, b body) func(context.Context, *client, int, int) error {
+	read := func(method, key, query string, least int64) func(context.Context, *client, int, int) error {
 		return func(ctx context.Context, c *client, _, _ int) error {
-			_, err := c.do(ctx, method, "/"+bucket+key, query, b)
+			n, err := c.do(ctx, method, "/"+bucket+key, query, body{})
+			if err == nil && n < least {
+				return fmt.Errorf("%s %s: %d octets of %d", method, key, n, least)
+			}
 			return err
 		}
 	}
@@ -35,14 +38,14 @@ func works(keys int) []work {
 		}
 	}
 	return []work{
-		{"HEAD, 16 connections", 16, at("HEAD", "/small", "", body{})},
-		{"GET 4 KiB, 16 connections", 16, at("GET", "/small", "", body{})},
+		{"HEAD, 16 connections", 16, read("HEAD", "/small", "", 0)},
+		{"GET 4 KiB, 16 connections", 16, read("GET", "/small", "", 4<<10)},
 		{"PUT 4 KiB, 16 connections", 16, each(small, 1<<30)},
 		{"PUT 4 KiB, 1 connection", 1, each(small, 1<<30)},
-		{fmt.Sprintf("LIST 1,000 of %d keys", keys), 2, at("GET", "", "list-type=2&prefix=list%2F", body{})},
+		{fmt.Sprintf("LIST 1,000 of %d keys", keys), 2, read("GET", "", "list-type=2&prefix=list%2F", 100_000)},
 		{"PUT 16 MiB signed", 2, each(large, 4)},
 		{"PUT 16 MiB, chunks and a CRC-32 trailer", 2, each(stream, 4)},
-		{"GET 16 MiB", 2, at("GET", "/large", "", body{})},
+		{"GET 16 MiB", 2, read("GET", "/large", "", 16<<20)},
 	}
 }
 

@@ -1,0 +1,300 @@
+package signature
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// scratch is the room in which one request is verified; a pool keeps them, since a request
+// without any allocation of ours is cheap enough not to matter.
+type scratch struct {
+	encoded []byte  // names and values of the query, encoded
+	params  []param // pieces of encoded
+	names   []string
+	auth    [params]string // decoded values of the signature's parameters
+	given   [params]int    // how often
+
+	canonical []byte
+	toSign    []byte
+	signature [64]byte
+}
+
+type param struct{ name, value []byte }
+
+var pool = sync.Pool{New: func() any { return new(scratch) }}
+
+func isRange(err error) bool { return errors.Is(err, strconv.ErrRange) }
+
+// unreserved of RFC 3986 2.3: what is never encoded.
+var unreserved = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
+			c == '-' || c == '_' || c == '.' || c == '~'
+	}
+	return t
+}()
+
+const upperHex = "0123456789ABCDEF"
+
+// recode appends text decoded once and encoded once: every octet but the unreserved ones
+// (and keep) as %XX in capitals. A plus is a space where plus says so.
+func recode(dst []byte, text string, keep byte, plus bool) ([]byte, bool) {
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if unreserved[c] || c == keep {
+			dst = append(dst, c)
+			continue
+		}
+		switch {
+		case c == '%':
+			if i+2 >= len(text) || !isHex(text[i+1]) || !isHex(text[i+2]) {
+				return dst, false
+			}
+			c = unhex(text[i+1])<<4 | unhex(text[i+2])
+			i += 2
+			if unreserved[c] || c == keep {
+				dst = append(dst, c)
+				continue
+			}
+		case c == '+' && plus:
+			c = ' '
+		}
+		dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
+	}
+	return dst, true
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+}
+
+func unhex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c&^0x20 - 'A' + 10
+}
+
+// decode is the text of an encoded value, which recode made.
+func decode(enc []byte) string {
+	if bytes.IndexByte(enc, '%') < 0 {
+		return string(enc)
+	}
+	out := make([]byte, 0, len(enc))
+	for i := 0; i < len(enc); i++ {
+		if enc[i] == '%' {
+			out = append(out, unhex(enc[i+1])<<4|unhex(enc[i+2]))
+			i += 2
+			continue
+		}
+		out = append(out, enc[i])
+	}
+	return string(out)
+}
+
+func errURI() *Error { return Refuse("InvalidURI", "Couldn't parse the specified URI.") }
+
+// parseQuery encodes all parameters anew and notes those of the signature.
+func (s *scratch) parseQuery(raw string) *Error {
+	s.params, s.auth, s.given = s.params[:0], [params]string{}, [params]int{}
+	if raw == "" {
+		return nil
+	}
+	if len(raw) > MaxQuery {
+		return errURI()
+	}
+	// Encoding makes three octets of one at most: params point into encoded, which
+	// therefore must not move.
+	s.encoded = slices.Grow(s.encoded[:0], 3*len(raw))
+	for piece := range strings.SplitSeq(raw, "&") {
+		if piece == "" {
+			continue
+		}
+		if len(s.params) == maxParams {
+			return errURI()
+		}
+		name, value, _ := strings.Cut(piece, "=")
+		p, ok := s.encode(name, value)
+		if !ok {
+			return errURI()
+		}
+		s.params = append(s.params, p)
+		s.note(p)
+	}
+	return nil
+}
+
+func (s *scratch) encode(name, value string) (p param, ok bool) {
+	a := len(s.encoded)
+	if s.encoded, ok = recode(s.encoded, name, 0, true); !ok {
+		return p, false
+	}
+	b := len(s.encoded)
+	if s.encoded, ok = recode(s.encoded, value, 0, true); !ok {
+		return p, false
+	}
+	return param{s.encoded[a:b], s.encoded[b:]}, true
+}
+
+func (s *scratch) note(p param) {
+	if i := authParam(string(p.name)); i >= 0 {
+		s.given[i]++
+		if s.given[i] == 1 {
+			s.auth[i] = decode(p.value)
+		}
+	}
+}
+
+// canonicalRequest is task 1 of the signing process. It is valid until s is used again.
+func (s *scratch) canonicalRequest(c *claim, r *http.Request) ([]byte, *Error) {
+	b := append(s.canonical[:0], r.Method...)
+	b = append(b, '\n')
+	path := rawPath(r)
+	var ok bool
+	if b, ok = recode(b, path, '/', false); !ok || len(path) > MaxPath {
+		return nil, errURI()
+	}
+	b = append(b, '\n')
+	b = s.appendQuery(b, c.method == Query)
+	b = append(b, '\n')
+	for name := range strings.SplitSeq(c.signed, ";") {
+		b = append(append(b, name...), ':')
+		b = appendHeader(b, r, name)
+		b = append(b, '\n')
+	}
+	b = append(b, '\n')
+	b = append(append(b, c.signed...), '\n')
+	s.canonical = append(b, c.hash...)
+	return s.canonical, nil
+}
+
+// rawPath is the path as the client sent it, before net/url decoded it.
+func rawPath(r *http.Request) string {
+	uri := r.RequestURI
+	if uri == "" { // a request that never was on the wire
+		uri = r.URL.EscapedPath()
+	}
+	if !strings.HasPrefix(uri, "/") { // RFC 9112 3.2.2: absolute-form
+		if _, rest, ok := strings.Cut(uri, "://"); ok {
+			slash := strings.IndexAny(rest, "/?")
+			uri = rest[max(slash, 0):]
+			if slash < 0 || rest[slash] == '?' {
+				uri = "/"
+			}
+		}
+	}
+	path, _, _ := strings.Cut(uri, "?")
+	if path == "" {
+		return "/"
+	}
+	return path
+}
+
+// appendQuery sorts by encoded name, then by encoded value.
+func (s *scratch) appendQuery(b []byte, presigned bool) []byte {
+	if len(s.params) > 1 {
+		slices.SortFunc(s.params, func(x, y param) int {
+			if c := bytes.Compare(x.name, y.name); c != 0 {
+				return c
+			}
+			return bytes.Compare(x.value, y.value)
+		})
+	}
+	start := len(b)
+	for _, p := range s.params {
+		if presigned && string(p.name) == "X-Amz-Signature" {
+			continue
+		}
+		if len(b) > start {
+			b = append(b, '&')
+		}
+		b = append(append(append(b, p.name...), '='), p.value...)
+	}
+	return b
+}
+
+// appendHeader appends a header's values, trimmed and with inner blanks folded, joined by
+// commas. Package net/http moves some headers into fields of the request.
+func appendHeader(b []byte, r *http.Request, name string) []byte {
+	switch name {
+	case "host":
+		return appendFolded(b, r.Host)
+	case "content-length":
+		if r.Header["Content-Length"] == nil && r.ContentLength >= 0 {
+			return strconv.AppendInt(b, r.ContentLength, 10)
+		}
+	case "transfer-encoding":
+		return appendFolded(b, strings.Join(r.TransferEncoding, ","))
+	}
+	for i, v := range values(r.Header, name) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendFolded(b, v)
+	}
+	return b
+}
+
+func appendFolded(b []byte, v string) []byte {
+	v = strings.Trim(v, " ")
+	if !strings.Contains(v, "  ") {
+		return append(b, v...)
+	}
+	for i := range len(v) {
+		if v[i] != ' ' || v[i-1] != ' ' { // v[0] is no blank
+			b = append(b, v[i])
+		}
+	}
+	return b
+}
+
+// values looks up a name in lower case as package net/textproto writes it.
+func values(h http.Header, lower string) []string {
+	var room [64]byte
+	key := append(room[:0], lower...)
+	up := true
+	for i, c := range key {
+		if up && c >= 'a' && c <= 'z' {
+			key[i] = c - 'a' + 'A'
+		}
+		up = c == '-'
+	}
+	return h[string(key)]
+}
+
+// stringToSign is task 2. It is valid until s is used again.
+func (s *scratch) stringToSign(date, scope string, canonical []byte) []byte {
+	b := append(s.toSign[:0], algorithm...)
+	b = append(append(b, '\n'), date...)
+	b = append(append(b, '\n'), scope...)
+	b = append(b, '\n')
+	sum := sha256.Sum256(canonical)
+	s.toSign = hex.AppendEncode(b, sum[:])
+	return s.toSign
+}
+
+// sign is task 3, in hex.
+func (s *scratch) sign(key, toSign []byte) []byte {
+	sum := MAC(key, string(toSign))
+	hex.Encode(s.signature[:], sum[:])
+	return s.signature[:]
+}
+
+func hexBytes(text string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteByte("0123456789abcdef"[text[i]>>4])
+		b.WriteByte("0123456789abcdef"[text[i]&15])
+	}
+	return b.String()
+}

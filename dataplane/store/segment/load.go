@@ -1,0 +1,89 @@
+package segment
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// load opens the segments that are there.
+func (f *Files) load() (err error) {
+	fs := f.opt.FS
+	if err := fs.MkdirAll(f.opt.Dir, 0o700); err != nil {
+		return err
+	}
+	if f.dir, err = fs.OpenDir(f.opt.Dir); err != nil {
+		return err
+	}
+	if err := syncParents(fs, f.opt.Dir); err != nil {
+		return err
+	}
+	names, err := fs.List(f.opt.Dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, ".seg.tmp") {
+			err = fs.Remove(fs.PathJoin(f.opt.Dir, name))
+		} else if number, ok := numberOf(name); ok {
+			err = f.loadSegment(number)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// syncParents makes the directory itself durable; MkdirAll may just have made it.
+func syncParents(fs vfs.FS, dir string) error {
+	parent, err := fs.OpenDir(fs.PathDir(dir))
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	return parent.Sync()
+}
+
+func numberOf(name string) (number uint32, ok bool) {
+	n, err := fmt.Sscanf(name, "%08d.seg", &number)
+	return number, err == nil && n == 1 && name == fmt.Sprintf("%08d.seg", number)
+}
+
+func (f *Files) loadSegment(number uint32) error {
+	file, err := f.opt.FS.OpenReadWrite(f.name(number), vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	s, err := f.identify(file, number)
+	if err != nil {
+		_ = file.Close()
+		return fmt.Errorf("segment %d: %w", number, err)
+	}
+	f.enter(s)
+	return nil
+}
+
+// identify reads whose segment a file is. One without a good header is only read; its
+// generation is the greatest that its extents have.
+func (f *Files) identify(file vfs.File, number uint32) (*segment, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	var first [page]byte
+	n, err := file.ReadAt(first[:], 0)
+	if n < page && info.Size() >= page {
+		return nil, err
+	}
+	d, ok := parseIdentity(first[:])
+	if ok && d.number == number {
+		return newSegment(file, d), nil
+	}
+	f.opt.Logger.Error("a segment's header is damaged; it is only read", "file", f.name(number))
+	s := newSegment(file, identity{number: number, size: max(2*page, min(info.Size()/page*page, maxSegment))})
+	s.state = damaged
+	s.generation.Store(newestGeneration(s))
+	return s, nil
+}

@@ -1,0 +1,240 @@
+package segment
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// retryAfter is how long the preparer waits after an error, such as a full disk.
+const retryAfter = 5 * time.Second
+
+// fillStep is how much is filled with zeros at a time.
+const fillStep = 1 << 20
+
+func (f *Files) name(number uint32) string {
+	return f.opt.FS.PathJoin(f.opt.Dir, fmt.Sprintf("%08d.seg", number))
+}
+
+// prepare recycles dead segments and fills spare ones until Close.
+func (f *Files) prepare() {
+	retry := time.NewTimer(0)
+	defer retry.Stop()
+	for {
+		select {
+		case <-f.ctx.Done():
+			return
+		case <-f.wake:
+		case <-retry.C:
+		}
+		if err := f.prepareAll(); err != nil && f.ctx.Err() == nil {
+			f.opt.Logger.Warn("no spare segment", "dir", f.opt.Dir, "error", err)
+			retry.Reset(retryAfter)
+		}
+	}
+}
+
+func (f *Files) prepareAll() error {
+	for {
+		more, err := f.prepareOne()
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// prepareOne recycles one segment, or adds a spare one.
+func (f *Files) prepareOne() (more bool, err error) {
+	if f.Err() != nil || f.ctx.Err() != nil {
+		return false, nil
+	}
+	if more, err = f.recycleOne(true); more || err != nil {
+		return more, err
+	}
+	if f.readyCount() >= f.opt.Spare {
+		return false, nil
+	}
+	s, err := f.createSegment(true)
+	if err != nil {
+		return false, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.ready = append(f.mu.ready, s)
+	return true, nil
+}
+
+func (f *Files) readyCount() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.mu.ready)
+}
+
+// recycleOne makes an empty segment that nobody reads ready again, or removes it where
+// there are enough. In the background, one that was never filled is. The caller holds
+// growing.
+func (f *Files) recycleOne(background bool) (bool, error) {
+	s, surplus := f.takeEmpty(background)
+	if s == nil {
+		return false, nil
+	}
+	if surplus {
+		return true, f.remove(s)
+	}
+	err := f.renew(s, background)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.unlock()
+	if err != nil {
+		f.mu.empty = append(f.mu.empty, s)
+		return false, fmt.Errorf("recycle segment %d: %w", s.number, err)
+	}
+	s.reset()
+	s.state = ready
+	f.mu.ready = append(f.mu.ready, s)
+	return true, nil
+}
+
+// takeEmpty takes an empty segment out and locks it against pins.
+func (f *Files) takeEmpty(background bool) (s *segment, surplus bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, e := range f.mu.empty {
+		if e.lock() {
+			f.mu.empty = append(f.mu.empty[:i], f.mu.empty[i+1:]...)
+			return e, background && len(f.mu.ready) >= max(f.opt.Spare, 0)+maxSurplus
+		}
+	}
+	return nil, false
+}
+
+// renew gives a segment its next generation, durably, before anything is written to it:
+// after a crash in between, what it held still has the old one and nothing needs it.
+func (f *Files) renew(s *segment, fill bool) error {
+	if fill && !s.filled {
+		if err := f.fill(s.file, s.size); err != nil {
+			return err
+		}
+		s.filled = true
+	}
+	d := s.identity()
+	d.generation++
+	var first [page]byte
+	d.put(first[:])
+	if _, err := s.file.WriteAt(first[:], 0); err != nil {
+		return err
+	}
+	if err := f.syncFile(s); err != nil {
+		return err
+	}
+	s.generation.Store(d.generation)
+	return nil
+}
+
+// remove deletes a locked segment, to which no ref leads any more.
+func (f *Files) remove(s *segment) error {
+	f.leave(s)
+	_ = s.file.Close()
+	if err := f.opt.FS.Remove(f.name(s.number)); err != nil {
+		return fmt.Errorf("remove segment %d: %w", s.number, err)
+	}
+	// Unsynced: should the file come back, nothing needs what it holds.
+	return nil
+}
+
+// createSegment makes a new segment file. It gets its name when all of it is durable, so
+// that a .seg file without a good header is a damaged one.
+func (f *Files) createSegment(fill bool) (*segment, error) {
+	d := identity{number: f.takeNumber(), generation: firstGeneration(), size: f.opt.Size, filled: fill}
+	file, err := f.createFile(d)
+	if err != nil {
+		return nil, fmt.Errorf("create segment %d: %w", d.number, err)
+	}
+	s := newSegment(file, d)
+	s.state = ready
+	f.enter(s)
+	return s, nil
+}
+
+func (f *Files) takeNumber() uint32 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.next++
+	return f.mu.next - 1
+}
+
+func (f *Files) createFile(d identity) (vfs.File, error) {
+	name := f.name(d.number)
+	file, err := f.opt.FS.Create(name+".tmp", vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return nil, err
+	}
+	if err = f.initFile(file, d); err == nil {
+		err = f.opt.FS.Rename(name+".tmp", name)
+	}
+	if err != nil {
+		_ = file.Close()
+		_ = f.opt.FS.Remove(name + ".tmp")
+		return nil, err
+	}
+	if err := f.dir.Sync(); err != nil {
+		_ = file.Close()
+		return nil, f.fail(fmt.Errorf("sync directory: %w", err))
+	}
+	return file, nil
+}
+
+// initFile takes the space, so that a full disk is found here and not at a sync, and
+// writes the first page and the last.
+func (f *Files) initFile(file vfs.File, d identity) error {
+	if err := file.Preallocate(0, d.size); err != nil && !errors.Is(err, syscall.EOPNOTSUPP) {
+		return err
+	}
+	if d.filled {
+		if err := f.fill(file, d.size); err != nil {
+			return err
+		}
+	}
+	var p [page]byte
+	if _, err := file.WriteAt(p[:], d.size-page); err != nil {
+		return err
+	}
+	d.put(p[:])
+	if _, err := file.WriteAt(p[:], 0); err != nil {
+		return err
+	}
+	err := file.Sync()
+	if err != nil && !errors.Is(err, syscall.ENOSPC) {
+		return f.fail(err)
+	}
+	return err
+}
+
+// fill writes zeros behind the first page.
+func (f *Files) fill(file vfs.File, size int64) error {
+	zeros := make([]byte, fillStep)
+	budget := NewBudget(f.opt.FillRate)
+	for at := int64(page); at < size; {
+		n := min(fillStep, size-at)
+		if err := budget.Take(f.ctx, n); err != nil {
+			return err
+		}
+		if _, err := file.WriteAt(zeros[:n], at); err != nil {
+			return err
+		}
+		at += n
+	}
+	return nil
+}
+
+// firstGeneration is random, with room to count up.
+func firstGeneration() uint64 {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return binary.LittleEndian.Uint64(b[:])>>2 + 1
+}

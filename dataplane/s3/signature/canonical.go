@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
 )
 
 // scratch is the room in which one request is verified; a pool keeps them, since a request
@@ -99,7 +101,7 @@ func decode(enc []byte) string {
 	return string(out)
 }
 
-func errURI() *Error { return Refuse("InvalidURI", "Couldn't parse the specified URI.") }
+func errURI() *Error { return s3xml.Say(s3xml.InvalidURI, "Couldn't parse the specified URI.") }
 
 // parseQuery encodes all parameters anew and notes those of the signature.
 func (s *scratch) parseQuery(raw string) *Error {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
 )
 
 // credential is AKID/DAY/REGION/SERVICE/aws4_request; all its parts point into the text.
@@ -41,11 +43,11 @@ func parseCredential(text string) (c credential, ok bool) {
 func malformed(m Method, what string) *Error {
 	switch m {
 	case Query:
-		return Refuse("AuthorizationQueryParametersError", "Error parsing the X-Amz-Credential parameter; "+what)
+		return s3xml.Say(s3xml.AuthorizationQueryParametersError, "Error parsing the X-Amz-Credential parameter; "+what)
 	case Form:
-		return Refuse("InvalidArgument", "Error parsing the x-amz-credential field; "+what)
+		return s3xml.Say(s3xml.InvalidArgument, "Error parsing the x-amz-credential field; "+what)
 	}
-	return Refuse("AuthorizationHeaderMalformed", "The authorization header is malformed; "+what)
+	return s3xml.Say(s3xml.AuthorizationHeaderMalformed, "The authorization header is malformed; "+what)
 }
 
 func badCredential(m Method) *Error {
@@ -53,12 +55,12 @@ func badCredential(m Method) *Error {
 }
 
 func errV2() *Error {
-	return Refuse("InvalidRequest", "The authorization mechanism you have provided is not supported. "+
+	return s3xml.Say(s3xml.InvalidRequest, "The authorization mechanism you have provided is not supported. "+
 		"Please use AWS4-HMAC-SHA256.")
 }
 
 func errV4A() *Error {
-	return Refuse("NotImplemented", "Signature Version 4A (AWS4-ECDSA-P256-SHA256) is not supported. "+
+	return s3xml.Say(s3xml.NotImplemented, "Signature Version 4A (AWS4-ECDSA-P256-SHA256) is not supported. "+
 		"Please use AWS4-HMAC-SHA256.")
 }
 
@@ -76,7 +78,7 @@ func headerClaim(s *scratch, r *http.Request) (claim, *Error) {
 	}
 	hash, ok := first(r.Header, "X-Amz-Content-Sha256")
 	if !ok {
-		return c, Refuse("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+		return c, s3xml.Say(s3xml.InvalidRequest, "Missing required header for this request: x-amz-content-sha256")
 	}
 	c.hash = hash
 	c.payload, c.sum, err = parsePayload(hash)
@@ -95,7 +97,7 @@ func parseAuthorization(text string) (claim, *Error) {
 	case "AWS4-ECDSA-P256-SHA256":
 		return c, errV4A()
 	default:
-		return c, Refuse("InvalidArgument", "Unsupported Authorization Type").
+		return c, s3xml.Say(s3xml.InvalidArgument, "Unsupported Authorization Type").
 			With("ArgumentName", "Authorization").With("ArgumentValue", text)
 	}
 	var cred string
@@ -151,7 +153,7 @@ func requestDate(h http.Header) (string, time.Time, *Error) {
 			return t.UTC().Format(isoBasic), t.UTC(), nil
 		}
 	}
-	return "", time.Time{}, Refuse("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
+	return "", time.Time{}, s3xml.Say(s3xml.AccessDenied, "AWS authentication requires a valid Date or x-amz-date header")
 }
 
 func parseDate(text string) (time.Time, bool) {

@@ -1,6 +1,10 @@
 package signature
 
-import "encoding/hex"
+import (
+	"encoding/hex"
+
+	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
+)
 
 // Payload says how the body is covered by the signature: what x-amz-content-sha256 had.
 type Payload uint8
@@ -60,7 +64,7 @@ func parsePayload(v string) (p Payload, sum [32]byte, err *Error) {
 	case "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER":
 		return 0, sum, errV4A()
 	}
-	return 0, sum, Refuse("InvalidArgument", "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, "+
+	return 0, sum, s3xml.Say(s3xml.InvalidArgument, "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, "+
 		"STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, "+
 		"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.").
 		With("ArgumentName", "x-amz-content-sha256").With("ArgumentValue", v)

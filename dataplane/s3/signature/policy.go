@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
 )
 
 // Policy is the signed document of a POST form: what the form may say, and until when.
@@ -29,7 +31,9 @@ type FieldCondition struct {
 
 const maxConditions = 500
 
-func invalidPolicy(why string) *Error { return Refuse("InvalidPolicyDocument", "Invalid Policy: "+why) }
+func invalidPolicy(why string) *Error {
+	return s3xml.Say(s3xml.InvalidPolicyDocument, "Invalid Policy: "+why)
+}
 
 // ParsePolicy reads the policy field: base64 of JSON. The error is an *Error.
 func ParsePolicy(text string) (Policy, error) {
@@ -156,10 +160,10 @@ func jsonSize(raw json.RawMessage) (int64, bool) {
 func (p *Policy) CheckSize(n int64) error {
 	switch {
 	case n < p.MinLength:
-		return Refuse("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size").
+		return s3xml.Say(s3xml.EntityTooSmall, "Your proposed upload is smaller than the minimum allowed size").
 			With("ProposedSize", strconv.FormatInt(n, 10)).With("MinSizeAllowed", strconv.FormatInt(p.MinLength, 10))
 	case n > p.MaxLength:
-		return Refuse("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size").
+		return s3xml.Say(s3xml.EntityTooLarge, "Your proposed upload exceeds the maximum allowed size").
 			With("ProposedSize", strconv.FormatInt(n, 10)).With("MaxSizeAllowed", strconv.FormatInt(p.MaxLength, 10))
 	}
 	return nil

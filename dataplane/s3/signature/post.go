@@ -2,9 +2,10 @@ package signature
 
 import (
 	"crypto/subtle"
-	"net/http"
 	"strings"
 	"time"
+
+	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
 )
 
 // Field is a field of a form, as it came before the file.
@@ -75,7 +76,7 @@ func (f Fields) once() *Error {
 	for i := range f {
 		lower := strings.ToLower(f[i].Name)
 		if seen[lower] {
-			return Refuse("InvalidArgument", "POST requires at most one "+f[i].Name+" field.").
+			return s3xml.Say(s3xml.InvalidArgument, "POST requires at most one "+f[i].Name+" field.").
 				With("ArgumentName", f[i].Name).With("ArgumentValue", f[i].Value)
 		}
 		seen[lower] = true
@@ -104,7 +105,7 @@ func formClaim(f Fields, policy string, given bool) (claim, *Error) {
 		return c, missingField("policy")
 	}
 	if len(policy) > MaxPolicy {
-		return c, Refuse("MaxPostPreDataLengthExceeded", "Your POST request fields preceding the upload file were too large.")
+		return c, s3xml.Say(s3xml.MaxPostPreDataLengthExceeded, "Your POST request fields preceding the upload file were too large.")
 	}
 	var got [4]string
 	for i, name := range [...]string{"x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"} {
@@ -117,7 +118,7 @@ func formClaim(f Fields, policy string, given bool) (claim, *Error) {
 	case "AWS4-ECDSA-P256-SHA256":
 		return c, errV4A()
 	default:
-		return c, Refuse("InvalidArgument", `x-amz-algorithm only supports "AWS4-HMAC-SHA256"`).
+		return c, s3xml.Say(s3xml.InvalidArgument, `x-amz-algorithm only supports "AWS4-HMAC-SHA256"`).
 			With("ArgumentName", "x-amz-algorithm").With("ArgumentValue", got[0])
 	}
 	var ok bool
@@ -126,13 +127,13 @@ func formClaim(f Fields, policy string, given bool) (claim, *Error) {
 	}
 	c.date, c.signature = got[2], got[3]
 	if c.time, ok = parseDate(c.date); !ok {
-		return c, Refuse("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
+		return c, s3xml.Say(s3xml.AccessDenied, "AWS authentication requires a valid Date or x-amz-date header")
 	}
 	return c, nil
 }
 
 func missingField(name string) *Error {
-	return Refuse("InvalidArgument", "Bucket POST must contain a field named '"+name+
+	return s3xml.Say(s3xml.InvalidArgument, "Bucket POST must contain a field named '"+name+
 		"'.  If it is specified, please check the order of the fields.").
 		With("ArgumentName", name).With("ArgumentValue", "")
 }
@@ -148,7 +149,7 @@ func (v *Verifier) checkForm(c *claim, policy string, now time.Time) *Error {
 	case now.Sub(c.time) > MaxExpires*time.Second:
 		return failed("Policy expired.")
 	case c.time.Sub(now) > MaxSkew:
-		return Refuse("AccessDenied", "Request is not yet valid")
+		return s3xml.Say(s3xml.AccessDenied, "Request is not yet valid")
 	}
 	if err := v.checkScope(c); err != nil {
 		return err
@@ -164,5 +165,5 @@ func (v *Verifier) checkForm(c *claim, policy string, now time.Time) *Error {
 }
 
 func failed(why string) *Error {
-	return &Error{Code: "AccessDenied", Status: http.StatusForbidden, Message: "Invalid according to Policy: " + why}
+	return s3xml.Say(s3xml.AccessDenied, "Invalid according to Policy: "+why)
 }

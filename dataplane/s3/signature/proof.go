@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
 )
 
 // Proof is what an edge sends to the control plane with what it asks for on a customer's
@@ -53,7 +55,7 @@ func (v *Verifier) Prove(r *http.Request, res Result) (Proof, error) {
 		return Proof{}, err
 	}
 	if c.method != Header || c.signature != res.Signature {
-		return Proof{}, Refuse("AccessDenied", "This request must be signed in its headers.")
+		return Proof{}, s3xml.Say(s3xml.AccessDenied, "This request must be signed in its headers.")
 	}
 	canonical, err := s.canonicalRequest(&c, r)
 	if err != nil {
@@ -93,16 +95,16 @@ func VerifyProof(secret []byte, p Proof, regions []string, now time.Time) error 
 		return badCredential(Header)
 	}
 	if c.time, ok = parseDate(p.Date); !ok {
-		return Refuse("AccessDenied", "The proof has no valid date.")
+		return s3xml.Say(s3xml.AccessDenied, "The proof has no valid date.")
 	}
 	if lines := strings.SplitN(p.CanonicalRequest, "\n", 4); len(lines) < 4 || strings.Contains(lines[2], "X-Amz-Expires=") {
-		return Refuse("AccessDenied", "This request must be signed in its headers.")
+		return s3xml.Say(s3xml.AccessDenied, "This request must be signed in its headers.")
 	}
 	if err := c.checkTime(now); err != nil {
 		return err
 	}
 	if len(regions) == 0 {
-		return Refuse("AccessDenied", "No region is accepted.")
+		return s3xml.Say(s3xml.AccessDenied, "No region is accepted.")
 	}
 	v := Verifier{Region: regions[0], Aliases: regions[1:]}
 	if err := v.checkScope(&c); err != nil {
@@ -112,7 +114,7 @@ func VerifyProof(secret []byte, p Proof, regions []string, now time.Time) error 
 	sum := sha256.Sum256([]byte(p.CanonicalRequest))
 	want := Hex(MAC(key[:], strings.Join([]string{algorithm, p.Date, c.credential.scope, hex.EncodeToString(sum[:])}, "\n")))
 	if subtle.ConstantTimeCompare([]byte(want), []byte(p.Signature)) != 1 {
-		return Refuse("SignatureDoesNotMatch", "The proof's signature is not the customer's.")
+		return s3xml.Say(s3xml.SignatureDoesNotMatch, "The proof's signature is not the customer's.")
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
 )
 
 // The parameters of a presigned URL, and those by which Signature Version 2 is known.
@@ -85,7 +87,7 @@ func queryClaim(s *scratch, r *http.Request) (claim, *Error) {
 	return c, c.queryPayload(s, r)
 }
 
-func queryError(text string) *Error { return Refuse("AuthorizationQueryParametersError", text) }
+func queryError(text string) *Error { return s3xml.Say(s3xml.AuthorizationQueryParametersError, text) }
 
 // checkParams: each of the six is there once.
 func (s *scratch) checkParams() *Error {

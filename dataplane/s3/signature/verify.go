@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
 )
 
 // Bounds of what is looked at; Amazon's own are no larger.
@@ -101,7 +103,7 @@ func anonymous(r *http.Request) (Result, error) {
 		return Result{}, err
 	}
 	if p.SignedChunks() {
-		return Result{}, Refuse("InvalidRequest", "Signed chunks need an Authorization header.")
+		return Result{}, s3xml.Say(s3xml.InvalidRequest, "Signed chunks need an Authorization header.")
 	}
 	return Result{Payload: p, SHA256: sum}, nil
 }
@@ -136,7 +138,7 @@ func (v *Verifier) claim(s *scratch, r *http.Request) (claim, *Error) {
 	header, query := len(r.Header["Authorization"]) > 0, s.queryAuth()
 	switch {
 	case header && query, len(r.Header["Authorization"]) > 1:
-		return claim{}, Refuse("InvalidArgument", "Only one auth mechanism allowed; only the X-Amz-Algorithm query "+
+		return claim{}, s3xml.Say(s3xml.InvalidArgument, "Only one auth mechanism allowed; only the X-Amz-Algorithm query "+
 			"parameter, Signature query string parameter or the Authorization header should be specified").
 			With("ArgumentName", "Authorization").With("ArgumentValue", r.Header.Get("Authorization"))
 	case header:
@@ -182,7 +184,7 @@ func (c *claim) match(s *scratch, r *http.Request) *Error {
 }
 
 func mismatch(akid, toSign, given, canonical string) *Error {
-	e := Refuse("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you "+
+	e := s3xml.Say(s3xml.SignatureDoesNotMatch, "The request signature we calculated does not match the signature you "+
 		"provided. Check your key and signing method.").
 		With("AWSAccessKeyId", akid).With("StringToSign", toSign).With("SignatureProvided", given).
 		With("StringToSignBytes", hexBytes(toSign))
@@ -202,7 +204,7 @@ func (c *claim) checkTime(now time.Time) *Error {
 		return c.checkExpiry(now)
 	}
 	if skew := now.Sub(c.time); skew > MaxSkew || skew < -MaxSkew {
-		return Refuse("RequestTimeTooSkewed", "The difference between the request time and the current time is too large.").
+		return s3xml.Say(s3xml.RequestTimeTooSkewed, "The difference between the request time and the current time is too large.").
 			With("RequestTime", c.date).With("ServerTime", now.UTC().Format(time.RFC3339)).
 			With("MaxAllowedSkewMilliseconds", "900000")
 	}
@@ -211,12 +213,12 @@ func (c *claim) checkTime(now time.Time) *Error {
 
 func (c *claim) checkExpiry(now time.Time) *Error {
 	if c.time.Sub(now) > MaxSkew {
-		return Refuse("AccessDenied", "Request is not yet valid").
+		return s3xml.Say(s3xml.AccessDenied, "Request is not yet valid").
 			With("X-Amz-Date", c.date).With("ServerTime", now.UTC().Format(time.RFC3339))
 	}
 	end := c.time.Add(c.expires)
 	if now.After(end) {
-		return Refuse("AccessDenied", "Request has expired").
+		return s3xml.Say(s3xml.AccessDenied, "Request has expired").
 			With("X-Amz-Expires", c.expires.String()).With("Expires", end.Format(time.RFC3339)).
 			With("ServerTime", now.UTC().Format(time.RFC3339))
 	}
@@ -245,9 +247,9 @@ func (v *Verifier) findKey(c *claim) *Error {
 		c.key = key
 		return nil
 	case KeyAbsent:
-		return Refuse("ServiceUnavailable", "The signing key of this day has not reached this node. Please try again later.")
+		return s3xml.Say(s3xml.ServiceUnavailable, "The signing key of this day has not reached this node. Please try again later.")
 	}
-	return Refuse("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.").
+	return s3xml.Say(s3xml.InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records.").
 		With("AWSAccessKeyId", c.credential.accessKeyID)
 }
 
@@ -264,7 +266,7 @@ func checkToken(s *scratch, r *http.Request) *Error {
 }
 
 func errToken() *Error {
-	return Refuse("InvalidToken", "The provided token is malformed or otherwise invalid.")
+	return s3xml.Say(s3xml.InvalidToken, "The provided token is malformed or otherwise invalid.")
 }
 
 // checkSigned: the host and every x-amz-* header must be signed. The names are distinct, so
@@ -286,7 +288,7 @@ func checkSigned(signed string, h http.Header) *Error {
 	if host && covered == present {
 		return nil
 	}
-	return Refuse("AccessDenied", "There were headers present in the request which were not signed").
+	return s3xml.Say(s3xml.AccessDenied, "There were headers present in the request which were not signed").
 		With("HeadersNotSigned", notSigned(signed, host, h))
 }
 

@@ -34,6 +34,8 @@ const (
 	Pepper     Purpose = "pepper"     // keys the hashes of tokens
 	DNSSEC     Purpose = "dnssec"     // seals the private keys of zones
 	Cookies    Purpose = "cookies"    // seals the seed of the secrets of DNS cookies
+	Storage    Purpose = "storage"    // seals the keys of buckets and of SSE-KMS
+	AccessKeys Purpose = "accesskeys" // seals the secrets of S3 access keys
 )
 
 const keySize = 32

@@ -64,6 +64,15 @@ func (n *Node) makeCookieSeed(ctx context.Context) error {
 
 // systemRecords are those that the publisher keeps as they should be at a time.
 func (n *Node) systemRecords(now time.Time) ([]kind.Record, error) {
+	cookies, err := n.cookieRecords(now)
+	if err != nil {
+		return nil, err
+	}
+	storage, err := n.storageRecords()
+	return append(cookies, storage...), err
+}
+
+func (n *Node) cookieRecords(now time.Time) ([]kind.Record, error) {
 	sealed, _, err := n.core.store.Meta(metaCookies)
 	if err != nil || sealed == nil {
 		return nil, err

@@ -53,7 +53,7 @@ func (n *Node) control(ctx context.Context, leading <-chan bool) bool {
 	var controllers sync.WaitGroup
 	defer controllers.Wait()
 	defer stop()
-	for _, c := range []func(context.Context){n.runPublisher, n.runPromote, n.runChecksum, n.runTidy, n.runDomains, n.runCookies} {
+	for _, c := range []func(context.Context){n.runPublisher, n.runPromote, n.runChecksum, n.runTidy, n.runDomains, n.runCookies, n.runStorage} {
 		controllers.Add(1)
 		go func() { defer controllers.Done(); c(ctx) }()
 	}
@@ -81,7 +81,7 @@ func (n *Node) runPublisher(ctx context.Context) {
 	p := publisher.New(publisher.Config{
 		Node: n.core.self.Name, Cluster: n.core.self.ClusterID, Epoch: n.epoch, Key: n.keys.publishing,
 		Store: n.core.store, Read: stateReader{n.core.store}.At, Propose: n.core.log,
-		Kinds: n.cfg.kinds(), System: n.systemRecords, Clock: n.cfg.Clock, Log: n.cfg.Logger,
+		Kinds: n.cfg.kinds(), System: n.systemRecords, Wake: n.wake, Clock: n.cfg.Clock, Log: n.cfg.Logger,
 	})
 	every(ctx, 100*time.Millisecond, func(ctx context.Context) {
 		if err := p.Run(ctx); err != nil && ctx.Err() == nil {

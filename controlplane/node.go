@@ -22,6 +22,7 @@ import (
 	"github.com/dark-ecosystem/dark/controlplane/api"
 	"github.com/dark-ecosystem/dark/controlplane/feed"
 	"github.com/dark-ecosystem/dark/controlplane/identity"
+	"github.com/dark-ecosystem/dark/controlplane/storage"
 	"github.com/dark-ecosystem/dark/internal/ca"
 	"github.com/dark-ecosystem/dark/internal/clock"
 	"github.com/dark-ecosystem/dark/internal/consensus"
@@ -81,6 +82,8 @@ type Node struct {
 	feedAddr string
 	apiAddr  string
 	status   statusCache
+	storage  *storage.Storage // nil where the program has none
+	wake     chan struct{}    // the publisher
 
 	apiListeners []net.Listener
 	feedListener net.Listener
@@ -98,7 +101,7 @@ func New(cfg Config) (_ *Node, err error) {
 	if cfg.Socket == "" {
 		cfg.Socket = filepath.Join(cfg.Dir, "control.sock")
 	}
-	n := &Node{cfg: cfg, ready: make(chan struct{})}
+	n := &Node{cfg: cfg, ready: make(chan struct{}), wake: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.close())
@@ -116,6 +119,7 @@ func New(cfg Config) (_ *Node, err error) {
 	n.core.node.Handle(callEnter, n.admitMember)
 	n.core.node.Handle(callStatus, n.serveStatus)
 	n.core.node.Handle(callZones, n.serveZones)
+	n.core.node.Handle(callStorage, n.serveStorage)
 	n.core.node.Handle(callRemove, n.serveRemove)
 	n.core.node.Handle(callTransfer, n.serveTransfer)
 	return n, nil

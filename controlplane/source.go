@@ -153,7 +153,7 @@ func (s *source) refreshLocked() error {
 	if s.mu.ok && at == s.mu.at {
 		return nil
 	}
-	if !s.mu.ok || s.placementChanged(s.mu.at, at) {
+	if !s.mu.ok || placementChanged(s.store, s.mu.at, at) {
 		s.mu.ok = false
 		if err := s.readPlacement(); err != nil {
 			return err
@@ -162,25 +162,6 @@ func (s *source) refreshLocked() error {
 	}
 	s.mu.at, s.mu.ok = at, true
 	return nil
-}
-
-// placementChanged: most changes are of other kinds, and organizations are many.
-func (s *source) placementChanged(from, to uint64) bool {
-	for from < to {
-		commits, err := s.store.Commits(from, 16)
-		if err != nil || len(commits) == 0 {
-			return true
-		}
-		for _, c := range commits {
-			from = c.Revision
-			for _, ref := range c.Changed {
-				if ref.Kind == nodeKind || ref.Kind == organizationKind {
-					return true
-				}
-			}
-		}
-	}
-	return false
 }
 
 func (s *source) readPlacement() error {

@@ -31,6 +31,7 @@ type controlSettings struct {
 	api, hosts, nameServers, resolvers                 []string
 	insecure                                           bool
 	observed                                           *observed
+	buckets                                            bucketSettings
 }
 
 func newControl() *cobra.Command {
@@ -51,8 +52,12 @@ func newControl() *cobra.Command {
 	s.text(&c.join, "join", "", "join `TOKEN`: become a control node of its cluster first")
 	s.text(&c.through, "through", "", "`HOST:PORT` of the API of a control node to join through")
 	s.text(&c.log, "log", "info", "debug, info, warn or error")
+	c.buckets.declare(s)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := s.load(); err != nil {
+			return err
+		}
+		if err := c.buckets.check(); err != nil {
 			return err
 		}
 		return c.run(cmd.Context(), cmd.ErrOrStderr())
@@ -101,7 +106,7 @@ func (c *controlSettings) enrol(ctx context.Context) error {
 func (c *controlSettings) config(stderr io.Writer) (controlplane.Config, error) {
 	cfg := controlplane.Config{
 		Dir: c.dir, Transport: c.transport, Feed: c.feed, API: c.api, Insecure: c.insecure, Socket: c.socket,
-		NameServers: lower(c.nameServers), Kinds: controlKinds(lower(c.nameServers)), Version: version(), Logger: logger(stderr, c.log),
+		NameServers: lower(c.nameServers), Kinds: controlKinds(lower(c.nameServers), c.buckets.options()), Version: version(), Logger: logger(stderr, c.log),
 	}
 	var err error
 	if cfg.Timing, err = timingOf(c.timing); err != nil {

@@ -47,6 +47,7 @@ type dev struct {
 	fresh     bool
 	level     string
 	answers   dnsSettings
+	buckets   bucketSettings
 	out       io.Writer
 	log       *slog.Logger
 }
@@ -77,6 +78,9 @@ func newDev() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "dev", Short: "Run the whole platform in one process on loopback, with a demo organization", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := d.buckets.check(); err != nil {
+				return err
+			}
 			d.out = cmd.OutOrStdout()
 			d.log = logger(cmd.ErrOrStderr(), d.level)
 			return d.run(cmd.Context())
@@ -86,7 +90,9 @@ func newDev() *cobra.Command {
 	cmd.Flags().StringVar(&d.dir, "data", "", "`DIR` for all data; below the user's data directory when empty")
 	cmd.Flags().BoolVar(&d.fresh, "fresh", false, "forget what an earlier run left and start over")
 	cmd.Flags().StringVar(&d.level, "log", "warn", "debug, info, warn or error")
-	d.answers.declare(&settings{cmd: cmd})
+	s := &settings{cmd: cmd}
+	d.answers.declare(s)
+	d.buckets.declare(s)
 	return cmd
 }
 
@@ -202,7 +208,7 @@ func (d *dev) serve(ctx context.Context) error {
 	}
 	control, err := controlplane.New(controlplane.Config{
 		Dir: d.path("control"), Transport: d.addr(portTransport), Feed: d.addr(portFeed), API: d.addrs(portAdmin), Insecure: true,
-		Kinds: controlKinds([]string{"localhost"}), Timing: consensus.LAN, Logger: d.log, Registry: seen, Version: version(),
+		Kinds: controlKinds([]string{"localhost"}, d.buckets.options()), Timing: consensus.LAN, Logger: d.log, Registry: seen, Version: version(),
 	})
 	if err != nil {
 		return err

@@ -7,22 +7,25 @@ import (
 	"github.com/dark-ecosystem/dark/controlplane/api"
 	"github.com/dark-ecosystem/dark/controlplane/cluster"
 	"github.com/dark-ecosystem/dark/controlplane/identity"
+	"github.com/dark-ecosystem/dark/controlplane/storage"
 	"github.com/dark-ecosystem/dark/controlplane/zones"
 	"github.com/dark-ecosystem/dark/internal/kind"
 	clustergw "github.com/dark-ecosystem/dark/proto/dark/cluster/v1/gw"
 	dnsgw "github.com/dark-ecosystem/dark/proto/dark/dns/v1/gw"
 	identitygw "github.com/dark-ecosystem/dark/proto/dark/identity/v1/gw"
+	storagegw "github.com/dark-ecosystem/dark/proto/dark/storage/v1/gw"
 )
 
 // controlKinds is the one list of kinds on the control side. What compiles at an edge
 // is given here to what admits at the API, which imports no service.
-func controlKinds(nameServers []string) func(*controlplane.Node) ([]api.Registration, []api.Extra) {
+func controlKinds(nameServers []string, buckets storage.Options) func(*controlplane.Node) ([]api.Registration, []api.Extra) {
 	return func(n *controlplane.Node) ([]api.Registration, []api.Extra) {
 		o := zones.Options{Compilers: dnsCompilers()}
 		if len(nameServers) > 0 {
 			o.NameServer = nameServers[0] + "."
 		}
 		z := zones.New(o)
+		st := n.Storage(buckets)
 		var list []api.Registration
 		owned := identity.Owned{
 			FullNames: func() []string { return ownedKinds(list) },
@@ -35,8 +38,11 @@ func controlKinds(nameServers []string) func(*controlplane.Node) ([]api.Registra
 			{Kind: cluster.Node(n.NodeStatus), Service: "dark.cluster.v1.NodeService", Gateway: clustergw.RegisterNodeServiceHandler},
 			{Kind: z.Zone(), Service: "dark.dns.v1.ZoneService", Gateway: dnsgw.RegisterZoneServiceHandler},
 			{Kind: z.RecordSet(), Service: "dark.dns.v1.RecordSetService", Gateway: dnsgw.RegisterRecordSetServiceHandler},
+			{Kind: st.Bucket(), Service: "dark.storage.v1.BucketService", Gateway: storagegw.RegisterBucketServiceHandler},
+			{Kind: st.AccessKey(), Service: "dark.storage.v1.AccessKeyService", Gateway: storagegw.RegisterAccessKeyServiceHandler},
+			{Kind: st.EncryptionKey(), Service: "dark.storage.v1.EncryptionKeyService", Gateway: storagegw.RegisterEncryptionKeyServiceHandler},
 		}
-		return list, zoneMethods(n, z)
+		return list, append(zoneMethods(n, z), storageMethods(n, st)...)
 	}
 }
 

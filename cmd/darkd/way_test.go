@@ -16,6 +16,7 @@ import (
 	"github.com/dark-ecosystem/dark/controlplane"
 	"github.com/dark-ecosystem/dark/controlplane/api"
 	"github.com/dark-ecosystem/dark/controlplane/demo"
+	"github.com/dark-ecosystem/dark/controlplane/storage"
 	"github.com/dark-ecosystem/dark/dataplane/dns"
 	"github.com/dark-ecosystem/dark/edge"
 	"github.com/dark-ecosystem/dark/edge/config"
@@ -84,7 +85,7 @@ func setUp(t *testing.T, seen chan<- notes) *place {
 	cfg := controlplane.Config{
 		Dir: filepath.Join(dir, "control"), Transport: free(t), Feed: free(t), API: []string{free(t)}, Insecure: true, Timing: consensus.CI, Logger: log,
 		Kinds: func(n *controlplane.Node) ([]api.Registration, []api.Extra) {
-			list, extras := controlKinds(nil)(n)
+			list, extras := controlKinds(nil, storage.Options{})(n)
 			return append(list, api.Registration{Kind: demo.Note(), Service: "dark.demo.v1.NoteService", Gateway: demogw.RegisterNoteServiceHandler}), extras
 		},
 	}

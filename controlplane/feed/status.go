@@ -52,6 +52,7 @@ type nodeState struct {
 	NodeStatus
 	connections int
 	zones       zoneStats
+	storage     storageStats
 }
 
 func newNodes() *nodes {
@@ -83,7 +84,7 @@ func (n *nodes) connected(s *nodeState, up bool, now time.Time) {
 		s.connections--
 	}
 	if s.Connected = s.connections > 0; !s.Connected {
-		s.zones = zoneStats{} // it tells all again, here or to another control node
+		s.zones, s.storage.since, s.storage.store, s.storage.buckets = zoneStats{}, 0, nil, nil // it tells all again, here or to another control node
 	}
 }
 
@@ -104,6 +105,7 @@ func (n *nodes) ack(s *nodeState, a *feedv1.Ack, now time.Time) {
 		s.Activation = time.Duration(a.GetActivationNanos())
 	}
 	s.zones.take(a)
+	s.storage.take(a)
 	s.BudgetDays = a.GetBudgetDays()
 	if a.GetTime() != 0 {
 		s.ClockOffset = time.Unix(0, a.GetTime()).Sub(now)

@@ -27,6 +27,10 @@ const RevocationLife = 400 * 24 * time.Hour
 
 func keyMeta(id string) string { return "apikey/" + id }
 
+// AccessKeyMeta is the key of the state's index under which the admission of an S3 access
+// key notes whose it is: organization, a zero octet, and its name.
+func AccessKeyMeta(id string) string { return "accesskey/" + id }
+
 // ApiKey is the kind of API keys.
 func ApiKey(pepper []byte) *kind.Kind {
 	return &kind.Kind{

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -56,8 +57,10 @@ type Config struct {
 	// resource: each is published when its value is another than the published one. It
 	// must answer the same for the same state and time. nil: none.
 	System func(now time.Time) ([]kind.Record, error)
-	Clock  clock.Clock
-	Log    *slog.Logger
+	// Wake has System asked at once, not in ten seconds; nil: never.
+	Wake  <-chan struct{}
+	Clock clock.Clock
+	Log   *slog.Logger
 }
 
 // Publisher publishes while its node leads.
@@ -111,6 +114,15 @@ func (p *Publisher) Run(ctx context.Context) error {
 // own records; false when ctx ended.
 func (p *Publisher) wait(ctx context.Context) bool {
 	wctx, cancel := context.WithTimeout(ctx, systemEvery)
+	var waking sync.WaitGroup
+	waking.Go(func() {
+		select {
+		case <-p.Wake:
+			cancel()
+		case <-wctx.Done():
+		}
+	})
+	defer waking.Wait()
 	defer cancel()
 	err := p.Store.WaitChange(wctx, p.done())
 	return err == nil || wctx.Err() != nil && ctx.Err() == nil

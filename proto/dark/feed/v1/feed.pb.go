@@ -10,6 +10,7 @@
 package feedv1
 
 import (
+	v1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -690,8 +691,11 @@ type Ack struct {
 	// Counts of zones that changed since the last ack, at most 200, the busiest first.
 	Zones []*ZoneStats `protobuf:"bytes,7,rep,name=zones,proto3" json:"zones,omitempty"`
 	// When the edge's counts began, Unix nanoseconds: later than before, and what was
-	// told of zones before is forgotten.
+	// told of zones and buckets before is forgotten.
 	CountingSince int64 `protobuf:"varint,8,opt,name=counting_since,json=countingSince,proto3" json:"counting_since,omitempty"`
+	// What the edge says of its store, with at most 200 buckets that changed since the last
+	// ack; absent where it has none.
+	Storage       *v1.StorageStats `protobuf:"bytes,9,opt,name=storage,proto3" json:"storage,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -780,6 +784,13 @@ func (x *Ack) GetCountingSince() int64 {
 		return x.CountingSince
 	}
 	return 0
+}
+
+func (x *Ack) GetStorage() *v1.StorageStats {
+	if x != nil {
+		return x.Storage
+	}
+	return nil
 }
 
 // ZoneStats are the queries of one zone at one edge since its counts began.
@@ -1571,7 +1582,9 @@ type SubmitResult struct {
 	// Whether it failed.
 	Failed bool `protobuf:"varint,5,opt,name=failed,proto3" json:"failed,omitempty"`
 	// Revision of the commit.
-	Revision      uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Why it was refused, for programs, such as "ALREADY_EXISTS"; may be empty.
+	Reason        string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1646,6 +1659,13 @@ func (x *SubmitResult) GetRevision() uint64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *SubmitResult) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // Behind tells an edge to go elsewhere or come later.
@@ -1890,7 +1910,7 @@ var File_dark_feed_v1_feed_proto protoreflect.FileDescriptor
 
 const file_dark_feed_v1_feed_proto_rawDesc = "" +
 	"\n" +
-	"\x17dark/feed/v1/feed.proto\x12\fdark.feed.v1\"X\n" +
+	"\x17dark/feed/v1/feed.proto\x12\fdark.feed.v1\x1a\x1ddark/storage/v1/storage.proto\"X\n" +
 	"\vSignedFrame\x12\x14\n" +
 	"\x05frame\x18\x01 \x01(\fR\x05frame\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x15\n" +
@@ -1940,7 +1960,7 @@ const file_dark_feed_v1_feed_proto_rawDesc = "" +
 	"\tpositions\x18\x03 \x03(\v2\x16.dark.feed.v1.PositionR\tpositions\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\tR\aversion\x12\x14\n" +
 	"\x05kinds\x18\x05 \x03(\tR\x05kinds\x12\x1a\n" +
-	"\brevision\x18\x06 \x01(\x04R\brevision\"\x99\x03\n" +
+	"\brevision\x18\x06 \x01(\x04R\brevision\"\xd2\x03\n" +
 	"\x03Ack\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x121\n" +
 	"\brefusals\x18\x02 \x03(\v2\x15.dark.feed.v1.RefusalR\brefusals\x12K\n" +
@@ -1950,7 +1970,8 @@ const file_dark_feed_v1_feed_proto_rawDesc = "" +
 	"budgetDays\x12\x12\n" +
 	"\x04time\x18\x06 \x01(\x03R\x04time\x12-\n" +
 	"\x05zones\x18\a \x03(\v2\x17.dark.feed.v1.ZoneStatsR\x05zones\x12%\n" +
-	"\x0ecounting_since\x18\b \x01(\x03R\rcountingSince\x1a@\n" +
+	"\x0ecounting_since\x18\b \x01(\x03R\rcountingSince\x127\n" +
+	"\astorage\x18\t \x01(\v2\x1d.dark.storage.v1.StorageStatsR\astorage\x1a@\n" +
 	"\x12RefusedFramesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x82\x02\n" +
@@ -2010,14 +2031,15 @@ const file_dark_feed_v1_feed_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x10\n" +
 	"\x03now\x18\x03 \x01(\x03R\x03now\x12\x16\n" +
-	"\x06frames\x18\x04 \x01(\x04R\x06frames\"\x9c\x01\n" +
+	"\x06frames\x18\x04 \x01(\x04R\x06frames\"\xb4\x01\n" +
 	"\fSubmitResult\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1a\n" +
 	"\bresponse\x18\x02 \x01(\fR\bresponse\x12\x18\n" +
 	"\arefusal\x18\x03 \x01(\rR\arefusal\x12\x12\n" +
 	"\x04text\x18\x04 \x01(\tR\x04text\x12\x16\n" +
 	"\x06failed\x18\x05 \x01(\bR\x06failed\x12\x1a\n" +
-	"\brevision\x18\x06 \x01(\x04R\brevision\"b\n" +
+	"\brevision\x18\x06 \x01(\x04R\brevision\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\"b\n" +
 	"\x06Behind\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12$\n" +
 	"\x0eretry_after_ms\x18\x02 \x01(\rR\fretryAfterMs\x12\x16\n" +
@@ -2050,29 +2072,30 @@ func file_dark_feed_v1_feed_proto_rawDescGZIP() []byte {
 
 var file_dark_feed_v1_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_dark_feed_v1_feed_proto_goTypes = []any{
-	(*SignedFrame)(nil),   // 0: dark.feed.v1.SignedFrame
-	(*Frame)(nil),         // 1: dark.feed.v1.Frame
-	(*Item)(nil),          // 2: dark.feed.v1.Item
-	(*Position)(nil),      // 3: dark.feed.v1.Position
-	(*Up)(nil),            // 4: dark.feed.v1.Up
-	(*Hello)(nil),         // 5: dark.feed.v1.Hello
-	(*Ack)(nil),           // 6: dark.feed.v1.Ack
-	(*ZoneStats)(nil),     // 7: dark.feed.v1.ZoneStats
-	(*Refusal)(nil),       // 8: dark.feed.v1.Refusal
-	(*Submit)(nil),        // 9: dark.feed.v1.Submit
-	(*Resume)(nil),        // 10: dark.feed.v1.Resume
-	(*Renew)(nil),         // 11: dark.feed.v1.Renew
-	(*Down)(nil),          // 12: dark.feed.v1.Down
-	(*Welcome)(nil),       // 13: dark.feed.v1.Welcome
-	(*Subscription)(nil),  // 14: dark.feed.v1.Subscription
-	(*Progress)(nil),      // 15: dark.feed.v1.Progress
-	(*SubmitResult)(nil),  // 16: dark.feed.v1.SubmitResult
-	(*Behind)(nil),        // 17: dark.feed.v1.Behind
-	(*Renewed)(nil),       // 18: dark.feed.v1.Renewed
-	(*PublishingKey)(nil), // 19: dark.feed.v1.PublishingKey
-	(*FeedAddress)(nil),   // 20: dark.feed.v1.FeedAddress
-	nil,                   // 21: dark.feed.v1.Ack.RefusedFramesEntry
-	nil,                   // 22: dark.feed.v1.Welcome.FeedsEntry
+	(*SignedFrame)(nil),     // 0: dark.feed.v1.SignedFrame
+	(*Frame)(nil),           // 1: dark.feed.v1.Frame
+	(*Item)(nil),            // 2: dark.feed.v1.Item
+	(*Position)(nil),        // 3: dark.feed.v1.Position
+	(*Up)(nil),              // 4: dark.feed.v1.Up
+	(*Hello)(nil),           // 5: dark.feed.v1.Hello
+	(*Ack)(nil),             // 6: dark.feed.v1.Ack
+	(*ZoneStats)(nil),       // 7: dark.feed.v1.ZoneStats
+	(*Refusal)(nil),         // 8: dark.feed.v1.Refusal
+	(*Submit)(nil),          // 9: dark.feed.v1.Submit
+	(*Resume)(nil),          // 10: dark.feed.v1.Resume
+	(*Renew)(nil),           // 11: dark.feed.v1.Renew
+	(*Down)(nil),            // 12: dark.feed.v1.Down
+	(*Welcome)(nil),         // 13: dark.feed.v1.Welcome
+	(*Subscription)(nil),    // 14: dark.feed.v1.Subscription
+	(*Progress)(nil),        // 15: dark.feed.v1.Progress
+	(*SubmitResult)(nil),    // 16: dark.feed.v1.SubmitResult
+	(*Behind)(nil),          // 17: dark.feed.v1.Behind
+	(*Renewed)(nil),         // 18: dark.feed.v1.Renewed
+	(*PublishingKey)(nil),   // 19: dark.feed.v1.PublishingKey
+	(*FeedAddress)(nil),     // 20: dark.feed.v1.FeedAddress
+	nil,                     // 21: dark.feed.v1.Ack.RefusedFramesEntry
+	nil,                     // 22: dark.feed.v1.Welcome.FeedsEntry
+	(*v1.StorageStats)(nil), // 23: dark.storage.v1.StorageStats
 }
 var file_dark_feed_v1_feed_proto_depIdxs = []int32{
 	2,  // 0: dark.feed.v1.Frame.items:type_name -> dark.feed.v1.Item
@@ -2085,21 +2108,22 @@ var file_dark_feed_v1_feed_proto_depIdxs = []int32{
 	8,  // 7: dark.feed.v1.Ack.refusals:type_name -> dark.feed.v1.Refusal
 	21, // 8: dark.feed.v1.Ack.refused_frames:type_name -> dark.feed.v1.Ack.RefusedFramesEntry
 	7,  // 9: dark.feed.v1.Ack.zones:type_name -> dark.feed.v1.ZoneStats
-	3,  // 10: dark.feed.v1.Resume.position:type_name -> dark.feed.v1.Position
-	13, // 11: dark.feed.v1.Down.welcome:type_name -> dark.feed.v1.Welcome
-	0,  // 12: dark.feed.v1.Down.frame:type_name -> dark.feed.v1.SignedFrame
-	15, // 13: dark.feed.v1.Down.progress:type_name -> dark.feed.v1.Progress
-	16, // 14: dark.feed.v1.Down.submit_result:type_name -> dark.feed.v1.SubmitResult
-	17, // 15: dark.feed.v1.Down.behind:type_name -> dark.feed.v1.Behind
-	18, // 16: dark.feed.v1.Down.renewed:type_name -> dark.feed.v1.Renewed
-	14, // 17: dark.feed.v1.Down.subscription:type_name -> dark.feed.v1.Subscription
-	14, // 18: dark.feed.v1.Welcome.subscription:type_name -> dark.feed.v1.Subscription
-	22, // 19: dark.feed.v1.Welcome.feeds:type_name -> dark.feed.v1.Welcome.FeedsEntry
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	23, // 10: dark.feed.v1.Ack.storage:type_name -> dark.storage.v1.StorageStats
+	3,  // 11: dark.feed.v1.Resume.position:type_name -> dark.feed.v1.Position
+	13, // 12: dark.feed.v1.Down.welcome:type_name -> dark.feed.v1.Welcome
+	0,  // 13: dark.feed.v1.Down.frame:type_name -> dark.feed.v1.SignedFrame
+	15, // 14: dark.feed.v1.Down.progress:type_name -> dark.feed.v1.Progress
+	16, // 15: dark.feed.v1.Down.submit_result:type_name -> dark.feed.v1.SubmitResult
+	17, // 16: dark.feed.v1.Down.behind:type_name -> dark.feed.v1.Behind
+	18, // 17: dark.feed.v1.Down.renewed:type_name -> dark.feed.v1.Renewed
+	14, // 18: dark.feed.v1.Down.subscription:type_name -> dark.feed.v1.Subscription
+	14, // 19: dark.feed.v1.Welcome.subscription:type_name -> dark.feed.v1.Subscription
+	22, // 20: dark.feed.v1.Welcome.feeds:type_name -> dark.feed.v1.Welcome.FeedsEntry
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_dark_feed_v1_feed_proto_init() }

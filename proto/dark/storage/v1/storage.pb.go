@@ -2791,7 +2791,9 @@ type StorageStats struct {
 	// Why writes are refused; empty when they are not.
 	ReadOnly string `protobuf:"bytes,9,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
 	// Its buckets.
-	Buckets       []*BucketStats `protobuf:"bytes,10,rep,name=buckets,proto3" json:"buckets,omitempty"`
+	Buckets []*BucketStats `protobuf:"bytes,10,rep,name=buckets,proto3" json:"buckets,omitempty"`
+	// Access keys and when they were last used there; told to the control plane only.
+	AccessKeys    []*AccessKeyUse `protobuf:"bytes,11,rep,name=access_keys,json=accessKeys,proto3" json:"access_keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2896,6 +2898,68 @@ func (x *StorageStats) GetBuckets() []*BucketStats {
 	return nil
 }
 
+func (x *StorageStats) GetAccessKeys() []*AccessKeyUse {
+	if x != nil {
+		return x.AccessKeys
+	}
+	return nil
+}
+
+// AccessKeyUse is when an access key was last used.
+type AccessKeyUse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Access key ID.
+	AccessKeyId string `protobuf:"bytes,1,opt,name=access_key_id,json=accessKeyId,proto3" json:"access_key_id,omitempty"`
+	// Unix seconds, a whole hour.
+	LastUsed      int64 `protobuf:"varint,2,opt,name=last_used,json=lastUsed,proto3" json:"last_used,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccessKeyUse) Reset() {
+	*x = AccessKeyUse{}
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccessKeyUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccessKeyUse) ProtoMessage() {}
+
+func (x *AccessKeyUse) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccessKeyUse.ProtoReflect.Descriptor instead.
+func (*AccessKeyUse) Descriptor() ([]byte, []int) {
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *AccessKeyUse) GetAccessKeyId() string {
+	if x != nil {
+		return x.AccessKeyId
+	}
+	return ""
+}
+
+func (x *AccessKeyUse) GetLastUsed() int64 {
+	if x != nil {
+		return x.LastUsed
+	}
+	return 0
+}
+
 // GetStorageStatsRequest asks what edges keep.
 type GetStorageStatsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2907,7 +2971,7 @@ type GetStorageStatsRequest struct {
 
 func (x *GetStorageStatsRequest) Reset() {
 	*x = GetStorageStatsRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[30]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2919,7 +2983,7 @@ func (x *GetStorageStatsRequest) String() string {
 func (*GetStorageStatsRequest) ProtoMessage() {}
 
 func (x *GetStorageStatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[30]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2932,10 +2996,65 @@ func (x *GetStorageStatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStorageStatsRequest.ProtoReflect.Descriptor instead.
 func (*GetStorageStatsRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{30}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetStorageStatsRequest) GetBucket() string {
+	if x != nil {
+		return x.Bucket
+	}
+	return ""
+}
+
+// StorageStatsCall asks another control node for what its edges said.
+type StorageStatsCall struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization whose buckets are asked for.
+	Organization string `protobuf:"bytes,1,opt,name=organization,proto3" json:"organization,omitempty"`
+	// One bucket, "buckets/NAME"; empty for all.
+	Bucket        string `protobuf:"bytes,2,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StorageStatsCall) Reset() {
+	*x = StorageStatsCall{}
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StorageStatsCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StorageStatsCall) ProtoMessage() {}
+
+func (x *StorageStatsCall) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StorageStatsCall.ProtoReflect.Descriptor instead.
+func (*StorageStatsCall) Descriptor() ([]byte, []int) {
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *StorageStatsCall) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *StorageStatsCall) GetBucket() string {
 	if x != nil {
 		return x.Bucket
 	}
@@ -2953,7 +3072,7 @@ type GetStorageStatsResponse struct {
 
 func (x *GetStorageStatsResponse) Reset() {
 	*x = GetStorageStatsResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[31]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2965,7 +3084,7 @@ func (x *GetStorageStatsResponse) String() string {
 func (*GetStorageStatsResponse) ProtoMessage() {}
 
 func (x *GetStorageStatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[31]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2978,7 +3097,7 @@ func (x *GetStorageStatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStorageStatsResponse.ProtoReflect.Descriptor instead.
 func (*GetStorageStatsResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{31}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetStorageStatsResponse) GetEdges() []*StorageStats {
@@ -3003,7 +3122,7 @@ type GetBucketRequest struct {
 
 func (x *GetBucketRequest) Reset() {
 	*x = GetBucketRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[32]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3015,7 +3134,7 @@ func (x *GetBucketRequest) String() string {
 func (*GetBucketRequest) ProtoMessage() {}
 
 func (x *GetBucketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[32]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3028,7 +3147,7 @@ func (x *GetBucketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBucketRequest.ProtoReflect.Descriptor instead.
 func (*GetBucketRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{32}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetBucketRequest) GetName() string {
@@ -3069,7 +3188,7 @@ type ListBucketsRequest struct {
 
 func (x *ListBucketsRequest) Reset() {
 	*x = ListBucketsRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[33]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3081,7 +3200,7 @@ func (x *ListBucketsRequest) String() string {
 func (*ListBucketsRequest) ProtoMessage() {}
 
 func (x *ListBucketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[33]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3094,7 +3213,7 @@ func (x *ListBucketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBucketsRequest.ProtoReflect.Descriptor instead.
 func (*ListBucketsRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{33}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListBucketsRequest) GetPageSize() int32 {
@@ -3140,7 +3259,7 @@ type ListBucketsResponse struct {
 
 func (x *ListBucketsResponse) Reset() {
 	*x = ListBucketsResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[34]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3152,7 +3271,7 @@ func (x *ListBucketsResponse) String() string {
 func (*ListBucketsResponse) ProtoMessage() {}
 
 func (x *ListBucketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[34]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3165,7 +3284,7 @@ func (x *ListBucketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBucketsResponse.ProtoReflect.Descriptor instead.
 func (*ListBucketsResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{34}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListBucketsResponse) GetBuckets() []*Bucket {
@@ -3206,7 +3325,7 @@ type CreateBucketRequest struct {
 
 func (x *CreateBucketRequest) Reset() {
 	*x = CreateBucketRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[35]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3218,7 +3337,7 @@ func (x *CreateBucketRequest) String() string {
 func (*CreateBucketRequest) ProtoMessage() {}
 
 func (x *CreateBucketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[35]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3231,7 +3350,7 @@ func (x *CreateBucketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBucketRequest.ProtoReflect.Descriptor instead.
 func (*CreateBucketRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{35}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CreateBucketRequest) GetBucket() *Bucket {
@@ -3283,7 +3402,7 @@ type UpdateBucketRequest struct {
 
 func (x *UpdateBucketRequest) Reset() {
 	*x = UpdateBucketRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[36]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3295,7 +3414,7 @@ func (x *UpdateBucketRequest) String() string {
 func (*UpdateBucketRequest) ProtoMessage() {}
 
 func (x *UpdateBucketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[36]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3308,7 +3427,7 @@ func (x *UpdateBucketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateBucketRequest.ProtoReflect.Descriptor instead.
 func (*UpdateBucketRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{36}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *UpdateBucketRequest) GetBucket() *Bucket {
@@ -3372,7 +3491,7 @@ type DeleteBucketRequest struct {
 
 func (x *DeleteBucketRequest) Reset() {
 	*x = DeleteBucketRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[37]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3384,7 +3503,7 @@ func (x *DeleteBucketRequest) String() string {
 func (*DeleteBucketRequest) ProtoMessage() {}
 
 func (x *DeleteBucketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[37]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3397,7 +3516,7 @@ func (x *DeleteBucketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteBucketRequest.ProtoReflect.Descriptor instead.
 func (*DeleteBucketRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{37}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *DeleteBucketRequest) GetName() string {
@@ -3446,7 +3565,7 @@ type DeleteBucketResponse struct {
 
 func (x *DeleteBucketResponse) Reset() {
 	*x = DeleteBucketResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[38]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3458,7 +3577,7 @@ func (x *DeleteBucketResponse) String() string {
 func (*DeleteBucketResponse) ProtoMessage() {}
 
 func (x *DeleteBucketResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[38]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3471,7 +3590,7 @@ func (x *DeleteBucketResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteBucketResponse.ProtoReflect.Descriptor instead.
 func (*DeleteBucketResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{38}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *DeleteBucketResponse) GetRevision() uint64 {
@@ -3496,7 +3615,7 @@ type GetAccessKeyRequest struct {
 
 func (x *GetAccessKeyRequest) Reset() {
 	*x = GetAccessKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[39]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3508,7 +3627,7 @@ func (x *GetAccessKeyRequest) String() string {
 func (*GetAccessKeyRequest) ProtoMessage() {}
 
 func (x *GetAccessKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[39]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3521,7 +3640,7 @@ func (x *GetAccessKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccessKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetAccessKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{39}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetAccessKeyRequest) GetName() string {
@@ -3562,7 +3681,7 @@ type ListAccessKeysRequest struct {
 
 func (x *ListAccessKeysRequest) Reset() {
 	*x = ListAccessKeysRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[40]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3574,7 +3693,7 @@ func (x *ListAccessKeysRequest) String() string {
 func (*ListAccessKeysRequest) ProtoMessage() {}
 
 func (x *ListAccessKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[40]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3587,7 +3706,7 @@ func (x *ListAccessKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccessKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListAccessKeysRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{40}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListAccessKeysRequest) GetPageSize() int32 {
@@ -3633,7 +3752,7 @@ type ListAccessKeysResponse struct {
 
 func (x *ListAccessKeysResponse) Reset() {
 	*x = ListAccessKeysResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[41]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3645,7 +3764,7 @@ func (x *ListAccessKeysResponse) String() string {
 func (*ListAccessKeysResponse) ProtoMessage() {}
 
 func (x *ListAccessKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[41]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3658,7 +3777,7 @@ func (x *ListAccessKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccessKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListAccessKeysResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{41}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListAccessKeysResponse) GetAccessKeys() []*AccessKey {
@@ -3699,7 +3818,7 @@ type CreateAccessKeyRequest struct {
 
 func (x *CreateAccessKeyRequest) Reset() {
 	*x = CreateAccessKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[42]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3711,7 +3830,7 @@ func (x *CreateAccessKeyRequest) String() string {
 func (*CreateAccessKeyRequest) ProtoMessage() {}
 
 func (x *CreateAccessKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[42]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3724,7 +3843,7 @@ func (x *CreateAccessKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccessKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateAccessKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{42}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CreateAccessKeyRequest) GetAccessKey() *AccessKey {
@@ -3776,7 +3895,7 @@ type UpdateAccessKeyRequest struct {
 
 func (x *UpdateAccessKeyRequest) Reset() {
 	*x = UpdateAccessKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[43]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3788,7 +3907,7 @@ func (x *UpdateAccessKeyRequest) String() string {
 func (*UpdateAccessKeyRequest) ProtoMessage() {}
 
 func (x *UpdateAccessKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[43]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3801,7 +3920,7 @@ func (x *UpdateAccessKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateAccessKeyRequest.ProtoReflect.Descriptor instead.
 func (*UpdateAccessKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{43}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *UpdateAccessKeyRequest) GetAccessKey() *AccessKey {
@@ -3865,7 +3984,7 @@ type DeleteAccessKeyRequest struct {
 
 func (x *DeleteAccessKeyRequest) Reset() {
 	*x = DeleteAccessKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[44]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3877,7 +3996,7 @@ func (x *DeleteAccessKeyRequest) String() string {
 func (*DeleteAccessKeyRequest) ProtoMessage() {}
 
 func (x *DeleteAccessKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[44]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3890,7 +4009,7 @@ func (x *DeleteAccessKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAccessKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteAccessKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{44}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *DeleteAccessKeyRequest) GetName() string {
@@ -3939,7 +4058,7 @@ type DeleteAccessKeyResponse struct {
 
 func (x *DeleteAccessKeyResponse) Reset() {
 	*x = DeleteAccessKeyResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[45]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3951,7 +4070,7 @@ func (x *DeleteAccessKeyResponse) String() string {
 func (*DeleteAccessKeyResponse) ProtoMessage() {}
 
 func (x *DeleteAccessKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[45]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3964,7 +4083,7 @@ func (x *DeleteAccessKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAccessKeyResponse.ProtoReflect.Descriptor instead.
 func (*DeleteAccessKeyResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{45}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *DeleteAccessKeyResponse) GetRevision() uint64 {
@@ -3989,7 +4108,7 @@ type GetEncryptionKeyRequest struct {
 
 func (x *GetEncryptionKeyRequest) Reset() {
 	*x = GetEncryptionKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[46]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4001,7 +4120,7 @@ func (x *GetEncryptionKeyRequest) String() string {
 func (*GetEncryptionKeyRequest) ProtoMessage() {}
 
 func (x *GetEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[46]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4014,7 +4133,7 @@ func (x *GetEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEncryptionKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetEncryptionKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{46}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetEncryptionKeyRequest) GetName() string {
@@ -4055,7 +4174,7 @@ type ListEncryptionKeysRequest struct {
 
 func (x *ListEncryptionKeysRequest) Reset() {
 	*x = ListEncryptionKeysRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[47]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4067,7 +4186,7 @@ func (x *ListEncryptionKeysRequest) String() string {
 func (*ListEncryptionKeysRequest) ProtoMessage() {}
 
 func (x *ListEncryptionKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[47]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4080,7 +4199,7 @@ func (x *ListEncryptionKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEncryptionKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListEncryptionKeysRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{47}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ListEncryptionKeysRequest) GetPageSize() int32 {
@@ -4126,7 +4245,7 @@ type ListEncryptionKeysResponse struct {
 
 func (x *ListEncryptionKeysResponse) Reset() {
 	*x = ListEncryptionKeysResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[48]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4138,7 +4257,7 @@ func (x *ListEncryptionKeysResponse) String() string {
 func (*ListEncryptionKeysResponse) ProtoMessage() {}
 
 func (x *ListEncryptionKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[48]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4151,7 +4270,7 @@ func (x *ListEncryptionKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEncryptionKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListEncryptionKeysResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{48}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListEncryptionKeysResponse) GetEncryptionKeys() []*EncryptionKey {
@@ -4192,7 +4311,7 @@ type CreateEncryptionKeyRequest struct {
 
 func (x *CreateEncryptionKeyRequest) Reset() {
 	*x = CreateEncryptionKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[49]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4204,7 +4323,7 @@ func (x *CreateEncryptionKeyRequest) String() string {
 func (*CreateEncryptionKeyRequest) ProtoMessage() {}
 
 func (x *CreateEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[49]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4217,7 +4336,7 @@ func (x *CreateEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEncryptionKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateEncryptionKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{49}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *CreateEncryptionKeyRequest) GetEncryptionKey() *EncryptionKey {
@@ -4269,7 +4388,7 @@ type UpdateEncryptionKeyRequest struct {
 
 func (x *UpdateEncryptionKeyRequest) Reset() {
 	*x = UpdateEncryptionKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[50]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4281,7 +4400,7 @@ func (x *UpdateEncryptionKeyRequest) String() string {
 func (*UpdateEncryptionKeyRequest) ProtoMessage() {}
 
 func (x *UpdateEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[50]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4294,7 +4413,7 @@ func (x *UpdateEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEncryptionKeyRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEncryptionKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{50}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *UpdateEncryptionKeyRequest) GetEncryptionKey() *EncryptionKey {
@@ -4358,7 +4477,7 @@ type DeleteEncryptionKeyRequest struct {
 
 func (x *DeleteEncryptionKeyRequest) Reset() {
 	*x = DeleteEncryptionKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[51]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4370,7 +4489,7 @@ func (x *DeleteEncryptionKeyRequest) String() string {
 func (*DeleteEncryptionKeyRequest) ProtoMessage() {}
 
 func (x *DeleteEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[51]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4383,7 +4502,7 @@ func (x *DeleteEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEncryptionKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteEncryptionKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{51}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *DeleteEncryptionKeyRequest) GetName() string {
@@ -4432,7 +4551,7 @@ type DeleteEncryptionKeyResponse struct {
 
 func (x *DeleteEncryptionKeyResponse) Reset() {
 	*x = DeleteEncryptionKeyResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[52]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4444,7 +4563,7 @@ func (x *DeleteEncryptionKeyResponse) String() string {
 func (*DeleteEncryptionKeyResponse) ProtoMessage() {}
 
 func (x *DeleteEncryptionKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[52]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4457,7 +4576,7 @@ func (x *DeleteEncryptionKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEncryptionKeyResponse.ProtoReflect.Descriptor instead.
 func (*DeleteEncryptionKeyResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{52}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *DeleteEncryptionKeyResponse) GetRevision() uint64 {
@@ -4738,7 +4857,7 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"\x06failed\x18\n" +
 	" \x01(\x04R\x06failed\x12\x19\n" +
 	"\bbytes_in\x18\v \x01(\x04R\abytesIn\x12\x1b\n" +
-	"\tbytes_out\x18\f \x01(\x04R\bbytesOut\"\xc6\x02\n" +
+	"\tbytes_out\x18\f \x01(\x04R\bbytesOut\"\x86\x03\n" +
 	"\fStorageStats\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12#\n" +
 	"\rsegment_bytes\x18\x02 \x01(\x04R\fsegmentBytes\x12\x1d\n" +
@@ -4752,9 +4871,17 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"\bprogress\x18\b \x01(\rR\bprogress\x12\x1b\n" +
 	"\tread_only\x18\t \x01(\tR\breadOnly\x126\n" +
 	"\abuckets\x18\n" +
-	" \x03(\v2\x1c.dark.storage.v1.BucketStatsR\abuckets\":\n" +
+	" \x03(\v2\x1c.dark.storage.v1.BucketStatsR\abuckets\x12>\n" +
+	"\vaccess_keys\x18\v \x03(\v2\x1d.dark.storage.v1.AccessKeyUseR\n" +
+	"accessKeys\"O\n" +
+	"\fAccessKeyUse\x12\"\n" +
+	"\raccess_key_id\x18\x01 \x01(\tR\vaccessKeyId\x12\x1b\n" +
+	"\tlast_used\x18\x02 \x01(\x03R\blastUsed\":\n" +
 	"\x16GetStorageStatsRequest\x12 \n" +
 	"\x06bucket\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06bucket\"N\n" +
+	"\x10StorageStatsCall\x12\"\n" +
+	"\forganization\x18\x01 \x01(\tR\forganization\x12\x16\n" +
+	"\x06bucket\x18\x02 \x01(\tR\x06bucket\"N\n" +
 	"\x17GetStorageStatsResponse\x123\n" +
 	"\x05edges\x18\x01 \x03(\v2\x1d.dark.storage.v1.StorageStatsR\x05edges\"d\n" +
 	"\x10GetBucketRequest\x12\x1e\n" +
@@ -4894,7 +5021,7 @@ func file_dark_storage_v1_storage_proto_rawDescGZIP() []byte {
 }
 
 var file_dark_storage_v1_storage_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_dark_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
+var file_dark_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
 var file_dark_storage_v1_storage_proto_goTypes = []any{
 	(BucketSpec_Versioning)(0),          // 0: dark.storage.v1.BucketSpec.Versioning
 	(BucketSpec_Ownership)(0),           // 1: dark.storage.v1.BucketSpec.Ownership
@@ -4929,54 +5056,56 @@ var file_dark_storage_v1_storage_proto_goTypes = []any{
 	(*Part)(nil),                        // 30: dark.storage.v1.Part
 	(*BucketStats)(nil),                 // 31: dark.storage.v1.BucketStats
 	(*StorageStats)(nil),                // 32: dark.storage.v1.StorageStats
-	(*GetStorageStatsRequest)(nil),      // 33: dark.storage.v1.GetStorageStatsRequest
-	(*GetStorageStatsResponse)(nil),     // 34: dark.storage.v1.GetStorageStatsResponse
-	(*GetBucketRequest)(nil),            // 35: dark.storage.v1.GetBucketRequest
-	(*ListBucketsRequest)(nil),          // 36: dark.storage.v1.ListBucketsRequest
-	(*ListBucketsResponse)(nil),         // 37: dark.storage.v1.ListBucketsResponse
-	(*CreateBucketRequest)(nil),         // 38: dark.storage.v1.CreateBucketRequest
-	(*UpdateBucketRequest)(nil),         // 39: dark.storage.v1.UpdateBucketRequest
-	(*DeleteBucketRequest)(nil),         // 40: dark.storage.v1.DeleteBucketRequest
-	(*DeleteBucketResponse)(nil),        // 41: dark.storage.v1.DeleteBucketResponse
-	(*GetAccessKeyRequest)(nil),         // 42: dark.storage.v1.GetAccessKeyRequest
-	(*ListAccessKeysRequest)(nil),       // 43: dark.storage.v1.ListAccessKeysRequest
-	(*ListAccessKeysResponse)(nil),      // 44: dark.storage.v1.ListAccessKeysResponse
-	(*CreateAccessKeyRequest)(nil),      // 45: dark.storage.v1.CreateAccessKeyRequest
-	(*UpdateAccessKeyRequest)(nil),      // 46: dark.storage.v1.UpdateAccessKeyRequest
-	(*DeleteAccessKeyRequest)(nil),      // 47: dark.storage.v1.DeleteAccessKeyRequest
-	(*DeleteAccessKeyResponse)(nil),     // 48: dark.storage.v1.DeleteAccessKeyResponse
-	(*GetEncryptionKeyRequest)(nil),     // 49: dark.storage.v1.GetEncryptionKeyRequest
-	(*ListEncryptionKeysRequest)(nil),   // 50: dark.storage.v1.ListEncryptionKeysRequest
-	(*ListEncryptionKeysResponse)(nil),  // 51: dark.storage.v1.ListEncryptionKeysResponse
-	(*CreateEncryptionKeyRequest)(nil),  // 52: dark.storage.v1.CreateEncryptionKeyRequest
-	(*UpdateEncryptionKeyRequest)(nil),  // 53: dark.storage.v1.UpdateEncryptionKeyRequest
-	(*DeleteEncryptionKeyRequest)(nil),  // 54: dark.storage.v1.DeleteEncryptionKeyRequest
-	(*DeleteEncryptionKeyResponse)(nil), // 55: dark.storage.v1.DeleteEncryptionKeyResponse
-	nil,                                 // 56: dark.storage.v1.Bucket.LabelsEntry
-	nil,                                 // 57: dark.storage.v1.AccessKey.LabelsEntry
-	nil,                                 // 58: dark.storage.v1.EncryptionKey.LabelsEntry
-	nil,                                 // 59: dark.storage.v1.BucketSpec.TagsEntry
-	nil,                                 // 60: dark.storage.v1.LifecycleRule.TagsEntry
-	nil,                                 // 61: dark.storage.v1.Object.MetadataEntry
-	nil,                                 // 62: dark.storage.v1.Object.TagsEntry
-	(*timestamppb.Timestamp)(nil),       // 63: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),         // 64: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),       // 65: google.protobuf.FieldMask
+	(*AccessKeyUse)(nil),                // 33: dark.storage.v1.AccessKeyUse
+	(*GetStorageStatsRequest)(nil),      // 34: dark.storage.v1.GetStorageStatsRequest
+	(*StorageStatsCall)(nil),            // 35: dark.storage.v1.StorageStatsCall
+	(*GetStorageStatsResponse)(nil),     // 36: dark.storage.v1.GetStorageStatsResponse
+	(*GetBucketRequest)(nil),            // 37: dark.storage.v1.GetBucketRequest
+	(*ListBucketsRequest)(nil),          // 38: dark.storage.v1.ListBucketsRequest
+	(*ListBucketsResponse)(nil),         // 39: dark.storage.v1.ListBucketsResponse
+	(*CreateBucketRequest)(nil),         // 40: dark.storage.v1.CreateBucketRequest
+	(*UpdateBucketRequest)(nil),         // 41: dark.storage.v1.UpdateBucketRequest
+	(*DeleteBucketRequest)(nil),         // 42: dark.storage.v1.DeleteBucketRequest
+	(*DeleteBucketResponse)(nil),        // 43: dark.storage.v1.DeleteBucketResponse
+	(*GetAccessKeyRequest)(nil),         // 44: dark.storage.v1.GetAccessKeyRequest
+	(*ListAccessKeysRequest)(nil),       // 45: dark.storage.v1.ListAccessKeysRequest
+	(*ListAccessKeysResponse)(nil),      // 46: dark.storage.v1.ListAccessKeysResponse
+	(*CreateAccessKeyRequest)(nil),      // 47: dark.storage.v1.CreateAccessKeyRequest
+	(*UpdateAccessKeyRequest)(nil),      // 48: dark.storage.v1.UpdateAccessKeyRequest
+	(*DeleteAccessKeyRequest)(nil),      // 49: dark.storage.v1.DeleteAccessKeyRequest
+	(*DeleteAccessKeyResponse)(nil),     // 50: dark.storage.v1.DeleteAccessKeyResponse
+	(*GetEncryptionKeyRequest)(nil),     // 51: dark.storage.v1.GetEncryptionKeyRequest
+	(*ListEncryptionKeysRequest)(nil),   // 52: dark.storage.v1.ListEncryptionKeysRequest
+	(*ListEncryptionKeysResponse)(nil),  // 53: dark.storage.v1.ListEncryptionKeysResponse
+	(*CreateEncryptionKeyRequest)(nil),  // 54: dark.storage.v1.CreateEncryptionKeyRequest
+	(*UpdateEncryptionKeyRequest)(nil),  // 55: dark.storage.v1.UpdateEncryptionKeyRequest
+	(*DeleteEncryptionKeyRequest)(nil),  // 56: dark.storage.v1.DeleteEncryptionKeyRequest
+	(*DeleteEncryptionKeyResponse)(nil), // 57: dark.storage.v1.DeleteEncryptionKeyResponse
+	nil,                                 // 58: dark.storage.v1.Bucket.LabelsEntry
+	nil,                                 // 59: dark.storage.v1.AccessKey.LabelsEntry
+	nil,                                 // 60: dark.storage.v1.EncryptionKey.LabelsEntry
+	nil,                                 // 61: dark.storage.v1.BucketSpec.TagsEntry
+	nil,                                 // 62: dark.storage.v1.LifecycleRule.TagsEntry
+	nil,                                 // 63: dark.storage.v1.Object.MetadataEntry
+	nil,                                 // 64: dark.storage.v1.Object.TagsEntry
+	(*timestamppb.Timestamp)(nil),       // 65: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),         // 66: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),       // 67: google.protobuf.FieldMask
 }
 var file_dark_storage_v1_storage_proto_depIdxs = []int32{
-	56, // 0: dark.storage.v1.Bucket.labels:type_name -> dark.storage.v1.Bucket.LabelsEntry
-	63, // 1: dark.storage.v1.Bucket.create_time:type_name -> google.protobuf.Timestamp
-	63, // 2: dark.storage.v1.Bucket.update_time:type_name -> google.protobuf.Timestamp
+	58, // 0: dark.storage.v1.Bucket.labels:type_name -> dark.storage.v1.Bucket.LabelsEntry
+	65, // 1: dark.storage.v1.Bucket.create_time:type_name -> google.protobuf.Timestamp
+	65, // 2: dark.storage.v1.Bucket.update_time:type_name -> google.protobuf.Timestamp
 	6,  // 3: dark.storage.v1.Bucket.spec:type_name -> dark.storage.v1.BucketSpec
 	13, // 4: dark.storage.v1.Bucket.status:type_name -> dark.storage.v1.BucketStatus
-	57, // 5: dark.storage.v1.AccessKey.labels:type_name -> dark.storage.v1.AccessKey.LabelsEntry
-	63, // 6: dark.storage.v1.AccessKey.create_time:type_name -> google.protobuf.Timestamp
-	63, // 7: dark.storage.v1.AccessKey.update_time:type_name -> google.protobuf.Timestamp
+	59, // 5: dark.storage.v1.AccessKey.labels:type_name -> dark.storage.v1.AccessKey.LabelsEntry
+	65, // 6: dark.storage.v1.AccessKey.create_time:type_name -> google.protobuf.Timestamp
+	65, // 7: dark.storage.v1.AccessKey.update_time:type_name -> google.protobuf.Timestamp
 	16, // 8: dark.storage.v1.AccessKey.spec:type_name -> dark.storage.v1.AccessKeySpec
 	18, // 9: dark.storage.v1.AccessKey.status:type_name -> dark.storage.v1.AccessKeyStatus
-	58, // 10: dark.storage.v1.EncryptionKey.labels:type_name -> dark.storage.v1.EncryptionKey.LabelsEntry
-	63, // 11: dark.storage.v1.EncryptionKey.create_time:type_name -> google.protobuf.Timestamp
-	63, // 12: dark.storage.v1.EncryptionKey.update_time:type_name -> google.protobuf.Timestamp
+	60, // 10: dark.storage.v1.EncryptionKey.labels:type_name -> dark.storage.v1.EncryptionKey.LabelsEntry
+	65, // 11: dark.storage.v1.EncryptionKey.create_time:type_name -> google.protobuf.Timestamp
+	65, // 12: dark.storage.v1.EncryptionKey.update_time:type_name -> google.protobuf.Timestamp
 	19, // 13: dark.storage.v1.EncryptionKey.spec:type_name -> dark.storage.v1.EncryptionKeySpec
 	20, // 14: dark.storage.v1.EncryptionKey.status:type_name -> dark.storage.v1.EncryptionKeyStatus
 	0,  // 15: dark.storage.v1.BucketSpec.versioning:type_name -> dark.storage.v1.BucketSpec.Versioning
@@ -4986,48 +5115,49 @@ var file_dark_storage_v1_storage_proto_depIdxs = []int32{
 	9,  // 19: dark.storage.v1.BucketSpec.cors_rules:type_name -> dark.storage.v1.CorsRule
 	10, // 20: dark.storage.v1.BucketSpec.lifecycle_rules:type_name -> dark.storage.v1.LifecycleRule
 	11, // 21: dark.storage.v1.BucketSpec.encryption:type_name -> dark.storage.v1.Encryption
-	59, // 22: dark.storage.v1.BucketSpec.tags:type_name -> dark.storage.v1.BucketSpec.TagsEntry
+	61, // 22: dark.storage.v1.BucketSpec.tags:type_name -> dark.storage.v1.BucketSpec.TagsEntry
 	12, // 23: dark.storage.v1.BucketSpec.quota:type_name -> dark.storage.v1.Quota
-	64, // 24: dark.storage.v1.BucketSpec.shred_after:type_name -> google.protobuf.Duration
+	66, // 24: dark.storage.v1.BucketSpec.shred_after:type_name -> google.protobuf.Duration
 	2,  // 25: dark.storage.v1.Grant.permission:type_name -> dark.storage.v1.Grant.Permission
-	60, // 26: dark.storage.v1.LifecycleRule.tags:type_name -> dark.storage.v1.LifecycleRule.TagsEntry
-	63, // 27: dark.storage.v1.LifecycleRule.expire_date:type_name -> google.protobuf.Timestamp
+	62, // 26: dark.storage.v1.LifecycleRule.tags:type_name -> dark.storage.v1.LifecycleRule.TagsEntry
+	65, // 27: dark.storage.v1.LifecycleRule.expire_date:type_name -> google.protobuf.Timestamp
 	14, // 28: dark.storage.v1.BucketStatus.placement:type_name -> dark.storage.v1.Placement
 	15, // 29: dark.storage.v1.BucketStatus.keys:type_name -> dark.storage.v1.SealedKey
 	17, // 30: dark.storage.v1.AccessKeySpec.scopes:type_name -> dark.storage.v1.Scope
-	63, // 31: dark.storage.v1.AccessKeySpec.expire_time:type_name -> google.protobuf.Timestamp
-	63, // 32: dark.storage.v1.AccessKeyStatus.last_used_time:type_name -> google.protobuf.Timestamp
+	65, // 31: dark.storage.v1.AccessKeySpec.expire_time:type_name -> google.protobuf.Timestamp
+	65, // 32: dark.storage.v1.AccessKeyStatus.last_used_time:type_name -> google.protobuf.Timestamp
 	15, // 33: dark.storage.v1.EncryptionKeyStatus.keys:type_name -> dark.storage.v1.SealedKey
 	6,  // 34: dark.storage.v1.PublishedBucket.spec:type_name -> dark.storage.v1.BucketSpec
 	14, // 35: dark.storage.v1.PublishedBucket.placement:type_name -> dark.storage.v1.Placement
-	63, // 36: dark.storage.v1.PublishedBucket.create_time:type_name -> google.protobuf.Timestamp
+	65, // 36: dark.storage.v1.PublishedBucket.create_time:type_name -> google.protobuf.Timestamp
 	24, // 37: dark.storage.v1.Keys.keys:type_name -> dark.storage.v1.Key
 	17, // 38: dark.storage.v1.PublishedAccessKey.scopes:type_name -> dark.storage.v1.Scope
 	27, // 39: dark.storage.v1.SigningKeys.keys:type_name -> dark.storage.v1.SigningKey
 	1,  // 40: dark.storage.v1.PublishedStorage.default_ownership:type_name -> dark.storage.v1.BucketSpec.Ownership
-	61, // 41: dark.storage.v1.Object.metadata:type_name -> dark.storage.v1.Object.MetadataEntry
-	62, // 42: dark.storage.v1.Object.tags:type_name -> dark.storage.v1.Object.TagsEntry
+	63, // 41: dark.storage.v1.Object.metadata:type_name -> dark.storage.v1.Object.MetadataEntry
+	64, // 42: dark.storage.v1.Object.tags:type_name -> dark.storage.v1.Object.TagsEntry
 	30, // 43: dark.storage.v1.Object.parts:type_name -> dark.storage.v1.Part
 	8,  // 44: dark.storage.v1.Object.grants:type_name -> dark.storage.v1.Grant
 	31, // 45: dark.storage.v1.StorageStats.buckets:type_name -> dark.storage.v1.BucketStats
-	32, // 46: dark.storage.v1.GetStorageStatsResponse.edges:type_name -> dark.storage.v1.StorageStats
-	3,  // 47: dark.storage.v1.ListBucketsResponse.buckets:type_name -> dark.storage.v1.Bucket
-	3,  // 48: dark.storage.v1.CreateBucketRequest.bucket:type_name -> dark.storage.v1.Bucket
-	3,  // 49: dark.storage.v1.UpdateBucketRequest.bucket:type_name -> dark.storage.v1.Bucket
-	65, // 50: dark.storage.v1.UpdateBucketRequest.update_mask:type_name -> google.protobuf.FieldMask
-	4,  // 51: dark.storage.v1.ListAccessKeysResponse.access_keys:type_name -> dark.storage.v1.AccessKey
-	4,  // 52: dark.storage.v1.CreateAccessKeyRequest.access_key:type_name -> dark.storage.v1.AccessKey
-	4,  // 53: dark.storage.v1.UpdateAccessKeyRequest.access_key:type_name -> dark.storage.v1.AccessKey
-	65, // 54: dark.storage.v1.UpdateAccessKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	5,  // 55: dark.storage.v1.ListEncryptionKeysResponse.encryption_keys:type_name -> dark.storage.v1.EncryptionKey
-	5,  // 56: dark.storage.v1.CreateEncryptionKeyRequest.encryption_key:type_name -> dark.storage.v1.EncryptionKey
-	5,  // 57: dark.storage.v1.UpdateEncryptionKeyRequest.encryption_key:type_name -> dark.storage.v1.EncryptionKey
-	65, // 58: dark.storage.v1.UpdateEncryptionKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	59, // [59:59] is the sub-list for method output_type
-	59, // [59:59] is the sub-list for method input_type
-	59, // [59:59] is the sub-list for extension type_name
-	59, // [59:59] is the sub-list for extension extendee
-	0,  // [0:59] is the sub-list for field type_name
+	33, // 46: dark.storage.v1.StorageStats.access_keys:type_name -> dark.storage.v1.AccessKeyUse
+	32, // 47: dark.storage.v1.GetStorageStatsResponse.edges:type_name -> dark.storage.v1.StorageStats
+	3,  // 48: dark.storage.v1.ListBucketsResponse.buckets:type_name -> dark.storage.v1.Bucket
+	3,  // 49: dark.storage.v1.CreateBucketRequest.bucket:type_name -> dark.storage.v1.Bucket
+	3,  // 50: dark.storage.v1.UpdateBucketRequest.bucket:type_name -> dark.storage.v1.Bucket
+	67, // 51: dark.storage.v1.UpdateBucketRequest.update_mask:type_name -> google.protobuf.FieldMask
+	4,  // 52: dark.storage.v1.ListAccessKeysResponse.access_keys:type_name -> dark.storage.v1.AccessKey
+	4,  // 53: dark.storage.v1.CreateAccessKeyRequest.access_key:type_name -> dark.storage.v1.AccessKey
+	4,  // 54: dark.storage.v1.UpdateAccessKeyRequest.access_key:type_name -> dark.storage.v1.AccessKey
+	67, // 55: dark.storage.v1.UpdateAccessKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	5,  // 56: dark.storage.v1.ListEncryptionKeysResponse.encryption_keys:type_name -> dark.storage.v1.EncryptionKey
+	5,  // 57: dark.storage.v1.CreateEncryptionKeyRequest.encryption_key:type_name -> dark.storage.v1.EncryptionKey
+	5,  // 58: dark.storage.v1.UpdateEncryptionKeyRequest.encryption_key:type_name -> dark.storage.v1.EncryptionKey
+	67, // 59: dark.storage.v1.UpdateEncryptionKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	60, // [60:60] is the sub-list for method output_type
+	60, // [60:60] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_dark_storage_v1_storage_proto_init() }
@@ -5041,7 +5171,7 @@ func file_dark_storage_v1_storage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dark_storage_v1_storage_proto_rawDesc), len(file_dark_storage_v1_storage_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   60,
+			NumMessages:   62,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"google.golang.org/grpc"
+
+	"github.com/dark-ecosystem/dark/controlplane"
+	"github.com/dark-ecosystem/dark/controlplane/api"
+	"github.com/dark-ecosystem/dark/controlplane/identity"
+	"github.com/dark-ecosystem/dark/controlplane/storage"
+	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
+)
+
+// bucketSettings are those of storage on the control side; all control nodes must have
+// the same.
+type bucketSettings struct {
+	region, ownership string
+	aliases           []string
+	publicAccess      bool
+}
+
+func (b *bucketSettings) declare(s *settings) {
+	s.text(&b.region, "region", storage.DefaultRegion, "`NAME` of the region that S3 clients sign for")
+	s.list(&b.aliases, "region-aliases", []string{"us-east-1"}, "further `NAMES` of that region")
+	s.text(&b.ownership, "bucket-ownership", "", "object ownership of buckets that do not say: BucketOwnerEnforced (when empty), BucketOwnerPreferred or ObjectWriter")
+	s.bool(&b.publicAccess, "bucket-public-access", "block no public access of buckets that do not say, as old clients expect")
+}
+
+// check says what is wrong with the settings.
+func (b *bucketSettings) check() error {
+	if _, ok := ownerships[b.ownership]; !ok {
+		return usageError{fmt.Errorf("bucket-ownership %q: BucketOwnerEnforced, BucketOwnerPreferred or ObjectWriter is expected", b.ownership)}
+	}
+	for _, r := range append([]string{b.region}, b.aliases...) {
+		if strings.ContainsAny(r, "/ \t\n") || len(r) > 63 {
+			return usageError{fmt.Errorf("region %q: up to 63 characters without slashes and blanks are expected", r)}
+		}
+	}
+	return nil
+}
+
+var ownerships = map[string]storagev1.BucketSpec_Ownership{
+	"":                     storagev1.BucketSpec_OWNERSHIP_UNSPECIFIED,
+	"BucketOwnerEnforced":  storagev1.BucketSpec_OWNERSHIP_BUCKET_OWNER_ENFORCED,
+	"BucketOwnerPreferred": storagev1.BucketSpec_OWNERSHIP_BUCKET_OWNER_PREFERRED,
+	"ObjectWriter":         storagev1.BucketSpec_OWNERSHIP_OBJECT_WRITER,
+}
+
+// options are what the kinds are made with.
+func (b *bucketSettings) options() storage.Options {
+	return storage.Options{
+		Region: b.region, Aliases: b.aliases, Ownership: ownerships[b.ownership], PublicAccess: b.publicAccess,
+	}
+}
+
+// storageMethods are those of BucketService beside the standard ones.
+func storageMethods(n *controlplane.Node, st *storage.Storage) []api.Extra {
+	return []api.Extra{{
+		Service: "dark.storage.v1.BucketService", Name: "GetStorageStats", Kind: st.Bucket(), Verb: identity.Read,
+		Stream: func(s grpc.ServerStream) error { return storageStats(n, s) },
+	}}
+}
+
+func storageStats(n *controlplane.Node, s grpc.ServerStream) error {
+	q := &storagev1.GetStorageStatsRequest{}
+	if err := s.RecvMsg(q); err != nil {
+		return err
+	}
+	who, _ := identity.From(s.Context())
+	edges, err := n.StorageStats(s.Context(), who.Organization, q.GetBucket())
+	if err != nil {
+		return err
+	}
+	return s.SendMsg(&storagev1.GetStorageStatsResponse{Edges: edges})
+}

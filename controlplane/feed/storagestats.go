@@ -1,0 +1,72 @@
+package feed
+
+import (
+	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
+	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
+)
+
+// Most buckets and access keys of one edge whose counts are kept.
+const (
+	keepBuckets    = 1 << 17
+	keepAccessKeys = 1 << 17
+)
+
+// storageStats are what a connected edge told of its store. It is guarded by nodes.mu.
+type storageStats struct {
+	since   int64
+	store   *storagev1.StorageStats // without buckets and access keys
+	buckets map[string]*storagev1.BucketStats
+	used    map[string]int64 // access key ID → Unix seconds
+}
+
+// take keeps what an ack tells; counts that began anew replace all.
+func (s *storageStats) take(a *feedv1.Ack) {
+	told := a.GetStorage()
+	if told == nil {
+		return
+	}
+	if a.GetCountingSince() != s.since || s.buckets == nil {
+		*s = storageStats{since: a.GetCountingSince(), buckets: map[string]*storagev1.BucketStats{}, used: map[string]int64{}}
+	}
+	for _, b := range told.GetBuckets() {
+		if _, known := s.buckets[b.GetBucket()]; known || len(s.buckets) < keepBuckets {
+			s.buckets[b.GetBucket()] = b
+		}
+	}
+	for _, u := range told.GetAccessKeys() {
+		if _, known := s.used[u.GetAccessKeyId()]; known || len(s.used) < keepAccessKeys {
+			s.used[u.GetAccessKeyId()] = u.GetLastUsed()
+		}
+	}
+	told.Buckets, told.AccessKeys = nil, nil
+	s.store = told
+}
+
+// StorageStats calls yield with what each edge that is connected here says of its store,
+// and of each bucket that it told of. Both are shared and must not be changed.
+func (s *Server) StorageStats(yield func(node string, store *storagev1.StorageStats, bucket func(name string) *storagev1.BucketStats)) {
+	n := s.nodes
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for name, st := range n.mu.byName {
+		if st.Connected && st.storage.store != nil {
+			yield(name, st.storage.store, func(bucket string) *storagev1.BucketStats { return st.storage.buckets[bucket] })
+		}
+	}
+}
+
+// AccessKeysUsed returns when access keys were last used at the edges that are connected
+// here, Unix seconds, and forgets it: those who ask keep it.
+func (s *Server) AccessKeysUsed() map[string]int64 {
+	n := s.nodes
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	out := map[string]int64{}
+	for _, st := range n.mu.byName {
+		for id, at := range st.storage.used {
+			out[id] = max(out[id], at)
+		}
+		clear(st.storage.used)
+	}
+	return out
+}

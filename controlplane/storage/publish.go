@@ -1,0 +1,132 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/dark-ecosystem/dark/controlplane/admit"
+	"github.com/dark-ecosystem/dark/controlplane/identity"
+	"github.com/dark-ecosystem/dark/internal/kind"
+	identityv1 "github.com/dark-ecosystem/dark/proto/dark/identity/v1"
+	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
+)
+
+// publishBucket tells edges of a bucket and of its keys in one publication, so that who
+// made it can use it where the change is in view. One that ended is denied by its
+// identity, too, which is what edges erase by.
+func (s *Storage) publishBucket(ctx context.Context, p kind.Publication, emit func(kind.Record) error) error {
+	old, _ := p.Old.(*storagev1.Bucket)
+	now, _ := p.New.(*storagev1.Bucket)
+	if old != nil && !bytes.Equal(old.GetStatus().GetId(), now.GetStatus().GetId()) {
+		if err := emit(s.revocation(bucketKind, BucketSubject(old.GetStatus().GetId()), p.Now, nil)); err != nil {
+			return err
+		}
+	}
+	if now == nil {
+		return ended(p, emit, publishedBucket, publishedKeys)
+	}
+	keys, err := s.sealBucket(ctx, p.After, p.Organization, p.Stored, now)
+	if err != nil {
+		return err
+	}
+	if err := keys.emit(p.After, emit); err != nil {
+		return err
+	}
+	value, err := s.bucketRecord(ctx, p, now)
+	if err != nil {
+		return err
+	}
+	return emit(kind.Record{Kind: publishedBucket, Stream: stream(p.Organization), Name: p.Stored, Lane: kind.LaneData, Value: value})
+}
+
+func (s *Storage) bucketRecord(ctx context.Context, p kind.Publication, b *storagev1.Bucket) ([]byte, error) {
+	_, revision, err := p.After.Get(ctx, bucketKind, p.Organization, p.Stored)
+	if err != nil {
+		return nil, err
+	}
+	m := &storagev1.PublishedBucket{
+		Bucket: strings.TrimPrefix(p.Stored, "buckets/"), Id: b.GetStatus().GetId(), Organization: p.Organization,
+		Spec: b.GetSpec(), Placement: b.GetStatus().GetPlacement(), Etag: admit.ETag(revision),
+	}
+	if keys := b.GetStatus().GetKeys(); len(keys) > 0 {
+		m.CreateTime = timestamppb.New(time.Unix(keys[0].GetCreated(), 0)) // its first key is as old as it is
+	}
+	return proto.MarshalOptions{Deterministic: true}.Marshal(m)
+}
+
+// ended withdraws the records that have the resource's own name.
+func ended(p kind.Publication, emit func(kind.Record) error, kinds ...string) error {
+	for _, k := range kinds {
+		if err := emit(kind.Record{Kind: k, Stream: stream(p.Organization), Name: p.Stored, Lane: kind.LaneData}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// revocation is the entry of the deny set for a subject, which a resource of a kind was.
+func (s *Storage) revocation(kindName, subject string, now time.Time, ends *timestamppb.Timestamp) kind.Record {
+	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&identityv1.PublishedRevocation{Subject: subject, RevokedAt: now.Unix()})
+	if err != nil {
+		panic(err) // a message of ours with plain fields always marshals
+	}
+	expires := now.Add(identity.RevocationLife)
+	if ends != nil {
+		expires = ends.AsTime()
+	}
+	return kind.Record{Kind: kindName, Stream: "system", Name: subject, Lane: kind.LaneDeny, Value: value, Expires: expires.Unix()}
+}
+
+// publishEncryptionKey tells edges of a key of SSE-KMS.
+func (s *Storage) publishEncryptionKey(ctx context.Context, p kind.Publication, emit func(kind.Record) error) error {
+	now, _ := p.New.(*storagev1.EncryptionKey)
+	if now == nil {
+		return ended(p, emit, publishedKeys)
+	}
+	keys, err := s.sealEncryptionKey(ctx, p.After, p.Organization, p.Stored, now)
+	if err != nil {
+		return err
+	}
+	return keys.emit(p.After, emit)
+}
+
+// publishAccessKey tells edges of an access key; of one that ended it is the deny set
+// that refuses it, at once and for as long as anything signed with it may live.
+func (s *Storage) publishAccessKey(ctx context.Context, p kind.Publication, emit func(kind.Record) error) error {
+	old, _ := p.Old.(*storagev1.AccessKey)
+	now, _ := p.New.(*storagev1.AccessKey)
+	if id := old.GetStatus().GetAccessKeyId(); old != nil && id != now.GetStatus().GetAccessKeyId() {
+		if err := emit(s.revocation(accessKeyKind, AccessKeySubject(id), p.Now, old.GetSpec().GetExpireTime())); err != nil {
+			return err
+		}
+		err := emit(kind.Record{Kind: publishedAccessKey, Stream: stream(p.Organization), Name: "accesskeys/" + id, Lane: kind.LaneData})
+		if err != nil {
+			return err
+		}
+	}
+	if now == nil {
+		return nil
+	}
+	key, err := s.sealAccessKey(ctx, p.After, p.Organization, p.Stored, now, p.Now)
+	if err != nil {
+		return err
+	}
+	return key.emit(p.After, emit)
+}
+
+// endpoint is the record of the S3 endpoint as a whole.
+func (s *Storage) endpoint() (kind.Record, error) {
+	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&storagev1.PublishedStorage{
+		Region: s.o.Region, RegionAliases: s.o.Aliases, DefaultOwnership: s.o.Ownership, DefaultPublicAccess: s.o.PublicAccess,
+	})
+	if err != nil {
+		return kind.Record{}, fmt.Errorf("the record of the S3 endpoint: %w", err)
+	}
+	return kind.Record{Kind: publishedStorage, Stream: roleStream, Name: "storage", Lane: kind.LaneData, Value: value}, nil
+}

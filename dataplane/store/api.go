@@ -73,7 +73,7 @@ type Row struct {
 // those one after the other.
 type Body struct {
 	extents []extentRef
-	fresh   []freshExtent // not known to the cell yet
+	fresh   []*freshExtent // not known to the cell yet
 }
 
 // Condition must hold when a command is applied, or all of it is refused with an

@@ -4,8 +4,9 @@
 // 	protoc        (unknown)
 // source: dark/store/v1/store.proto
 
-// What a store's members agree on and keep: commands, rows, extents, epoch keys. Nothing
-// of it holds what users wrote in the clear.
+// What a store's members agree on: the commands of a cell's log. Nothing of it holds what
+// users wrote in the clear. What the commands leave behind has layouts of its own, for
+// speed: see package dataplane/store.
 
 package storev1
 
@@ -110,6 +111,7 @@ type Op struct {
 	//	*Op_DropEpoch
 	//	*Op_Rewrap
 	//	*Op_Erase
+	//	*Op_Empty
 	Op            isOp_Op `protobuf_oneof:"op"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -254,6 +256,15 @@ func (x *Op) GetErase() bool {
 	return false
 }
 
+func (x *Op) GetEmpty() uint32 {
+	if x != nil {
+		if x, ok := x.Op.(*Op_Empty); ok {
+			return x.Empty
+		}
+	}
+	return 0
+}
+
 type isOp_Op interface {
 	isOp_Op()
 }
@@ -299,8 +310,13 @@ type Op_Rewrap struct {
 }
 
 type Op_Erase struct {
-	// Delete a space with all that it has, its keys first.
+	// Erase a space: its keys at once. It takes no other commands than empty any more.
 	Erase bool `protobuf:"varint,12,opt,name=erase,proto3,oneof"`
+}
+
+type Op_Empty struct {
+	// Delete so many rows of a space that was erased.
+	Empty uint32 `protobuf:"varint,13,opt,name=empty,proto3,oneof"`
 }
 
 func (*Op_Put) isOp_Op() {}
@@ -320,6 +336,8 @@ func (*Op_DropEpoch) isOp_Op() {}
 func (*Op_Rewrap) isOp_Op() {}
 
 func (*Op_Erase) isOp_Op() {}
+
+func (*Op_Empty) isOp_Op() {}
 
 // Condition is judged when a command is applied, never before.
 type Condition struct {
@@ -578,7 +596,7 @@ func (x *Put) GetCounts() bool {
 // Delete deletes a row.
 type Delete struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which version; 0 is the null version.
+	// Which version; 0 is the null version, the greatest number the current row.
 	Version uint64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
 	// It need not be there.
 	Idempotent    bool `protobuf:"varint,2,opt,name=idempotent,proto3" json:"idempotent,omitempty"`
@@ -633,7 +651,7 @@ func (x *Delete) GetIdempotent() bool {
 // Amend changes the value of a row.
 type Amend struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which version; 0 is the null version.
+	// Which version; 0 is the null version, the greatest number the current row.
 	Version uint64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
 	// The new value, sealed.
 	Value []byte `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
@@ -757,10 +775,13 @@ type Epoch struct {
 	KeyName string `protobuf:"bytes,1,opt,name=key_name,json=keyName,proto3" json:"key_name,omitempty"`
 	// Version of that key.
 	KeyVersion uint32 `protobuf:"varint,2,opt,name=key_version,json=keyVersion,proto3" json:"key_version,omitempty"`
-	// Number, rising within space and key_name; days since 1970 unless the key was rotated.
+	// Number, rising within space and key_name: days since 1970.
 	Epoch uint32 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// The epoch key, wrapped.
-	Wrapped       []byte `protobuf:"bytes,4,opt,name=wrapped,proto3" json:"wrapped,omitempty"`
+	// The epoch key, wrapped. One that is there already is only replaced by one that a newer
+	// key_version wraps.
+	Wrapped []byte `protobuf:"bytes,4,opt,name=wrapped,proto3" json:"wrapped,omitempty"`
+	// The organization, to which wrapped keys are bound.
+	Tenant        string `protobuf:"bytes,5,opt,name=tenant,proto3" json:"tenant,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -821,6 +842,13 @@ func (x *Epoch) GetWrapped() []byte {
 		return x.Wrapped
 	}
 	return nil
+}
+
+func (x *Epoch) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
 }
 
 // DropEpoch destroys an epoch key.
@@ -1097,16 +1125,12 @@ func (x *NewExtent) GetAdopt() bool {
 	return false
 }
 
-// Hold is one space's claim on an extent: how many rows need it, and its wrapped key.
+// Hold is the claim of the op's space on an extent: its wrapped key.
 type Hold struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The space, 16 bytes; empty in a NewExtent, where it is the op's.
-	Space []byte `protobuf:"bytes,1,opt,name=space,proto3" json:"space,omitempty"`
 	// Tells holds of one space apart, where they are wrapped differently: a hash of the key's
 	// name and the customer's key.
 	Slot uint32 `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"`
-	// Rows that need it.
-	References uint32 `protobuf:"varint,3,opt,name=references,proto3" json:"references,omitempty"`
 	// See Epoch.
 	KeyName string `protobuf:"bytes,4,opt,name=key_name,json=keyName,proto3" json:"key_name,omitempty"`
 	// Epoch whose key wraps it.
@@ -1149,23 +1173,9 @@ func (*Hold) Descriptor() ([]byte, []int) {
 	return file_dark_store_v1_store_proto_rawDescGZIP(), []int{12}
 }
 
-func (x *Hold) GetSpace() []byte {
-	if x != nil {
-		return x.Space
-	}
-	return nil
-}
-
 func (x *Hold) GetSlot() uint32 {
 	if x != nil {
 		return x.Slot
-	}
-	return 0
-}
-
-func (x *Hold) GetReferences() uint32 {
-	if x != nil {
-		return x.References
 	}
 	return 0
 }
@@ -1198,161 +1208,6 @@ func (x *Hold) GetCustomer() bool {
 	return false
 }
 
-// Extent is what the cell knows of an extent.
-type Extent struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Bytes in the clear.
-	Length int64 `protobuf:"varint,1,opt,name=length,proto3" json:"length,omitempty"`
-	// Who wrote it.
-	Writer uint64 `protobuf:"varint,2,opt,name=writer,proto3" json:"writer,omitempty"`
-	// See writer.
-	Sequence uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	// Sealed bytes of an inline extent; empty for one in a segment.
-	Inline []byte `protobuf:"bytes,4,opt,name=inline,proto3" json:"inline,omitempty"`
-	// Hash (XXH64) of the sealed bytes.
-	Hash uint64 `protobuf:"fixed64,5,opt,name=hash,proto3" json:"hash,omitempty"`
-	// Who needs it.
-	Holds         []*Hold `protobuf:"bytes,6,rep,name=holds,proto3" json:"holds,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Extent) Reset() {
-	*x = Extent{}
-	mi := &file_dark_store_v1_store_proto_msgTypes[13]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Extent) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Extent) ProtoMessage() {}
-
-func (x *Extent) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_store_v1_store_proto_msgTypes[13]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Extent.ProtoReflect.Descriptor instead.
-func (*Extent) Descriptor() ([]byte, []int) {
-	return file_dark_store_v1_store_proto_rawDescGZIP(), []int{13}
-}
-
-func (x *Extent) GetLength() int64 {
-	if x != nil {
-		return x.Length
-	}
-	return 0
-}
-
-func (x *Extent) GetWriter() uint64 {
-	if x != nil {
-		return x.Writer
-	}
-	return 0
-}
-
-func (x *Extent) GetSequence() uint64 {
-	if x != nil {
-		return x.Sequence
-	}
-	return 0
-}
-
-func (x *Extent) GetInline() []byte {
-	if x != nil {
-		return x.Inline
-	}
-	return nil
-}
-
-func (x *Extent) GetHash() uint64 {
-	if x != nil {
-		return x.Hash
-	}
-	return 0
-}
-
-func (x *Extent) GetHolds() []*Hold {
-	if x != nil {
-		return x.Holds
-	}
-	return nil
-}
-
-// Usage is what a space holds.
-type Usage struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Rows that count.
-	Rows uint64 `protobuf:"varint,1,opt,name=rows,proto3" json:"rows,omitempty"`
-	// Sum of their sizes, and of those of rows that do not count.
-	Bytes uint64 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
-	// Rows that do not count.
-	Others        uint64 `protobuf:"varint,3,opt,name=others,proto3" json:"others,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Usage) Reset() {
-	*x = Usage{}
-	mi := &file_dark_store_v1_store_proto_msgTypes[14]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Usage) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Usage) ProtoMessage() {}
-
-func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_store_v1_store_proto_msgTypes[14]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Usage.ProtoReflect.Descriptor instead.
-func (*Usage) Descriptor() ([]byte, []int) {
-	return file_dark_store_v1_store_proto_rawDescGZIP(), []int{14}
-}
-
-func (x *Usage) GetRows() uint64 {
-	if x != nil {
-		return x.Rows
-	}
-	return 0
-}
-
-func (x *Usage) GetBytes() uint64 {
-	if x != nil {
-		return x.Bytes
-	}
-	return 0
-}
-
-func (x *Usage) GetOthers() uint64 {
-	if x != nil {
-		return x.Others
-	}
-	return 0
-}
-
 var File_dark_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_dark_store_v1_store_proto_rawDesc = "" +
@@ -1361,7 +1216,7 @@ const file_dark_store_v1_store_proto_rawDesc = "" +
 	"\aCommand\x12\x16\n" +
 	"\x06writer\x18\x01 \x01(\x04R\x06writer\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12#\n" +
-	"\x03ops\x18\x03 \x03(\v2\x11.dark.store.v1.OpR\x03ops\"\xfa\x03\n" +
+	"\x03ops\x18\x03 \x03(\v2\x11.dark.store.v1.OpR\x03ops\"\x92\x04\n" +
 	"\x02Op\x12\x14\n" +
 	"\x05space\x18\x01 \x01(\fR\x05space\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x126\n" +
@@ -1377,7 +1232,8 @@ const file_dark_store_v1_store_proto_rawDesc = "" +
 	"drop_epoch\x18\n" +
 	" \x01(\v2\x18.dark.store.v1.DropEpochH\x00R\tdropEpoch\x12/\n" +
 	"\x06rewrap\x18\v \x01(\v2\x15.dark.store.v1.RewrapH\x00R\x06rewrap\x12\x16\n" +
-	"\x05erase\x18\f \x01(\bH\x00R\x05eraseB\x04\n" +
+	"\x05erase\x18\f \x01(\bH\x00R\x05erase\x12\x16\n" +
+	"\x05empty\x18\r \x01(\rH\x00R\x05emptyB\x04\n" +
 	"\x02op\"\xa3\x02\n" +
 	"\tCondition\x12\x16\n" +
 	"\x06absent\x18\x01 \x01(\bR\x06absent\x12\x16\n" +
@@ -1415,13 +1271,14 @@ const file_dark_store_v1_store_proto_rawDesc = "" +
 	"\x05flags\x18\x03 \x01(\rR\x05flags\"=\n" +
 	"\aHorizon\x12\x16\n" +
 	"\x06writer\x18\x01 \x01(\x04R\x06writer\x12\x1a\n" +
-	"\bsequence\x18\x02 \x01(\x04R\bsequence\"s\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\x8b\x01\n" +
 	"\x05Epoch\x12\x19\n" +
 	"\bkey_name\x18\x01 \x01(\tR\akeyName\x12\x1f\n" +
 	"\vkey_version\x18\x02 \x01(\rR\n" +
 	"keyVersion\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\rR\x05epoch\x12\x18\n" +
-	"\awrapped\x18\x04 \x01(\fR\awrapped\"<\n" +
+	"\awrapped\x18\x04 \x01(\fR\awrapped\x12\x16\n" +
+	"\x06tenant\x18\x05 \x01(\tR\x06tenant\"<\n" +
 	"\tDropEpoch\x12\x19\n" +
 	"\bkey_name\x18\x01 \x01(\tR\akeyName\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\rR\x05epoch\"<\n" +
@@ -1439,28 +1296,13 @@ const file_dark_store_v1_store_proto_rawDesc = "" +
 	"\x06inline\x18\x05 \x01(\fR\x06inline\x12\x12\n" +
 	"\x04hash\x18\x06 \x01(\x06R\x04hash\x12'\n" +
 	"\x04hold\x18\a \x01(\v2\x13.dark.store.v1.HoldR\x04hold\x12\x14\n" +
-	"\x05adopt\x18\b \x01(\bR\x05adopt\"\xb7\x01\n" +
-	"\x04Hold\x12\x14\n" +
-	"\x05space\x18\x01 \x01(\fR\x05space\x12\x12\n" +
-	"\x04slot\x18\x02 \x01(\rR\x04slot\x12\x1e\n" +
-	"\n" +
-	"references\x18\x03 \x01(\rR\n" +
-	"references\x12\x19\n" +
+	"\x05adopt\x18\b \x01(\bR\x05adopt\"\x8d\x01\n" +
+	"\x04Hold\x12\x12\n" +
+	"\x04slot\x18\x02 \x01(\rR\x04slot\x12\x19\n" +
 	"\bkey_name\x18\x04 \x01(\tR\akeyName\x12\x14\n" +
 	"\x05epoch\x18\x05 \x01(\rR\x05epoch\x12\x18\n" +
 	"\awrapped\x18\x06 \x01(\fR\awrapped\x12\x1a\n" +
-	"\bcustomer\x18\a \x01(\bR\bcustomer\"\xab\x01\n" +
-	"\x06Extent\x12\x16\n" +
-	"\x06length\x18\x01 \x01(\x03R\x06length\x12\x16\n" +
-	"\x06writer\x18\x02 \x01(\x04R\x06writer\x12\x1a\n" +
-	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x16\n" +
-	"\x06inline\x18\x04 \x01(\fR\x06inline\x12\x12\n" +
-	"\x04hash\x18\x05 \x01(\x06R\x04hash\x12)\n" +
-	"\x05holds\x18\x06 \x03(\v2\x13.dark.store.v1.HoldR\x05holds\"I\n" +
-	"\x05Usage\x12\x12\n" +
-	"\x04rows\x18\x01 \x01(\x04R\x04rows\x12\x14\n" +
-	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x16\n" +
-	"\x06others\x18\x03 \x01(\x04R\x06othersB<Z:github.com/dark-ecosystem/dark/proto/dark/store/v1;storev1b\x06proto3"
+	"\bcustomer\x18\a \x01(\bR\bcustomerJ\x04\b\x01\x10\x02J\x04\b\x03\x10\x04B<Z:github.com/dark-ecosystem/dark/proto/dark/store/v1;storev1b\x06proto3"
 
 var (
 	file_dark_store_v1_store_proto_rawDescOnce sync.Once
@@ -1474,7 +1316,7 @@ func file_dark_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_dark_store_v1_store_proto_rawDescData
 }
 
-var file_dark_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_dark_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_dark_store_v1_store_proto_goTypes = []any{
 	(*Command)(nil),   // 0: dark.store.v1.Command
 	(*Op)(nil),        // 1: dark.store.v1.Op
@@ -1489,8 +1331,6 @@ var file_dark_store_v1_store_proto_goTypes = []any{
 	(*ExtentRef)(nil), // 10: dark.store.v1.ExtentRef
 	(*NewExtent)(nil), // 11: dark.store.v1.NewExtent
 	(*Hold)(nil),      // 12: dark.store.v1.Hold
-	(*Extent)(nil),    // 13: dark.store.v1.Extent
-	(*Usage)(nil),     // 14: dark.store.v1.Usage
 }
 var file_dark_store_v1_store_proto_depIdxs = []int32{
 	1,  // 0: dark.store.v1.Command.ops:type_name -> dark.store.v1.Op
@@ -1506,12 +1346,11 @@ var file_dark_store_v1_store_proto_depIdxs = []int32{
 	11, // 10: dark.store.v1.Put.fresh:type_name -> dark.store.v1.NewExtent
 	11, // 11: dark.store.v1.Rewrap.extents:type_name -> dark.store.v1.NewExtent
 	12, // 12: dark.store.v1.NewExtent.hold:type_name -> dark.store.v1.Hold
-	12, // 13: dark.store.v1.Extent.holds:type_name -> dark.store.v1.Hold
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_dark_store_v1_store_proto_init() }
@@ -1529,6 +1368,7 @@ func file_dark_store_v1_store_proto_init() {
 		(*Op_DropEpoch)(nil),
 		(*Op_Rewrap)(nil),
 		(*Op_Erase)(nil),
+		(*Op_Empty)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1536,7 +1376,7 @@ func file_dark_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dark_store_v1_store_proto_rawDesc), len(file_dark_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,445 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	storev1 "github.com/dark-ecosystem/dark/proto/dark/store/v1"
+)
+
+// stored is a row as it lies in the database.
+type stored struct {
+	row
+	v     Version
+	there bool
+}
+
+// versions are the rows of one key, as an op finds them.
+type versions struct {
+	c       *change
+	space   ID
+	key     []byte
+	prefix  []byte // of the rows' keys
+	iter    *pebble.Iterator
+	current stored // shares the iterator's octets
+}
+
+// versions finds a key's current row. Close it.
+func (c *change) versions(space ID, key []byte) (*versions, error) {
+	s := &versions{c: c, space: space, key: key}
+	s.prefix = appendKey(make([]byte, 0, spaceLen+len(key)+endLen+versionLen), tagRow, space, key)
+	iter, err := c.read.NewIter(nil)
+	if err != nil {
+		return nil, err
+	}
+	s.iter = iter
+	if !iter.SeekPrefixGE(s.prefix) {
+		return s, s.closeIf(iter.Error())
+	}
+	return s, s.closeIf(s.parse(&s.current))
+}
+
+func (s *versions) closeIf(err error) error {
+	if err != nil {
+		s.close()
+	}
+	return err
+}
+
+func (s *versions) close() { s.iter.Close() }
+
+// parse reads the row where the iterator stands.
+func (s *versions) parse(to *stored) error {
+	if !sameKey(s.iter, s.prefix) {
+		return s.iter.Error()
+	}
+	value, err := s.iter.ValueAndErr()
+	if err != nil {
+		return err
+	}
+	_, to.v, to.there = rowKey(s.iter.Key())
+	return s.c.parsed(to, value, s.space, s.key)
+}
+
+func (c *change) parsed(to *stored, value []byte, space ID, key []byte) error {
+	if err := to.row.parse(value); err != nil {
+		return damagedRow(space, key, to.v, err)
+	}
+	return nil
+}
+
+func damagedRow(space ID, key []byte, v Version, err error) *Damaged {
+	return &Damaged{What: fmt.Sprintf("row %q version %d of space %x", key, v, space), Err: err}
+}
+
+func (s *versions) rowKey(v Version) []byte {
+	return appendVersion(s.prefix[:len(s.prefix):len(s.prefix)], v)
+}
+
+func (s *versions) pointerKey() []byte { return appendKey(nil, tagNull, s.space, s.key) }
+
+// pointer is the version of the null row where that is not current; 0 where there is none.
+func (s *versions) pointer() (Version, error) {
+	v, err := get(s.c.read, s.pointerKey())
+	if err != nil || len(v) != 8 {
+		return 0, err
+	}
+	return Version(binary.BigEndian.Uint64(v)), nil
+}
+
+// named finds the row that an op names: Null, Current or a version.
+func (s *versions) named(v Version) (found stored, err error) {
+	if !s.current.there {
+		return found, nil
+	}
+	if v == Current || v == s.current.v || v == Null && s.current.is(bitNull) {
+		return s.current, nil
+	}
+	if v == Null {
+		if v, err = s.pointer(); err != nil || v == 0 {
+			return found, err
+		}
+	}
+	value, err := get(s.c.read, s.rowKey(v))
+	if err != nil || value == nil {
+		return found, err
+	}
+	found.v, found.there = v, true
+	return found, s.c.parsed(&found, value, s.space, s.key)
+}
+
+// put writes a row: a new version, or one in place of the null version.
+func (c *change) put(space ID, op *storev1.Op, p *storev1.Put) (res Result, err error) {
+	s, err := c.versions(space, op.Key)
+	if err != nil {
+		return res, err
+	}
+	defer s.close()
+	if err := c.judge(op, space, &s.current, &s.current); err != nil {
+		return res, err
+	}
+	t := c.time
+	if s.current.there {
+		t = max(t, s.current.time)
+	}
+	was, err := s.makeRoom(p.Stack)
+	if err != nil {
+		return res, err
+	}
+	if was.there {
+		res.Replaced, res.Marker = true, was.is(bitMarker)
+		if err := c.drop(s, &was); err != nil {
+			return res, err
+		}
+	}
+	row := row{flags: p.Flags, size: uint64(p.Size), time: t, tag: p.Tag, n: len(p.Extents), sealed: p.Value}
+	row.bits = rowBits(p)
+	if row.extents, err = c.take(space, p); err != nil {
+		return res, err
+	}
+	res.Version, res.Time = Version(c.index), unix(t)
+	return res, c.write(space, s.rowKey(res.Version), &row)
+}
+
+func unix(nanoseconds int64) time.Time { return time.Unix(0, nanoseconds).UTC() }
+
+func rowBits(p *storev1.Put) (bits byte) {
+	if p.Marker {
+		bits |= bitMarker
+	}
+	if !p.Stack {
+		bits |= bitNull
+	}
+	if p.Counts {
+		bits |= bitCounts
+	}
+	return bits
+}
+
+// makeRoom finds the row that a new one replaces, and keeps the pointer to a null row that
+// the new one covers.
+func (s *versions) makeRoom(stack bool) (was stored, err error) {
+	switch {
+	case !s.current.there:
+		return was, nil
+	case s.current.v == Version(s.c.index): // the same command wrote it
+		return s.current, nil
+	case stack && s.current.is(bitNull):
+		return was, s.c.batch.Set(s.pointerKey(), binary.BigEndian.AppendUint64(nil, uint64(s.current.v)), nil)
+	case stack:
+		return was, nil
+	case s.current.is(bitNull):
+		return s.current, nil
+	}
+	if was, err = s.named(Null); err != nil || !was.there {
+		return was, err
+	}
+	return was, s.c.batch.Delete(s.pointerKey(), nil)
+}
+
+// take counts the extents of a new row and gives them as they are stored.
+func (c *change) take(space ID, p *storev1.Put) ([]byte, error) {
+	for _, f := range p.Fresh {
+		if err := c.fresh(space, f); err != nil {
+			return nil, err
+		}
+	}
+	for _, e := range p.Extents {
+		x, err := c.load(ID(e.Id))
+		if err != nil {
+			return nil, err
+		}
+		h := x.hold(space, e.Slot)
+		if h == nil {
+			return nil, &Refused{Reason: Gone}
+		}
+		h.references++
+	}
+	return appendRefs(nil, p.Extents), nil
+}
+
+// write puts a row and counts it.
+func (c *change) write(space ID, k []byte, r *row) error {
+	u, err := c.used(space)
+	if err != nil {
+		return err
+	}
+	u.Bytes += r.size
+	if r.is(bitCounts) {
+		u.Rows++
+	} else {
+		u.Others++
+	}
+	c.buf = r.append(c.buf[:0])
+	return c.batch.Set(k, c.buf, nil)
+}
+
+// drop deletes a row and gives back what it took.
+func (c *change) drop(s *versions, r *stored) error {
+	if err := c.release(s.space, &r.row); err != nil {
+		return err
+	}
+	return c.batch.Delete(s.rowKey(r.v), nil)
+}
+
+func (c *change) release(space ID, r *row) error {
+	u, err := c.used(space)
+	if err != nil {
+		return err
+	}
+	u.Bytes -= min(r.size, u.Bytes)
+	if r.is(bitCounts) {
+		u.Rows -= min(1, u.Rows)
+	} else {
+		u.Others -= min(1, u.Others)
+	}
+	for _, e := range r.refs(nil) {
+		x, err := c.load(e.id)
+		if err != nil {
+			return err
+		}
+		if h := x.hold(space, e.slot); h != nil {
+			h.references--
+		}
+	}
+	return nil
+}
+
+// delete deletes the row that the op names.
+func (c *change) delete(space ID, op *storev1.Op, d *storev1.Delete) (res Result, err error) {
+	s, err := c.versions(space, op.Key)
+	if err != nil {
+		return res, err
+	}
+	defer s.close()
+	named, err := s.named(Version(d.Version))
+	if err != nil {
+		return res, err
+	}
+	if err := c.judge(op, space, &s.current, &named); err != nil {
+		return res, err
+	}
+	if !named.there {
+		if d.Idempotent {
+			return res, nil
+		}
+		return res, &Refused{Reason: Missing}
+	}
+	res = Result{Version: named.v, Time: unix(named.time), Replaced: true, Marker: named.is(bitMarker)}
+	if err := c.drop(s, &named); err != nil {
+		return res, err
+	}
+	return res, s.uncover(&named)
+}
+
+// uncover keeps the pointer to the null row when another row is deleted: it is there only
+// while the null row is not current.
+func (s *versions) uncover(gone *stored) error {
+	if gone.v == s.current.v && gone.is(bitNull) {
+		return nil // a current null row has no pointer
+	}
+	pointer, err := s.pointer()
+	if err != nil || pointer == 0 {
+		return err
+	}
+	if gone.v == pointer {
+		return s.c.batch.Delete(s.pointerKey(), nil)
+	}
+	if gone.v != s.current.v {
+		return nil
+	}
+	var next stored
+	if s.iter.Next() {
+		if err := s.parse(&next); err != nil {
+			return err
+		}
+	} else if err := s.iter.Error(); err != nil {
+		return err
+	}
+	if next.v != pointer {
+		return nil
+	}
+	return s.c.batch.Delete(s.pointerKey(), nil)
+}
+
+// amend replaces the value and the flags of the row that the op names.
+func (c *change) amend(space ID, op *storev1.Op, a *storev1.Amend) (res Result, err error) {
+	s, err := c.versions(space, op.Key)
+	if err != nil {
+		return res, err
+	}
+	defer s.close()
+	named, err := s.named(Version(a.Version))
+	if err != nil {
+		return res, err
+	}
+	if err := c.judge(op, space, &s.current, &named); err != nil {
+		return res, err
+	}
+	if !named.there {
+		return res, &Refused{Reason: Missing}
+	}
+	named.flags, named.sealed = a.Flags, a.Value
+	named.amended = c.index - uint64(named.v)
+	c.buf = named.row.append(c.buf[:0])
+	return Result{Version: named.v, Time: unix(named.time)}, c.batch.Set(s.rowKey(named.v), c.buf, nil)
+}
+
+// require only judges.
+func (c *change) require(space ID, op *storev1.Op) error {
+	s, err := c.versions(space, op.Key)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return c.judge(op, space, &s.current, &s.current)
+}
+
+// dropPrefix deletes all rows whose keys begin with prefix.
+func (c *change) dropPrefix(space ID, prefix []byte) error {
+	n, err := c.dropRows(space, appendBeginning(nil, space, prefix), MaxOps+1)
+	if err != nil {
+		return err
+	}
+	if n > MaxOps {
+		return fmt.Errorf("drop rows that begin with %q, of which there are more than %d: %w", prefix, MaxOps, ErrTooLarge)
+	}
+	return c.dropPointers(space, prefix)
+}
+
+// dropRows deletes up to so many rows and tells how many there were.
+func (c *change) dropRows(space ID, from []byte, most int) (n int, err error) {
+	iter, err := c.read.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: after(from)})
+	if err != nil {
+		return 0, err
+	}
+	defer iter.Close()
+	for iter.First(); iter.Valid() && n < most; iter.Next() {
+		value, err := iter.ValueAndErr()
+		if err != nil {
+			return n, err
+		}
+		var r stored
+		key, v, _ := rowKey(iter.Key())
+		r.v = v
+		if err := c.parsed(&r, value, space, key); err != nil {
+			return n, err
+		}
+		if err := c.release(space, &r.row); err != nil {
+			return n, err
+		}
+		if err := c.batch.Delete(bytes.Clone(iter.Key()), nil); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, iter.Error()
+}
+
+func (c *change) dropPointers(space ID, prefix []byte) error {
+	from := appendBeginning(nil, space, prefix)
+	from[0] = tagNull
+	iter, err := c.read.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: after(from)})
+	if err != nil {
+		return err
+	}
+	defer iter.Close()
+	for iter.First(); iter.Valid(); iter.Next() {
+		if err := c.batch.Delete(bytes.Clone(iter.Key()), nil); err != nil {
+			return err
+		}
+	}
+	return iter.Error()
+}
+
+// erase destroys a space's keys; its rows go later, with empty.
+func (c *change) erase(space ID) error {
+	var gone []epochID
+	err := eachKey(c.read, epochPrefix(space), func(k, _ []byte) error {
+		_, name, number, ok := parseEpochKey(k)
+		if ok {
+			gone = append(gone, epochID{space, name, number})
+		}
+		return c.batch.Delete(bytes.Clone(k), nil)
+	})
+	for _, id := range gone {
+		c.epochs[id] = &epochChange{}
+	}
+	c.outcome.erased = append(c.outcome.erased, space)
+	return firstOf(err, c.batch.Set(idKey(tagErased, space), []byte{1}, nil))
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// empty deletes some rows of an erased space, and marks it when none are left.
+func (c *change) empty(space ID, most int) error {
+	if !c.machine.erased.has(space) {
+		return nil
+	}
+	n, err := c.dropRows(space, appendBeginning(nil, space, nil), most)
+	if err != nil {
+		return err
+	}
+	if n < most {
+		if err := c.dropPointers(space, nil); err != nil {
+			return err
+		}
+		delete(c.usage, space)
+		if err := c.batch.Delete(idKey(tagUsage, space), nil); err != nil {
+			return err
+		}
+		return c.batch.Set(idKey(tagErased, space), []byte{2}, nil)
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+package store
+
+import (
+	"bytes"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// ScanOptions say what a Cursor goes over.
+type ScanOptions struct {
+	Prefix []byte // keys begin with it
+	// Versions: all versions, newest first, and markers; otherwise each key's current row,
+	// and none where that is a marker.
+	Versions bool
+}
+
+// Cursor goes over rows in bytewise order of their keys. One goroutine may use it.
+type Cursor struct {
+	p        *Space
+	versions bool
+	iter     *pebble.Iterator
+	row      row
+	refs     []extentRef
+	last     []byte // the row's key in the database, without its version
+	key      []byte // the row's key
+	v        Version
+	current  bool
+	begun    bool
+	err      error
+
+	unescaped []byte // key, where it had to be unescaped
+}
+
+// Scan gives a cursor over the rows as they are now; changes after that are not seen. It
+// stands before the first row. Close it. ErrErased, ErrClosed.
+func (p *Space) Scan(o ScanOptions) (*Cursor, error) {
+	if err := p.s.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer p.s.gate.leave()
+	if p.s.isErased(p.id) {
+		return nil, ErrErased
+	}
+	from := appendBeginning(nil, p.id, o.Prefix)
+	iter, err := p.s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: after(from)})
+	if err != nil {
+		return nil, err
+	}
+	return &Cursor{p: p, versions: o.Versions, iter: iter}, nil
+}
+
+// Seek goes to the first row whose key is key or after it.
+func (c *Cursor) Seek(key []byte) bool {
+	c.begun = true
+	c.last = c.last[:0]
+	c.iter.SeekGE(appendBeginning(nil, c.p.id, key))
+	return c.settle()
+}
+
+// SeekVersion goes to the first row that is key's version v or after it: an older version
+// of key, or a later key.
+func (c *Cursor) SeekVersion(key []byte, v Version) bool {
+	c.begun = true
+	k := appendKey(nil, tagRow, c.p.id, key)
+	at := appendVersion(k, v)
+	// Whether it is current shows only from the row before it.
+	if v != Current && c.iter.SeekLT(at) && sameKey(c.iter, k) {
+		c.last = append(c.last[:0], k...)
+	} else {
+		c.last = c.last[:0]
+	}
+	c.iter.SeekGE(at)
+	return c.settle()
+}
+
+// Next goes to the next row.
+func (c *Cursor) Next() bool {
+	switch {
+	case c.err != nil:
+		return false
+	case !c.begun:
+		c.begun = true
+		c.iter.First()
+	default:
+		c.iter.Next()
+	}
+	return c.settle()
+}
+
+// NextKey goes to the first row of the next key.
+func (c *Cursor) NextKey() bool {
+	if !c.begun || c.err != nil {
+		return c.Next()
+	}
+	if c.iter.Valid() {
+		c.iter.NextPrefix()
+	}
+	return c.settle()
+}
+
+// settle makes the row where the iterator stands, or the next that is wanted, the
+// cursor's. NextPrefix passes over the versions of a key, however many there are.
+func (c *Cursor) settle() bool {
+	for ; c.err == nil && c.iter.Valid(); c.iter.NextPrefix() {
+		k := c.iter.Key()
+		prefix := k[:max(0, len(k)-versionLen)]
+		c.current = !bytes.Equal(prefix, c.last)
+		if !c.current && !c.versions {
+			continue
+		}
+		c.last = append(c.last[:0], prefix...)
+		if !c.parse(k) {
+			return false
+		}
+		if c.versions || !c.row.is(bitMarker) {
+			return true
+		}
+	}
+	if c.err == nil {
+		c.err = c.iter.Error()
+	}
+	return false
+}
+
+func (c *Cursor) parse(k []byte) bool {
+	key, v, ok := rowKey(k)
+	if !ok {
+		c.err = damagedRow(c.p.id, k, 0, errRow)
+		return false
+	}
+	value, err := c.iter.ValueAndErr()
+	if err == nil {
+		err = c.row.parse(value)
+	}
+	if err != nil {
+		c.err = c.p.s.hurt(damagedRow(c.p.id, key, v, err))
+		return false
+	}
+	c.v = v
+	if c.key = key; bytes.IndexByte(key, 0) >= 0 {
+		c.unescaped = unescape(c.unescaped[:0], key)
+		c.key = c.unescaped
+	}
+	return true
+}
+
+// Row is the row where the cursor stands, without Value. Its Key, Tag and Body are valid
+// until the cursor moves; Clone keeps them.
+func (c *Cursor) Row() Row {
+	c.refs = c.row.refs(c.refs[:0])
+	r := c.row.public(c.key, c.v, c.refs)
+	r.Current = c.current
+	return r
+}
+
+// Value opens the row's Value. *Damaged, ErrKey.
+func (c *Cursor) Value() ([]byte, error) {
+	v, err := c.p.s.openValue(c.p.id, &c.row, c.key, c.v)
+	return v, c.p.s.hurt(err)
+}
+
+// Err is what ended the walk, if it was not its end.
+func (c *Cursor) Err() error { return c.err }
+
+// Close ends the cursor.
+func (c *Cursor) Close() error { return c.iter.Close() }

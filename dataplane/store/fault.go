@@ -1,0 +1,115 @@
+package store
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+)
+
+// fault is why the store only reads, once it does. After a failed sync nobody knows what
+// is on the disk, so nothing is written, and no sync tried, until a restart has read it
+// again. closing ends what Pebble cannot go on with.
+type fault struct {
+	mu struct {
+		sync.RWMutex
+		err error
+	}
+	fatal   chan struct{} // closed when Pebble cannot go on
+	closing chan struct{} // closed by Close
+	once    sync.Once
+}
+
+func newFault() *fault {
+	return &fault{fatal: make(chan struct{}), closing: make(chan struct{})}
+}
+
+func (f *fault) reason() error {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.mu.err
+}
+
+// fail makes the store read-only and gives the first reason.
+func (s *Store) fail(err error) error {
+	s.fault.mu.Lock()
+	defer s.fault.mu.Unlock()
+	if s.fault.mu.err == nil {
+		s.fault.mu.err = fmt.Errorf("%w: %w", ErrReadOnly, err)
+		s.opt.Logger.Error("the store only reads until it is restarted", "dir", s.opt.Dir, "error", err)
+	}
+	return s.fault.mu.err
+}
+
+// writable says whether anything may be written.
+func (s *Store) writable() error {
+	if err := s.fault.reason(); err != nil {
+		return err
+	}
+	if s.files != nil {
+		if err := s.files.Err(); err != nil {
+			return s.fail(err)
+		}
+	}
+	return nil
+}
+
+// fatalError is what Fatalf throws to guarded.
+type fatalError struct{ err error }
+
+// guarded calls Pebble where it may say that it cannot go on.
+func (s *Store) guarded(f func() error) (err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case fatalError:
+			err = s.fail(r.err)
+		case runtime.Error:
+			panic(r)
+		case error: // Pebble panics with the error of a write to its log
+			s.fault.once.Do(func() { close(s.fault.fatal) })
+			err = s.fail(r)
+		default:
+			panic(r)
+		}
+	}()
+	return f()
+}
+
+// pebbleLog hears what Pebble says.
+type pebbleLog struct{ s *Store }
+
+func (l pebbleLog) Infof(string, ...any) {}
+
+func (l pebbleLog) Errorf(format string, args ...any) {
+	l.s.opt.Logger.Warn("rows: " + fmt.Sprintf(format, args...))
+}
+
+// Fatalf is called where Pebble cannot go on, as when its manifest cannot be written, and
+// must not return. The store only reads from then on: a caller of ours gets an error, a
+// goroutine of Pebble's stops where it is until Close.
+func (l pebbleLog) Fatalf(format string, args ...any) {
+	err := fmt.Errorf(format, args...)
+	l.s.fault.once.Do(func() { close(l.s.fault.fatal) })
+	_ = l.s.fail(err)
+	if inGuarded() {
+		panic(fatalError{err})
+	}
+	<-l.s.fault.closing
+	runtime.Goexit()
+}
+
+// inGuarded says whether this goroutine came through guarded.
+func inGuarded() bool {
+	var pcs [64]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	for {
+		f, more := frames.Next()
+		if strings.HasSuffix(f.Function, "store.(*Store).guarded") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	storev1 "github.com/dark-ecosystem/dark/proto/dark/store/v1"
+)
+
+// Log puts commands in order and applies them. In a cell of one that is a lock and a
+// synced batch; in a cell of three a Raft group.
+type Log interface {
+	// propose returns when the command was applied and is durable, with what it came to,
+	// or with what Apply said against it.
+	propose(ctx context.Context, cmd *storev1.Command) (outcome, error)
+}
+
+// localLog is the log of a cell of one. mu is held while a command is judged and put in
+// Pebble's log, not while that is synced: all who wait share one sync.
+type localLog struct {
+	s  *Store
+	mu struct {
+		sync.Mutex
+		machine *machine
+	}
+}
+
+func newLocalLog(s *Store, m *machine) *localLog {
+	l := &localLog{s: s}
+	l.mu.machine = m
+	return l
+}
+
+func (l *localLog) propose(ctx context.Context, cmd *storev1.Command) (outcome, error) {
+	if err := ctx.Err(); err != nil {
+		return outcome{}, err
+	}
+	if err := l.s.writable(); err != nil {
+		return outcome{}, err
+	}
+	batch, out, err := l.enter(cmd)
+	if err != nil {
+		return outcome{}, err
+	}
+	// The batch must not be closed before it was synced.
+	defer batch.Close()
+	if err := batch.SyncWait(); err != nil {
+		return outcome{}, l.s.fail(fmt.Errorf("sync the log: %w", err))
+	}
+	return out, nil
+}
+
+// enter judges the command and writes what it changes.
+func (l *localLog) enter(cmd *storev1.Command) (batch *pebble.Batch, out outcome, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m := l.mu.machine
+	if len(cmd.Ops) > 1 {
+		batch = m.db.NewIndexedBatch()
+	} else {
+		batch = m.db.NewBatch()
+	}
+	out, err = m.Apply(batch, m.applied+1, cmd)
+	if err == nil {
+		err = l.s.guarded(func() error { return m.db.ApplyNoSyncWait(batch, pebble.Sync) })
+	}
+	if err != nil {
+		batch.Close()
+		return nil, outcome{}, err
+	}
+	m.done(&out)
+	return batch, out, nil
+}
+
+// applied is the index of the last command.
+func (l *localLog) applied() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.machine.applied
+}

@@ -1,0 +1,61 @@
+package store
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/dark-ecosystem/dark/internal/clock"
+)
+
+// Options say where a store is and what it may use. Dir and Keys must be given.
+type Options struct {
+	FS          vfs.FS // nil: the system's
+	Dir         string
+	Cell        string // its name in Placements; a Placement of another cell is ErrMoved
+	Keys        Keys
+	Clock       clock.Clock
+	Logger      *slog.Logger  // nil: none
+	SegmentSize int64         // octets of a segment; 0: 256 MiB
+	Reserve     int64         // octets that stay free on the disk; 0: 256 MiB, negative: none
+	ShredAfter  time.Duration // see Space.SetShredAfter; 0: 7 days, at least one
+	MoveRate    int64         // octets a second that compaction and scrubbing move; 0: 64 MiB
+	// Quiet runs no background work (sweeping, compaction, shredding): tests drive it with
+	// Store.Maintain.
+	Quiet bool
+
+	control control
+}
+
+// control builds are those that the tests must catch.
+type control struct {
+	noBodySync  bool // bodies are not synced before they are acknowledged
+	early       bool // the command before the body's sync
+	judgedAhead bool // conditions are judged before the log, and not in it
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Dir == "" || o.Keys == nil {
+		return o, errors.New("a store needs a directory and keys")
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Reserve == 0 {
+		o.Reserve = 256 << 20
+	}
+	o.Reserve = max(o.Reserve, 0)
+	if o.ShredAfter == 0 {
+		o.ShredAfter = 7 * day
+	}
+	o.ShredAfter = max(o.ShredAfter, day)
+	if o.MoveRate == 0 {
+		o.MoveRate = 64 << 20
+	}
+	return o, nil
+}

@@ -1,0 +1,55 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Stats are counts of a store, as they are now.
+type Stats struct {
+	SegmentBytes uint64 // of segments on disk
+	LiveBytes    uint64 // of them, octets that rows need
+	FreeBytes    uint64 // that the file system has left
+	Extents      uint64 // in segments
+	Damaged      uint64 // extents and rows that did not open when last read or scrubbed
+	Spaces       uint64 // that have rows
+	Scrubbed     time.Time
+	Progress     uint32 // of the scrub that runs, per mille
+	ReadOnly     string // why writes are refused; empty when they are not
+	Applied      uint64 // index of the last command
+}
+
+// Stats tells what the store holds.
+func (s *Store) Stats() Stats { return Stats{} }
+
+// Progress is how far a scrub, a check or a rebuild came.
+type Progress struct {
+	Done, Total uint64 // octets, roughly
+	Extents     uint64
+	Rows        uint64
+	Damaged     uint64
+}
+
+// Scrub opens every seal, of rows and extents, and tells what does not open. progress may
+// be nil; it is called now and then, and with each *Damaged.
+func (s *Store) Scrub(ctx context.Context, progress func(Progress, *Damaged)) (Progress, error) {
+	return Progress{}, errors.ErrUnsupported
+}
+
+// Check is Scrub and more, offline: rows against extents, reference counts, usage. It
+// changes nothing.
+func Check(ctx context.Context, o Options, report func(Progress, *Damaged)) (Progress, error) {
+	return Progress{}, errors.ErrUnsupported
+}
+
+// Rebuild makes the index of extents anew from the segments' headers, offline.
+func Rebuild(ctx context.Context, o Options, report func(Progress, *Damaged)) (Progress, error) {
+	return Progress{}, errors.ErrUnsupported
+}
+
+// Adopt gives a body of another space, or of this one under another Sealing, to this
+// space. No octet moves: the data keys are wrapped again. ErrGone, ErrKey, ErrWrongKey.
+func (p *Space) Adopt(ctx context.Context, from *Space, b Body, was, now Sealing) (Body, error) {
+	return Body{}, errors.ErrUnsupported
+}

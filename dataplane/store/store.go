@@ -1,0 +1,231 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/dark-ecosystem/dark/dataplane/store/segment"
+)
+
+// Store keeps the spaces of one member. All methods may be called by any goroutine.
+//
+// Lock order: localLog.mu, then Store.mu; placing, which is held while an extent's place
+// changes, before segment's own; none of them while Keys are asked.
+type Store struct {
+	opt     Options
+	fs      vfs.FS
+	db      *pebble.DB
+	files   *segment.Files
+	machine *machine // the log's
+	log     Log
+	chain   *keychain
+	writer  uint64 // this incarnation
+	intents intents
+	disk    disk
+	fault   *fault
+	gate    gate
+	control control
+	damaged atomic.Uint64
+	placing sync.Mutex
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+
+	mu struct {
+		sync.Mutex
+		generations map[ID]uint64
+		shredAfter  map[ID]time.Duration
+		scrubbed    time.Time
+		progress    uint32
+	}
+}
+
+// gate keeps Close from pulling the database away under those who use it.
+type gate struct {
+	mu     sync.RWMutex
+	closed bool
+}
+
+func (g *gate) enter() error {
+	g.mu.RLock()
+	if g.closed {
+		g.mu.RUnlock()
+		return ErrClosed
+	}
+	return nil
+}
+
+func (g *gate) leave() { g.mu.RUnlock() }
+
+// close is true for the first to call it, after all others have left.
+func (g *gate) close() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	was := g.closed
+	g.closed = true
+	return !was
+}
+
+// Open opens the store in Dir, or begins one. It fails where the directory is held by
+// another process, or its rows cannot be read.
+func Open(o Options) (*Store, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{opt: o, fs: o.FS, fault: newFault(), control: o.control}
+	s.mu.generations = map[ID]uint64{}
+	s.mu.shredAfter = map[ID]time.Duration{}
+	s.chain = newKeychain(s)
+	if err := s.open(); err != nil {
+		s.shut()
+		return nil, fmt.Errorf("open store %s: %w", o.Dir, err)
+	}
+	return s, nil
+}
+
+func (s *Store) open() (err error) {
+	if err := s.openFiles(); err != nil {
+		return err
+	}
+	if s.machine, err = newMachine(s.db); err != nil {
+		return err
+	}
+	s.log = newLocalLog(s, s.machine)
+	if err := s.begin(); err != nil {
+		return err
+	}
+	if err := s.adopt(); err != nil {
+		return err
+	}
+	s.files.Resume()
+	s.start()
+	return nil
+}
+
+func (s *Store) openFiles() (err error) {
+	if err := makeDir(s.fs, s.opt.Dir); err != nil {
+		return err
+	}
+	if s.db, err = openRows(s.fs, s.fs.PathJoin(s.opt.Dir, "rows"), pebbleLog{s}); err != nil {
+		return err
+	}
+	s.files, err = segment.Open(segment.Options{
+		FS: s.fs, Dir: s.fs.PathJoin(s.opt.Dir, "segments"), Size: s.opt.SegmentSize, Logger: s.opt.Logger,
+	})
+	return err
+}
+
+// makeDir makes a directory and its name durable.
+func makeDir(fs vfs.FS, dir string) error {
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for d := dir; ; d = fs.PathDir(d) {
+		f, err := fs.OpenDir(d)
+		if err != nil {
+			return err
+		}
+		err = f.Sync()
+		f.Close()
+		if err != nil || d == fs.PathDir(d) {
+			return err
+		}
+		if d != dir {
+			return nil
+		}
+	}
+}
+
+// begin makes this incarnation known, and the bodies of former ones that are not committed
+// yet unwelcome for ever.
+func (s *Store) begin() error {
+	var former []uint64
+	prefix := []byte{tagLocal, localWriter}
+	err := eachKey(s.db, prefix, func(k, _ []byte) error {
+		former = append(former, binary.BigEndian.Uint64(k[len(prefix):]))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	id := randomID()
+	s.writer = binary.BigEndian.Uint64(id[:]) | 1
+	if err := s.raise(context.Background(), former); err != nil {
+		return err
+	}
+	batch := s.db.NewBatch()
+	defer batch.Close()
+	for _, w := range former {
+		_ = batch.Delete(writerKey(w), nil)
+	}
+	_ = batch.Set(writerKey(s.writer), nil, nil)
+	return batch.Commit(pebble.Sync)
+}
+
+// Close ends background work and syncs. Readers, cursors and writers must have been closed.
+func (s *Store) Close() error {
+	if !s.gate.close() {
+		return nil
+	}
+	return s.shut()
+}
+
+func (s *Store) shut() (err error) {
+	if s.stop != nil {
+		s.stop()
+	}
+	s.done.Wait()
+	close(s.fault.closing)
+	if s.files != nil {
+		err = s.files.Close()
+	}
+	if s.db == nil {
+		return err
+	}
+	select {
+	case <-s.fault.fatal: // Pebble holds its locks for ever
+		return errors.Join(err, s.fault.reason())
+	default:
+	}
+	return errors.Join(err, s.guarded(s.db.Close))
+}
+
+// At gives the space of a placement. It is cheap: a service may ask for each request.
+// Errors: ErrMoved, ErrErased, ErrClosed.
+func (s *Store) At(p Placement) (*Space, error) {
+	if err := s.gate.enter(); err != nil {
+		return nil, err
+	}
+	defer s.gate.leave()
+	if p.Cell != s.opt.Cell {
+		return nil, fmt.Errorf("space %x is in cell %q, not in %q: %w", p.Space, p.Cell, s.opt.Cell, ErrMoved)
+	}
+	if s.isErased(p.Space) {
+		return nil, fmt.Errorf("space %x: %w", p.Space, ErrErased)
+	}
+	if known := s.generation(p); p.Generation < known {
+		return nil, fmt.Errorf("space %x is in generation %d, not in %d: %w", p.Space, known, p.Generation, ErrMoved)
+	}
+	return &Space{s: s, id: p.Space, tenant: p.Tenant}, nil
+}
+
+// generation keeps the greatest that anybody asked for.
+func (s *Store) generation(p Placement) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.Generation > s.mu.generations[p.Space] {
+		s.mu.generations[p.Space] = p.Generation
+	}
+	return s.mu.generations[p.Space]
+}
+
+func (s *Store) isErased(space ID) bool { return s.machine.erased.has(space) }

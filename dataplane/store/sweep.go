@@ -1,0 +1,74 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	storev1 "github.com/dark-ecosystem/dark/proto/dark/store/v1"
+
+	"github.com/dark-ecosystem/dark/dataplane/store/segment"
+)
+
+// raise makes writers that are gone unwelcome: what they wrote and did not commit may then
+// be deleted.
+func (s *Store) raise(ctx context.Context, gone []uint64) error {
+	for _, w := range gone {
+		if err := s.raiseTo(ctx, w, math.MaxUint64); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) raiseTo(ctx context.Context, writer, sequence uint64) error {
+	h := &storev1.Horizon{Writer: writer, Sequence: sequence}
+	if _, err := s.propose(ctx, &storev1.Op{Op: &storev1.Op_Horizon{Horizon: h}}); err != nil {
+		return fmt.Errorf("raise the horizon of writer %x: %w", writer, err)
+	}
+	return nil
+}
+
+// adopt tells the segments, when the store is opened, which extents are needed, and
+// forgets the others: no former incarnation can commit them any more. Both the index and
+// the extents are in the order of ids, so one walk over both is enough.
+func (s *Store) adopt() error {
+	needed, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tagExtent}, UpperBound: []byte{tagExtent + 1}})
+	if err != nil {
+		return err
+	}
+	defer needed.Close()
+	needed.First()
+	batch := s.db.NewBatch()
+	defer batch.Close()
+	prefix := []byte{tagLocal, localExtent}
+	err = eachKey(s.db, prefix, func(k, v []byte) error {
+		id := k[len(prefix):]
+		for needed.Valid() && string(needed.Key()[1:]) < string(id) {
+			needed.Next()
+		}
+		if !needed.Valid() || string(needed.Key()[1:]) != string(id) {
+			return batch.Delete(k, nil)
+		}
+		return s.adoptOne(ID(id), v)
+	})
+	if err := firstOf(err, needed.Error()); err != nil {
+		return err
+	}
+	return batch.Commit(pebble.NoSync)
+}
+
+// adoptOne keeps an extent; one that is not where the index says is told of, and stays for
+// reading to refuse and Rebuild to find.
+func (s *Store) adoptOne(id ID, place []byte) error {
+	r, err := segment.ParseRef(place)
+	if err == nil {
+		err = s.files.Adopt(r)
+	}
+	if err != nil {
+		s.hurt(&Damaged{What: fmt.Sprintf("extent %x in %s", id, r), Err: err})
+	}
+	return nil
+}

@@ -1,0 +1,218 @@
+package peers
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	functionalTimeout = 8 * time.Minute
+	// functionalPasses is how many tests of minio-go 7.4.1 must pass.
+	functionalPasses = 90
+)
+
+// kept is testdata/functional.txt.
+type kept struct {
+	leave, na map[string]string
+	edits     []edit
+}
+
+type edit struct{ function, from, to, reason string }
+
+func readKept(t *testing.T) kept {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", "functional.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := kept{leave: map[string]string{}, na: map[string]string{}}
+	for line := range strings.Lines(string(b)) {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		verb, rest, _ := strings.Cut(line, " ")
+		name, rest, _ := strings.Cut(strings.TrimSpace(rest), ": ")
+		from, to, isEdit := strings.Cut(rest, " => ")
+		switch {
+		case verb == "leave" && rest != "":
+			k.leave[name] = rest
+		case verb == "na" && rest != "":
+			k.na[name] = rest
+		case verb == "edit" && isEdit:
+			i := strings.LastIndex(to, ": ")
+			k.edits = append(k.edits, edit{function: name, from: from, to: to[:i], reason: to[i+2:]})
+		default:
+			t.Fatalf("functional.txt: %s", line)
+		}
+	}
+	return k
+}
+
+// TestMinioGoFunctional runs minio-go's own tests, built alone from the module cache.
+func TestMinioGoFunctional(t *testing.T) {
+	e := serve(t)
+	k := readKept(t)
+	bin := buildFunctional(t, k)
+	ctx, cancel := context.WithTimeout(t.Context(), functionalTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, bin)
+	cmd.Dir = filepath.Dir(bin)
+	https := "0"
+	if strings.HasPrefix(e.URL, "https:") {
+		https = "1"
+	} else {
+		t.Log("over plain HTTP on loopback: the endpoint has no TLS, and what needs it (SSE-C) is not run")
+	}
+	cmd.Env = append(os.Environ(), "SERVER_ENDPOINT="+e.host(), "ACCESS_KEY="+e.AccessKey, "SECRET_KEY="+e.SecretKey, "ENABLE_HTTPS="+https, "SKIP_CERT_VALIDATION=1",
+		"ENABLE_KMS=1", "MINT_MODE=full", "RUN_ON_FAIL=1", "TMPDIR="+t.TempDir())
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	judge(t, k, out)
+	if err != nil {
+		t.Errorf("it ended with %v: %s", err, tail(errs.String()))
+	}
+}
+
+// result is a line that a functional test prints.
+type result struct {
+	Name, Function, Status, Alert, Message string
+	Error                                  any
+	Duration                               int64
+}
+
+func judge(t *testing.T, k kept, out []byte) {
+	t.Helper()
+	counts, needed := map[string]int{}, map[string]bool{}
+	slow := []result{}
+	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
+		var r result
+		if json.Unmarshal(lines.Bytes(), &r) != nil || r.Status == "" {
+			t.Logf("it says: %s", tail(lines.Text()))
+			continue
+		}
+		r.Name = strings.TrimPrefix(r.Name, "minio-go: ")
+		counts[r.Status]++
+		slow = append(slow, r)
+		switch _, listed := k.na[r.Name]; {
+		case r.Status == "FAIL":
+			t.Errorf("%s (%s): %s: %v", r.Name, r.Function, r.Message, r.Error)
+		case r.Status == "NA" && !listed:
+			t.Errorf("%s (%s) is NA and is not in the kept list: %s", r.Name, r.Function, r.Alert)
+		case r.Status == "NA":
+			needed[r.Name] = true
+		}
+	}
+	for name := range k.na {
+		if !needed[name] {
+			t.Errorf("functional.txt allows %s to be NA, and it was not", name)
+		}
+	}
+	slices.SortFunc(slow, func(a, b result) int { return int(b.Duration - a.Duration) })
+	for _, r := range slow[:min(5, len(slow))] {
+		t.Logf("slow: %s took %d ms", r.Name, r.Duration)
+	}
+	t.Logf("%d PASS, %d FAIL, %d NA", counts["PASS"], counts["FAIL"], counts["NA"])
+	if counts["PASS"] < functionalPasses {
+		t.Errorf("only %d passed, and %d must", counts["PASS"], functionalPasses)
+	}
+}
+
+// buildFunctional builds functional_tests.go with what functional.txt says, against the
+// versions of our own go.mod.
+func buildFunctional(t *testing.T, k kept) string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/minio/minio-go/v7").Output()
+	if err != nil {
+		t.Fatalf("find minio-go: %v", err)
+	}
+	at := strings.TrimSpace(string(out))
+	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		t.Fatalf("find our own module: %v", err)
+	}
+	source, err := os.ReadFile(filepath.Join(at, "functional_tests.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := k.alter(string(source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"go.mod", "go.sum"} {
+		b, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(root)), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	bin := filepath.Join(dir, "functional")
+	build := exec.Command("go", "build", "-o", bin, ".")
+	build.Dir, build.Env = dir, append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build minio-go's functional tests: %v\n%s", err, out)
+	}
+	return bin
+}
+
+// alter takes the build tag and the calls to be left out away, and makes the edits.
+func (k kept) alter(source string) (string, error) {
+	const tag = "//go:build mint\n"
+	if !strings.HasPrefix(source, tag) {
+		return "", errors.New("functional_tests.go has no build tag mint")
+	}
+	source = strings.TrimPrefix(source, tag)
+	for name := range k.leave {
+		call := "\n\t\t" + name + "()"
+		if !strings.Contains(source, call) {
+			return "", fmt.Errorf("functional.txt leaves %s out, which main does not call", name)
+		}
+		source = strings.ReplaceAll(source, call, "")
+	}
+	for _, e := range k.edits {
+		begin := strings.Index(source, "\nfunc "+e.function+"() {")
+		if begin < 0 {
+			return "", fmt.Errorf("functional.txt edits %s, which is not there", e.function)
+		}
+		end := begin + strings.Index(source[begin:], "\n}\n")
+		body := source[begin:end]
+		if !strings.Contains(body, e.from) {
+			return "", fmt.Errorf("functional.txt edits %s, which has no %q", e.function, e.from)
+		}
+		source = source[:begin] + strings.ReplaceAll(body, e.from, e.to) + source[end:]
+	}
+	return source, nil
+}
+
+// TestKeptListGivesReasons: a name stands once and in one place.
+func TestKeptListGivesReasons(t *testing.T) {
+	k := readKept(t)
+	for name := range k.leave {
+		if k.na[name] != "" || slices.ContainsFunc(k.edits, func(e edit) bool { return e.function == name }) {
+			t.Errorf("%s is left out and mentioned once more", name)
+		}
+	}
+	for _, e := range k.edits {
+		if e.reason == "" || e.from == e.to {
+			t.Errorf("edit of %s: %+v", e.function, e)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import "net/http"
 const (
 	AccessControlListNotSupported                  Code = "AccessControlListNotSupported"
 	AccessDenied                                   Code = "AccessDenied"
+	AccessForbidden                                Code = "AccessForbidden"
 	AccountProblem                                 Code = "AccountProblem"
 	AllAccessDisabled                              Code = "AllAccessDisabled"
 	AmbiguousGrantByEmailAddress                   Code = "AmbiguousGrantByEmailAddress"
@@ -127,6 +128,7 @@ const (
 var codes = map[Code]kind{
 	AccessControlListNotSupported:                  {http.StatusBadRequest, "The bucket does not allow ACLs"},
 	AccessDenied:                                   {http.StatusForbidden, "Access Denied"},
+	AccessForbidden:                                {http.StatusForbidden, "Access Forbidden"},
 	AccountProblem:                                 {http.StatusForbidden, "There is a problem with your account that prevents the operation from completing successfully."},
 	AllAccessDisabled:                              {http.StatusForbidden, "All access to this object has been disabled."},
 	AmbiguousGrantByEmailAddress:                   {http.StatusBadRequest, "The email address you provided is associated with more than one account."},

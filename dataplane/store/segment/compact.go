@@ -32,7 +32,7 @@ func (f *Files) Compact(ctx context.Context, number uint32, budget *Budget, take
 	defer pin.Release()
 	pages, ok := f.livePagesOf(s)
 	if !ok {
-		return fmt.Errorf("compact segment %d: it is in use", number)
+		return nil // not full, or recycled meanwhile
 	}
 	m := mover{f: f, s: s, ctx: ctx, budget: budget, taken: taken}
 	for _, p := range pages {

@@ -49,7 +49,8 @@ type Options struct {
 	FillRate int64
 	Logger   *slog.Logger // nobody for nil
 
-	anyGeneration bool // the control build without the generation check
+	// blind is a build without the generation check, which tests must tell.
+	blind bool
 }
 
 func (o Options) withDefaults() Options {
@@ -169,6 +170,7 @@ func (f *Files) segments() map[uint32]*segment {
 func (f *Files) enter(s *segment) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	s.blind = f.opt.blind
 	f.mu.next = max(f.mu.next, s.number+1)
 	t := maps.Clone(f.segments())
 	if t == nil {

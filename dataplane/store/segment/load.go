@@ -10,13 +10,10 @@ import (
 // load opens the segments that are there.
 func (f *Files) load() (err error) {
 	fs := f.opt.FS
-	if err := fs.MkdirAll(f.opt.Dir, 0o700); err != nil {
+	if err := makeDir(fs, f.opt.Dir); err != nil {
 		return err
 	}
 	if f.dir, err = fs.OpenDir(f.opt.Dir); err != nil {
-		return err
-	}
-	if err := syncParents(fs, f.opt.Dir); err != nil {
 		return err
 	}
 	names, err := fs.List(f.opt.Dir)
@@ -36,14 +33,33 @@ func (f *Files) load() (err error) {
 	return nil
 }
 
-// syncParents makes the directory itself durable; MkdirAll may just have made it.
-func syncParents(fs vfs.FS, dir string) error {
-	parent, err := fs.OpenDir(fs.PathDir(dir))
+// makeDir makes a directory and those above it, durably.
+func makeDir(fs vfs.FS, dir string) error {
+	above := []string{fs.PathDir(dir)} // always: who made it may have been killed before its sync
+	for at := above[0]; ; at = fs.PathDir(at) {
+		if _, err := fs.Stat(at); err == nil || at == fs.PathDir(at) {
+			break
+		}
+		above = append(above, fs.PathDir(at))
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, at := range above {
+		if err := syncDir(fs, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func syncDir(fs vfs.FS, name string) error {
+	dir, err := fs.OpenDir(name)
 	if err != nil {
 		return err
 	}
-	defer parent.Close()
-	return parent.Sync()
+	defer dir.Close()
+	return dir.Sync()
 }
 
 func numberOf(name string) (number uint32, ok bool) {

@@ -81,7 +81,7 @@ func (p Pin) Header() (Header, error) {
 // accept parses a header of this segment and generation.
 func (s *segment) accept(b []byte, generation uint64) (Header, bool) {
 	h, number, g, err := parseHeader(b)
-	return h, err == nil && number == s.number && g == generation
+	return h, err == nil && number == s.number && (g == generation || s.blind)
 }
 
 // Read pins the extent for one ReadAt.

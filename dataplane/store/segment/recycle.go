@@ -114,26 +114,22 @@ func (f *Files) takeEmpty(background bool) (s *segment, surplus bool) {
 }
 
 // renew gives a segment its next generation, durably, before anything is written to it:
-// after a crash in between, what it held still has the old one and nothing needs it.
+// after a crash in between, what it held still has the old one and nothing needs it. Refs
+// are stale from the first octet on, also where an error ends it.
 func (f *Files) renew(s *segment, fill bool) error {
+	s.generation.Add(1)
 	if fill && !s.filled {
 		if err := f.fill(s.file, s.size); err != nil {
 			return err
 		}
 		s.filled = true
 	}
-	d := s.identity()
-	d.generation++
 	var first [page]byte
-	d.put(first[:])
+	s.identity().put(first[:])
 	if _, err := s.file.WriteAt(first[:], 0); err != nil {
 		return err
 	}
-	if err := f.syncFile(s); err != nil {
-		return err
-	}
-	s.generation.Store(d.generation)
-	return nil
+	return f.syncFile(s)
 }
 
 // remove deletes a locked segment, to which no ref leads any more.

@@ -35,6 +35,7 @@ type segment struct {
 	size       int64
 	generation atomic.Uint64
 	filled     bool         // owned by who locked or made it
+	blind      bool         // see Options.blind
 	pins       atomic.Int64 // readers; negative while it is recycled
 	flush      flusher
 	room
@@ -77,7 +78,7 @@ func (s *segment) identity() identity {
 
 // holds says whether a ref may be of this segment's generation.
 func (s *segment) holds(r Ref) bool {
-	return r.Generation == s.generation.Load() && r.Page > 0 && int64(r.Page)+r.pages() <= s.pages()
+	return (r.Generation == s.generation.Load() || s.blind) && r.Page > 0 && int64(r.Page)+r.pages() <= s.pages()
 }
 
 // reserve takes n pages.

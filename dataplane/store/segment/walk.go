@@ -33,10 +33,6 @@ func (f *Files) walkSegment(s *segment, fn func(Ref, Header) error) error {
 	generation := s.generation.Load()
 	return scan(s, func(at int64, b []byte) (pages int64, err error) {
 		h, ok := s.accept(b, generation)
-		if f.opt.anyGeneration && !ok {
-			h, _, _, err = parseHeader(b)
-			ok = err == nil
-		}
 		r := Ref{Generation: generation, Segment: s.number, Page: uint32(at), Sealed: uint32(h.Sealed)}
 		if !ok || at+r.pages() > s.pages() {
 			return 1, nil

@@ -203,6 +203,9 @@ func (n *Node) build() error {
 	list, extras := n.cfg.Kinds(n)
 	n.cfg.registrations = list
 	auth := &identity.Authenticator{State: st, Pepper: n.core.root.Key(keyring.Pepper), Clock: n.cfg.Clock, Current: n.core.log.Current}
+	if n.storage != nil {
+		auth.AccessKeys = identity.AccessKeys{Secret: n.storage.Secret, Regions: n.storage.Regions()}
+	}
 	opts := api.Options{
 		State: st, Proposer: proposer{n.core.log}, Auth: auth, Kinds: list, Extras: extras, Cluster: (*clusterHooks)(n),
 		TokenKey: n.core.root.Key("page tokens"), Clock: n.cfg.Clock, Log: n.cfg.Logger, Version: n.cfg.Version,

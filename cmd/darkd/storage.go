@@ -1,10 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
-	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/dark-ecosystem/dark/controlplane"
 	"github.com/dark-ecosystem/dark/controlplane/api"
@@ -59,19 +60,10 @@ func (b *bucketSettings) options() storage.Options {
 func storageMethods(n *controlplane.Node, st *storage.Storage) []api.Extra {
 	return []api.Extra{{
 		Service: "dark.storage.v1.BucketService", Name: "GetStorageStats", Kind: st.Bucket(), Verb: identity.Read,
-		Stream: func(s grpc.ServerStream) error { return storageStats(n, s) },
+		Unary: func(ctx context.Context, req proto.Message) (proto.Message, error) {
+			who, _ := identity.From(ctx)
+			edges, err := n.StorageStats(ctx, who.Organization, req.(*storagev1.GetStorageStatsRequest).GetBucket())
+			return &storagev1.GetStorageStatsResponse{Edges: edges}, err
+		},
 	}}
-}
-
-func storageStats(n *controlplane.Node, s grpc.ServerStream) error {
-	q := &storagev1.GetStorageStatsRequest{}
-	if err := s.RecvMsg(q); err != nil {
-		return err
-	}
-	who, _ := identity.From(s.Context())
-	edges, err := n.StorageStats(s.Context(), who.Organization, q.GetBucket())
-	if err != nil {
-		return err
-	}
-	return s.SendMsg(&storagev1.GetStorageStatsResponse{Edges: edges})
 }

@@ -213,7 +213,7 @@ func fresh(req *dynamicpb.Message) {
 	}
 	for n := range f.Len() {
 		if fd := f.Get(n); req.Has(fd) && fd.Message() != nil && !fd.IsList() && fd.Message().Fields().ByName("spec") != nil {
-			name := map[string]string{"Zone": "zones/new.example", "ApiKey": "apikeys/new", "Organization": "organizations/new"}[string(fd.Message().Name())]
+			name := map[string]string{"Zone": "zones/new.example", "ApiKey": "apikeys/new", "Organization": "organizations/new", "Bucket": "buckets/new", "AccessKey": "accesskeys/new", "EncryptionKey": "encryptionkeys/new"}[string(fd.Message().Name())]
 			if name != "" {
 				req.Mutable(fd).Message().Set(fd.Message().Fields().ByName("name"), protoreflect.ValueOfString(name))
 			}

@@ -16,7 +16,9 @@ import (
 	"github.com/dark-ecosystem/dark/controlplane/admit/statetest"
 	"github.com/dark-ecosystem/dark/controlplane/api"
 	"github.com/dark-ecosystem/dark/controlplane/identity"
+	"github.com/dark-ecosystem/dark/controlplane/storage"
 	"github.com/dark-ecosystem/dark/controlplane/zones"
+	"github.com/dark-ecosystem/dark/internal/keyring"
 	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
 )
 
@@ -72,11 +74,19 @@ func start(t *testing.T, more ...api.Registration) *installation {
 	}
 	i.admin = token
 	z := zones.New(zones.Options{Compilers: compilers(), NameServer: "ns1.dark.test.", TempDir: t.TempDir()})
-	o := api.Options{
-		State: i.state, Proposer: i.state, Auth: &identity.Authenticator{State: i.state, Pepper: pepper, Current: i.state.Current},
-		Kinds: kinds(z, more), Cluster: fakeCluster{}, TokenKey: pepper, Version: "1.2.3",
+	_, recovery, err := keyring.NewRecovery()
+	if err != nil {
+		t.Fatal(err)
 	}
-	o.Extras = extras(z, &i.srv)
+	st := storage.New(storage.Options{Root: keyring.NewRoot(), Recovery: recovery})
+	o := api.Options{
+		State: i.state, Proposer: i.state, Auth: &identity.Authenticator{
+			State: i.state, Pepper: pepper, Current: i.state.Current,
+			AccessKeys: identity.AccessKeys{Secret: st.Secret, Regions: st.Regions()},
+		},
+		Kinds: kinds(z, st, more), Cluster: fakeCluster{}, TokenKey: pepper, Version: "1.2.3",
+	}
+	o.Extras = extras(z, st, &i.srv)
 	i.srv, err = api.New(o)
 	if err != nil {
 		t.Fatal(err)

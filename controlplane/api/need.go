@@ -165,5 +165,12 @@ func (s *Server) allow(ctx context.Context, method string, req proto.Message) er
 	case req == nil && !n.before:
 		return fmt.Errorf("permission for %s needs the request", method)
 	}
-	return n.may(askedOf(ctx).caller, req)
+	c := askedOf(ctx).caller
+	if err := n.may(c, req); err != nil || c.Limit == nil {
+		return err
+	}
+	if req == nil {
+		return errs.New(errs.Denied, "%s may not call %s", c.Who, method)
+	}
+	return c.Limit(method, req)
 }

@@ -88,6 +88,7 @@ func request(m method, kindName string) proto.Message {
 	name := map[string]string{
 		"Zone": "zones/example.com", "RecordSet": "zones/example.com/records/www/A", "ApiKey": "apikeys/key",
 		"RoleBinding": "rolebindings/rb", "Organization": "organizations/acme", "Node": "nodes/n1",
+		"Bucket": "buckets/photos", "AccessKey": "accesskeys/ak", "EncryptionKey": "encryptionkeys/ek",
 	}[kindName]
 	set("name", name)
 	set("parent", "zones/example.com")
@@ -115,14 +116,16 @@ func request(m method, kindName string) proto.Message {
 	return req
 }
 
+var kindNames = []string{"RecordSet", "Zone", "ApiKey", "RoleBinding", "Organization", "Node", "Bucket", "AccessKey", "EncryptionKey"}
+
 func kindsOf(m method) []string {
-	for _, k := range []string{"RecordSet", "Zone", "ApiKey", "RoleBinding", "Organization", "Node"} {
+	for _, k := range kindNames {
 		if strings.HasPrefix(string(m.desc.Parent().Name()), k+"Service") {
 			return []string{k}
 		}
 	}
 	if m.desc.Parent().Name() == "ResourceService" {
-		return []string{"RecordSet", "Zone", "ApiKey", "RoleBinding", "Organization", "Node"}
+		return kindNames
 	}
 	return []string{"Zone"}
 }
@@ -139,6 +142,10 @@ func TestEveryMethodAsksForPermission(t *testing.T) {
 	i.must(200, i.admin, "acme", "POST", "/v1/zones/example.com/records", `{"name":"zones/example.com/records/www/A","spec":{"records":["192.0.2.1"]}}`)
 	i.must(200, i.admin, "acme", "POST", "/v1/rolebindings", `{"name":"rolebindings/rb","spec":{"subject":"key:x","permissions":["dns:read"]}}`)
 	i.must(200, i.admin, "", "POST", "/v1/nodes", `{"name":"nodes/n1","spec":{"role":"edge"}}`)
+	for _, r := range []string{"buckets/photos", "accesskeys/ak", "encryptionkeys/ek"} {
+		collection, _, _ := strings.Cut(r, "/")
+		i.must(200, i.admin, "acme", "POST", "/v1/"+collection, `{"name":"`+r+`"}`)
+	}
 	nothing := i.key("acme", "nothing", "none:read")
 	wrong := nothing[:len(nothing)-10] + "aaaa" + nothing[len(nothing)-6:]
 	before := i.state.Revision()

@@ -16,6 +16,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
@@ -45,7 +46,10 @@ type Extra struct {
 	Name    string
 	Kind    *kind.Kind // whose permission it needs
 	Verb    string     // identity.Read, Write
-	Stream  func(grpc.ServerStream) error
+	// Stream carries out a streaming method, Unary one that is not: gRPC asks no interceptor
+	// about a stream without streams.
+	Stream func(grpc.ServerStream) error
+	Unary  func(ctx context.Context, req proto.Message) (proto.Message, error)
 }
 
 // Options of a Server. State, Proposer, Auth, Cluster and TokenKey must be set.
@@ -189,6 +193,14 @@ func (s *Server) registerKind(r Registration) error {
 			return fmt.Errorf("method %s is neither a standard one nor given as an extra", md.Name())
 		}
 		s.table[full] = ofKind(x.Kind, x.Verb)
+		streams := md.IsStreamingClient() || md.IsStreamingServer()
+		if streams != (x.Stream != nil) || streams == (x.Unary != nil) {
+			return fmt.Errorf("method %s must be given as Stream where it streams, and as Unary where not", md.Name())
+		}
+		if !streams {
+			desc.Methods = append(desc.Methods, handler(md, full, x.Unary))
+			continue
+		}
 		desc.Streams = append(desc.Streams, grpc.StreamDesc{
 			StreamName: x.Name, ClientStreams: md.IsStreamingClient(), ServerStreams: md.IsStreamingServer(),
 			Handler: func(_ any, stream grpc.ServerStream) error { return x.Stream(stream) },

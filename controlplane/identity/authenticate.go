@@ -22,6 +22,8 @@ type Authenticator struct {
 	State  State
 	Pepper []byte
 	Clock  clock.Clock
+	// AccessKeys let S3 requests be proofs; without them there are none.
+	AccessKeys AccessKeys
 	// Current brings this member's state up to date; used once when a well-formed token
 	// is unknown here, or the organization or its role bindings, since they may have been
 	// made on another member just now.
@@ -33,12 +35,23 @@ var errToken = errs.New(errs.Unauthenticated, "the token is unknown, ended or re
 // Authenticate returns the caller that a bearer token stands for. organization names
 // another organization than the token's own, "" for none.
 func (a *Authenticator) Authenticate(ctx context.Context, bearer, organization string) (Caller, error) {
+	if strings.HasPrefix(bearer, ProofPrefix) {
+		p, err := readProof(bearer)
+		if err != nil {
+			return Caller{}, err
+		}
+		c, err := a.proven(p, organization)
+		if a.Current != nil && errs.Is(err, errs.Unauthenticated) && a.unknown(AccessKeyMeta(p.id)) && a.Current(ctx) == nil {
+			c, err = a.proven(p, organization)
+		}
+		return c, err
+	}
 	id, err := ParseToken(bearer)
 	if err != nil {
 		return Caller{}, errs.New(errs.Unauthenticated, "%s", err.Error())
 	}
 	c, err := a.caller(id, bearer, organization)
-	if a.Current != nil && (errs.Is(err, errs.Unauthenticated) && a.unknown(id) || organization != "" && (errs.Is(err, errs.NotFound) || errs.Is(err, errs.Denied))) {
+	if a.Current != nil && (errs.Is(err, errs.Unauthenticated) && a.unknown(keyMeta(id)) || organization != "" && (errs.Is(err, errs.NotFound) || errs.Is(err, errs.Denied))) {
 		if cur := a.Current(ctx); cur == nil {
 			c, err = a.caller(id, bearer, organization)
 		}
@@ -46,8 +59,8 @@ func (a *Authenticator) Authenticate(ctx context.Context, bearer, organization s
 	return c, err
 }
 
-func (a *Authenticator) unknown(id string) bool {
-	v, _, err := a.State.Meta(keyMeta(id))
+func (a *Authenticator) unknown(index string) bool {
+	v, _, err := a.State.Meta(index)
 	return err == nil && v == nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/dark-ecosystem/dark/internal/kind"
 )
 
@@ -31,6 +33,9 @@ type Caller struct {
 	Installation bool
 	// From is the address that the request came from.
 	From string
+	// Limit refuses requests that the credential is not for, beside what Permissions say;
+	// nil refuses none.
+	Limit func(method string, req proto.Message) error
 }
 
 // Can reports whether the caller may do a verb on resources of a service that belong

@@ -49,7 +49,7 @@ func (s *Storage) admitBucket(ctx context.Context, a *kind.Admission) error {
 }
 
 func (s *Storage) checkBucket(a *kind.Admission, name string, spec *storagev1.BucketSpec) {
-	if r := spec.GetRegion(); r != "" && !slices.Contains(s.regions(), r) {
+	if r := spec.GetRegion(); r != "" && !slices.Contains(s.Regions(), r) {
 		a.Bad("spec.region", "%q is not the region of this installation, which is %q", r, s.o.Region)
 	}
 	if t := spec.GetShredAfter(); t != nil && (!t.IsValid() || t.AsDuration() < 0) {

@@ -165,7 +165,7 @@ func (s *Storage) sealAccessKey(ctx context.Context, r kind.Reader, organization
 		inputs: s.accessKeyInputs(g, id, k.GetStatus().GetSealedSecret(), now),
 		secret: func() (proto.Message, error) {
 			secret, err := s.Secret(k)
-			return derive(secret, today(id, now), s.regions()), err
+			return derive(secret, today(id, now), s.Regions()), err
 		},
 		record: func(sealed, inputs []byte) proto.Message {
 			m := proto.Clone(rest).(*storagev1.PublishedAccessKey)
@@ -185,7 +185,7 @@ func (s *Storage) accessKeyInputs(g *keyring.Group, id string, secret []byte, no
 	in.add([]byte(id))
 	in.add(secret)
 	in.number(today(id, now))
-	for _, r := range s.regions() {
+	for _, r := range s.Regions() {
 		in.add([]byte(r))
 	}
 	return in.Sum(nil)

@@ -124,8 +124,8 @@ func (s *Storage) EncryptionKey() *kind.Kind { return s.encryptionKey }
 // Region is the installation's.
 func (s *Storage) Region() string { return s.o.Region }
 
-// regions are all names that requests may be signed for.
-func (s *Storage) regions() []string { return append([]string{s.o.Region}, s.o.Aliases...) }
+// Regions are all names that requests may be signed for, the installation's own first.
+func (s *Storage) Regions() []string { return append([]string{s.o.Region}, s.o.Aliases...) }
 
 func stream(organization string) string { return "org/" + organization }
 

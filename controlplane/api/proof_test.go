@@ -1,0 +1,192 @@
+package api_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	"github.com/dark-ecosystem/dark/controlplane/storage"
+	resourcev1 "github.com/dark-ecosystem/dark/proto/dark/resource/v1"
+	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
+)
+
+// s3Request is an S3 request as a client signs it.
+type s3Request struct {
+	method, path, query, host string
+	at                        time.Time
+	region, id, secret        string
+}
+
+// proof is the bearer token that an edge makes of it.
+func (r s3Request) proof() string {
+	date := r.at.UTC().Format("20060102T150405Z")
+	canonical := strings.Join([]string{r.method, r.path, r.query, "host:" + r.host, "x-amz-date:" + date, "", "host;x-amz-date", "UNSIGNED-PAYLOAD"}, "\n")
+	scope := date[:8] + "/" + r.region + "/s3/aws4_request"
+	sum := sha256.Sum256([]byte(canonical))
+	m := hmac.New(sha256.New, storage.SigningKey(r.secret, date[:8], r.region))
+	fmt.Fprintf(m, "AWS4-HMAC-SHA256\n%s\n%s\n%x", date, scope, sum)
+	return token(map[string]string{
+		"credential": r.id + "/" + scope, "date": date, "canonical_request": canonical, "signature": hex.EncodeToString(m.Sum(nil)),
+	})
+}
+
+func token(fields map[string]string) string {
+	b, err := json.Marshal(fields)
+	if err != nil {
+		panic(err)
+	}
+	return "sigv4." + base64.RawURLEncoding.EncodeToString(b)
+}
+
+func (i *installation) accessKey(org, name, spec string) (id, secret string) {
+	i.t.Helper()
+	out := i.must(200, i.admin, org, "POST", "/v1/accesskeys", `{"name":"accesskeys/`+name+`","spec":`+spec+`}`)
+	st := out["status"].(map[string]any)
+	return st["accessKeyId"].(string), st["secretAccessKey"].(string)
+}
+
+const bucketService = "/dark.storage.v1.BucketService/"
+
+// TestASignedS3RequestIsACredentialForItselfAlone: what an edge may ask for with a
+// customer's signed request, and all that it may not.
+func TestASignedS3RequestIsACredentialForItselfAlone(t *testing.T) {
+	i := start(t)
+	i.organization("acme", "dns:read")
+	i.organization("other", "dns:read")
+	i.must(200, i.admin, "", "POST", "/v1/nodes", `{"name":"nodes/e1","spec":{"role":"edge"}}`)
+	id, secret := i.accessKey("acme", "all", `{}`)
+	reader, readerSecret := i.accessKey("acme", "reader", `{"scopes":[{"actions":["read","write","s3:PutBucketPolicy"],"resources":["photos"]}]}`)
+	ended, endedSecret := i.accessKey("acme", "ended", `{}`)
+	i.must(200, i.admin, "acme", "DELETE", "/v1/accesskeys/ended", "")
+	good := s3Request{method: "PUT", path: "/photos", host: "s3.dark.test", at: time.Now(), region: "dark", id: id, secret: secret}
+	with := func(f func(*s3Request)) s3Request { r := good; f(&r); return r }
+	key := func(id, secret string, f func(*s3Request)) s3Request {
+		r := with(f)
+		r.id, r.secret = id, secret
+		return r
+	}
+	create := func(name string) proto.Message {
+		return &storagev1.CreateBucketRequest{Bucket: &storagev1.Bucket{Name: "buckets/" + name}}
+	}
+	update := func(paths ...string) proto.Message {
+		return &storagev1.UpdateBucketRequest{
+			Bucket: &storagev1.Bucket{Name: "buckets/photos", Spec: &storagev1.BucketSpec{
+				Versioning: storagev1.BucketSpec_VERSIONING_ENABLED, Policy: "{}", Tags: map[string]string{"a": "b"},
+			}}, UpdateMask: &fieldmaskpb.FieldMask{Paths: paths},
+		}
+	}
+	remove := &storagev1.DeleteBucketRequest{Name: "buckets/photos"}
+	sub := func(method, query string) s3Request {
+		return with(func(r *s3Request) { r.method, r.query = method, query })
+	}
+	put := func(query string) s3Request { return sub("PUT", query) }
+	none := func(*s3Request) {}
+	forged := good.proof()
+	for n, c := range []struct {
+		name   string
+		token  string
+		org    string
+		method string
+		req    proto.Message
+		want   codes.Code
+	}{
+		{"another bucket", good.proof(), "acme", "CreateBucket", create("theirs"), codes.PermissionDenied},
+		{"its bucket's key", with(func(r *s3Request) { r.path = "/photos/x" }).proof(), "acme", "CreateBucket", create("photos"), codes.PermissionDenied},
+		{"a GET", with(func(r *s3Request) { r.method = "GET" }).proof(), "acme", "CreateBucket", create("photos"), codes.PermissionDenied},
+		{"a part of it", put("acl=").proof(), "acme", "CreateBucket", create("photos"), codes.PermissionDenied},
+		{"an unknown query", put("zonk=").proof(), "acme", "CreateBucket", create("photos"), codes.PermissionDenied},
+		{"another organization", good.proof(), "other", "CreateBucket", create("photos"), codes.PermissionDenied},
+		{"signed long ago", with(func(r *s3Request) { r.at = r.at.Add(-16 * time.Minute) }).proof(), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
+		{"signed in the future", with(func(r *s3Request) { r.at = r.at.Add(16 * time.Minute) }).proof(), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
+		{"presigned", put("X-Amz-Expires=600").proof(), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
+		{"another region", with(func(r *s3Request) { r.region = "moon-1" }).proof(), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
+		{"a wrong secret", with(func(r *s3Request) { r.secret = r.secret[1:] + "x" }).proof(), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
+		{"an unknown key", with(func(r *s3Request) { r.id = "DKAAAAAAAAAAAAAAAAAA" }).proof(), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
+		{"an ended key", key(ended, endedSecret, none).proof(), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
+		{"changed", forged[:len(forged)-9] + "AAAAAAAAA", "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
+		{"no JSON", "sigv4.AAAA", "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
+		{"empty", "sigv4.", "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
+		{"no credential", token(map[string]string{"credential": "////"}), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
+		{"scopes", key(reader, readerSecret, none).proof(), "acme", "CreateBucket", create("photos"), codes.PermissionDenied},
+		{"an access key", good.proof(), "acme", "/dark.storage.v1.AccessKeyService/CreateAccessKey", &storagev1.CreateAccessKeyRequest{AccessKey: &storagev1.AccessKey{Name: "accesskeys/photos"}}, codes.PermissionDenied},
+		{"by the general service", good.proof(), "acme", "/dark.resource.v1.ResourceService/DeleteResource", &resourcev1.DeleteResourceRequest{Kind: "Bucket", Name: "photos"}, codes.PermissionDenied},
+		{"reading", good.proof(), "acme", "GetBucket", &storagev1.GetBucketRequest{Name: "buckets/photos"}, codes.PermissionDenied},
+		{"lists of kinds", good.proof(), "acme", "/dark.resource.v1.ResourceService/ListKinds", &resourcev1.ListKindsRequest{}, codes.PermissionDenied},
+
+		{"itself", good.proof(), "acme", "CreateBucket", create("photos"), codes.OK},
+		{"by host", with(func(r *s3Request) { r.path, r.host = "/", "hosted.s3.dark.test:9000" }).proof(), "", "CreateBucket", create("hosted"), codes.OK},
+		{"with the alias", with(func(r *s3Request) { r.path, r.region = "/aliased/", "us-east-1" }).proof(), "acme", "CreateBucket", create("aliased"), codes.OK},
+
+		{"more than it is about", put("tagging=").proof(), "acme", "UpdateBucket", update("spec.tags", "spec.policy"), codes.PermissionDenied},
+		{"another part", put("tagging=").proof(), "acme", "UpdateBucket", update("spec.policy"), codes.PermissionDenied},
+		{"all of it", put("tagging=").proof(), "acme", "UpdateBucket", update(), codes.PermissionDenied},
+		{"labels", put("tagging=").proof(), "acme", "UpdateBucket", update("labels"), codes.PermissionDenied},
+		{"no part", good.proof(), "acme", "UpdateBucket", update("spec.tags"), codes.PermissionDenied},
+		{"versioning is not deleted", sub("DELETE", "versioning=").proof(), "acme", "UpdateBucket", update("spec.versioning"), codes.PermissionDenied},
+		{"tags", put("tagging=").proof(), "acme", "UpdateBucket", update("spec.tags"), codes.OK},
+		{"versioning", put("versioning=").proof(), "acme", "UpdateBucket", update("spec.versioning"), codes.OK},
+		{"a policy's end", sub("DELETE", "policy=").proof(), "acme", "UpdateBucket", update("spec.policy"), codes.OK},
+		{"within scopes", key(reader, readerSecret, func(r *s3Request) { r.query = "policy=" }).proof(), "acme", "UpdateBucket", update("spec.policy"), codes.OK},
+		{"out of scopes", key(reader, readerSecret, func(r *s3Request) { r.query = "tagging=" }).proof(), "acme", "UpdateBucket", update("spec.tags"), codes.PermissionDenied},
+
+		{"delete with a PUT", good.proof(), "acme", "DeleteBucket", remove, codes.PermissionDenied},
+		{"delete of a policy", sub("DELETE", "policy=").proof(), "acme", "DeleteBucket", remove, codes.PermissionDenied},
+		{"delete", sub("DELETE", "").proof(), "acme", "DeleteBucket", remove, codes.OK},
+	} {
+		method := c.method
+		if !strings.HasPrefix(method, "/") {
+			method = bucketService + method
+		}
+		err := i.conn.Invoke(as(t.Context(), c.token, c.org), method, c.req, &storagev1.Bucket{})
+		if status.Code(err) != c.want {
+			t.Errorf("%d %s: %v, want %v", n, c.name, err, c.want)
+		}
+	}
+	out := i.must(200, i.admin, "acme", "GET", "/v1/buckets/hosted", "")
+	if field(out, "organization") != "acme" {
+		t.Errorf("%v", out)
+	}
+	if s := fmt.Sprint(out); strings.Contains(s, "sealed") || strings.Contains(s, "keys") {
+		t.Errorf("a bucket's keys are shown: %v", out)
+	}
+}
+
+// TestSecretsOfStorageAreNeverShown: in no answer but that of the creation.
+func TestSecretsOfStorageAreNeverShown(t *testing.T) {
+	i := start(t)
+	i.organization("acme", "dns:read")
+	i.must(200, i.admin, "", "POST", "/v1/nodes", `{"name":"nodes/e1","spec":{"role":"edge"}}`)
+	id, secret := i.accessKey("acme", "one", `{}`)
+	i.must(200, i.admin, "acme", "POST", "/v1/encryptionkeys", `{"name":"encryptionkeys/one"}`)
+	i.must(200, i.admin, "acme", "POST", "/v1/buckets", `{"name":"buckets/one","spec":{"encryption":{"encryptionKey":"encryptionkeys/one"}}}`)
+	for _, path := range []string{
+		"GET /v1/accesskeys/one", "GET /v1/accesskeys", "GET /v1/buckets", "GET /v1/buckets/one", "GET /v1/encryptionkeys", "GET /v1/encryptionkeys/one",
+		"PATCH /v1/accesskeys/one", "PATCH /v1/buckets/one", "PATCH /v1/encryptionkeys/one",
+		"GET /v1/resources/history?kind=AccessKey&name=one", "GET /v1/audit",
+	} {
+		method, path, _ := strings.Cut(path, " ")
+		body := ""
+		if method == "PATCH" {
+			body = `{"labels":{"a":"b"}}`
+		}
+		_, out := i.rest(i.admin, "acme", method, path, body)
+		s := fmt.Sprint(out)
+		if strings.Contains(s, secret) || strings.Contains(s, "sealed") || strings.Contains(s, "keys:[") {
+			t.Errorf("%s %s: %s", method, path, s)
+		}
+		if strings.Contains(path, "accesskeys") && !strings.Contains(s, id) {
+			t.Errorf("%s %s does not show the ID: %s", method, path, s)
+		}
+	}
+}

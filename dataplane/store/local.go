@@ -16,6 +16,8 @@ type Log interface {
 	// propose returns when the command was applied and is durable, with what it came to,
 	// or with what Apply said against it.
 	propose(ctx context.Context, cmd *storev1.Command) (outcome, error)
+	// applied is the index of the last command that was applied.
+	applied() uint64
 }
 
 // localLog is the log of a cell of one. mu is held while a command is judged and put in
@@ -75,7 +77,6 @@ func (l *localLog) enter(cmd *storev1.Command) (batch *pebble.Batch, out outcome
 	return batch, out, nil
 }
 
-// applied is the index of the last command.
 func (l *localLog) applied() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()

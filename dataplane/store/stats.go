@@ -21,7 +21,25 @@ type Stats struct {
 }
 
 // Stats tells what the store holds.
-func (s *Store) Stats() Stats { return Stats{} }
+func (s *Store) Stats() Stats {
+	if s.gate.enter() != nil {
+		return Stats{}
+	}
+	defer s.gate.leave()
+	files := s.files.Stats()
+	st := Stats{
+		SegmentBytes: uint64(files.Size), LiveBytes: uint64(files.Live), Extents: uint64(files.Extents),
+		Damaged: s.damaged.Load(), Applied: s.log.applied(),
+	}
+	st.FreeBytes, _ = s.avail()
+	if err := s.writable(); err != nil {
+		st.ReadOnly = err.Error()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.Scrubbed, st.Progress = s.mu.scrubbed, s.mu.progress
+	return st
+}
 
 // Progress is how far a scrub, a check or a rebuild came.
 type Progress struct {
@@ -46,10 +64,4 @@ func Check(ctx context.Context, o Options, report func(Progress, *Damaged)) (Pro
 // Rebuild makes the index of extents anew from the segments' headers, offline.
 func Rebuild(ctx context.Context, o Options, report func(Progress, *Damaged)) (Progress, error) {
 	return Progress{}, errors.ErrUnsupported
-}
-
-// Adopt gives a body of another space, or of this one under another Sealing, to this
-// space. No octet moves: the data keys are wrapped again. ErrGone, ErrKey, ErrWrongKey.
-func (p *Space) Adopt(ctx context.Context, from *Space, b Body, was, now Sealing) (Body, error) {
-	return Body{}, errors.ErrUnsupported
 }

@@ -284,7 +284,7 @@ func (s *scratch) stringToSign(date, scope string, canonical []byte) []byte {
 
 // sign is task 3, in hex.
 func (s *scratch) sign(key, toSign []byte) []byte {
-	sum := MAC(key, string(toSign))
+	sum := MAC(key, toSign)
 	hex.Encode(s.signature[:], sum[:])
 	return s.signature[:]
 }

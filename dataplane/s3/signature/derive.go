@@ -37,14 +37,10 @@ func Derive(secret string, day int32, region string) [32]byte {
 	return MAC(k[:], terminal)
 }
 
-// MAC is HMAC-SHA-256 (RFC 2104) of a short text; it allocates only for long ones.
-func MAC(key []byte, text string) [32]byte {
+// MAC is HMAC-SHA-256 (RFC 2104) of a short text. It lays the text behind its block, which
+// spares the states of crypto/hmac, and allocates only for long texts.
+func MAC[T string | []byte](key []byte, text T) [32]byte {
 	var room [64 + 512]byte
-	return mac(room[:0], key, text)
-}
-
-// mac builds the block and the text in room, which spares the states of crypto/hmac.
-func mac(room, key []byte, text string) [32]byte {
 	var block [sha256.BlockSize]byte
 	if len(key) > len(block) {
 		sum := sha256.Sum256(key)

@@ -41,11 +41,8 @@ func parseCredential(text string) (c credential, ok bool) {
 
 // malformed is the error for a credential that cannot be, in Amazon's words for its place.
 func malformed(m Method, what string) *Error {
-	switch m {
-	case Query:
+	if m == Query || m == Form {
 		return s3xml.Say(s3xml.AuthorizationQueryParametersError, "Error parsing the X-Amz-Credential parameter; "+what)
-	case Form:
-		return s3xml.Say(s3xml.InvalidArgument, "Error parsing the x-amz-credential field; "+what)
 	}
 	return s3xml.Say(s3xml.AuthorizationHeaderMalformed, "The authorization header is malformed; "+what)
 }

@@ -52,6 +52,9 @@ func (v *Verifier) VerifyForm(f Fields, bucket string, now time.Time) (Result, P
 	if !ok && !f.signed() {
 		return Result{}, Policy{}, nil
 	}
+	if token, _ := f.Get("x-amz-security-token"); token != "" {
+		return Result{}, Policy{}, errToken()
+	}
 	c, err := formClaim(f, text, ok)
 	if err != nil {
 		return Result{}, Policy{}, err

@@ -1,0 +1,42 @@
+package signature
+
+import "testing"
+
+// BenchmarkVerify is what a request costs before anything is done for it.
+func BenchmarkVerify(b *testing.B) {
+	v := example()
+	key := Derive(exampleSecret, Day(exampleTime), "us-east-1")
+	v.Keys = func(string, int32, string) ([32]byte, KeyState) { return key, KeyFound }
+	b.Run("header", func(b *testing.B) {
+		r := signed()
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := v.Verify(r, exampleTime); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("query", func(b *testing.B) {
+		r := presigned(goodQuery)
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := v.Verify(r, exampleTime); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// TestVerifyDoesNotAllocate keeps the hot path as it is.
+func TestVerifyDoesNotAllocate(t *testing.T) {
+	v, r := example(), signed()
+	key := Derive(exampleSecret, Day(exampleTime), "us-east-1")
+	v.Keys = func(string, int32, string) ([32]byte, KeyState) { return key, KeyFound }
+	if n := testing.AllocsPerRun(200, func() {
+		if _, err := v.Verify(r, exampleTime); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -1,6 +1,6 @@
 // Command dark is what people type: it tells an installation of Dark what should be true
-// and shows what is. It speaks gRPC to the control plane and holds no state but the
-// contexts file.
+// and shows what is. It speaks gRPC to the control plane and S3 to the
+// edges, and holds no state but the contexts file and the journals of unfinished uploads.
 package main
 
 import (
@@ -17,7 +17,9 @@ import (
 var commands = []command.Constructor{
 	command.Apply, command.Get, command.Describe, command.Delete,
 	command.History, command.Diff, command.Rollback, command.Watch,
-	command.Zones, command.Records, command.DNS, command.Keys, command.Organizations,
+	command.Zones, command.Records, command.DNS,
+	command.Storage, command.Buckets, command.AccessKeys, command.EncryptionKeys,
+	command.Keys, command.Organizations,
 	command.Nodes, command.Members, command.Status, command.Audit,
 	command.Context, command.Version,
 }

@@ -30,6 +30,20 @@ type Context struct {
 	CA string `yaml:"ca,omitempty"`
 	// Organization is named in requests; empty takes the token's own.
 	Organization string `yaml:"organization,omitempty"`
+	// S3 is the installation's S3 endpoint; the zero value says nothing of one.
+	S3 S3 `yaml:"s3,omitempty"`
+}
+
+// S3 is how an S3 endpoint is reached.
+type S3 struct {
+	// URL is http://HOST:PORT or https://HOST:PORT, without a path.
+	URL string `yaml:"url,omitempty"`
+	// Region that requests are signed for; empty is us-east-1.
+	Region string `yaml:"region,omitempty"`
+	// AccessKey is the access key's ID.
+	AccessKey string `yaml:"accessKey,omitempty"`
+	// SecretKey is the access key's secret.
+	SecretKey string `yaml:"secretKey,omitempty"`
 }
 
 // File is the content of a contexts file. The zero value is an empty file.

@@ -26,6 +26,7 @@ import (
 	"github.com/dark-ecosystem/dark/proto/dark/dns/v1/dnsgrpc"
 	"github.com/dark-ecosystem/dark/proto/dark/identity/v1/identitygrpc"
 	"github.com/dark-ecosystem/dark/proto/dark/resource/v1/resourcegrpc"
+	"github.com/dark-ecosystem/dark/proto/dark/storage/v1/storagegrpc"
 )
 
 // Client holds the services of one installation.
@@ -37,6 +38,9 @@ type Client struct {
 	Nodes         clustergrpc.NodeServiceClient
 	Keys          identitygrpc.ApiKeyServiceClient
 	Organizations identitygrpc.OrganizationServiceClient
+	Buckets       storagegrpc.BucketServiceClient
+	AccessKeys    storagegrpc.AccessKeyServiceClient
+	Encryption    storagegrpc.EncryptionKeyServiceClient
 
 	conn *grpc.ClientConn
 }
@@ -78,6 +82,9 @@ func New(c contexts.Context) (*Client, error) {
 		Nodes:         clustergrpc.NewNodeServiceClient(conn),
 		Keys:          identitygrpc.NewApiKeyServiceClient(conn),
 		Organizations: identitygrpc.NewOrganizationServiceClient(conn),
+		Buckets:       storagegrpc.NewBucketServiceClient(conn),
+		AccessKeys:    storagegrpc.NewAccessKeyServiceClient(conn),
+		Encryption:    storagegrpc.NewEncryptionKeyServiceClient(conn),
 		conn:          conn,
 	}, nil
 }

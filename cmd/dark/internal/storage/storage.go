@@ -1,0 +1,74 @@
+// Package storage is "dark storage": copying, syncing, listing and removing objects over
+// the S3 protocol (AWS Signature Version 4), and encryption on this side of the wire
+// (age-encryption.org/v1).
+//
+// An engine is one run. Its goroutines are the workers of one pool, which the run waits
+// for; a journal of an unfinished upload and the temporary file of an unfinished download
+// are each owned by the one worker that handles that item. What is printed goes through
+// one report with a lock of its own.
+package storage
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// Env is what the commands need of the program around them.
+type Env struct {
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+	// Output is what -o says when a command runs: table, json, yaml or name.
+	Output func() string
+	// Endpoint finds where the S3 endpoint is and the keys to it.
+	Endpoint func() (Endpoint, error)
+	// Terminal tells whether a stream is one.
+	Terminal func(any) bool
+	// Buckets lists the names of buckets that begin so, for completion.
+	Buckets func(c *cobra.Command, word string) []string
+}
+
+// Commands returns the commands in the order of the help.
+func Commands(env *Env) []*cobra.Command {
+	return []*cobra.Command{
+		listCommand(env), copyCommand(env), syncCommand(env), moveCommand(env), removeCommand(env),
+		catCommand(env), presignCommand(env), usageCommand(env), keygenCommand(env),
+	}
+}
+
+// engine is one run: its connection, how much it does at once, and what it tells.
+type engine struct {
+	*Env
+	*client
+	report *report
+	// slots bounds the transfers that run at once, parts of large objects among them.
+	slots chan struct{}
+}
+
+// maxParallel bounds --parallel: more connections only queue at the other end.
+const maxParallel = 256
+
+func (e *Env) engine(parallel int) (*engine, error) {
+	if parallel < 1 || parallel > maxParallel {
+		return nil, usage("--parallel 8", "--parallel is from 1 to %d", maxParallel)
+	}
+	c, err := e.connect()
+	if err != nil {
+		return nil, err
+	}
+	return &engine{Env: e, client: c, report: newReport(e), slots: make(chan struct{}, parallel)}, nil
+}
+
+// acquire waits for a slot; the caller gives it back with release.
+func (e *engine) acquire(ctx context.Context) error {
+	select {
+	case e.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (e *engine) release() { <-e.slots }

@@ -108,7 +108,7 @@ func judge(t *testing.T, k kept, out []byte) {
 		slow = append(slow, r)
 		switch _, listed := k.na[r.Name]; {
 		case r.Status == "FAIL":
-			t.Errorf("%s (%s): %s: %v", r.Name, r.Function, r.Message, r.Error)
+			t.Errorf("%s (%s): %.300s: %.600s", r.Name, r.Function, r.Message, fmt.Sprint(r.Error))
 		case r.Status == "NA" && !listed:
 			t.Errorf("%s (%s) is NA and is not in the kept list: %s", r.Name, r.Function, r.Alert)
 		case r.Status == "NA":

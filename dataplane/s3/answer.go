@@ -1,0 +1,159 @@
+package s3
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
+)
+
+// set sets a header of the answer; name is as it shall stand. net/http reads the values
+// after the handler returned, so that they are the answer's own.
+func (q *request) set(name, value string) {
+	if len(q.values) == 0 {
+		q.values = make([]string, 16)
+	}
+	q.values[0] = value
+	q.w.Header()[name] = q.values[:1:1]
+	q.values = q.values[1:]
+}
+
+// setIf sets a header unless the value is empty.
+func (q *request) setIf(name, value string) {
+	if value != "" {
+		q.set(name, value)
+	}
+}
+
+// Names of headers, as net/http has them: another spelling would cost an allocation there.
+const (
+	hETag         = "Etag"
+	hVersionID    = "X-Amz-Version-Id"
+	hDeleteMarker = "X-Amz-Delete-Marker"
+	hSSE          = "X-Amz-Server-Side-Encryption"
+	hRequestID    = "X-Amz-Request-Id"
+	hContentType  = "Content-Type"
+	hLength       = "Content-Length"
+)
+
+// head writes the answer's status and headers, once.
+func (q *request) head(status int) {
+	if q.status != 0 {
+		return
+	}
+	q.status = status
+	q.set(hRequestID, q.id)
+	q.set("X-Amz-Id-2", q.id+q.id)
+	q.set("Server", "AmazonS3") // some clients look for it
+	q.crossOrigin()
+	q.w.WriteHeader(status)
+}
+
+// empty answers without a body.
+func (q *request) empty(status int) error {
+	if status != http.StatusNoContent {
+		q.set(hLength, "0")
+	}
+	q.head(status)
+	return nil
+}
+
+// body answers with what was appended to q.buf, or to another buffer.
+func (q *request) body(status int, contentType string, b []byte) error {
+	q.buf = b
+	q.set(hContentType, contentType)
+	q.set(hLength, strconv.Itoa(len(b)))
+	q.head(status)
+	if q.r.Method == http.MethodHead {
+		return nil
+	}
+	q.writable()
+	n, err := q.w.Write(b)
+	q.out += int64(n)
+	return err
+}
+
+const typeXML = "application/xml"
+
+// xml answers 200 with a document.
+func (q *request) xml(b []byte) error { return q.body(http.StatusOK, typeXML, b) }
+
+// document is any answer of package s3xml.
+type document interface{ Append([]byte) []byte }
+
+func (q *request) send(d document) error { return q.xml(d.Append(q.buf[:0])) }
+
+// refuse tells the client what went wrong, if it can still be told.
+func (q *request) refuse(err error) {
+	e := toldAs(err)
+	q.told = e
+	if status := e.HTTPStatus(); status >= 500 && !interrupted(err) && e.Code != s3xml.NotImplemented {
+		q.h.config.Logger.Warn("request failed", "request", q.id, "operation", q.operation(), "bucket", q.name, "error", err.Error())
+	}
+	if q.status != 0 {
+		return // half an answer: its length is wrong, and net/http closes the connection
+	}
+	if closes(e.Code) {
+		q.set("Connection", "close") // what is left of the body is not worth reading
+	}
+	told := *e // a Code's error is shared by nobody, but a kept one might be
+	told.Resource, told.RequestID, told.HostID = q.r.URL.Path, q.id, q.id+q.id
+	status := told.HTTPStatus()
+	if status == http.StatusNotModified || q.r.Method == http.MethodHead {
+		q.head(status)
+		return
+	}
+	_ = q.body(status, typeXML, s3xml.AppendError(q.buf[:0], &told))
+}
+
+// closes says whether a connection ends with an error: its body was not read to its end.
+func closes(c s3xml.Code) bool {
+	switch c {
+	case s3xml.RequestTimeout, s3xml.IncompleteBody, s3xml.EntityTooLarge, s3xml.MaxMessageLengthExceeded, s3xml.SlowDown:
+		return true
+	}
+	return false
+}
+
+// operation names what was asked for, as far as it is known.
+func (q *request) operation() string {
+	if q.op == nil {
+		return "Unknown"
+	}
+	return q.op.name
+}
+
+// writable gives the client some time to take the next octets.
+func (q *request) writable() {
+	_ = q.rc().SetWriteDeadline(time.Now().Add(q.h.config.Limits.Stall)) // a recorder in a test takes none
+}
+
+func (q *request) rc() *http.ResponseController { return http.NewResponseController(q.w) }
+
+// stream is the answer's body: it sends the headers with the first octets, so that what
+// cannot be read at all is still an error.
+type stream struct {
+	q      *request
+	status int
+}
+
+func (s stream) Write(b []byte) (int, error) {
+	s.q.head(s.status)
+	s.q.writable()
+	n, err := s.q.w.Write(b)
+	s.q.out += int64(n)
+	if err != nil {
+		err = errors.Join(errClientGone, err)
+	}
+	return n, err
+}
+
+// errClientGone: nobody is left to tell.
+var errClientGone = errors.New("the client is gone")
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// httpTime is a time as headers have it (RFC 9110 5.6.7).
+func httpTime(t time.Time) string { return t.UTC().Format(http.TimeFormat) }

@@ -1,0 +1,77 @@
+package s3
+
+import (
+	"encoding/base64"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
+	"github.com/dark-ecosystem/dark/internal/errs"
+	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
+)
+
+// proof is what shows the control plane that the user asked: the user's own signature.
+func (q *request) proof() (string, error) {
+	verifier := q.v.verifier(q.h.config.Denied, q.now)
+	p, err := verifier.Prove(q.r, q.who.signed)
+	if err != nil {
+		return "", err
+	}
+	text, err := p.Marshal()
+	if err != nil {
+		return "", err
+	}
+	return "sigv4." + base64.RawURLEncoding.EncodeToString(text), nil
+}
+
+// configure changes the bucket's spec through the control plane and answers when this
+// edge has the change. Where somebody was first, the change is made to what they left.
+func (q *request) configure(status int, change func(*storagev1.BucketSpec) error) error {
+	proof, err := q.proof()
+	if err != nil {
+		return err
+	}
+	for tries := 0; ; tries++ {
+		err := q.update(proof, change)
+		if err == nil {
+			return q.empty(status)
+		}
+		b, ok := q.h.View().Bucket(q.name)
+		if !errs.Is(err, errs.Conflict) || tries == 4 || !ok || b.ETag == q.bucket.ETag {
+			return controlError(err)
+		}
+		q.bucket = b
+	}
+}
+
+func (q *request) update(proof string, change func(*storagev1.BucketSpec) error) error {
+	b := q.bucket
+	spec := proto.Clone(b.Spec).(*storagev1.BucketSpec)
+	if err := change(spec); err != nil {
+		return err
+	}
+	if bad := ValidateBucketSpec(spec, b.Name); len(bad) > 0 {
+		return invalidRequest(bad[0].Text)
+	}
+	if proto.Equal(spec, b.Spec) {
+		return nil
+	}
+	if q.h.config.Control == nil {
+		return s3xml.ServiceUnavailable
+	}
+	return q.h.config.Control.UpdateBucket(q.r.Context(), proof, q.who.organization, &storagev1.Bucket{
+		Name: "buckets/" + b.Name, Organization: b.Organization, Etag: b.ETag, Spec: spec,
+	})
+}
+
+// plainDocument reads a document that needs no digest.
+func (q *request) plainDocument(limit int) ([]byte, error) { return q.document(limit, false) }
+
+// configuration reads the document of a part of a bucket's configuration.
+func (q *request) configuration() ([]byte, error) {
+	doc, err := q.document(s3xml.MaxDocument, false)
+	if err == nil && len(doc) == 0 {
+		err = s3xml.MissingRequestBodyError
+	}
+	return doc, err
+}

@@ -1,0 +1,364 @@
+package s3
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/dark-ecosystem/dark/dataplane/s3/checksum"
+	"github.com/dark-ecosystem/dark/dataplane/s3/policy"
+	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
+	"github.com/dark-ecosystem/dark/dataplane/store"
+	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
+)
+
+// source is what a copy is made of.
+type source struct {
+	found
+	bucket  *Bucket
+	key     string
+	version string // as it was named
+	space   *store.Space
+	how     store.Sealing
+}
+
+// parseCopySource reads x-amz-copy-source: "[/]BUCKET/KEY[?versionId=ID]", URL-encoded.
+func parseCopySource(text string) (bucket, key, version string, err error) {
+	bad := s3xml.Argument("Copy Source must mention the source bucket and key: sourcebucket/sourcekey", "x-amz-copy-source", text)
+	path, query, has := strings.Cut(text, "?versionId=")
+	if has {
+		version = query
+	}
+	if path, err = url.PathUnescape(path); err != nil {
+		return "", "", "", bad
+	}
+	bucket, key, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if !ok || bucket == "" || key == "" {
+		return "", "", "", bad
+	}
+	if has && version == "" {
+		return "", "", "", s3xml.Argument("Version id cannot be the empty string", "versionId", "")
+	}
+	return bucket, key, version, s3xml.CheckKey(key)
+}
+
+// source finds what x-amz-copy-source names, and judges whether it may be read as its
+// conditions want.
+func (q *request) source() (*source, error) {
+	name, key, version, err := parseCopySource(q.header("X-Amz-Copy-Source"))
+	if err != nil {
+		return nil, err
+	}
+	s := &source{key: key, version: version}
+	var ok bool
+	if s.bucket, ok = q.v.Bucket(name); !ok {
+		return nil, s3xml.New(s3xml.NoSuchBucket, "BucketName", name)
+	}
+	if err := q.expectOwner("X-Amz-Source-Expected-Bucket-Owner", s.bucket); err != nil {
+		return nil, err
+	}
+	if err := s.read(q); err != nil {
+		return nil, err
+	}
+	k, err := q.customerKey(forSource)
+	if err != nil {
+		return nil, err
+	}
+	if s.how, err = openedWith(s.object, k); err != nil {
+		return nil, err
+	}
+	p := q.preconditions("X-Amz-Copy-Source-")
+	if p.judge(s.Tag, s.Time) != holds {
+		return nil, failedAs("x-amz-copy-source-If-")
+	}
+	return s, nil
+}
+
+// read reads the row and judges whether the caller may.
+func (s *source) read(q *request) (err error) {
+	v, action := store.Version(store.Current), policy.GetObject
+	if s.version != "" {
+		if v, err = parseVersion(s.version); err != nil {
+			return err
+		}
+		action = policy.GetObjectVersion
+	}
+	if s.space, err = q.h.config.Store.At(s.bucket.Placement); err != nil {
+		return err
+	}
+	row, err := s.space.Get(q.r.Context(), objectRow(s.key), v)
+	missing := errors.Is(err, store.ErrNotFound) || err == nil && row.Marker
+	if err != nil && !missing {
+		return err
+	}
+	var about *policy.Object
+	if !missing {
+		if s.found, err = open(row); err != nil {
+			return err
+		}
+		if s.bucket.access.NeedsObject() {
+			about = &policy.Object{Owner: s.object.GetOwner(), Grants: s.object.GetGrants()}
+		}
+	}
+	old := q.peeked
+	q.peeked = nil
+	if about != nil {
+		q.peeked = &s.found
+	}
+	allowed := q.mayIn(s.bucket, action, s.key, about)
+	q.peeked = old
+	return s.verdict(q, allowed, missing, row.Marker)
+}
+
+func (s *source) verdict(q *request, allowed, missing, marker bool) error {
+	switch {
+	case !allowed:
+		return s3xml.AccessDenied
+	case !missing:
+		return nil
+	case marker && s.version != "":
+		return invalidRequest("The source of a copy request may not specifically refer to a delete marker by version id.")
+	case !q.mayIn(s.bucket, policy.ListBucket, "", nil):
+		return s3xml.AccessDenied
+	case s.version != "":
+		return s3xml.New(s3xml.NoSuchVersion, "Key", s.key, "VersionId", s.version)
+	}
+	return s3xml.New(s3xml.NoSuchKey, "Key", s.key)
+}
+
+// copyObject makes an object of another's body. No octet moves: the body's keys are
+// wrapped again for its new place.
+func (q *request) copyObject() error {
+	s, err := q.source()
+	if err != nil {
+		return err
+	}
+	if s.Size > MaxPut {
+		return invalidRequest("The specified copy source is larger than the maximum allowable size for a copy source: 5368709120")
+	}
+	o, how, err := q.copied(s)
+	if err != nil {
+		return err
+	}
+	condition, err := q.writeCondition()
+	if err != nil {
+		return err
+	}
+	if err := q.resum(s, o); err != nil {
+		return err
+	}
+	space, err := q.space()
+	if err != nil {
+		return err
+	}
+	t := taken{size: s.Size, tag: s.Tag}
+	if t.body, err = space.Adopt(q.r.Context(), s.space, s.Body, s.how, how); err != nil {
+		return err
+	}
+	if plainTag(o) != plainTag(s.object) || !plainTag(o) {
+		t.tag = randomTag()
+	}
+	r, err := q.commitObject(o, t, condition)
+	if err != nil {
+		return err
+	}
+	q.setIf(hVersionID, q.writtenID(&r))
+	if s.bucket.versioned() {
+		q.set("X-Amz-Copy-Source-Version-Id", idOf(&s.Row))
+	}
+	q.encryptionHeaders(o)
+	return q.send(&s3xml.Copied{LastModified: r.Time, ETag: string(t.tag), Checksum: checksumOf(o)})
+}
+
+// copied is what the copy says of itself: the source's metadata and tags, or new ones, as
+// the directives want.
+func (q *request) copied(s *source) (*storagev1.Object, store.Sealing, error) {
+	replace, err := q.directive("X-Amz-Metadata-Directive")
+	if err != nil {
+		return nil, store.Sealing{}, err
+	}
+	retag, err := q.directive("X-Amz-Tagging-Directive")
+	if err != nil {
+		return nil, store.Sealing{}, err
+	}
+	o := &storagev1.Object{Initiator: q.who.id()}
+	if err := q.describeObject(o); err != nil {
+		return nil, store.Sealing{}, err
+	}
+	if !replace {
+		keepDescription(o, s.object)
+	}
+	if !retag {
+		o.Tags = s.object.GetTags()
+	}
+	o.ChecksumAlgorithm, o.Checksum, o.ChecksumComposite = s.object.GetChecksumAlgorithm(), s.object.GetChecksum(), s.object.GetChecksumComposite()
+	o.Parts = s.object.GetParts()
+	how, err := q.sealNew(o)
+	if err != nil {
+		return nil, store.Sealing{}, err
+	}
+	if q.itself(s) && !replace && !q.changes(s, o) {
+		return nil, store.Sealing{}, invalidRequest("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+	}
+	return o, how, nil
+}
+
+func (q *request) itself(s *source) bool { return s.bucket == q.bucket && s.key == q.key && s.Current }
+
+// changes: an old version may be copied over the current one, and so may one whose
+// encryption or redirect is to be another.
+func (q *request) changes(s *source, o *storagev1.Object) bool {
+	return o.GetEncryption() != s.object.GetEncryption() || o.GetKmsKey() != s.object.GetKmsKey() ||
+		string(o.GetCustomerKeyMd5()) != string(s.object.GetCustomerKeyMd5()) ||
+		q.header(hSSE) != "" || q.header("X-Amz-Website-Redirect-Location") != "" || q.header("X-Amz-Storage-Class") != ""
+}
+
+// directive is COPY, which is the default, or REPLACE.
+func (q *request) directive(name string) (replace bool, err error) {
+	switch v := q.header(name); v {
+	case "", "COPY":
+		return false, nil
+	case "REPLACE":
+		return true, nil
+	default:
+		return false, s3xml.Argument("Unknown directive.", strings.ToLower(name), v)
+	}
+}
+
+// keepDescription gives a copy what its source says of itself. The redirect is not copied.
+func keepDescription(o, from *storagev1.Object) {
+	o.ContentType, o.ContentEncoding = from.GetContentType(), from.GetContentEncoding()
+	o.ContentDisposition, o.ContentLanguage = from.GetContentDisposition(), from.GetContentLanguage()
+	o.CacheControl, o.Expires, o.Metadata = from.GetCacheControl(), from.GetExpires(), from.GetMetadata()
+}
+
+// resum computes another checksum where the client wants one: the body is read for it, in
+// place.
+func (q *request) resum(s *source, o *storagev1.Object) error {
+	name := q.header("X-Amz-Checksum-Algorithm")
+	if name == "" {
+		return nil
+	}
+	a, ok := checksum.ParseAlgorithm(name)
+	if !ok {
+		return invalidRequest("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+	}
+	if a.String() == o.GetChecksumAlgorithm() && !o.GetChecksumComposite() {
+		return nil
+	}
+	h := checksum.NewHasher(checksum.Want{Algorithm: a})
+	defer h.Close()
+	if s.Size > 0 {
+		r, err := s.space.Read(q.r.Context(), s.Body, s.how, 0, s.Size)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		if _, err := r.WriteTo(h); err != nil {
+			return err
+		}
+	}
+	o.ChecksumAlgorithm, o.Checksum, o.ChecksumComposite = a.String(), h.Sums().Checksum, false
+	for _, p := range o.GetParts() {
+		p.Checksum = nil // they were of another algorithm
+	}
+	return nil
+}
+
+// uploadPartCopy makes a part of another object's body, or of a range of it: its octets
+// are read and written again, since a part is sealed and hashed by itself.
+func (q *request) uploadPartCopy() error {
+	n, err := q.partNumber()
+	if err != nil {
+		return err
+	}
+	u, err := q.upload()
+	if err != nil {
+		return err
+	}
+	how, err := q.partSealing(u.object)
+	if err != nil {
+		return err
+	}
+	s, err := q.source()
+	if err != nil {
+		return err
+	}
+	part, err := q.copyRange(s)
+	if err != nil {
+		return err
+	}
+	o := partOf(u.object)
+	t, err := q.takeCopy(s, part, o, how)
+	if err != nil {
+		return err
+	}
+	defer t.abort()
+	r, err := q.commitPart(&u, o, t, n)
+	if err != nil {
+		return err
+	}
+	if s.bucket.versioned() {
+		q.set("X-Amz-Copy-Source-Version-Id", idOf(&s.Row))
+	}
+	q.encryptionHeaders(u.object)
+	return q.send(&s3xml.Copied{Part: true, LastModified: r.Time, ETag: string(t.tag), Checksum: checksumOf(o)})
+}
+
+// copyRange reads x-amz-copy-source-range: "bytes=A-B", both given and within the source.
+func (q *request) copyRange(s *source) (span, error) {
+	all := span{to: s.Size, size: s.Size}
+	text := q.header("X-Amz-Copy-Source-Range")
+	if text == "" {
+		if s.Size > MaxPut {
+			return span{}, invalidRequest("The specified copy source is larger than the maximum allowable size for a copy source: 5368709120")
+		}
+		return all, nil
+	}
+	first, last, ok := strings.Cut(strings.TrimPrefix(text, "bytes="), "-")
+	from, ok1 := digits(first)
+	to, ok2 := digits(last)
+	switch {
+	case !ok || !ok1 || !ok2 || from > to || !strings.HasPrefix(text, "bytes="):
+		return span{}, s3xml.Argument("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy", "x-amz-copy-source-range", text)
+	case to >= s.Size:
+		return span{}, s3xml.Argument("Range specified is not valid for source object of size: "+itoa(s.Size), "x-amz-copy-source-range", text)
+	case to-from+1 > MaxPut:
+		return span{}, s3xml.New(s3xml.EntityTooLarge, "ProposedSize", itoa(to-from+1), "MaxSizeAllowed", itoa(MaxPut))
+	}
+	return span{from: from, to: to + 1, size: s.Size}, nil
+}
+
+// takeCopy reads a part of the source into the store.
+func (q *request) takeCopy(s *source, part span, o *storagev1.Object, how store.Sealing) (taken, error) {
+	in := &intake{q: q, want: part.length(), body: http.NoBody}
+	algorithm, err := in.algorithm(o)
+	if err != nil {
+		return taken{}, err
+	}
+	if part.length() > 0 {
+		r, err := s.space.Read(q.r.Context(), s.Body, s.how, part.from, part.to)
+		if err != nil {
+			return taken{}, err
+		}
+		defer r.Close()
+		in.body = inward{r}
+	}
+	in.hasher = checksum.NewHasher(checksum.Want{MD5: plainTag(o), Algorithm: algorithm})
+	defer in.release()
+	return q.takeFrom(in, o, how)
+}
+
+// inward marks errors of reading a copy's source: they are ours, not the client's.
+type inward struct{ r io.Reader }
+
+func (i inward) Read(b []byte) (int, error) {
+	n, err := i.r.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = toldAs(err)
+	}
+	return n, err
+}
+

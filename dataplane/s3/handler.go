@@ -1,0 +1,169 @@
+package s3
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/dark-ecosystem/dark/dataplane/s3/signature"
+	"github.com/dark-ecosystem/dark/dataplane/store"
+	"github.com/dark-ecosystem/dark/internal/clock"
+	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
+)
+
+// Store is where objects are kept: an edge's store, or what reaches a cell's. Of a space,
+// the endpoint uses Write, Adopt, Commit, Get, Scan, Read and Usage.
+type Store interface {
+	At(store.Placement) (*store.Space, error)
+}
+
+// Control writes buckets upward. Each call returns when this edge's own view has the
+// change, so that a client reads what it wrote. Errors have the kinds of internal/errs:
+// Conflict where somebody was first or the name is taken, Unavailable where no control
+// node answers.
+type Control interface {
+	// CreateBucket makes a bucket for an organization. proof shows that the user asked.
+	CreateBucket(ctx context.Context, proof, organization string, b *storagev1.Bucket) error
+	// UpdateBucket changes the bucket's spec; its etag must be current.
+	UpdateBucket(ctx context.Context, proof, organization string, b *storagev1.Bucket) error
+	// DeleteBucket ends a bucket.
+	DeleteBucket(ctx context.Context, proof, organization, name string) error
+}
+
+// Config is what a Handler works with.
+type Config struct {
+	Store   Store
+	Control Control
+	// Denied says whether a subject ("accesskey:ID") was denied; it is asked for each
+	// request and must answer from memory. nil denies none.
+	Denied func(subject string) bool
+	// Domains are base domains: a request to BUCKET.DOMAIN is for that bucket.
+	Domains []string
+	Clock   clock.Clock
+	// Logger gets what went wrong here (5xx); nil: none.
+	Logger *slog.Logger
+	// RequestLog takes lines of JSON, one a request of buckets that keep a log; nil: none.
+	// It is called by one goroutine.
+	RequestLog func(line []byte)
+	// PlainKeys accepts SSE-C over plain HTTP from anywhere, not from loopback alone: where
+	// TLS ends in front of the endpoint.
+	PlainKeys bool
+	Limits    Limits
+}
+
+// Limits bound what clients may make the endpoint do; zero fields are defaults.
+type Limits struct {
+	InFlight int           // requests at a time; 0: 4,096
+	Stall    time.Duration // how long a client may not send or take an octet; 0: 30 s
+	Document int           // octets of a request's XML or JSON; 0: 2 MiB (1,000 keys fit)
+	Backlog  int           // lines of the request log that may wait; 0: 8,192
+}
+
+func (l Limits) orDefaults() Limits {
+	if l.InFlight == 0 {
+		l.InFlight = 4096
+	}
+	if l.Stall == 0 {
+		l.Stall = 30 * time.Second
+	}
+	if l.Document == 0 {
+		l.Document = 2 << 20
+	}
+	if l.Backlog == 0 {
+		l.Backlog = 8192
+	}
+	return l
+}
+
+// Handler is the S3 endpoint. Make it with New; all its methods may be called by any
+// goroutine.
+type Handler struct {
+	config  Config
+	domains []string // "." and a base domain each
+	view    atomic.Pointer[View]
+	serial  atomic.Uint64
+	salt    uint64
+	flying  atomic.Int64
+	total   totals
+	log     *requestLog
+}
+
+// New returns a handler that answers from an empty view until Swap. Close it.
+func New(c Config) *Handler {
+	if c.Denied == nil {
+		c.Denied = func(string) bool { return false }
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.Limits = c.Limits.orDefaults()
+	h := &Handler{config: c}
+	for _, d := range c.Domains {
+		h.domains = append(h.domains, "."+strings.ToLower(strings.Trim(d, ".")))
+	}
+	var salt [8]byte
+	_, _ = rand.Read(salt[:]) // never fails
+	h.salt = binary.BigEndian.Uint64(salt[:])
+	h.view.Store(NewView())
+	h.log = startLog(c.RequestLog, c.Limits.Backlog)
+	return h
+}
+
+// Close ends the request log when all its lines are out. Requests must have ended.
+func (h *Handler) Close() { h.log.close() }
+
+// Swap makes a view the one that requests are answered from.
+func (h *Handler) Swap(v *View) { h.view.Store(v) }
+
+// View is the one that requests are answered from.
+func (h *Handler) View() *View { return h.view.Load() }
+
+// ServeHTTP answers one request. It implements http.Handler and must not stand behind a
+// ServeMux, which would clean paths.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q := h.begin(w, r)
+	defer q.end()
+	err := q.admit()
+	if err == nil {
+		err = q.parse()
+	}
+	if err == nil {
+		err = q.authenticate()
+	}
+	if err == nil {
+		err = q.authorize()
+	}
+	if err == nil {
+		err = q.op.run(q)
+	}
+	if err != nil {
+		q.refuse(err)
+	}
+	q.count()
+}
+
+// verifier verifies signatures with the view's keys.
+func (v *View) verifier(denied func(string) bool, now time.Time) signature.Verifier {
+	return signature.Verifier{Region: v.region, Aliases: v.aliases, Keys: func(id string, day int32, region string) ([32]byte, signature.KeyState) {
+		k, ok := v.keys.get(id)
+		if !ok || k.Expires != 0 && now.Unix() >= k.Expires || denied("accesskey:"+id) {
+			return [32]byte{}, signature.KeyUnknown
+		}
+		key, ok := k.signingKey(day, region)
+		if !ok {
+			return key, signature.KeyAbsent
+		}
+		return key, signature.KeyFound
+	}}
+}
+
+// interrupted says whether an error is the client's going away.
+func interrupted(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, http.ErrAbortHandler)
+}

@@ -1,0 +1,94 @@
+package s3
+
+import (
+	"strings"
+
+	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
+	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
+)
+
+// describeNew reads from the headers what a new object says of itself.
+func (q *request) describeNew(o *storagev1.Object) error {
+	o.ContentType = q.header(hContentType)
+	o.ContentEncoding = contentEncoding(q.r.Header["Content-Encoding"])
+	o.ContentDisposition = q.header("Content-Disposition")
+	o.ContentLanguage = q.header("Content-Language")
+	o.CacheControl = q.header("Cache-Control")
+	o.Expires = q.header("Expires")
+	o.RedirectLocation = q.header("X-Amz-Website-Redirect-Location")
+	if at := o.RedirectLocation; at != "" && !strings.HasPrefix(at, "/") && !strings.HasPrefix(at, "http://") && !strings.HasPrefix(at, "https://") {
+		return s3xml.Argument("The website redirect location must have a prefix of 'http://' or 'https://' or '/'.", "x-amz-website-redirect-location", at)
+	}
+	o.Metadata = q.metadata()
+	return s3xml.CheckMetadata(o.Metadata)
+}
+
+// metadata is what x-amz-meta-* say, nil if there are none.
+func (q *request) metadata() map[string]string {
+	var m map[string]string
+	for name, values := range q.r.Header {
+		short, ok := strings.CutPrefix(name, "X-Amz-Meta-")
+		if !ok || short == "" {
+			continue
+		}
+		if m == nil {
+			m = map[string]string{}
+		}
+		m[strings.ToLower(short)] = strings.Join(values, ",")
+	}
+	return m
+}
+
+// contentEncoding is the header without aws-chunked, which is between the client and us.
+func contentEncoding(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	var rest []string
+	for one := range strings.SplitSeq(strings.Join(values, ","), ",") {
+		if one = strings.TrimSpace(one); one != "" && !strings.EqualFold(one, "aws-chunked") {
+			rest = append(rest, one)
+		}
+	}
+	return strings.Join(rest, ",")
+}
+
+// futures are headers that ask for what comes later.
+var futures = []string{
+	"X-Amz-Object-Lock-Mode", "X-Amz-Object-Lock-Retain-Until-Date", "X-Amz-Object-Lock-Legal-Hold",
+	"X-Amz-Write-Offset-Bytes", "X-Amz-Mfa", "X-Amz-Rename-Source",
+}
+
+// checkFutures refuses what is not there yet rather than do less than was asked for.
+func (q *request) checkFutures() error {
+	for _, name := range futures {
+		if q.r.Header[name] != nil {
+			return notImplemented(strings.ToLower(name))
+		}
+	}
+	return nil
+}
+
+// storageClass reads x-amz-storage-class: there is one, and REDUCED_REDUNDANCY is kept as
+// it; the others come later.
+func (q *request) storageClass() error {
+	switch class := q.header("X-Amz-Storage-Class"); class {
+	case "", "STANDARD", "REDUCED_REDUNDANCY":
+		return nil
+	case "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER", "GLACIER_IR", "DEEP_ARCHIVE", "OUTPOSTS", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS":
+		return notImplemented("x-amz-storage-class")
+	default:
+		return s3xml.New(s3xml.InvalidStorageClass, "StorageClassRequested", class)
+	}
+}
+
+// tagsNew reads x-amz-tagging.
+func (q *request) tagsNew(o *storagev1.Object) (err error) {
+	if text := q.header("X-Amz-Tagging"); text != "" {
+		if err := q.demand("s3:PutObjectTagging"); err != nil {
+			return err
+		}
+		o.Tags, err = s3xml.ParseTagHeader(text)
+	}
+	return err
+}

@@ -1,0 +1,121 @@
+package s3
+
+import "net/http"
+
+// The operations of the S3 API that are served.
+var (
+	opListBuckets = operation{name: "ListBuckets", action: "s3:ListAllMyBuckets", sort: lists, run: (*request).listBuckets}
+
+	opCreateBucket = operation{name: "CreateBucket", action: "s3:CreateBucket", sort: writes, run: (*request).createBucket, create: true, open: true}
+	opDeleteBucket = operation{name: "DeleteBucket", action: "s3:DeleteBucket", sort: writes, run: (*request).deleteBucket}
+	opHeadBucket   = operation{name: "HeadBucket", action: "s3:ListBucket", sort: reads, run: (*request).headBucket}
+	opLocation     = operation{name: "GetBucketLocation", action: "s3:GetBucketLocation", sort: reads, run: (*request).getLocation}
+
+	opListObjects   = operation{name: "ListObjects", action: "s3:ListBucket", sort: lists, run: (*request).listObjects}
+	opListObjectsV2 = operation{name: "ListObjectsV2", action: "s3:ListBucket", sort: lists, run: (*request).listObjectsV2}
+	opListVersions  = operation{name: "ListObjectVersions", action: "s3:ListBucketVersions", sort: lists, run: (*request).listVersions}
+	opListUploads   = operation{name: "ListMultipartUploads", action: "s3:ListBucketMultipartUploads", sort: lists, run: (*request).listUploads}
+
+	opDeleteObjects = operation{name: "DeleteObjects", sort: writes, run: (*request).deleteObjects, open: true}
+	opPostObject    = operation{name: "PostObject", sort: writes, run: (*request).postObject, open: true}
+
+	opPutObject     = operation{name: "PutObject", action: "s3:PutObject", sort: writes, run: (*request).putObject}
+	opCopyObject    = operation{name: "CopyObject", action: "s3:PutObject", sort: writes, run: (*request).copyObject}
+	opGetObject     = operation{name: "GetObject", action: "s3:GetObject", version: "s3:GetObjectVersion", sort: reads, run: (*request).getObject}
+	opHeadObject    = operation{name: "HeadObject", action: "s3:GetObject", version: "s3:GetObjectVersion", sort: reads, run: (*request).headObject}
+	opDeleteObject  = operation{name: "DeleteObject", action: "s3:DeleteObject", version: "s3:DeleteObjectVersion", sort: writes, run: (*request).deleteObject}
+	opGetAttributes = operation{name: "GetObjectAttributes", action: "s3:GetObjectAttributes", version: "s3:GetObjectVersionAttributes", sort: reads, run: (*request).getAttributes}
+
+	opCreateUpload   = operation{name: "CreateMultipartUpload", action: "s3:PutObject", sort: writes, run: (*request).createUpload}
+	opUploadPart     = operation{name: "UploadPart", action: "s3:PutObject", sort: writes, run: (*request).uploadPart}
+	opUploadPartCopy = operation{name: "UploadPartCopy", action: "s3:PutObject", sort: writes, run: (*request).uploadPartCopy}
+	opCompleteUpload = operation{name: "CompleteMultipartUpload", action: "s3:PutObject", sort: writes, run: (*request).completeUpload}
+	opAbortUpload    = operation{name: "AbortMultipartUpload", action: "s3:AbortMultipartUpload", sort: writes, run: (*request).abortUpload}
+	opListParts      = operation{name: "ListParts", action: "s3:ListMultipartUploadParts", sort: lists, run: (*request).listParts}
+
+	opGetTagging    = operation{name: "GetObjectTagging", action: "s3:GetObjectTagging", version: "s3:GetObjectVersionTagging", sort: reads, run: (*request).getTagging}
+	opPutTagging    = operation{name: "PutObjectTagging", action: "s3:PutObjectTagging", version: "s3:PutObjectVersionTagging", sort: writes, run: (*request).putTagging}
+	opDeleteTagging = operation{name: "DeleteObjectTagging", action: "s3:DeleteObjectTagging", version: "s3:DeleteObjectVersionTagging", sort: writes, run: (*request).deleteTagging}
+	opGetObjectACL  = operation{name: "GetObjectAcl", action: "s3:GetObjectAcl", version: "s3:GetObjectVersionAcl", sort: reads, run: (*request).getObjectACL}
+	opPutObjectACL  = operation{name: "PutObjectAcl", action: "s3:PutObjectAcl", version: "s3:PutObjectVersionAcl", sort: writes, run: (*request).putObjectACL}
+)
+
+// routes says which operation answers what.
+var routes = map[route]*operation{}
+
+func init() {
+	routes[route{ofService, http.MethodGet, ""}] = &opListBuckets
+	routes[route{ofBucket, http.MethodPut, ""}] = &opCreateBucket
+	routes[route{ofBucket, http.MethodDelete, ""}] = &opDeleteBucket
+	routes[route{ofBucket, http.MethodHead, ""}] = &opHeadBucket
+	routes[route{ofBucket, http.MethodGet, "location"}] = &opLocation
+	routes[route{ofBucket, http.MethodGet, ""}] = &opListObjects
+	routes[route{ofBucket, http.MethodGet, "list-type"}] = &opListObjectsV2
+	routes[route{ofBucket, http.MethodGet, "versions"}] = &opListVersions
+	routes[route{ofBucket, http.MethodGet, "uploads"}] = &opListUploads
+	routes[route{ofBucket, http.MethodPost, "delete"}] = &opDeleteObjects
+	routes[route{ofBucket, http.MethodPost, ""}] = &opPostObject
+	routes[route{ofObject, http.MethodPut, ""}] = &opPutObject
+	routes[route{ofObject, http.MethodGet, ""}] = &opGetObject
+	routes[route{ofObject, http.MethodHead, ""}] = &opHeadObject
+	routes[route{ofObject, http.MethodDelete, ""}] = &opDeleteObject
+	routes[route{ofObject, http.MethodGet, "attributes"}] = &opGetAttributes
+	routes[route{ofObject, http.MethodPost, "uploads"}] = &opCreateUpload
+	routes[route{ofObject, http.MethodPut, "uploadId"}] = &opUploadPart
+	routes[route{ofObject, http.MethodPost, "uploadId"}] = &opCompleteUpload
+	routes[route{ofObject, http.MethodDelete, "uploadId"}] = &opAbortUpload
+	routes[route{ofObject, http.MethodGet, "uploadId"}] = &opListParts
+	routes[route{ofObject, http.MethodGet, "tagging"}] = &opGetTagging
+	routes[route{ofObject, http.MethodPut, "tagging"}] = &opPutTagging
+	routes[route{ofObject, http.MethodDelete, "tagging"}] = &opDeleteTagging
+	routes[route{ofObject, http.MethodGet, "acl"}] = &opGetObjectACL
+	routes[route{ofObject, http.MethodPut, "acl"}] = &opPutObjectACL
+}
+
+// configure adds the operation of one part of a bucket's configuration.
+func configure(method, sub, name, action string, run func(*request) error) {
+	k := reads
+	if method != http.MethodGet {
+		k = writes
+	}
+	routes[route{ofBucket, method, sub}] = &operation{name: name, action: action, sort: k, run: run, owner: sub == "policy" || sub == "policyStatus"}
+}
+
+func init() {
+	const get, put, del = http.MethodGet, http.MethodPut, http.MethodDelete
+	configure(get, "versioning", "GetBucketVersioning", "s3:GetBucketVersioning", (*request).getVersioning)
+	configure(put, "versioning", "PutBucketVersioning", "s3:PutBucketVersioning", (*request).putVersioning)
+	configure(get, "policy", "GetBucketPolicy", "s3:GetBucketPolicy", (*request).getPolicy)
+	configure(put, "policy", "PutBucketPolicy", "s3:PutBucketPolicy", (*request).putPolicy)
+	configure(del, "policy", "DeleteBucketPolicy", "s3:DeleteBucketPolicy", (*request).deletePolicy)
+	configure(get, "policyStatus", "GetBucketPolicyStatus", "s3:GetBucketPolicyStatus", (*request).getPolicyStatus)
+	configure(get, "publicAccessBlock", "GetPublicAccessBlock", "s3:GetBucketPublicAccessBlock", (*request).getPublicAccess)
+	configure(put, "publicAccessBlock", "PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock", (*request).putPublicAccess)
+	configure(del, "publicAccessBlock", "DeletePublicAccessBlock", "s3:PutBucketPublicAccessBlock", (*request).deletePublicAccess)
+	configure(get, "ownershipControls", "GetBucketOwnershipControls", "s3:GetBucketOwnershipControls", (*request).getOwnership)
+	configure(put, "ownershipControls", "PutBucketOwnershipControls", "s3:PutBucketOwnershipControls", (*request).putOwnership)
+	configure(del, "ownershipControls", "DeleteBucketOwnershipControls", "s3:PutBucketOwnershipControls", (*request).deleteOwnership)
+	configure(get, "acl", "GetBucketAcl", "s3:GetBucketAcl", (*request).getBucketACL)
+	configure(put, "acl", "PutBucketAcl", "s3:PutBucketAcl", (*request).putBucketACL)
+	configure(get, "cors", "GetBucketCors", "s3:GetBucketCORS", (*request).getCORS)
+	configure(put, "cors", "PutBucketCors", "s3:PutBucketCORS", (*request).putCORS)
+	configure(del, "cors", "DeleteBucketCors", "s3:PutBucketCORS", (*request).deleteCORS)
+	configure(get, "lifecycle", "GetBucketLifecycleConfiguration", "s3:GetLifecycleConfiguration", (*request).getLifecycle)
+	configure(put, "lifecycle", "PutBucketLifecycleConfiguration", "s3:PutLifecycleConfiguration", (*request).putLifecycle)
+	configure(del, "lifecycle", "DeleteBucketLifecycle", "s3:PutLifecycleConfiguration", (*request).deleteLifecycle)
+	configure(get, "encryption", "GetBucketEncryption", "s3:GetEncryptionConfiguration", (*request).getEncryption)
+	configure(put, "encryption", "PutBucketEncryption", "s3:PutEncryptionConfiguration", (*request).putEncryption)
+	configure(del, "encryption", "DeleteBucketEncryption", "s3:PutEncryptionConfiguration", (*request).deleteEncryption)
+	configure(get, "tagging", "GetBucketTagging", "s3:GetBucketTagging", (*request).getBucketTagging)
+	configure(put, "tagging", "PutBucketTagging", "s3:PutBucketTagging", (*request).putBucketTagging)
+	configure(del, "tagging", "DeleteBucketTagging", "s3:PutBucketTagging", (*request).deleteBucketTagging)
+	// What was never configured is told as AWS tells it; setting it comes later.
+	configure(get, "requestPayment", "GetBucketRequestPayment", "s3:GetBucketRequestPayment", (*request).getRequestPayment)
+	configure(put, "requestPayment", "PutBucketRequestPayment", "s3:PutBucketRequestPayment", (*request).putRequestPayment)
+	configure(get, "logging", "GetBucketLogging", "s3:GetBucketLogging", (*request).getLogging)
+	configure(get, "accelerate", "GetBucketAccelerateConfiguration", "s3:GetAccelerateConfiguration", (*request).getAccelerate)
+	configure(get, "notification", "GetBucketNotificationConfiguration", "s3:GetBucketNotification", (*request).getNotification)
+	configure(get, "website", "GetBucketWebsite", "s3:GetBucketWebsite", (*request).getWebsite)
+	configure(get, "replication", "GetBucketReplication", "s3:GetReplicationConfiguration", (*request).getReplication)
+	configure(get, "object-lock", "GetObjectLockConfiguration", "s3:GetBucketObjectLockConfiguration", (*request).getObjectLock)
+}

@@ -1,0 +1,243 @@
+package s3
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/dark-ecosystem/dark/dataplane/s3/policy"
+	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
+	"github.com/dark-ecosystem/dark/dataplane/store"
+)
+
+// MaxKey is the longest key, in octets of UTF-8 (Amazon S3 User Guide, "Naming objects").
+const MaxKey = 1024
+
+// request is one request on its way through the stages; it is used again for others.
+type request struct {
+	h   *Handler
+	v   *View
+	w   http.ResponseWriter
+	r   *http.Request
+	now time.Time
+	id  string
+
+	// Parsed.
+	op      *operation
+	level   level
+	name    string // of the bucket
+	key     string
+	query   query
+	virtual bool // the bucket's name came by the host
+
+	// Authenticated.
+	who caller
+
+	// Authorized.
+	bucket    *Bucket
+	store     *store.Space
+	ask       policy.Request
+	about     policy.Object
+	peeked    *found            // what a decision needed to know of the object
+	ownUpload bool              // the caller's organization began it
+	tags      map[string]string // that the request brings in its body
+
+	// Counted.
+	status  int
+	in, out int64
+	told    *s3xml.Error
+
+	values []string // room for the answer's headers, not used again
+	buf    []byte
+	rowKey []byte
+}
+
+var requests = sync.Pool{New: func() any { return &request{buf: make([]byte, 0, 4<<10)} }}
+
+// begin takes a request from the pool.
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request) *request {
+	q := requests.Get().(*request)
+	q.h, q.v, q.w, q.r, q.now = h, h.view.Load(), w, r, h.config.Clock.Now()
+	q.id = h.requestID()
+	return q
+}
+
+// end gives it back, with nothing in it of who asked for what.
+func (q *request) end() {
+	buf, pairs := q.buf[:0], q.query[:0]
+	clear(q.query)
+	row := q.rowKey[:0]
+	if cap(buf) > 1<<20 {
+		buf = nil
+	}
+	*q = request{buf: buf, query: pairs, rowKey: row}
+	requests.Put(q)
+}
+
+// requestID is 16 hexadecimal digits that no other request of this process had.
+func (h *Handler) requestID() string {
+	n := h.serial.Add(1) * 0x9e3779b97f4a7c15 // odd: a permutation of 64 bits
+	n ^= h.salt
+	var raw [8]byte
+	for i := range raw {
+		raw[i] = byte(n >> (56 - 8*i))
+	}
+	var text [16]byte
+	hex.Encode(text[:], raw[:])
+	for i, c := range text {
+		if c >= 'a' {
+			text[i] = c - 'a' + 'A'
+		}
+	}
+	return string(text[:])
+}
+
+// parse finds out what is asked for: bucket, key and operation.
+func (q *request) parse() error {
+	if err := q.parseQuery(); err != nil {
+		return err
+	}
+	q.parsePath()
+	if err := q.pick(); err != nil {
+		return err
+	}
+	if len(q.key) > MaxKey {
+		return s3xml.New(s3xml.KeyTooLongError, "Size", itoa(int64(len(q.key))), "MaxSizeAllowed", itoa(MaxKey))
+	}
+	if !utf8.ValidString(q.key) || !utf8.ValidString(q.name) {
+		return s3xml.New(s3xml.InvalidURI, "URI", q.r.URL.EscapedPath())
+	}
+	return nil
+}
+
+// parsePath splits host and path into bucket and key. Nothing is normalised: "//", ".."
+// and "%2F" are as good as any other octets of a key. net/url has taken the escapes out
+// once, "+" staying as it is.
+func (q *request) parsePath() {
+	path := strings.TrimPrefix(q.r.URL.Path, "/")
+	if name, ok := q.h.bucketOfHost(q.r.Host); ok {
+		q.virtual, q.name, q.key = true, name, path
+	} else {
+		q.name, q.key, _ = strings.Cut(path, "/")
+	}
+	switch {
+	case q.name == "":
+		q.level = ofService
+	case q.key == "":
+		q.level = ofBucket
+	default:
+		q.level = ofObject
+	}
+}
+
+// bucketOfHost finds a bucket's name before one of the base domains.
+func (h *Handler) bucketOfHost(host string) (string, bool) {
+	if len(h.domains) == 0 {
+		return "", false
+	}
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	for _, suffix := range h.domains {
+		if name, ok := strings.CutSuffix(host, suffix); ok && name != "" {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// query is the query's parameters in order, decoded.
+type query []pair
+
+type pair struct{ name, value string }
+
+// maxParameters bounds what a query may hold.
+const maxParameters = 256
+
+func (q *request) parseQuery() error {
+	raw := q.r.URL.RawQuery
+	for raw != "" {
+		var part string
+		part, raw, _ = strings.Cut(raw, "&")
+		if part == "" {
+			continue
+		}
+		if len(q.query) == maxParameters {
+			return invalidRequest("Too many query parameters.")
+		}
+		name, value, _ := strings.Cut(part, "=")
+		name, err1 := unescape(name)
+		value, err2 := unescape(value)
+		if err1 != nil || err2 != nil {
+			return s3xml.New(s3xml.InvalidURI)
+		}
+		q.query = append(q.query, pair{name, value})
+	}
+	return nil
+}
+
+func unescape(s string) (string, error) {
+	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
+		return s, nil
+	}
+	return url.QueryUnescape(s)
+}
+
+// get is the first value of a parameter.
+func (q query) get(name string) string {
+	for i := range q {
+		if q[i].name == name {
+			return q[i].value
+		}
+	}
+	return ""
+}
+
+func (q query) has(name string) bool {
+	for i := range q {
+		if q[i].name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// header is the first value of a request header; name is in canonical form.
+func (q *request) header(name string) string {
+	if v := q.r.Header[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// row is the key of a row of kind 'o', 'u' or 'p'. It is good until the next call.
+func (q *request) row(kind byte, key string) []byte {
+	q.rowKey = append(append(q.rowKey[:0], kind), key...)
+	return q.rowKey
+}
+
+// space is the bucket's place in the store.
+func (q *request) space() (*store.Space, error) {
+	if q.store == nil {
+		s, err := q.h.config.Store.At(q.bucket.Placement)
+		if err != nil {
+			return nil, err
+		}
+		q.store = s
+	}
+	return q.store, nil
+}
+
+// randomID is 128 random bits as text.
+func randomID() string {
+	var id store.ID
+	_, _ = rand.Read(id[:]) // never fails
+	return hex.EncodeToString(id[:])
+}

@@ -1,0 +1,105 @@
+package s3
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
+)
+
+// counts are what one bucket was asked since its counts began. All versions of the bucket
+// in views share them.
+type counts struct {
+	reads, writes, lists, refused, failed, in, out atomic.Uint64
+}
+
+// totals are counts of all requests.
+type totals struct{ counts }
+
+// count ends a request: it is counted, and told to the log of buckets that have one.
+func (q *request) count() {
+	q.h.flying.Add(-1)
+	q.h.total.add(q)
+	if q.bucket == nil {
+		return
+	}
+	q.bucket.counts.add(q)
+	if q.bucket.Spec.GetRequestLog() {
+		q.h.log.line(q)
+	}
+}
+
+func (c *counts) add(q *request) {
+	if q.op != nil {
+		switch q.op.sort {
+		case writes:
+			c.writes.Add(1)
+		case lists:
+			c.lists.Add(1)
+		default:
+			c.reads.Add(1)
+		}
+	}
+	switch {
+	case q.status >= 500:
+		c.failed.Add(1)
+	case q.status >= 400:
+		c.refused.Add(1)
+	}
+	c.in.Add(uint64(q.in))
+	c.out.Add(uint64(q.out))
+}
+
+// Stats are a bucket's counts and what it holds. Uploads that go on are not counted here:
+// Usage has them with their parts.
+func (h *Handler) Stats(b *Bucket) *storagev1.BucketStats {
+	c := b.counts
+	s := &storagev1.BucketStats{
+		Bucket: b.Name, Id: b.ID[:], Reads: c.reads.Load(), Writes: c.writes.Load(), Lists: c.lists.Load(),
+		Refused: c.refused.Load(), Failed: c.failed.Load(), BytesIn: c.in.Load(), BytesOut: c.out.Load(),
+	}
+	space, err := h.config.Store.At(b.Placement)
+	if err != nil {
+		return s
+	}
+	if u, err := space.Usage(); err == nil {
+		s.Objects, s.Bytes = u.Rows, u.Bytes
+	}
+	return s
+}
+
+var (
+	descRequests = prometheus.NewDesc("dark_s3_requests_total", "Requests by what they do.", []string{"kind"}, nil)
+	descErrors   = prometheus.NewDesc("dark_s3_errors_total", "Answers with 4xx and 5xx.", []string{"class"}, nil)
+	descBytes    = prometheus.NewDesc("dark_s3_body_bytes_total", "Octets of bodies, in the clear.", []string{"direction"}, nil)
+	descFlying   = prometheus.NewDesc("dark_s3_requests_in_flight", "Requests that are being answered.", nil, nil)
+	descDropped  = prometheus.NewDesc("dark_s3_log_lines_dropped_total", "Lines of the request log that were dropped, its queue being full.", nil, nil)
+	descBuckets  = prometheus.NewDesc("dark_s3_buckets", "Buckets in the view.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (h *Handler) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descRequests, descErrors, descBytes, descFlying, descDropped, descBuckets} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector. Counts of single buckets are in Stats: a label
+// for each of 100,000 would be too many.
+func (h *Handler) Collect(out chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, n uint64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	t := &h.total
+	counter(descRequests, t.reads.Load(), "read")
+	counter(descRequests, t.writes.Load(), "write")
+	counter(descRequests, t.lists.Load(), "list")
+	counter(descErrors, t.refused.Load(), "4xx")
+	counter(descErrors, t.failed.Load(), "5xx")
+	counter(descBytes, t.in.Load(), "in")
+	counter(descBytes, t.out.Load(), "out")
+	counter(descDropped, h.log.dropped.Load())
+	out <- prometheus.MustNewConstMetric(descFlying, prometheus.GaugeValue, float64(h.flying.Load()))
+	out <- prometheus.MustNewConstMetric(descBuckets, prometheus.GaugeValue, float64(h.View().buckets.size))
+}

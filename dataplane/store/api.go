@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// ID is the identity of a space or an extent: 128 random bits.
+// ID is the identity of a space, 128 random bits, or of an extent.
 type ID [16]byte
 
 // Version is the index of the command that wrote a row. Later writes have greater ones,

@@ -2,21 +2,29 @@ package store
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/dark-ecosystem/dark/dataplane/store/segment"
 )
+
+// every is how often the background work looks whether there is some.
+const every = time.Minute
+
+// compactShare is the share of a segment that may be needed for it to be worth emptying.
+const compactShare = 0.5
 
 // start runs the background work until Close.
 func (s *Store) start() {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	if s.opt.Quiet {
-		return
+	if !s.opt.Quiet {
+		s.done.Go(func() { s.run(ctx) })
 	}
-	s.done.Go(func() { s.run(ctx) })
 }
-
-// every is how often the background work looks whether there is some.
-const every = time.Minute
 
 func (s *Store) run(ctx context.Context) {
 	tick := time.NewTicker(every)
@@ -29,13 +37,66 @@ func (s *Store) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-s.wake:
 		}
 	}
 }
 
-// Maintain runs one round of background work and returns when it is done.
-func (s *Store) Maintain(ctx context.Context) error { return nil }
+// Maintain runs one round of background work and returns when it is done: erased spaces
+// are emptied, bodies that nobody committed deleted, old keys destroyed, segments with
+// little in them emptied. One round runs at a time.
+func (s *Store) Maintain(ctx context.Context) error {
+	s.round.Lock()
+	defer s.round.Unlock()
+	var errs []error
+	for _, work := range []func(context.Context) error{s.empty, s.sweep, s.shred, s.compact, s.restock} {
+		if err := s.writable(); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		errs = append(errs, work(ctx))
+	}
+	return errors.Join(errs...)
+}
 
-// Erase deletes a space for good: its keys at once, rows and bodies in the background.
-// The identity is never used again.
-func (s *Store) Erase(ctx context.Context, space ID) error { return nil }
+// compact empties segments of which little is needed.
+func (s *Store) compact(ctx context.Context) error {
+	budget := segment.NewBudget(s.opt.MoveRate)
+	var errs []error
+	for _, number := range s.files.Candidates(compactShare) {
+		if err := s.room(true); err != nil {
+			return err
+		}
+		errs = append(errs, s.files.Compact(ctx, number, budget, s.moved))
+	}
+	return errors.Join(errs...)
+}
+
+// moved gives extents their new places, unless they were deleted meanwhile. It is durable
+// before the old places are used again.
+func (s *Store) moved(moves []segment.Move) error {
+	s.placing.Lock()
+	defer s.placing.Unlock()
+	batch := s.db.NewBatch()
+	defer batch.Close()
+	for i := range moves {
+		m := &moves[i]
+		at, ok, err := s.place(m.Header.ID)
+		if err != nil {
+			return err
+		}
+		if !ok || at != m.From {
+			continue
+		}
+		m.Taken = true
+		if err := batch.Set(localKey(localExtent, m.Header.ID), m.To.Append(nil), nil); err != nil {
+			return err
+		}
+	}
+	if err := s.guarded(func() error { return batch.Commit(pebble.Sync) }); err != nil {
+		return s.fail(fmt.Errorf("sync the places of extents: %w", err))
+	}
+	return nil
+}

@@ -22,6 +22,7 @@ type intents struct {
 type intent struct {
 	sequence uint64
 	finished time.Time // zero while its Writer writes
+	extents  []ID      // its Writer's until then
 }
 
 func (n *intents) begin() *intent {
@@ -57,18 +58,21 @@ func (n *intents) committed(fresh []*freshExtent) {
 	}
 }
 
-// horizon is the greatest sequence that no body will be committed with any more. Bodies
-// that waited longer than their life are given up.
-func (n *intents) horizon(now time.Time) uint64 {
+// expire gives the bodies that waited longer than their life, and the horizon that shuts
+// them out: the greatest sequence below all others that may still be committed.
+func (n *intents) expire(now time.Time) (horizon uint64, expired []*intent) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	least := n.mu.last + 1
 	for i := range n.mu.open {
-		if !i.finished.IsZero() && now.Sub(i.finished) > intentLife {
-			delete(n.mu.open, i)
-			continue
+		if i.finished.IsZero() || now.Sub(i.finished) <= intentLife {
+			least = min(least, i.sequence)
 		}
-		least = min(least, i.sequence)
 	}
-	return least - 1
+	for i := range n.mu.open {
+		if i.sequence < least {
+			expired = append(expired, i)
+		}
+	}
+	return least - 1, expired
 }

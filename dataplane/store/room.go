@@ -1,6 +1,9 @@
 package store
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -54,4 +57,45 @@ func (s *Store) noRoom() {
 	s.disk.mu.Lock()
 	defer s.disk.mu.Unlock()
 	s.disk.mu.avail, s.disk.mu.looked = 0, time.Now()
+}
+
+// maxBallast bounds the file that is given up when others have filled the disk, so that
+// Pebble can finish what it began.
+const maxBallast = 64 << 20
+
+func (s *Store) ballast() string { return s.opt.FS.PathJoin(s.opt.Dir, "ballast") }
+
+// diskFull gives up the ballast. It is called by whoever's write met the full disk.
+func (s *Store) diskFull() {
+	s.noRoom()
+	_ = s.opt.FS.Remove(s.ballast())
+}
+
+// restock makes the ballast anew when there is space again.
+func (s *Store) restock(context.Context) error {
+	size := min(s.opt.Reserve/4, maxBallast)
+	avail, err := s.avail()
+	if _, there := s.opt.FS.Stat(s.ballast()); size == 0 || there == nil || err != nil || avail < uint64(2*s.opt.Reserve) {
+		return nil
+	}
+	file, err := s.opt.FS.Create(s.ballast(), vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return fmt.Errorf("make the ballast: %w", err)
+	}
+	if err := fillFile(file, size); err != nil {
+		_ = s.opt.FS.Remove(s.ballast())
+		return fmt.Errorf("fill the ballast: %w", err)
+	}
+	return nil
+}
+
+func fillFile(file vfs.File, size int64) (err error) {
+	defer func() { err = errors.Join(err, file.Close()) }()
+	zeros := make([]byte, min(size, 1<<20))
+	for n := int64(0); n < size; n += int64(len(zeros)) {
+		if _, err := file.Write(zeros); err != nil {
+			return err
+		}
+	}
+	return file.Sync()
 }

@@ -291,7 +291,7 @@ func TestAnAbortedBodyLeavesNothing(t *testing.T) {
 			t.Fatalf("%d extents are left", n)
 		}
 	}
-	if h := s.intents.horizon(time.Now()); h != 2 {
+	if h, _ := s.intents.expire(time.Now()); h != 2 {
 		t.Fatalf("the horizon is %d", h)
 	}
 }

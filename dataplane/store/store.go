@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -20,21 +21,26 @@ import (
 // Lock order: localLog.mu, then Store.mu; placing, which is held while an extent's place
 // changes, before segment's own; none of them while Keys are asked.
 type Store struct {
-	opt     Options
-	fs      vfs.FS
-	db      *pebble.DB
-	files   *segment.Files
-	machine *machine // the log's
-	log     Log
-	chain   *keychain
-	writer  uint64 // this incarnation
-	intents intents
-	disk    disk
-	fault   *fault
-	gate    gate
-	control control
-	damaged atomic.Uint64
-	placing sync.Mutex
+	opt      Options
+	fs       vfs.FS
+	db       *pebble.DB
+	files    *segment.Files
+	machine  *machine // the log's
+	log      Log
+	chain    *keychain
+	writer   uint64 // this incarnation: random
+	extents  atomic.Uint64
+	intents  intents
+	disk     disk
+	fault    *fault
+	gate     gate
+	control  control
+	damaged  atomic.Uint64
+	placing  sync.Mutex
+	round    sync.Mutex    // of background work
+	wake     chan struct{} // there is background work
+	wals     *walFS
+	shredded time.Time // when keys were last looked through; owned by who holds round
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -81,7 +87,9 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opt: o, fs: o.FS, fault: newFault(), control: o.control}
+	s := &Store{opt: o, fault: newFault(), control: o.control, wake: make(chan struct{}, 1)}
+	s.wals = &walFS{FS: o.FS}
+	s.fs = vfs.OnDiskFull(s.wals, s.diskFull)
 	s.mu.generations = map[ID]uint64{}
 	s.mu.shredAfter = map[ID]time.Duration{}
 	s.chain = newKeychain(s)
@@ -107,6 +115,9 @@ func (s *Store) open() (err error) {
 		return err
 	}
 	s.files.Resume()
+	if err := s.restock(context.Background()); err != nil {
+		return err
+	}
 	s.start()
 	return nil
 }
@@ -157,8 +168,9 @@ func (s *Store) begin() error {
 	if err != nil {
 		return err
 	}
-	id := randomID()
-	s.writer = binary.BigEndian.Uint64(id[:]) | 1
+	var id [8]byte
+	rand.Read(id[:]) // never fails
+	s.writer = binary.BigEndian.Uint64(id[:])
 	if err := s.raise(context.Background(), former); err != nil {
 		return err
 	}

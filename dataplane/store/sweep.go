@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -31,6 +32,30 @@ func (s *Store) raiseTo(ctx context.Context, writer, sequence uint64) error {
 	return nil
 }
 
+// sweep deletes bodies of this incarnation that were finished and for an hour neither
+// committed nor aborted. First the horizon rises over them, so that no command can bring
+// them in any more; then those that no row brought in before are deleted.
+func (s *Store) sweep(ctx context.Context) error {
+	horizon, expired := s.intents.expire(s.opt.Clock.Now())
+	if len(expired) == 0 {
+		return nil
+	}
+	if err := s.raiseTo(ctx, s.writer, horizon); err != nil {
+		return err
+	}
+	for _, i := range expired {
+		for _, id := range i.extents {
+			if _, err := s.extent(id); errors.Is(err, ErrGone) {
+				s.free([]ID{id})
+			} else if err != nil {
+				return err
+			}
+		}
+		s.intents.end(i)
+	}
+	return nil
+}
+
 // adopt tells the segments, when the store is opened, which extents are needed, and
 // forgets the others: no former incarnation can commit them any more. Both the index and
 // the extents are in the order of ids, so one walk over both is enough.
@@ -52,7 +77,8 @@ func (s *Store) adopt() error {
 		if !needed.Valid() || string(needed.Key()[1:]) != string(id) {
 			return batch.Delete(k, nil)
 		}
-		return s.adoptOne(ID(id), v)
+		s.adoptOne(ID(id), v)
+		return nil
 	})
 	if err := firstOf(err, needed.Error()); err != nil {
 		return err
@@ -62,13 +88,12 @@ func (s *Store) adopt() error {
 
 // adoptOne keeps an extent; one that is not where the index says is told of, and stays for
 // reading to refuse and Rebuild to find.
-func (s *Store) adoptOne(id ID, place []byte) error {
+func (s *Store) adoptOne(id ID, place []byte) {
 	r, err := segment.ParseRef(place)
 	if err == nil {
 		err = s.files.Adopt(r)
 	}
 	if err != nil {
-		s.hurt(&Damaged{What: fmt.Sprintf("extent %x in %s", id, r), Err: err})
+		_ = s.hurt(&Damaged{What: fmt.Sprintf("extent %x in %s", id, r), Err: err})
 	}
-	return nil
 }

@@ -47,7 +47,7 @@ func (w *Writer) begin() error {
 	if err != nil {
 		return w.p.s.diskError(err)
 	}
-	o := &openExtent{id: randomID(), key: seal.NewKey(), to: to}
+	o := &openExtent{id: w.p.s.newExtentID(), key: seal.NewKey(), to: to}
 	o.sealer = seal.NewSealer(&o.key, o.id)
 	w.open = o
 	return nil
@@ -65,6 +65,7 @@ func (w *Writer) end() error {
 	}
 	f.at = at
 	w.add(f)
+	w.intent.extents = append(w.intent.extents, f.id)
 	// Without a sync: it comes to disk with the command that needs it, which is behind it in
 	// Pebble's log.
 	return w.p.s.setPlace(f.id, at, pebble.NoSync)

@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -217,15 +217,18 @@ func (w *Writer) finish() error {
 
 // inline seals a small body; it rides in the command.
 func (w *Writer) inline() {
-	f := w.fresh(randomID(), seal.NewKey(), w.n)
+	f := w.fresh(w.p.s.newExtentID(), seal.NewKey(), w.n)
 	sealed := make([]byte, 0, w.fill+seal.Overhead)
 	f.inline = seal.NewSealer(&f.key, f.id).Append(sealed, w.small[:w.fill], true)
 	f.hash = xxhash.Sum64(f.inline)
 	w.add(f)
 }
 
-func randomID() (id [16]byte) {
-	rand.Read(id[:]) // never fails
+// newExtentID is the writer's 64 random bits and a number: new everywhere, and in the order
+// of writing, so that extents lie together in the database as they came.
+func (s *Store) newExtentID() (id ID) {
+	binary.BigEndian.PutUint64(id[:], s.writer)
+	binary.BigEndian.PutUint64(id[8:], s.extents.Add(1))
 	return id
 }
 

@@ -45,30 +45,38 @@ var unreserved = func() (t [256]bool) {
 
 const upperHex = "0123456789ABCDEF"
 
-// recode appends text decoded once and encoded once: every octet but the unreserved ones
-// (and keep) as %XX in capitals. A plus is a space where plus says so.
-func recode(dst []byte, text string, keep byte, plus bool) ([]byte, bool) {
+// appendOctet appends c as %XX in capitals, unless it is unreserved or keep.
+func appendOctet(dst []byte, c, keep byte) []byte {
+	if unreserved[c] || c == keep {
+		return append(dst, c)
+	}
+	return append(dst, '%', upperHex[c>>4], upperHex[c&15])
+}
+
+// appendPath encodes a path; slashes stay.
+func appendPath(dst []byte, path string) []byte {
+	for i := range len(path) {
+		dst = appendOctet(dst, path[i], '/')
+	}
+	return dst
+}
+
+// recode appends a name or a value of the query, decoded once and encoded once; a plus is
+// a space.
+func recode(dst []byte, text string) ([]byte, bool) {
 	for i := 0; i < len(text); i++ {
 		c := text[i]
-		if unreserved[c] || c == keep {
-			dst = append(dst, c)
-			continue
-		}
-		switch {
-		case c == '%':
+		switch c {
+		case '%':
 			if i+2 >= len(text) || !isHex(text[i+1]) || !isHex(text[i+2]) {
 				return dst, false
 			}
 			c = unhex(text[i+1])<<4 | unhex(text[i+2])
 			i += 2
-			if unreserved[c] || c == keep {
-				dst = append(dst, c)
-				continue
-			}
-		case c == '+' && plus:
+		case '+':
 			c = ' '
 		}
-		dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
+		dst = appendOctet(dst, c, 'a')
 	}
 	return dst, true
 }
@@ -135,11 +143,11 @@ func (s *scratch) parseQuery(raw string) *Error {
 
 func (s *scratch) encode(name, value string) (p param, ok bool) {
 	a := len(s.encoded)
-	if s.encoded, ok = recode(s.encoded, name, 0, true); !ok {
+	if s.encoded, ok = recode(s.encoded, name); !ok {
 		return p, false
 	}
 	b := len(s.encoded)
-	if s.encoded, ok = recode(s.encoded, value, 0, true); !ok {
+	if s.encoded, ok = recode(s.encoded, value); !ok {
 		return p, false
 	}
 	return param{s.encoded[a:b], s.encoded[b:]}, true
@@ -158,11 +166,15 @@ func (s *scratch) note(p param) {
 func (s *scratch) canonicalRequest(c *claim, r *http.Request) ([]byte, *Error) {
 	b := append(s.canonical[:0], r.Method...)
 	b = append(b, '\n')
-	path := rawPath(r)
-	var ok bool
-	if b, ok = recode(b, path, '/', false); !ok || len(path) > MaxPath {
+	if len(r.URL.Path) > MaxPath {
 		return nil, errURI()
 	}
+	if r.URL.Path == "" { // RFC 9112 3.2.2: "http://host" is the root
+		b = append(b, '/')
+	}
+	// net/url decoded the path of the request line, and it is what handlers go by: encoding
+	// that, nobody can sign one key and get another.
+	b = appendPath(b, r.URL.Path)
 	b = append(b, '\n')
 	b = s.appendQuery(b, c.method == Query)
 	b = append(b, '\n')
@@ -175,28 +187,6 @@ func (s *scratch) canonicalRequest(c *claim, r *http.Request) ([]byte, *Error) {
 	b = append(append(b, c.signed...), '\n')
 	s.canonical = append(b, c.hash...)
 	return s.canonical, nil
-}
-
-// rawPath is the path as the client sent it, before net/url decoded it.
-func rawPath(r *http.Request) string {
-	uri := r.RequestURI
-	if uri == "" { // a request that never was on the wire
-		uri = r.URL.EscapedPath()
-	}
-	if !strings.HasPrefix(uri, "/") { // RFC 9112 3.2.2: absolute-form
-		if _, rest, ok := strings.Cut(uri, "://"); ok {
-			slash := strings.IndexAny(rest, "/?")
-			uri = rest[max(slash, 0):]
-			if slash < 0 || rest[slash] == '?' {
-				uri = "/"
-			}
-		}
-	}
-	path, _, _ := strings.Cut(uri, "?")
-	if path == "" {
-		return "/"
-	}
-	return path
 }
 
 // appendQuery sorts by encoded name, then by encoded value.

@@ -13,5 +13,7 @@
 // their query what others send as headers (X-Amz-Meta-A, x-amz-acl, ...): it is signed all
 // the same, and the handler may take it from there.
 //
+// Requests are verified as package net/http gave them, with r.URL as it was parsed.
+//
 // A Verifier has no state of its own and may be used by all goroutines at once.
 package signature

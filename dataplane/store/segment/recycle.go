@@ -213,7 +213,7 @@ func (f *Files) initFile(file vfs.File, d identity) error {
 
 // fill writes zeros behind the first page.
 func (f *Files) fill(file vfs.File, size int64) error {
-	zeros := make([]byte, fillStep)
+	zeros := make([]byte, min(fillStep, size))
 	budget := NewBudget(f.opt.FillRate)
 	for at := int64(page); at < size; {
 		n := min(fillStep, size-at)

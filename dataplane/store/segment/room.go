@@ -24,7 +24,7 @@ func (f *Files) reserve(n int64) (*segment, span, error) {
 		if s, room, err := f.reserveActive(n); s != nil || err != nil {
 			return s, room, err
 		}
-		if err := f.addActive(n); err != nil {
+		if err := f.addActive(); err != nil {
 			return nil, span{}, err
 		}
 	}
@@ -59,7 +59,7 @@ func (f *Files) reserveActive(n int64) (*segment, span, error) {
 
 // addActive makes a segment ready while the caller holds growing: a dead one where there
 // is one, else a new one.
-func (f *Files) addActive(n int64) error {
+func (f *Files) addActive() error {
 	recycled, err := f.recycleOne(false)
 	if err != nil || recycled {
 		return err

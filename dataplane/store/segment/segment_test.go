@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -36,14 +37,16 @@ func open(t *testing.T, opt Options) *Files {
 	return f
 }
 
-// octets of an extent, which its number tells.
-func octets(i, n int) []byte {
-	p := make([]byte, n)
-	for j := range p {
-		p[j] = byte(i + j*31 + j>>8)
-	}
+// noise is what extents are cut from.
+var noise = func() []byte {
+	p := make([]byte, 2<<20)
+	chance := rand.NewChaCha8([32]byte{1})
+	_, _ = chance.Read(p)
 	return p
-}
+}()
+
+// octets of an extent, which its number tells; not to be changed.
+func octets(i, n int) []byte { return noise[i*7919%(1<<20):][:n:n] }
 
 func idOf(i int) (id [16]byte) {
 	copy(id[:], fmt.Sprintf("%016d", i))

@@ -61,7 +61,7 @@ func newestGeneration(s *segment) (newest uint64) {
 // scan calls fn with the beginning of each page where an extent may stand; fn says how
 // many pages to go on.
 func scan(s *segment, fn func(at int64, header []byte) (int64, error)) error {
-	w := window{file: s.file, buf: make([]byte, 1<<20)}
+	w := window{file: s.file, buf: make([]byte, min(1<<20, s.size))}
 	for at := int64(1); at < s.pages(); {
 		b, err := w.at(at * page)
 		if errors.Is(err, io.EOF) {

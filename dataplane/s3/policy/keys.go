@@ -28,12 +28,15 @@ func (k *contextKey) value(q *Request) (string, bool) {
 
 // findKey finds a key by its name, without regard to case.
 func findKey(name string) (*contextKey, error) {
-	if base, arg, slash := strings.Cut(name, "/"); slash && arg != "" {
-		if k, ok := keys[strings.ToLower(base)+"/"]; ok {
+	base, arg, slash := strings.Cut(name, "/")
+	base = strings.ToLower(base)
+	if slash {
+		base += "/"
+	}
+	if k, ok := keys[base]; ok && slash == (arg != "") {
+		if slash {
 			k.arg = arg
-			return &k, nil
 		}
-	} else if k, ok := keys[strings.ToLower(name)]; ok {
 		return &k, nil
 	}
 	return nil, malformed("Policy has an invalid condition key: " + name)

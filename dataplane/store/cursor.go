@@ -117,7 +117,7 @@ func (c *Cursor) settle() bool {
 		}
 	}
 	if c.err == nil {
-		c.err = c.iter.Error()
+		c.err = c.p.s.hurt(c.iter.Error())
 	}
 	return false
 }

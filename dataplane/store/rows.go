@@ -18,11 +18,13 @@ const (
 )
 
 // openRows opens the one Pebble database of a store.
-func openRows(fs vfs.FS, dir string, log pebble.Logger) (*pebble.DB, error) {
+func openRows(fs vfs.FS, dir string, log pebble.Logger, readOnly bool) (*pebble.DB, error) {
 	o := &pebble.Options{
 		FS:                          fs,
 		Comparer:                    comparer,
 		Logger:                      log,
+		ReadOnly:                    readOnly,
+		ErrorIfNotExists:            readOnly,
 		FormatMajorVersion:          pebble.FormatNewest,
 		CacheSize:                   cacheSize,
 		MemTableSize:                memTable,

@@ -60,7 +60,7 @@ func (p *Space) Get(_ context.Context, key []byte, v Version) (Row, error) {
 	}
 	f, err := p.find(key, v)
 	if err != nil {
-		return Row{}, err
+		return Row{}, p.s.hurt(err)
 	}
 	out := f.public(key, f.v, f.refs(make([]extentRef, 0, f.n)))
 	out.Current = f.current
@@ -141,9 +141,13 @@ func (f *found) read(space ID, key []byte, iter *pebble.Iterator) error {
 	return nil
 }
 
-// hurt counts what is damaged and passes the error on.
+// hurt counts what is damaged and passes the error on. What Pebble found damaged becomes a
+// *Damaged.
 func (s *Store) hurt(err error) error {
 	var d *Damaged
+	if pebble.IsCorruptionError(err) && !errors.As(err, &d) {
+		err = &Damaged{What: "the rows' database in " + s.opt.Dir, Err: err}
+	}
 	if errors.As(err, &d) {
 		s.damaged.Add(1)
 		s.opt.Logger.Error("stored data is damaged", "what", d.What, "error", d.Err)

@@ -1,8 +1,6 @@
 package store
 
 import (
-	"context"
-	"errors"
 	"time"
 )
 
@@ -47,21 +45,4 @@ type Progress struct {
 	Extents     uint64
 	Rows        uint64
 	Damaged     uint64
-}
-
-// Scrub opens every seal, of rows and extents, and tells what does not open. progress may
-// be nil; it is called now and then, and with each *Damaged.
-func (s *Store) Scrub(ctx context.Context, progress func(Progress, *Damaged)) (Progress, error) {
-	return Progress{}, errors.ErrUnsupported
-}
-
-// Check is Scrub and more, offline: rows against extents, reference counts, usage. It
-// changes nothing.
-func Check(ctx context.Context, o Options, report func(Progress, *Damaged)) (Progress, error) {
-	return Progress{}, errors.ErrUnsupported
-}
-
-// Rebuild makes the index of extents anew from the segments' headers, offline.
-func Rebuild(ctx context.Context, o Options, report func(Progress, *Damaged)) (Progress, error) {
-	return Progress{}, errors.ErrUnsupported
 }

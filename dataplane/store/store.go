@@ -21,26 +21,27 @@ import (
 // Lock order: localLog.mu, then Store.mu; placing, which is held while an extent's place
 // changes, before segment's own; none of them while Keys are asked.
 type Store struct {
-	opt      Options
-	fs       vfs.FS
-	db       *pebble.DB
-	files    *segment.Files
-	machine  *machine // the log's
-	log      Log
-	chain    *keychain
-	writer   uint64 // this incarnation: random
-	extents  atomic.Uint64
-	intents  intents
-	disk     disk
-	fault    *fault
-	gate     gate
-	control  control
-	damaged  atomic.Uint64
-	placing  sync.Mutex
-	round    sync.Mutex    // of background work
-	wake     chan struct{} // there is background work
-	wals     *walFS
-	shredded time.Time // when keys were last looked through; owned by who holds round
+	opt       Options
+	fs        vfs.FS
+	db        *pebble.DB
+	files     *segment.Files
+	machine   *machine // the log's
+	log       Log
+	chain     *keychain
+	writer    uint64 // this incarnation: random
+	extents   atomic.Uint64
+	intents   intents
+	disk      disk
+	fault     *fault
+	gate      gate
+	control   control
+	damaged   atomic.Uint64
+	placing   sync.Mutex
+	scrubbing sync.Mutex
+	round     sync.Mutex    // of background work
+	wake      chan struct{} // there is background work
+	wals      *walFS
+	shredded  time.Time // when keys were last looked through; owned by who holds round
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -83,6 +84,35 @@ func (g *gate) close() bool {
 // Open opens the store in Dir, or begins one. It fails where the directory is held by
 // another process, or its rows cannot be read.
 func Open(o Options) (*Store, error) {
+	s, err := newStore(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.open(); err != nil {
+		s.shut()
+		return nil, fmt.Errorf("open store %s: %w", s.opt.Dir, err)
+	}
+	return s, nil
+}
+
+// openOffline opens a store for people's tools: nothing is swept or written by itself.
+func openOffline(o Options, readOnly bool) (*Store, error) {
+	s, err := newStore(o)
+	if err != nil {
+		return nil, err
+	}
+	if err = s.openFiles(readOnly); err == nil {
+		s.machine, err = newMachine(s.db)
+	}
+	if err != nil {
+		s.shut()
+		return nil, fmt.Errorf("open store %s: %w", s.opt.Dir, err)
+	}
+	s.log = newLocalLog(s, s.machine)
+	return s, nil
+}
+
+func newStore(o Options) (*Store, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
@@ -93,15 +123,11 @@ func Open(o Options) (*Store, error) {
 	s.mu.generations = map[ID]uint64{}
 	s.mu.shredAfter = map[ID]time.Duration{}
 	s.chain = newKeychain(s)
-	if err := s.open(); err != nil {
-		s.shut()
-		return nil, fmt.Errorf("open store %s: %w", o.Dir, err)
-	}
 	return s, nil
 }
 
 func (s *Store) open() (err error) {
-	if err := s.openFiles(); err != nil {
+	if err := s.openFiles(false); err != nil {
 		return err
 	}
 	if s.machine, err = newMachine(s.db); err != nil {
@@ -122,15 +148,18 @@ func (s *Store) open() (err error) {
 	return nil
 }
 
-func (s *Store) openFiles() (err error) {
-	if err := makeDir(s.fs, s.opt.Dir); err != nil {
+func (s *Store) openFiles(readOnly bool) (err error) {
+	spare := 0
+	if readOnly {
+		spare = -1
+	} else if err := makeDir(s.fs, s.opt.Dir); err != nil {
 		return err
 	}
-	if s.db, err = openRows(s.fs, s.fs.PathJoin(s.opt.Dir, "rows"), pebbleLog{s}); err != nil {
+	if s.db, err = openRows(s.fs, s.fs.PathJoin(s.opt.Dir, "rows"), pebbleLog{s}, readOnly); err != nil {
 		return err
 	}
 	s.files, err = segment.Open(segment.Options{
-		FS: s.fs, Dir: s.fs.PathJoin(s.opt.Dir, "segments"), Size: s.opt.SegmentSize, Logger: s.opt.Logger,
+		FS: s.fs, Dir: s.fs.PathJoin(s.opt.Dir, "segments"), Size: s.opt.SegmentSize, Spare: spare, Logger: s.opt.Logger,
 	})
 	return err
 }

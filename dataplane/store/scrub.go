@@ -1,0 +1,346 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/dark-ecosystem/dark/dataplane/store/seal"
+	"github.com/dark-ecosystem/dark/dataplane/store/segment"
+)
+
+// Scrub opens every seal, of rows and extents, and tells what does not open. progress may
+// be nil; it is called now and then, and with each *Damaged. A body that only its customer
+// can open, or whose key is not here, is compared with its hash.
+func (s *Store) Scrub(ctx context.Context, progress func(Progress, *Damaged)) (Progress, error) {
+	if err := s.gate.enter(); err != nil {
+		return Progress{}, err
+	}
+	s.gate.leave()
+	s.scrubbing.Lock()
+	defer s.scrubbing.Unlock()
+	c := &scrub{s: s, ctx: ctx, tell: progress}
+	err := c.all()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.progress = 0
+	if err == nil {
+		s.mu.scrubbed = s.opt.Clock.Now()
+		s.damaged.Store(c.Damaged)
+	}
+	return c.Progress, err
+}
+
+// scrub is one run.
+type scrub struct {
+	Progress
+	s    *Store
+	ctx  context.Context
+	tell func(Progress, *Damaged)
+	buf  chunkBuffer
+	each func(k, v []byte, r *row) // told of each row that has a good header
+	held func(id ID, x *extent)    // told of each extent that has a good record
+}
+
+func (c *scrub) all() error {
+	files := c.s.files.Stats()
+	c.Total = uint64(files.Live)
+	if n, err := c.s.db.EstimateDiskUsage([]byte{0}, []byte{0xFF}); err == nil {
+		c.Total += n
+	}
+	for _, step := range []func() error{c.epochs, c.rows, c.extents} {
+		if err := step(); err != nil {
+			return fmt.Errorf("scrub: %w", c.s.hurt(err))
+		}
+	}
+	c.Done = c.Total
+	c.report(nil)
+	return nil
+}
+
+func (c *scrub) report(err error) {
+	var d *Damaged
+	if errors.As(err, &d) {
+		c.Damaged++
+	}
+	if c.Done > c.Total {
+		c.Total = c.Done
+	}
+	c.s.mu.Lock()
+	c.s.mu.progress = uint32(c.Done * 1000 / max(c.Total, 1))
+	c.s.mu.Unlock()
+	if c.tell != nil {
+		c.tell(c.Progress, d)
+	}
+}
+
+// judge passes over what is damaged, which is told, and over keys that are not here.
+func (c *scrub) judge(err error) error {
+	var d *Damaged
+	switch {
+	case err == nil, errors.Is(err, ErrKey):
+		return nil
+	case errors.As(err, &d):
+		c.report(err)
+		return nil
+	}
+	return err
+}
+
+// did counts octets, and tells of them now and then.
+func (c *scrub) did(n int) error {
+	const often = 64 << 20
+	before := c.Done / often
+	if c.Done += uint64(n); c.Done/often != before {
+		c.report(nil)
+	}
+	return c.ctx.Err()
+}
+
+// epochs opens every epoch key.
+func (c *scrub) epochs() error {
+	return eachKey(c.s.db, []byte{tagEpoch}, func(k, v []byte) error {
+		id, e, err := readEpoch(k, v)
+		if err == nil {
+			_, err = c.s.chain.unwrap(id, &e)
+		}
+		return c.judge(err)
+	})
+}
+
+// rows opens every row's value.
+func (c *scrub) rows() error {
+	return eachKey(c.s.db, []byte{tagRow}, func(k, v []byte) error {
+		c.Rows++
+		if err := c.judge(c.row(k, v)); err != nil {
+			return err
+		}
+		return c.did(len(k) + len(v))
+	})
+}
+
+func (c *scrub) row(k, v []byte) error {
+	var r row
+	escaped, version, ok := rowKey(k)
+	if !ok {
+		return &Damaged{What: fmt.Sprintf("row %x", k), Err: errRow}
+	}
+	space, key := ID(k[1:spaceLen]), unescape(nil, escaped)
+	if err := r.parse(v); err != nil {
+		return damagedRow(space, key, version, err)
+	}
+	if c.each != nil {
+		c.each(k, v, &r)
+	}
+	_, err := c.s.openValue(space, &r, key, version)
+	return err
+}
+
+// extents opens every body. It goes over ids, not over one view of the database, so that
+// a long scrub holds nothing back; what is deleted or moved meanwhile is passed over.
+func (c *scrub) extents() error {
+	return eachKey(c.s.db, []byte{tagExtent}, func(k, v []byte) error {
+		c.Extents++
+		id := ID(k[1:])
+		var x extent
+		if err := x.parse(v); err != nil {
+			return c.judge(&Damaged{What: fmt.Sprintf("extent %x", id), Err: err})
+		}
+		if c.held != nil {
+			c.held(id, &x)
+		}
+		err := c.extent(id, &x)
+		if errors.Is(err, ErrGone) {
+			err = nil
+		}
+		if err := c.judge(err); err != nil {
+			return err
+		}
+		return c.ctx.Err()
+	})
+}
+
+func (c *scrub) extent(id ID, x *extent) error {
+	p := piece{extentRef: extentRef{id: id, length: x.length}, n: x.length}
+	if x.inline {
+		var err error
+		if p.inline, err = get(c.s.db, idKey(tagInline, id)); err != nil {
+			return err
+		}
+		if p.inline == nil {
+			return c.s.lostInline(id)
+		}
+	} else if err := c.s.pin(&p); err != nil {
+		return err
+	}
+	defer p.unpin()
+	opener, err := c.opener(id, x)
+	if err != nil {
+		return err
+	}
+	return c.chunks(&p, x, opener)
+}
+
+// lostInline says why an extent has no octets.
+func (s *Store) lostInline(id ID) error {
+	if _, err := s.extent(id); err != nil {
+		return err
+	}
+	return &Damaged{What: fmt.Sprintf("extent %x", id), Err: errors.New("its octets are missing")}
+}
+
+// opener opens the extent's chunks, by any hold that needs no customer; nil if none does.
+func (c *scrub) opener(id ID, x *extent) (*seal.Opener, error) {
+	for i := range x.holds {
+		if x.holds[i].customer {
+			continue
+		}
+		key, err := c.s.chain.openHold(&x.holds[i], id, Sealing{})
+		if errors.Is(err, ErrKey) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return seal.NewOpener(&key, id), nil
+	}
+	return nil, nil
+}
+
+// chunks opens each chunk, or compares the hash of all.
+func (c *scrub) chunks(p *piece, x *extent, opener *seal.Opener) error {
+	span := seal.SpanOf(x.length, 0, x.length)
+	r := Reader{s: c.s, span: span, buf: &c.buf}
+	var sum xxhash.Digest
+	sum.Reset()
+	for ; r.chunk < span.End; r.chunk++ {
+		sealed, err := r.sealed(p)
+		if err != nil {
+			return &Damaged{What: p.where(), Err: err}
+		}
+		if opener == nil {
+			_, _ = sum.Write(sealed)
+		} else if _, err := opener.Open(sealed[:0], sealed, r.chunk, span.Last(r.chunk)); err != nil {
+			return &Damaged{What: p.where(), Err: err}
+		}
+		if err := c.did(len(sealed)); err != nil {
+			return err
+		}
+	}
+	if opener == nil && sum.Sum64() != x.hash {
+		return &Damaged{What: p.where(), Err: errors.New("its hash is another")}
+	}
+	return nil
+}
+
+// Check is Scrub and more, offline: rows against extents, reference counts, usage and
+// counts of epoch keys. It changes nothing.
+func Check(ctx context.Context, o Options, report func(Progress, *Damaged)) (Progress, error) {
+	o.Quiet = true
+	s, err := openOffline(o, true)
+	if err != nil {
+		return Progress{}, err
+	}
+	defer s.Close()
+	c := &scrub{s: s, ctx: ctx, tell: report}
+	t := newTally(c)
+	if err := c.all(); err != nil {
+		return c.Progress, fmt.Errorf("check %s: %w", o.Dir, err)
+	}
+	if err := t.compare(); err != nil {
+		return c.Progress, fmt.Errorf("check %s: %w", o.Dir, err)
+	}
+	return c.Progress, nil
+}
+
+// Rebuild makes the index of extents anew from the segments' headers, offline.
+func Rebuild(ctx context.Context, o Options, report func(Progress, *Damaged)) (Progress, error) {
+	o.Quiet = true
+	s, err := openOffline(o, false)
+	if err != nil {
+		return Progress{}, err
+	}
+	defer s.Close()
+	b := &rebuild{s: s, ctx: ctx, tell: report}
+	if err := b.all(); err != nil {
+		return b.Progress, fmt.Errorf("rebuild %s: %w", o.Dir, err)
+	}
+	return b.Progress, nil
+}
+
+// rebuild is one run.
+type rebuild struct {
+	Progress
+	s     *Store
+	ctx   context.Context
+	tell  func(Progress, *Damaged)
+	batch *pebble.Batch
+}
+
+func (b *rebuild) all() error {
+	b.batch = b.s.db.NewBatch()
+	defer b.batch.Close()
+	b.Total = uint64(b.s.files.Stats().Size)
+	prefix := []byte{tagLocal, localExtent}
+	if err := b.batch.DeleteRange(prefix, after(prefix), nil); err != nil {
+		return err
+	}
+	if err := b.s.files.Walk(b.found); err != nil {
+		return err
+	}
+	if err := b.batch.Commit(pebble.Sync); err != nil {
+		return err
+	}
+	b.Done = b.Total
+	return b.missing()
+}
+
+// found keeps an extent's place where it is what its record says.
+func (b *rebuild) found(r segment.Ref, h segment.Header) error {
+	b.Done += uint64(r.Sealed)
+	x, err := b.s.extent(h.ID)
+	if errors.Is(err, ErrGone) {
+		return b.ctx.Err() // deleted, or never committed
+	}
+	if d := (*Damaged)(nil); errors.As(err, &d) {
+		b.report(d)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if x.inline || x.length != h.Clear || x.hash != h.Hash {
+		return nil
+	}
+	b.report(nil)
+	return firstOf(b.ctx.Err(), b.batch.Set(localKey(localExtent, h.ID), r.Append(nil), nil))
+}
+
+func (b *rebuild) report(d *Damaged) {
+	if d != nil {
+		b.Damaged++
+	}
+	if b.tell != nil {
+		b.tell(b.Progress, d)
+	}
+}
+
+// missing tells of extents that are in no segment.
+func (b *rebuild) missing() error {
+	return eachKey(b.s.db, []byte{tagExtent}, func(k, v []byte) error {
+		var x extent
+		id := ID(k[1:])
+		b.Extents++
+		if err := x.parse(v); err != nil || x.inline {
+			return nil
+		}
+		if _, ok, err := b.s.place(id); err != nil || ok {
+			return err
+		}
+		b.report(&Damaged{What: fmt.Sprintf("extent %x", id), Err: errors.New("it lies in no segment")})
+		return b.ctx.Err()
+	})
+}

@@ -26,6 +26,7 @@ import (
 	"github.com/dark-ecosystem/dark/internal/clock"
 	"github.com/dark-ecosystem/dark/internal/kind"
 	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
+	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
 // Config of a Node; the first group is required.
@@ -62,6 +63,14 @@ type Config struct {
 	// queries one goes to both; 0: each.
 	QueryLog, DNSTap string
 	QueryLogSample   int
+	// S3 are the addresses to answer S3 on, IP and port; none: no S3, and no store. S3TLS
+	// is what it speaks; nil is HTTP in clear, for loopback addresses only. S3Domains are
+	// base domains whose subdomains are buckets. S3Log is a file that lines of JSON of
+	// requests to buckets that keep a log are appended to; empty: none.
+	S3        []string
+	S3TLS     *tls.Config
+	S3Domains []string
+	S3Log     string
 	// Services are the parts that this node runs; nil: all that the program has.
 	Services func(*Config) ([]Part, error)
 
@@ -71,6 +80,8 @@ type Config struct {
 	Clock   clock.Clock
 	// Times of the feed; zero fields have their defaults.
 	Times config.Times
+
+	node *Node // whose it is
 }
 
 // Part is one service as a node runs it.
@@ -84,6 +95,11 @@ type Part struct {
 	Metrics prometheus.Collector
 	// Zones yields the counts of zones since the start, nil for none.
 	Zones iter.Seq[*feedv1.ZoneStats]
+	// Storage returns what is said of the store upward, nil for none.
+	Storage func() *storagev1.StorageStats
+	// Close releases what the part holds, after Serve has returned or was never called;
+	// nil for nothing.
+	Close func() error
 }
 
 // Node is one edge.
@@ -117,6 +133,7 @@ func New(cfg Config) (*Node, error) {
 		cfg.Services = Services
 	}
 	n := &Node{cfg: cfg, begun: time.Now()}
+	n.cfg.node = n
 	parts, err := cfg.Services(&n.cfg)
 	if err != nil {
 		return nil, fmt.Errorf("edge %s: %w", cfg.Name, err)
@@ -166,6 +183,7 @@ func (n *Node) options() config.Options {
 		Feeds: n.cfg.Feeds, Version: n.cfg.Version, Kinds: n.view.Kinds(),
 		Certificate: n.cfg.Certificate, Request: n.cfg.Request, Install: n.cfg.Install,
 		Log: n.cfg.Logger, Clock: n.cfg.Clock, Times: n.cfg.Times, Zones: n.zoneStats,
+		Storage: n.storageStats,
 	}
 }
 
@@ -245,6 +263,9 @@ func (n *Node) Close() error {
 	for _, p := range n.parts {
 		if p.group != nil {
 			err = errors.Join(err, p.group.Close())
+		}
+		if p.Close != nil {
+			err = errors.Join(err, p.Close())
 		}
 	}
 	if n.config != nil {

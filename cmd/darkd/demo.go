@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"os"
 	"time"
 
 	"google.golang.org/grpc"
@@ -12,16 +14,24 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"github.com/dark-ecosystem/dark/internal/keyring"
 	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
 	"github.com/dark-ecosystem/dark/proto/dark/cluster/v1/clustergrpc"
 	resourcev1 "github.com/dark-ecosystem/dark/proto/dark/resource/v1"
 	"github.com/dark-ecosystem/dark/proto/dark/resource/v1/resourcegrpc"
+	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
+	"github.com/dark-ecosystem/dark/proto/dark/storage/v1/storagegrpc"
 )
 
 const (
 	demoOrganization = "demo"
 	demoZone         = "demo.test"
+	demoBucket       = "demo-bucket"
+	demoAccessKey    = "demo"
 )
+
+// fileS3Key keeps the demo's access key, so that a restart tells the same one.
+const fileS3Key = "s3.key"
 
 // demoRecords is a zone as somebody might have one; owner, type, records.
 var demoRecords = [][]any{
@@ -37,12 +47,13 @@ var demoRecords = [][]any{
 	{"*.apps", "A", "192.0.2.80"},
 }
 
-// makeDemo makes the demo organization and its zone through the API, as anyone would,
-// and returns when the edge answers for them. What is there already is left as it is.
-func makeDemo(ctx context.Context, addr, token string) error {
+// makeDemo makes the demo organization, its zone, its bucket and an access key through
+// the API, as anyone would, and returns when the edge answers for them. What is there
+// already is left as it is.
+func makeDemo(ctx context.Context, addr, token, keyFile string) (k s3Key, err error) {
 	conn, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
-		return err
+		return k, err
 	}
 	defer conn.Close()
 	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
@@ -50,7 +61,7 @@ func makeDemo(ctx context.Context, addr, token string) error {
 	org := map[string]any{"kind": "Organization", "name": demoOrganization, "spec": map[string]any{"displayName": "Demo"}}
 	revision, err := create(ctx, api, "Organization", demoOrganization, org)
 	if err != nil {
-		return err
+		return k, err
 	}
 	octx := metadata.AppendToOutgoingContext(ctx, "dark-organization", demoOrganization)
 	docs := []map[string]any{{"kind": "Zone", "name": demoZone, "spec": map[string]any{}}}
@@ -62,9 +73,54 @@ func makeDemo(ctx context.Context, addr, token string) error {
 	}
 	r, err := create(octx, api, "Zone", demoZone, docs...)
 	if err != nil {
-		return err
+		return k, err
 	}
-	return waitEdges(ctx, clustergrpc.NewClusterServiceClient(conn), max(r, revision))
+	revision = max(r, revision)
+	r, err = create(octx, api, "Bucket", demoBucket, map[string]any{"kind": "Bucket", "name": demoBucket, "spec": map[string]any{}})
+	if err != nil {
+		return k, err
+	}
+	revision = max(r, revision)
+	if k, r, err = makeS3Key(octx, storagegrpc.NewAccessKeyServiceClient(conn), keyFile); err != nil {
+		return k, err
+	}
+	return k, waitEdges(ctx, clustergrpc.NewClusterServiceClient(conn), max(r, revision))
+}
+
+// s3Key is an access key with its secret.
+type s3Key struct {
+	ID     string `json:"accessKey"`
+	Secret string `json:"secretKey"`
+}
+
+// makeS3Key makes the demo's access key, unless it is there and the file has its secret,
+// which nobody else knows. It returns the key and its revision.
+func makeS3Key(ctx context.Context, api storagegrpc.AccessKeyServiceClient, file string) (k s3Key, revision uint64, err error) {
+	const name = "accesskeys/" + demoAccessKey
+	have, err := api.GetAccessKey(ctx, &storagev1.GetAccessKeyRequest{Name: name})
+	if err != nil && status.Code(err) != codes.NotFound {
+		return k, 0, err
+	}
+	if b, ferr := os.ReadFile(file); err == nil && ferr == nil && json.Unmarshal(b, &k) == nil && k.ID == have.GetStatus().GetAccessKeyId() {
+		return k, have.GetRevision(), nil
+	}
+	if err == nil {
+		if _, err := api.DeleteAccessKey(ctx, &storagev1.DeleteAccessKeyRequest{Name: name, Reason: "its secret is lost"}); err != nil {
+			return k, 0, err
+		}
+	}
+	made, err := api.CreateAccessKey(ctx, &storagev1.CreateAccessKeyRequest{
+		AccessKey: &storagev1.AccessKey{Name: name, Spec: &storagev1.AccessKeySpec{Description: "of the demo"}}, Reason: "demo",
+	})
+	if err != nil {
+		return k, 0, err
+	}
+	k = s3Key{made.GetStatus().GetAccessKeyId(), made.GetStatus().GetSecretAccessKey()}
+	b, err := json.MarshalIndent(k, "", "  ")
+	if err != nil {
+		return k, 0, err
+	}
+	return k, made.GetRevision(), keyring.WriteFile(file, append(b, '\n'), 0o600)
 }
 
 // create applies documents unless the resource exists; it returns the revision.

@@ -33,6 +33,7 @@ import (
 const (
 	portAdmin     = "8080"
 	portDNS       = "5300"
+	portS3        = "9000"
 	portMetrics   = "9100"
 	portTransport = "8301"
 	portFeed      = "8302"
@@ -48,6 +49,7 @@ type dev struct {
 	level     string
 	answers   dnsSettings
 	buckets   bucketSettings
+	objects   s3Settings
 	out       io.Writer
 	log       *slog.Logger
 }
@@ -63,14 +65,24 @@ type devFile struct {
 		UDP string `json:"udp"`
 		TCP string `json:"tcp"`
 	} `json:"dns"`
+	S3      s3File `json:"s3"`
 	Metrics struct {
 		URL string `json:"url"`
 	} `json:"metrics"`
 	CA   string `json:"ca"`
 	Demo struct {
-		Org  string `json:"org"`
-		Zone string `json:"zone"`
+		Org    string `json:"org"`
+		Zone   string `json:"zone"`
+		Bucket string `json:"bucket"`
 	} `json:"demo"`
+}
+
+// s3File is how S3 clients reach the platform.
+type s3File struct {
+	URL       string `json:"url"`
+	Region    string `json:"region"`
+	AccessKey string `json:"accessKey"`
+	SecretKey string `json:"secretKey"`
 }
 
 func newDev() *cobra.Command {
@@ -93,6 +105,7 @@ func newDev() *cobra.Command {
 	s := &settings{cmd: cmd}
 	d.answers.declare(s)
 	d.buckets.declare(s)
+	d.objects.declareRest(s)
 	return cmd
 }
 
@@ -109,7 +122,7 @@ func (d *dev) run(ctx context.Context) error {
 		return err
 	}
 	if d.fresh {
-		for _, name := range []string{"control", "edge", "admin.token"} {
+		for _, name := range []string{"control", "edge", "admin.token", fileS3Key} {
 			if err := os.RemoveAll(d.path(name)); err != nil {
 				return err
 			}
@@ -238,7 +251,8 @@ func (d *dev) serve(ctx context.Context) error {
 	if err := d.enrolEdge(ctx, control); err != nil {
 		return err
 	}
-	e := edgeSettings{dir: d.path("edge"), dns: d.addrs(portDNS), log: d.level, answers: d.answers}
+	e := edgeSettings{dir: d.path("edge"), dns: d.addrs(portDNS), log: d.level, answers: d.answers, objects: d.objects}
+	e.objects.addresses = d.addrs(portS3)
 	node, err := e.open(d.log, seen)
 	if err != nil {
 		return err
@@ -282,13 +296,16 @@ func (d *dev) announce(ctx context.Context) error {
 	f.Admin.URL, f.Admin.Token = "http://"+d.addr(portAdmin), strings.TrimSpace(string(token))
 	f.DNS.UDP, f.DNS.TCP = d.addr(portDNS), d.addr(portDNS)
 	f.Metrics.URL = "http://" + d.addr(portMetrics) + "/metrics"
-	f.Demo.Org, f.Demo.Zone = demoOrganization, demoZone
+	f.Demo.Org, f.Demo.Zone, f.Demo.Bucket = demoOrganization, demoZone, demoBucket
+	f.S3.URL, f.S3.Region = d.s3URL(), d.buckets.region
 	if err := d.writeCA(f.CA); err != nil {
 		return err
 	}
 	mctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if err := makeDemo(mctx, d.addr(portAdmin), f.Admin.Token); err != nil {
+	made, err := makeDemo(mctx, d.addr(portAdmin), f.Admin.Token, d.path(fileS3Key))
+	f.S3.AccessKey, f.S3.SecretKey = made.ID, made.Secret
+	if err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -306,6 +323,13 @@ func (d *dev) announce(ctx context.Context) error {
 		return err
 	}
 	return d.print(f, name)
+}
+
+func (d *dev) s3URL() string {
+	if d.objects.cert != "" {
+		return "https://" + d.addr(portS3)
+	}
+	return "http://" + d.addr(portS3)
 }
 
 func (d *dev) writeCA(path string) error {
@@ -348,6 +372,7 @@ func (d *dev) print(f devFile, context string) error {
 
   admin    %[2]s           curl -H "Authorization: Bearer $(cat %[1]s/admin.token)" -H "Dark-Organization: %[3]s" %[2]s/v1/zones
   dns      %[4]s udp, tcp      dig @%[5]s -p %[6]s www.%[7]s
+  s3       %[10]s           AWS_ACCESS_KEY_ID=%[11]s AWS_SECRET_ACCESS_KEY=%[12]s aws --endpoint-url %[10]s --region %[13]s s3 ls s3://%[14]s
   metrics  %[8]s   curl -s %[8]s | grep dark_
 
   Try:     %[9]s get zones
@@ -355,6 +380,7 @@ func (d *dev) print(f devFile, context string) error {
            %[9]s nodes
 
 XDP is off: this platform answers from sockets. Ctrl-C stops it; what you made stays.
-`, d.dir, f.Admin.URL, f.Demo.Org, f.DNS.UDP, host, port, f.Demo.Zone, f.Metrics.URL, dark)
+`, d.dir, f.Admin.URL, f.Demo.Org, f.DNS.UDP, host, port, f.Demo.Zone, f.Metrics.URL, dark,
+		f.S3.URL, f.S3.AccessKey, f.S3.SecretKey, f.S3.Region, f.Demo.Bucket)
 	return err
 }

@@ -22,6 +22,7 @@ type edgeSettings struct {
 	dir, join, through, metrics, log string
 	dns, hosts, feeds                []string
 	answers                          dnsSettings
+	objects                          s3Settings
 	// parts are the services that it runs; nil: all.
 	parts func(*edge.Config) ([]edge.Part, error)
 }
@@ -39,6 +40,7 @@ func newEdge() *cobra.Command {
 	s.text(&e.through, "through", "", "`HOST:PORT` of the API of a control node to join through")
 	s.text(&e.log, "log", "info", "debug, info, warn or error")
 	e.answers.declare(s)
+	e.objects.declare(s)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := s.load(); err != nil {
 			return err
@@ -109,6 +111,9 @@ func (e *edgeSettings) open(log *slog.Logger, o *observed) (*edge.Node, error) {
 		cfg.Metrics = o
 	}
 	if err := e.answers.configure(&cfg); err != nil {
+		return nil, err
+	}
+	if err := e.objects.configure(&cfg, creds); err != nil {
 		return nil, err
 	}
 	return edge.New(cfg)

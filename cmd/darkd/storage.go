@@ -11,6 +11,8 @@ import (
 	"github.com/dark-ecosystem/dark/controlplane/api"
 	"github.com/dark-ecosystem/dark/controlplane/identity"
 	"github.com/dark-ecosystem/dark/controlplane/storage"
+	"github.com/dark-ecosystem/dark/dataplane/s3"
+	"github.com/dark-ecosystem/dark/internal/kind"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
@@ -53,6 +55,9 @@ var ownerships = map[string]storagev1.BucketSpec_Ownership{
 func (b *bucketSettings) options() storage.Options {
 	return storage.Options{
 		Region: b.region, Aliases: b.aliases, Ownership: ownerships[b.ownership], PublicAccess: b.publicAccess,
+		CheckBucket: func(name string, spec *storagev1.BucketSpec) []kind.Violation {
+			return s3.ValidateBucketSpec(spec, name)
+		},
 	}
 }
 

@@ -173,7 +173,7 @@ func TestSecretsOfStorageAreNeverShown(t *testing.T) {
 	for _, path := range []string{
 		"GET /v1/accesskeys/one", "GET /v1/accesskeys", "GET /v1/buckets", "GET /v1/buckets/one", "GET /v1/encryptionkeys", "GET /v1/encryptionkeys/one",
 		"PATCH /v1/accesskeys/one", "PATCH /v1/buckets/one", "PATCH /v1/encryptionkeys/one",
-		"GET /v1/resources/history?kind=AccessKey&name=one", "GET /v1/audit",
+		"GET /v1/history/AccessKey/one", "GET /v1/audit",
 	} {
 		method, path, _ := strings.Cut(path, " ")
 		body := ""

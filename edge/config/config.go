@@ -31,6 +31,7 @@ import (
 	"github.com/dark-ecosystem/dark/internal/clock"
 	"github.com/dark-ecosystem/dark/internal/frame"
 	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
+	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
 // Options of a Config; the first group is required.
@@ -61,6 +62,9 @@ type Options struct {
 	// Zones yields the counts of zones since the start, of which the control plane is
 	// told the busiest; nil: none.
 	Zones iter.Seq[*feedv1.ZoneStats]
+	// Storage returns what is said of the store, with all its buckets; nil, or a nil
+	// answer: nothing.
+	Storage func() *storagev1.StorageStats
 
 	FS    vfs.FS // the disk when nil
 	Dial  func(ctx context.Context, address string) (net.Conn, error)

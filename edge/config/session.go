@@ -235,7 +235,7 @@ func (s *session) newAck(refused []view.Refusal, took time.Duration) *feedv1.Ack
 
 // keepAlive acks from time to time, also while much is being received or compiled.
 func (s *session) keepAlive(ctx context.Context) {
-	told := zonesTold{}
+	told, kept := zonesTold{}, &storageTold{}
 	t := time.NewTicker(s.c.o.Ack)
 	defer t.Stop()
 	for {
@@ -243,7 +243,7 @@ func (s *session) keepAlive(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			if err := s.ackZones(told); err != nil {
+			if err := s.ackCounts(told, kept); err != nil {
 				s.conn.NetConn().Close()
 				return
 			}

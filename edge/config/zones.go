@@ -13,12 +13,16 @@ const ackedZones = 200
 // zonesTold is how many queries of each zone the control node of a session was told.
 type zonesTold map[string]uint64
 
-// ackZones is an ack with the counts of zones that rose, the most risen first.
-func (s *session) ackZones(told zonesTold) error {
+// ackCounts is an ack with the counts of zones that rose, the most risen first, and with
+// what changed in the store.
+func (s *session) ackCounts(told zonesTold, kept *storageTold) error {
 	a := s.newAck(nil, 0)
+	a.CountingSince = s.c.began.UnixNano()
 	if s.c.o.Zones != nil {
-		a.CountingSince = s.c.began.UnixNano()
 		a.Zones = told.next(s.c.o.Zones)
+	}
+	if s.c.o.Storage != nil {
+		a.Storage = kept.next(s.c.o.Storage())
 	}
 	return s.write(&feedv1.Up{Message: &feedv1.Up_Ack{Ack: a}})
 }

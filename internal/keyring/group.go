@@ -3,6 +3,7 @@ package keyring
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -65,8 +66,14 @@ const maxOpened = 1 << 20
 // OpenSealed opens what was sealed to a group that the machine is in.
 func (m *Machine) OpenSealed(sealed []byte) ([]byte, error) { return openSealed(sealed, m.identity) }
 
+// ErrRecipient: what should be opened was sealed to others.
+var ErrRecipient = errors.New("sealed to others")
+
 func openSealed(sealed []byte, with age.Identity) ([]byte, error) {
 	r, err := age.Decrypt(bytes.NewReader(sealed), with)
+	if _, other := errors.AsType[*age.NoIdentityMatchError](err); other {
+		return nil, fmt.Errorf("open what was sealed: %w", ErrRecipient)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open what was sealed to this machine: %w", err)
 	}

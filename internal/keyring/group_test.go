@@ -2,6 +2,7 @@ package keyring
 
 import (
 	"bytes"
+	"errors"
 	"path/filepath"
 	"testing"
 
@@ -41,6 +42,8 @@ func TestEachOfAGroupAloneOpensAndNobodyElse(t *testing.T) {
 		got, err := m.OpenSealed(sealed)
 		if in := i < 2; in != (err == nil) || in && string(got) != "secret" {
 			t.Errorf("machine %d: %q, %v", i, got, err)
+		} else if !in && !errors.Is(err, ErrRecipient) {
+			t.Errorf("machine %d: %v", i, err)
 		}
 	}
 	id, err := age.ParseX25519Identity(recovery)

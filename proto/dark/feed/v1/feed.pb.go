@@ -1582,9 +1582,7 @@ type SubmitResult struct {
 	// Whether it failed.
 	Failed bool `protobuf:"varint,5,opt,name=failed,proto3" json:"failed,omitempty"`
 	// Revision of the commit.
-	Revision uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
-	// Why it was refused, for programs, such as "ALREADY_EXISTS"; may be empty.
-	Reason        string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	Revision      uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1659,13 +1657,6 @@ func (x *SubmitResult) GetRevision() uint64 {
 		return x.Revision
 	}
 	return 0
-}
-
-func (x *SubmitResult) GetReason() string {
-	if x != nil {
-		return x.Reason
-	}
-	return ""
 }
 
 // Behind tells an edge to go elsewhere or come later.
@@ -2031,15 +2022,14 @@ const file_dark_feed_v1_feed_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x10\n" +
 	"\x03now\x18\x03 \x01(\x03R\x03now\x12\x16\n" +
-	"\x06frames\x18\x04 \x01(\x04R\x06frames\"\xb4\x01\n" +
+	"\x06frames\x18\x04 \x01(\x04R\x06frames\"\x9c\x01\n" +
 	"\fSubmitResult\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1a\n" +
 	"\bresponse\x18\x02 \x01(\fR\bresponse\x12\x18\n" +
 	"\arefusal\x18\x03 \x01(\rR\arefusal\x12\x12\n" +
 	"\x04text\x18\x04 \x01(\tR\x04text\x12\x16\n" +
 	"\x06failed\x18\x05 \x01(\bR\x06failed\x12\x1a\n" +
-	"\brevision\x18\x06 \x01(\x04R\brevision\x12\x16\n" +
-	"\x06reason\x18\a \x01(\tR\x06reason\"b\n" +
+	"\brevision\x18\x06 \x01(\x04R\brevision\"b\n" +
 	"\x06Behind\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12$\n" +
 	"\x0eretry_after_ms\x18\x02 \x01(\rR\fretryAfterMs\x12\x16\n" +

@@ -1,0 +1,123 @@
+package edge
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dark-ecosystem/dark/dataplane/s3"
+	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
+)
+
+// storageStats is what a part says of its store; nil when no part has one.
+func (n *Node) storageStats() *storagev1.StorageStats {
+	for _, p := range n.parts {
+		if p.Storage != nil {
+			return p.Storage()
+		}
+	}
+	return nil
+}
+
+// stats is what the node says of its store and of the buckets that it keeps.
+func (s *s3Server) stats() *storagev1.StorageStats {
+	st := s.store.Stats()
+	out := &storagev1.StorageStats{
+		Node: s.c.Name, SegmentBytes: st.SegmentBytes, LiveBytes: st.LiveBytes, FreeBytes: st.FreeBytes,
+		Extents: st.Extents, Damaged: st.Damaged, Progress: st.Progress, ReadOnly: st.ReadOnly,
+	}
+	if !st.Scrubbed.IsZero() {
+		out.Scrubbed = st.Scrubbed.Unix()
+	}
+	v := s.handler.View()
+	v.Buckets(func(b *s3.Bucket) bool {
+		if b.Placement.Cell == s.c.Name {
+			out.Buckets = append(out.Buckets, s.handler.Stats(b))
+		}
+		return true
+	})
+	v.AccessKeys(func(k *s3.AccessKey) bool {
+		if t := k.LastUsed(); !t.IsZero() {
+			out.AccessKeys = append(out.AccessKeys, &storagev1.AccessKeyUse{AccessKeyId: k.ID, LastUsed: t.Unix()})
+		}
+		return true
+	})
+	return out
+}
+
+// metricBuckets bounds the series of buckets: the busiest so far have some. `dark storage
+// stats` tells of all.
+const metricBuckets = 100
+
+// s3Metrics tells Prometheus of the endpoint, the store and the busiest buckets.
+type s3Metrics struct{ s *s3Server }
+
+var (
+	storeSegments = storeDesc("segment_bytes", "Octets of segments on disk.")
+	storeLive     = storeDesc("live_bytes", "Octets of them that objects need.")
+	storeFree     = storeDesc("free_bytes", "Octets that the file system has left.")
+	storeExtents  = storeDesc("extents", "Extents in segments.")
+	storeDamaged  = storeDesc("damaged", "Extents and rows that did not open when they were last read or scrubbed.")
+	storeReadOnly = storeDesc("read_only", "1 while writes are refused.")
+	storeScrubbed = storeDesc("scrubbed_seconds", "When the last scrub ended, Unix seconds; 0 for never.")
+
+	bucketRequests = prometheus.NewDesc("dark_s3_bucket_requests_total", "Requests of the busiest buckets, by kind.", []string{"bucket", "kind"}, nil)
+	bucketAnswers  = prometheus.NewDesc("dark_s3_bucket_errors_total", "Answers of the busiest buckets with 4xx and 5xx.", []string{"bucket", "class"}, nil)
+	bucketBytes    = prometheus.NewDesc("dark_s3_bucket_body_bytes_total", "Octets of bodies of the busiest buckets.", []string{"bucket", "direction"}, nil)
+	bucketHeld     = prometheus.NewDesc("dark_s3_bucket_bytes", "Octets that the busiest buckets hold.", []string{"bucket"}, nil)
+	bucketObjects  = prometheus.NewDesc("dark_s3_bucket_objects", "Objects that the busiest buckets hold, each version one.", []string{"bucket"}, nil)
+)
+
+func storeDesc(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc("dark_store_"+name, help, nil, nil)
+}
+
+// Describe lists the metrics.
+func (m s3Metrics) Describe(ch chan<- *prometheus.Desc) {
+	m.s.handler.Describe(ch)
+	for _, d := range []*prometheus.Desc{
+		storeSegments, storeLive, storeFree, storeExtents, storeDamaged, storeReadOnly, storeScrubbed,
+		bucketRequests, bucketAnswers, bucketBytes, bucketHeld, bucketObjects,
+	} {
+		ch <- d
+	}
+}
+
+// Collect reads the counters.
+func (m s3Metrics) Collect(ch chan<- prometheus.Metric) {
+	m.s.handler.Collect(ch)
+	gauge := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
+	}
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	st := m.s.stats()
+	gauge(storeSegments, st.SegmentBytes)
+	gauge(storeLive, st.LiveBytes)
+	gauge(storeFree, st.FreeBytes)
+	gauge(storeExtents, st.Extents)
+	gauge(storeDamaged, st.Damaged)
+	gauge(storeScrubbed, uint64(st.Scrubbed))
+	readOnly := uint64(0)
+	if st.ReadOnly != "" {
+		readOnly = 1
+	}
+	gauge(storeReadOnly, readOnly)
+	asked := func(b *storagev1.BucketStats) uint64 { return b.Reads + b.Writes + b.Lists }
+	slices.SortFunc(st.Buckets, func(a, b *storagev1.BucketStats) int {
+		return cmp.Or(cmp.Compare(asked(b), asked(a)), cmp.Compare(a.Bucket, b.Bucket))
+	})
+	for _, b := range st.Buckets[:min(len(st.Buckets), metricBuckets)] {
+		counter(bucketRequests, b.Reads, b.Bucket, "read")
+		counter(bucketRequests, b.Writes, b.Bucket, "write")
+		counter(bucketRequests, b.Lists, b.Bucket, "list")
+		counter(bucketAnswers, b.Refused, b.Bucket, "4xx")
+		counter(bucketAnswers, b.Failed, b.Bucket, "5xx")
+		counter(bucketBytes, b.BytesIn, b.Bucket, "in")
+		counter(bucketBytes, b.BytesOut, b.Bucket, "out")
+		gauge(bucketHeld, b.Bytes, b.Bucket)
+		gauge(bucketObjects, b.Objects, b.Bucket)
+	}
+}

@@ -26,10 +26,16 @@ func TestRead(t *testing.T) {
 	}{
 		{"nothing", "", Asked{}, ""},
 		{"a value", "x-amz-checksum-crc32: y/Q5Jg==", Asked{Algorithm: CRC32, Sum: []byte{0xcb, 0xf4, 0x39, 0x26}}, ""},
-		{"a value and its SDK's word", "x-amz-checksum-crc32: y/Q5Jg==\nx-amz-sdk-checksum-algorithm: crc32",
-			Asked{Algorithm: CRC32, SDK: CRC32, Sum: []byte{0xcb, 0xf4, 0x39, 0x26}}, ""},
-		{"a trailer", "x-amz-trailer: x-amz-checksum-crc64nvme\nx-amz-sdk-checksum-algorithm: CRC64NVME",
-			Asked{Algorithm: CRC64NVME, SDK: CRC64NVME, Trailer: true}, ""},
+		{
+			"a value and its SDK's word", "x-amz-checksum-crc32: y/Q5Jg==\nx-amz-sdk-checksum-algorithm: crc32",
+			Asked{Algorithm: CRC32, SDK: CRC32, Sum: []byte{0xcb, 0xf4, 0x39, 0x26}},
+			"",
+		},
+		{
+			"a trailer", "x-amz-trailer: x-amz-checksum-crc64nvme\nx-amz-sdk-checksum-algorithm: CRC64NVME",
+			Asked{Algorithm: CRC64NVME, SDK: CRC64NVME, Trailer: true},
+			"",
+		},
 		{"a type", "x-amz-checksum-type: FULL_OBJECT", Asked{TypeGiven: true}, ""},
 		{"no values", "x-amz-checksum-mode: ENABLED\nx-amz-checksum-algorithm: SHA1", Asked{}, ""},
 		{"MD5", "Content-MD5: CY9rzUYh03PK3k6DJie09g==", Asked{MD5: &[16]byte{0x09, 0x8f, 0x6b, 0xcd, 0x46, 0x21, 0xd3, 0x73, 0xca, 0xde, 0x4e, 0x83, 0x26, 0x27, 0xb4, 0xf6}}, ""},

@@ -119,7 +119,7 @@ func TestUploadsOfMinio(t *testing.T) {
 		body := bytes.Repeat([]byte("y"), size)
 		sum := checksum.Format(checksum.CRC32C.Sum(body), 0)
 		for kind, trailer := range map[signature.Payload]bool{signature.Chunks: false, signature.ChunksTrailer: true, signature.UnsignedTrailer: true} {
-			r := httptest.NewRequest("PUT", "http://s3.example.com/b/k", io.NopCloser(bytes.NewReader(body)))
+			r := httptest.NewRequest(http.MethodPut, "http://s3.example.com/b/k", io.NopCloser(bytes.NewReader(body)))
 			var trailers http.Header
 			if trailer {
 				trailers = http.Header{"X-Amz-Checksum-Crc32c": {sum}}
@@ -156,7 +156,7 @@ func TestRequestsThatCannotBe(t *testing.T) {
 		{signature.ChunksTrailer, "X-Amz-Decoded-Content-Length=0&X-Amz-Trailer=a,b,c,d,e,f,g,h,i", "InvalidRequest"},
 		{signature.ChunksTrailer, "X-Amz-Decoded-Content-Length=0&X-Amz-Trailer=x-amz-trailer-signature", "InvalidRequest"},
 	} {
-		r := httptest.NewRequest("PUT", "/b/k", nil)
+		r := httptest.NewRequest(http.MethodPut, "/b/k", nil)
 		for h := range strings.SplitSeq(c.headers, "&") {
 			if name, value, ok := strings.Cut(h, "="); ok {
 				r.Header.Set(name, value)

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
-	"strings"
+	"encoding/hex"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
 	"github.com/dark-ecosystem/dark/dataplane/s3/signature"
@@ -36,7 +36,7 @@ func (r *Reader) header() (int64, error) {
 	if !ok || len(sig) != 2*sha256.Size {
 		return 0, malformed("A chunk must have a chunk-signature of 64 digits.")
 	}
-	r.given = string(sig)
+	r.given = append(r.given[:0], sig...)
 	return size, nil
 }
 
@@ -65,18 +65,25 @@ func (r *Reader) verifyChunk() error {
 	var sum [sha256.Size]byte
 	r.hash.Sum(sum[:0])
 	r.hash.Reset()
-	return r.verify("AWS4-HMAC-SHA256-PAYLOAD", r.given, emptyHash, signature.Hex(sum))
+	return r.verify("AWS4-HMAC-SHA256-PAYLOAD", emptyHash+"\n", sum)
 }
 
-// verify chains a signature to the one before; hashes are what it covers.
-func (r *Reader) verify(kind, given string, hashes ...string) error {
+// verify chains the given signature to the one before; it covers a hash and what is told
+// before that.
+func (r *Reader) verify(kind, before string, sum [sha256.Size]byte) error {
 	o := &r.options
-	toSign := strings.Join(append([]string{kind, o.Date, o.Scope, r.previous}, hashes...), "\n")
-	want := signature.Hex(signature.MAC(o.Key[:], toSign))
-	if subtle.ConstantTimeCompare([]byte(want), []byte(given)) != 1 {
+	b := append(append(r.toSign[:0], kind...), '\n')
+	b = append(append(b, o.Date...), '\n')
+	b = append(append(b, o.Scope...), '\n')
+	b = append(append(b, r.previous...), '\n')
+	r.toSign = hex.AppendEncode(append(b, before...), sum[:])
+	var want [2 * sha256.Size]byte
+	mac := signature.MAC(o.Key[:], r.toSign)
+	hex.Encode(want[:], mac[:])
+	if subtle.ConstantTimeCompare(want[:], r.given) != 1 {
 		return s3xml.Say(s3xml.SignatureDoesNotMatch, "The chunk signature we calculated does not match the signature you provided.",
-			"StringToSign", toSign, "SignatureProvided", given)
+			"StringToSign", string(r.toSign), "SignatureProvided", string(r.given))
 	}
-	r.previous = given
+	r.previous, r.given = r.given, r.previous
 	return nil
 }

@@ -48,13 +48,14 @@ type Reader struct {
 
 	// Of signed chunks.
 	hash     hash.Hash
-	previous string // signature
-	given    string // of this chunk
+	previous []byte // signature
+	given    []byte // of this chunk
+	toSign   []byte // room
 }
 
 // New reads the body as the options say.
 func New(body io.Reader, o Options) *Reader {
-	r := &Reader{body: bufio.NewReaderSize(body, readBuffer), options: o, rest: o.Length, previous: o.Seed}
+	r := &Reader{body: bufio.NewReaderSize(body, readBuffer), options: o, rest: o.Length, previous: []byte(o.Seed)}
 	if o.Payload.SignedChunks() {
 		r.hash = sha256.New()
 	}
@@ -65,26 +66,35 @@ func New(body io.Reader, o Options) *Reader {
 // case; they are there once Read gave io.EOF.
 func (r *Reader) Trailers() map[string]string { return r.trailers }
 
-// Read gives the next bytes in the clear. io.EOF says that the body was whole, of the
-// announced length and, where it is signed, signed to its end. Other errors are of AWS's
-// codes, or what reading the body gave.
-func (r *Reader) Read(p []byte) (int, error) {
-	if r.err != nil {
-		return 0, r.err
+// Read gives the next bytes in the clear, of more than one chunk where they have come
+// already. io.EOF says that the body was whole, of the announced length and, where it is
+// signed, signed to its end. Other errors are of AWS's codes, or what reading the body gave.
+func (r *Reader) Read(p []byte) (n int, err error) {
+	for n < len(p) && r.err == nil && (n == 0 || r.body.Buffered() > 0) {
+		m := r.read(p[n:])
+		if m == 0 {
+			break // an error, or a body that makes no progress
+		}
+		n += m
 	}
-	if len(p) == 0 {
-		return 0, nil
+	if n > 0 || len(p) == 0 {
+		return n, nil
 	}
+	return 0, r.err
+}
+
+// read gives bytes of one chunk, or sets err. What does not verify is not given.
+func (r *Reader) read(p []byte) int {
 	if r.left == 0 {
 		if r.err = r.next(); r.err != nil {
-			return 0, r.err
+			return 0
 		}
 	}
 	n, err := r.body.Read(p[:min(int64(len(p)), r.left)])
 	if r.err = r.took(p[:n], err); r.err != nil {
-		return 0, r.err
+		return 0
 	}
-	return n, nil
+	return n
 }
 
 // took accounts for bytes of a chunk, and at its end verifies it.
@@ -99,7 +109,7 @@ func (r *Reader) took(p []byte, err error) error {
 			}
 		}
 	}
-	if err != nil && (r.left > 0 || err != io.EOF) {
+	if err != nil && (r.left > 0 || !errors.Is(err, io.EOF)) {
 		return short(err)
 	}
 	return nil
@@ -173,7 +183,7 @@ func (r *Reader) crlf() error {
 
 // short: the body ended before its encoding did.
 func short(err error) error {
-	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return incomplete("The body ended inside of a chunk.")
 	}
 	return err

@@ -147,10 +147,10 @@ func TestRoundTrip(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(seed, 2))
 	for round := range 600 {
 		p := payloads[round%3]
-		data := strings.Repeat("0123456789abcdef", rnd.IntN(3000))[rnd.IntN(2)*0:]
+		data := strings.Repeat("0123456789abcdef", rnd.IntN(3000))
 		var sizes []int
-		for range rnd.IntN(20) {
-			sizes = append(sizes, 1+rnd.IntN(9000))
+		for range rnd.IntN(200) {
+			sizes = append(sizes, 1+rnd.IntN([]int{9, 9000}[rnd.IntN(2)]))
 		}
 		values, names := trailersOf(p)
 		body := encode(p, "seed", data, values, sizes...)
@@ -169,7 +169,7 @@ func TestRoundTrip(t *testing.T) {
 		if !maps.Equal(r.Trailers(), values) && len(values) > 0 {
 			t.Fatalf("%v: %v", p, r.Trailers())
 		}
-		if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		if n, err := r.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 			t.Fatalf("after the end: %d %v", n, err)
 		}
 	}
@@ -289,6 +289,16 @@ func swapped() string {
 	a.Reset()
 	a.end(nil)
 	return second + first + a.String()
+}
+
+// TestWhatDoesNotVerifyIsNotGiven: bytes of the good chunks, and none of the bad one where
+// it comes in one piece.
+func TestWhatDoesNotVerifyIsNotGiven(t *testing.T) {
+	body := strings.Replace(encode(signature.Chunks, "seed", "goodbad", nil, 4), "bad", "BAD", 1)
+	got, err := io.ReadAll(New(strings.NewReader(body), options(signature.Chunks, "seed", 7)))
+	if string(got) != "good" || err == nil {
+		t.Errorf("%q %v", got, err)
+	}
 }
 
 // TestErrorsOfTheBodyPassThrough: a connection that breaks is not the client's lie.

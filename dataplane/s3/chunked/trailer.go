@@ -70,7 +70,8 @@ func (r *Reader) verifyTrailer(given string) error {
 	for _, name := range names {
 		b.WriteString(name + ":" + r.trailers[name] + "\n")
 	}
-	return r.verify("AWS4-HMAC-SHA256-TRAILER", given, signature.Hex(sha256.Sum256([]byte(b.String()))))
+	r.given = append(r.given[:0], given...)
+	return r.verify("AWS4-HMAC-SHA256-TRAILER", "", sha256.Sum256([]byte(b.String())))
 }
 
 // complete: all that was announced came, with its signature.

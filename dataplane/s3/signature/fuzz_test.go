@@ -142,7 +142,7 @@ func FuzzRequest(f *testing.F) {
 		if !lowerToken(name) || strings.ContainsAny(value, "\r\n") {
 			return
 		}
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set(name, value)
 		folded := string(appendHeader(nil, r, name))
 		if strings.Contains(folded, "  ") || strings.HasPrefix(folded, " ") || strings.HasSuffix(folded, " ") {

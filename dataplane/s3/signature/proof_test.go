@@ -1,6 +1,7 @@
 package signature
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -8,7 +9,7 @@ import (
 )
 
 func TestProofs(t *testing.T) {
-	r := httptest.NewRequest("PUT", "http://s3.example.com/newbucket", nil)
+	r := httptest.NewRequest(http.MethodPut, "http://s3.example.com/newbucket", nil)
 	sign(r, usual, "20130524T000000Z", today)
 	v := example()
 	res, err := v.Verify(r, exampleTime)
@@ -51,6 +52,29 @@ func TestProofs(t *testing.T) {
 	}
 	if VerifyProof([]byte(exampleSecret), good, nil, exampleTime) == nil {
 		t.Error("it was taken for no region")
+	}
+}
+
+// TestProofFormat: the control plane reads it with code of its own; this is what it gets for
+// exampleSecret at 2013-05-24T00:00:00Z.
+func TestProofFormat(t *testing.T) {
+	r := httptest.NewRequest(http.MethodPut, "http://s3.example.com/newbucket", nil)
+	sign(r, usual, "20130524T000000Z", today)
+	v := example()
+	res, err := v.Verify(r, exampleTime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := v.Prove(r, res)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := p.Marshal()
+	const want = `{"credential":"AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request","date":"20130524T000000Z",` +
+		`"canonical_request":"PUT\n/newbucket\n\nhost:s3.example.com\nx-amz-content-sha256:UNSIGNED-PAYLOAD\nx-amz-date:20130524T000000Z\n\n` +
+		`host;x-amz-content-sha256;x-amz-date\nUNSIGNED-PAYLOAD","signature":"b0d15ac7e6fe9eb13f2d224802fffdf0ba32ccbd5d345e621c686fb406fc833d"}`
+	if err != nil || string(got) != want {
+		t.Errorf("%s (%v)", got, err)
 	}
 }
 

@@ -41,7 +41,7 @@ const (
 )
 
 func signed() *http.Request {
-	r := httptest.NewRequest("GET", "http://s3.example.com/bucket/key?versionId=1", nil)
+	r := httptest.NewRequest(http.MethodGet, "http://s3.example.com/bucket/key?versionId=1", nil)
 	sign(r, usual, "20130524T000000Z", today)
 	return r
 }
@@ -154,7 +154,7 @@ func capitals() *http.Request {
 
 // TestTime: a quarter of an hour either way, and not a second more.
 func TestTime(t *testing.T) {
-	r := httptest.NewRequest("GET", "http://s3.example.com/", nil)
+	r := httptest.NewRequest(http.MethodGet, "http://s3.example.com/", nil)
 	at := time.Date(2013, 5, 24, 12, 0, 0, 0, time.UTC)
 	sign(r, usual, "20130524T120000Z", today)
 	for _, skew := range []time.Duration{-MaxSkew, 0, MaxSkew} {
@@ -168,7 +168,7 @@ func TestTime(t *testing.T) {
 
 // TestDateInsteadOfAmzDate: the Date header is enough.
 func TestDateInsteadOfAmzDate(t *testing.T) {
-	r := httptest.NewRequest("GET", "http://s3.example.com/", nil)
+	r := httptest.NewRequest(http.MethodGet, "http://s3.example.com/", nil)
 	sign(r, "date;host;x-amz-content-sha256", "20130524T000000Z", today)
 	r.Header.Del("X-Amz-Date")
 	r.Header.Set("Date", "Fri, 24 May 2013 00:00:00 GMT")
@@ -196,7 +196,7 @@ func TestKeyIsNotHereYet(t *testing.T) {
 // TestAnonymous: nothing signed is nobody; what only looks like it is refused.
 func TestAnonymous(t *testing.T) {
 	get := func(query string) *http.Request {
-		return httptest.NewRequest("GET", "http://s3.example.com/b/k"+query, nil)
+		return httptest.NewRequest(http.MethodGet, "http://s3.example.com/b/k"+query, nil)
 	}
 	for _, q := range []string{"", "?X-Amz-Expires=3", "?x-id=GetObject", "?X-Amz-Meta-A=b"} {
 		if res, err := example().Verify(get(q), exampleTime); err != nil || res.Method != Anonymous || res.AccessKeyID != "" {
@@ -225,7 +225,7 @@ const goodQuery = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODN
 	"&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
 
 func presigned(query string) *http.Request {
-	return httptest.NewRequest("GET", "http://examplebucket.s3.amazonaws.com/test.txt?"+query, nil)
+	return httptest.NewRequest(http.MethodGet, "http://examplebucket.s3.amazonaws.com/test.txt?"+query, nil)
 }
 
 // TestRefusesQueries: each case breaks one thing of Amazon's example.
@@ -270,7 +270,7 @@ func TestRefusesQueries(t *testing.T) {
 // TestHeadersThatNetHTTPMoves: Host, Content-Length and Transfer-Encoding are fields of the
 // request, and can be signed all the same.
 func TestHeadersThatNetHTTPMoves(t *testing.T) {
-	r := httptest.NewRequest("PUT", "http://s3.example.com:9000/b/k", strings.NewReader("hello"))
+	r := httptest.NewRequest(http.MethodPut, "http://s3.example.com:9000/b/k", strings.NewReader("hello"))
 	names := "content-length;host;transfer-encoding;x-amz-content-sha256;x-amz-date"
 	sign(r, names, "20130524T000000Z", today)
 	if _, err := example().Verify(r, exampleTime); err != nil {

@@ -188,10 +188,10 @@ func mismatch(akid, toSign, given, canonical string) *Error {
 		"provided. Check your key and signing method.").
 		With("AWSAccessKeyId", akid).With("StringToSign", toSign).With("SignatureProvided", given).
 		With("StringToSignBytes", hexBytes(toSign))
-	if canonical != "" {
-		e.With("CanonicalRequest", canonical).With("CanonicalRequestBytes", hexBytes(canonical))
+	if canonical == "" {
+		return e
 	}
-	return e
+	return e.With("CanonicalRequest", canonical).With("CanonicalRequestBytes", hexBytes(canonical))
 }
 
 // checkTime holds X-Amz-Date against the clock and the credential.

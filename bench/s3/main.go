@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/dark-ecosystem/dark/bench/rig"
+	"github.com/dark-ecosystem/dark/bench/s3client"
 )
 
 const bucket = "bench-bucket"
@@ -78,13 +79,13 @@ func measure(ctx context.Context, d time.Duration, rounds, keys int, versity str
 
 // fill makes the bucket with what is read.
 func (s *server) fill(ctx context.Context, keys int) error {
-	c := newClient(s.host, s.who)
-	defer c.close()
-	if _, err := c.do(ctx, "PUT", "/"+bucket, "", body{}); err != nil {
+	c := s3client.New(s.host, s.who)
+	defer c.Close()
+	if _, err := c.Do(ctx, "PUT", "/"+bucket, "", s3client.Body{}); err != nil {
 		return err
 	}
 	for key, size := range map[string]int{"small": 4 << 10, "large": 16 << 20} {
-		if _, err := c.do(ctx, "PUT", "/"+bucket+"/"+key, "", signedBody(random(size))); err != nil {
+		if _, err := c.Do(ctx, "PUT", "/"+bucket+"/"+key, "", s3client.Signed(random(size))); err != nil {
 			return err
 		}
 	}

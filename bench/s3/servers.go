@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dark-ecosystem/dark/bench/rig"
+	"github.com/dark-ecosystem/dark/bench/s3client"
 )
 
 // server is one of those compared: a process and how to reach it.
@@ -19,7 +20,7 @@ type server struct {
 	name string
 	cmd  *exec.Cmd
 	host string
-	who  credentials
+	who  s3client.Credentials
 }
 
 func (s *server) stop() {
@@ -59,7 +60,7 @@ func startDark(ctx context.Context, dir, host string) (*server, error) {
 		s.stop()
 		return nil, err
 	}
-	s.host, s.who = u.Host, credentials{f.S3.AccessKey, f.S3.SecretKey, f.S3.Region}
+	s.host, s.who = u.Host, s3client.Credentials{Access: f.S3.AccessKey, Secret: f.S3.SecretKey, Region: f.S3.Region}
 	return s, nil
 }
 
@@ -69,8 +70,8 @@ func startVersity(ctx context.Context, dir, bin, host string) (*server, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	s := &server{name: "versitygw", host: net.JoinHostPort(host, "9001"), who: credentials{"bench", "bench-secret-key", "us-east-1"}}
-	s.cmd = exec.CommandContext(ctx, bin, "--access", s.who.access, "--secret", s.who.secret, "--port", s.host, "--quiet", "posix", dir)
+	s := &server{name: "versitygw", host: net.JoinHostPort(host, "9001"), who: s3client.Credentials{Access: "bench", Secret: "bench-secret-key", Region: "us-east-1"}}
+	s.cmd = exec.CommandContext(ctx, bin, "--access", s.who.Access, "--secret", s.who.Secret, "--port", s.host, "--quiet", "posix", dir)
 	s.cmd.Stderr = os.Stderr
 	if err := s.cmd.Start(); err != nil {
 		return nil, err

@@ -9,31 +9,33 @@ import (
 	"time"
 
 	"github.com/dark-ecosystem/dark/bench/rig"
+	"github.com/dark-ecosystem/dark/bench/s3client"
 )
 
 // work is one kind of operation.
 type work struct {
 	name    string
 	clients int
-	do      func(ctx context.Context, c *client, client, n int) error
+	do      func(ctx context.Context, c *s3client.Client, client, n int) error
 }
 
 // works are the operations that are measured.
 func works(keys int) []work {
-	small, large := signedBody(random(4<<10)), signedBody(random(16<<20))
-	stream := trailerBody(large.data)
-	read := func(method, key, query string, least int64) func(context.Context, *client, int, int) error {
-		return func(ctx context.Context, c *client, _, _ int) error {
-			n, err := c.do(ctx, method, "/"+bucket+key, query, body{})
+	big := random(16 << 20)
+	small, large := s3client.Signed(random(4<<10)), s3client.Signed(big)
+	stream := s3client.Trailer(big)
+	read := func(method, key, query string, least int64) func(context.Context, *s3client.Client, int, int) error {
+		return func(ctx context.Context, c *s3client.Client, _, _ int) error {
+			n, err := c.Do(ctx, method, "/"+bucket+key, query, s3client.Body{})
 			if err == nil && n < least {
 				return fmt.Errorf("%s %s: %d octets of %d", method, key, n, least)
 			}
 			return err
 		}
 	}
-	each := func(b body, kept int) func(context.Context, *client, int, int) error {
-		return func(ctx context.Context, c *client, client, n int) error {
-			_, err := c.do(ctx, "PUT", fmt.Sprintf("/%s/put/%d-%d", bucket, client, n%kept), "", b)
+	each := func(b s3client.Body, kept int) func(context.Context, *s3client.Client, int, int) error {
+		return func(ctx context.Context, c *s3client.Client, client, n int) error {
+			_, err := c.Do(ctx, "PUT", fmt.Sprintf("/%s/put/%d-%d", bucket, client, n%kept), "", b)
 			return err
 		}
 	}
@@ -51,10 +53,10 @@ func works(keys int) []work {
 
 // run does the work for d.
 func (w work) run(ctx context.Context, s *server, d time.Duration) rig.Load {
-	clients := make([]*client, w.clients)
+	clients := make([]*s3client.Client, w.clients)
 	for i := range clients {
-		clients[i] = newClient(s.host, s.who)
-		defer clients[i].close()
+		clients[i] = s3client.New(s.host, s.who)
+		defer clients[i].Close()
 	}
 	return rig.Run(ctx, w.clients, d, []int{s.cmd.Process.Pid}, func(ctx context.Context, client, n int) error {
 		return w.do(ctx, clients[client], client, n)
@@ -63,15 +65,15 @@ func (w work) run(ctx context.Context, s *server, d time.Duration) rig.Load {
 
 // list writes the keys that are listed, by 16 clients.
 func (s *server) list(ctx context.Context, keys int) error {
-	b := signedBody(random(100))
+	b := s3client.Signed(random(100))
 	var all sync.WaitGroup
 	failed := make([]error, 16)
 	for i := range failed {
 		all.Go(func() {
-			c := newClient(s.host, s.who)
-			defer c.close()
+			c := s3client.New(s.host, s.who)
+			defer c.Close()
 			for n := i; n < keys && failed[i] == nil; n += len(failed) {
-				_, failed[i] = c.do(ctx, "PUT", fmt.Sprintf("/%s/list/%08d", bucket, n), "", b)
+				_, failed[i] = c.Do(ctx, "PUT", fmt.Sprintf("/%s/list/%08d", bucket, n), "", b)
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package main
+package s3client
 
 import (
 	"bufio"
@@ -18,44 +18,46 @@ import (
 	"time"
 )
 
-// client is one connection that stays open. It writes requests by hand, so that on two
+// Client is one connection that stays open. It writes requests by hand, so that on two
 // cores most of the time is left to the server.
-type client struct {
+type Client struct {
 	host string
-	who  credentials
+	who  Credentials
 	conn net.Conn
 	r    *bufio.Reader
 	out  []byte
 	sink []byte
 }
 
-func newClient(host string, who credentials) *client {
-	return &client{host: host, who: who, sink: make([]byte, 256<<10)}
+// New is a client of a server at host:port.
+func New(host string, who Credentials) *Client {
+	return &Client{host: host, who: who, sink: make([]byte, 256<<10)}
 }
 
-func (c *client) close() {
+// Close closes the connection; Do opens another.
+func (c *Client) Close() {
 	if c.conn != nil {
 		c.conn.Close()
 		c.conn = nil
 	}
 }
 
-// body of a request: what is sent, and how it is announced.
-type body struct {
+// Body of a request: what is sent, and how it is announced.
+type Body struct {
 	data    []byte
 	payload string // x-amz-content-sha256
 	headers string // further header lines
 }
 
-// signedBody is sent with its hash.
-func signedBody(data []byte) body {
+// Signed is sent with its hash.
+func Signed(data []byte) Body {
 	hash := sha256.Sum256(data)
-	return body{data: data, payload: hex.EncodeToString(hash[:])}
+	return Body{data: data, payload: hex.EncodeToString(hash[:])}
 }
 
-// trailerBody is sent as current SDKs do by default: unsigned chunks and a trailer with a
+// Trailer is sent as current SDKs do by default: unsigned chunks and a trailer with a
 // CRC-32 of it.
-func trailerBody(data []byte) body {
+func Trailer(data []byte) Body {
 	const chunk = 64 << 10
 	out := make([]byte, 0, len(data)+len(data)/chunk*16+128)
 	for rest := data; len(rest) > 0; {
@@ -67,11 +69,11 @@ func trailerBody(data []byte) body {
 	var sum [4]byte
 	binary.BigEndian.PutUint32(sum[:], crc32.ChecksumIEEE(data))
 	out = append(out, "0\r\nx-amz-checksum-crc32:"+base64.StdEncoding.EncodeToString(sum[:])+"\r\n\r\n"...)
-	return body{data: out, payload: unsignedTrailer, headers: "Content-Encoding: aws-chunked\r\nX-Amz-Trailer: x-amz-checksum-crc32\r\nX-Amz-Decoded-Content-Length: " + strconv.Itoa(len(data)) + "\r\n"}
+	return Body{data: out, payload: unsignedTrailer, headers: "Content-Encoding: aws-chunked\r\nX-Amz-Trailer: x-amz-checksum-crc32\r\nX-Amz-Decoded-Content-Length: " + strconv.Itoa(len(data)) + "\r\n"}
 }
 
-// do sends a request and reads its answer, of which it returns the length.
-func (c *client) do(ctx context.Context, method, path, query string, b body) (int64, error) {
+// Do sends a request and reads its answer, of which it returns the length.
+func (c *Client) Do(ctx context.Context, method, path, query string, b Body) (int64, error) {
 	if c.conn == nil {
 		var d net.Dialer
 		conn, err := d.DialContext(ctx, "tcp", c.host)
@@ -82,13 +84,13 @@ func (c *client) do(ctx context.Context, method, path, query string, b body) (in
 	}
 	n, err := c.exchange(method, path, query, b)
 	if err != nil {
-		c.close()
+		c.Close()
 		return 0, fmt.Errorf("%s %s?%s: %w", method, path, query, err)
 	}
 	return n, nil
 }
 
-func (c *client) exchange(method, path, query string, b body) (int64, error) {
+func (c *Client) exchange(method, path, query string, b Body) (int64, error) {
 	if b.payload == "" {
 		b.payload = emptyPayload
 	}
@@ -110,7 +112,7 @@ func (c *client) exchange(method, path, query string, b body) (int64, error) {
 }
 
 // answer reads the status, the headers and the body.
-func (c *client) answer(method string) (int64, error) {
+func (c *Client) answer(method string) (int64, error) {
 	tp := textproto.NewReader(c.r)
 	line, err := tp.ReadLine()
 	if err != nil {

@@ -1,4 +1,6 @@
-package main
+// Package s3client is a client of S3 endpoints that costs little, for measuring them: it
+// signs (AWS Signature Version 4) and writes requests by hand on one connection.
+package s3client
 
 import (
 	"crypto/hmac"
@@ -7,8 +9,8 @@ import (
 	"time"
 )
 
-// credentials of a server, as a client holds them.
-type credentials struct{ access, secret, region string }
+// Credentials are an access key of a server.
+type Credentials struct{ Access, Secret, Region string }
 
 // The forms of a payload that the clients send (AWS Signature Version 4).
 const (
@@ -18,20 +20,20 @@ const (
 
 // signed is the Authorization header of a request whose headers besides host,
 // x-amz-content-sha256 and x-amz-date are not signed.
-func (c credentials) signed(method, path, query, host, payload string, at time.Time) (date, authorization string) {
+func (c Credentials) signed(method, path, query, host, payload string, at time.Time) (date, authorization string) {
 	date = at.UTC().Format("20060102T150405Z")
-	scope := date[:8] + "/" + c.region + "/s3/aws4_request"
+	scope := date[:8] + "/" + c.Region + "/s3/aws4_request"
 	const names = "host;x-amz-content-sha256;x-amz-date"
 	canonical := method + "\n" + path + "\n" + query + "\nhost:" + host + "\nx-amz-content-sha256:" + payload + "\nx-amz-date:" + date + "\n\n" + names + "\n" + payload
 	hash := sha256.Sum256([]byte(canonical))
 	text := "AWS4-HMAC-SHA256\n" + date + "\n" + scope + "\n" + hex.EncodeToString(hash[:])
 	signature := hex.EncodeToString(sum(c.key(date[:8]), text))
-	return date, "AWS4-HMAC-SHA256 Credential=" + c.access + "/" + scope + ", SignedHeaders=" + names + ", Signature=" + signature
+	return date, "AWS4-HMAC-SHA256 Credential=" + c.Access + "/" + scope + ", SignedHeaders=" + names + ", Signature=" + signature
 }
 
 // key is kSigning of a day.
-func (c credentials) key(day string) []byte {
-	return sum(sum(sum(sum([]byte("AWS4"+c.secret), day), c.region), "s3"), "aws4_request")
+func (c Credentials) key(day string) []byte {
+	return sum(sum(sum(sum([]byte("AWS4"+c.Secret), day), c.Region), "s3"), "aws4_request")
 }
 
 func sum(key []byte, text string) []byte {

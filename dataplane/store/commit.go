@@ -83,7 +83,7 @@ func (p *Space) commit(ctx context.Context, ops []Op) ([]Result, error) {
 	done, err := p.s.propose(ctx, out...)
 	if err == nil {
 		p.s.intents.committed(fresh)
-		return done.results, nil
+		return done.results, p.s.syncLate(ctx, fresh)
 	}
 	if r := (*Refused)(nil); errors.As(err, &r) || errors.Is(err, ctx.Err()) && ctx.Err() != nil {
 		for _, f := range fresh {

@@ -74,7 +74,7 @@ func (s *Store) discard(b Body) {
 
 // syncBodies makes extents durable.
 func (s *Store) syncBodies(ctx context.Context, refs []segment.Ref) error {
-	if s.control.noBodySync {
+	if s.control.noBodySync || s.control.early {
 		return nil
 	}
 	err := s.files.Sync(ctx, refs...)
@@ -82,6 +82,22 @@ func (s *Store) syncBodies(ctx context.Context, refs []segment.Ref) error {
 		return s.fail(err)
 	}
 	return err
+}
+
+// syncLate is of the control build that syncs bodies when their command is durable.
+func (s *Store) syncLate(ctx context.Context, fresh []*freshExtent) error {
+	if !s.control.early {
+		return nil
+	}
+	for _, f := range fresh {
+		if f.inline != nil || f.adopt {
+			continue
+		}
+		if err := s.files.Sync(ctx, f.at); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // diskError says what a failed write of a segment means.

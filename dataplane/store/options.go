@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -57,5 +58,11 @@ func (o Options) withDefaults() (Options, error) {
 	if o.MoveRate == 0 {
 		o.MoveRate = 64 << 20
 	}
+	if o.SegmentSize != 0 && o.SegmentSize < minSegment {
+		return o, fmt.Errorf("segments of %d octets: at least %d", o.SegmentSize, minSegment)
+	}
 	return o, nil
 }
+
+// minSegment holds an extent of one chunk.
+const minSegment = 128 << 10

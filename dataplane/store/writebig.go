@@ -21,7 +21,7 @@ func (w *Writer) flush(last bool) error {
 	}
 	o, n, next := w.open, min(w.fill, ChunkSize), w.chunk[ChunkSize]
 	o.n += int64(n)
-	last = last || o.n == ExtentSize
+	last = last || o.n == w.p.s.extentSize()
 	sealed := o.sealer.Append(w.chunk[:0], w.chunk[:n], last)
 	w.fill -= n
 	if _, err := o.to.Write(sealed); err != nil {
@@ -39,7 +39,7 @@ func (w *Writer) begin() error {
 	if err := w.p.s.room(true); err != nil {
 		return err
 	}
-	n := int64(ExtentSize)
+	n := w.p.s.extentSize()
 	if w.size >= 0 {
 		n = min(n, w.size-w.n+int64(w.fill))
 	}
@@ -51,6 +51,16 @@ func (w *Writer) begin() error {
 	o.sealer = seal.NewSealer(&o.key, o.id)
 	w.open = o
 	return nil
+}
+
+// extentSize is ExtentSize, or the whole chunks that fit in a segment where those are
+// small.
+func (s *Store) extentSize() int64 {
+	if s.opt.SegmentSize == 0 {
+		return ExtentSize
+	}
+	fit := (s.opt.SegmentSize - 3*4096) / (ChunkSize + seal.Overhead)
+	return min(ExtentSize, fit*ChunkSize)
 }
 
 // end closes the extent and keeps where it lies.

@@ -292,6 +292,7 @@ func (n *Node) serve(ctx context.Context) error {
 	start("controllers", func(ctx context.Context) error { n.lead(ctx); return nil })
 	start("announce", n.announce)
 	start("renewal", n.renewOwn)
+	start("use of access keys", n.noteUse)
 	close(n.ready)
 	var err error
 	select {

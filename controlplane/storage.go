@@ -19,7 +19,7 @@ const (
 // Storage makes the kinds of buckets and their keys with this cluster's root key, and
 // has the leader keep what is sealed for edges.
 func (n *Node) Storage(o storage.Options) *storage.Storage {
-	o.Root, o.Recovery = n.core.root, n.keys.RecoveryRecipient
+	o.Root, o.Recovery, o.Meta = n.core.root, n.keys.RecoveryRecipient, n.core.store.Meta
 	n.storage = storage.New(o)
 	return n.storage
 }

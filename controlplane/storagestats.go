@@ -3,6 +3,7 @@ package controlplane
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/dark-ecosystem/dark/controlplane/state"
 	"github.com/dark-ecosystem/dark/internal/errs"
+	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
@@ -127,4 +129,50 @@ func (n *Node) bucketNames(q *storagev1.StorageStatsCall) ([]string, error) {
 		return true
 	})
 	return names, err
+}
+
+const (
+	// usedEvery is how often it is noted when access keys were last used; edges tell the hour.
+	usedEvery = time.Minute
+	usedOps   = 500 // in one transaction
+)
+
+// noteUse keeps in the state when access keys were last used, as the edges tell that are
+// connected here. It runs on each control node.
+func (n *Node) noteUse(ctx context.Context) error {
+	if n.storage == nil {
+		return nil
+	}
+	noted := map[string]int64{}
+	every(ctx, usedEvery, func(ctx context.Context) {
+		if err := n.noteUsed(ctx, noted); err != nil && ctx.Err() == nil {
+			n.cfg.Logger.Warn("note the last use of access keys", "err", err)
+		}
+	})
+	return nil
+}
+
+func (n *Node) noteUsed(ctx context.Context, noted map[string]int64) error {
+	var ops []*statev1.Op
+	due := map[string]int64{}
+	for id, at := range n.feed.AccessKeysUsed() {
+		if at <= noted[id] || len(ops) == usedOps {
+			continue
+		}
+		due[id] = at
+		op, err := n.storage.NoteUse(id, at)
+		if err != nil {
+			return err
+		}
+		if op != nil {
+			ops = append(ops, op)
+		}
+	}
+	if len(ops) > 0 {
+		if _, err := n.core.log.Propose(ctx, &statev1.Transaction{Origin: n.controller("access keys"), Ops: ops}); err != nil {
+			return err
+		}
+	}
+	maps.Copy(noted, due)
+	return nil
 }

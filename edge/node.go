@@ -71,6 +71,9 @@ type Config struct {
 	S3TLS     *tls.Config
 	S3Domains []string
 	S3Log     string
+	// Lifecycle is the time between passes that end what buckets' rules say is due, Scrub
+	// the time from one scrub of the store to the next; 0: an hour, and 7 days.
+	Lifecycle, Scrub time.Duration
 	// Services are the parts that this node runs; nil: all that the program has.
 	Services func(*Config) ([]Part, error)
 

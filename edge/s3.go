@@ -38,6 +38,7 @@ type s3Server struct {
 	store   *store.Store
 	handler *s3.Handler
 	log     *os.File // of requests; nil: none
+	shreds  uint64   // of the view whose buckets' times were told to the store
 
 	erasing struct {
 		sync.Mutex
@@ -115,6 +116,7 @@ func (s *s3Server) swap(next any) {
 	s.erasing.Lock()
 	defer s.erasing.Unlock()
 	s.erasing.all = v.erased
+	s.shred(v)
 	select {
 	case s.erasing.news <- struct{}{}:
 	default:
@@ -129,6 +131,8 @@ func (s *s3Server) serve(ctx context.Context, g *listen.Group) error {
 	defer beside.Wait()
 	defer cancel()
 	beside.Go(func() { s.erase(ctx) })
+	beside.Go(func() { s.expire(ctx) })
+	beside.Go(func() { s.scrub(ctx) })
 	h := s.server()
 	failed := make(chan error, len(g.TCP()))
 	for _, l := range g.TCP() {

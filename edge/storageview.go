@@ -34,6 +34,7 @@ type storageView struct {
 	named layered[string] // organization, 0x00, name of a record of keys → where they are
 	// erased are the spaces of buckets that were deleted, in the order that they came.
 	erased []store.ID
+	shreds uint64 // rises when a bucket changes
 }
 
 // compileStorage makes the next view. What cannot be compiled is refused and left as it
@@ -43,7 +44,7 @@ func (s *s3Server) compileStorage(prev any, changes []kind.Change) (any, []kind.
 	if !ok {
 		last = &storageView{s3: s3.NewView()}
 	}
-	c := storageCompiler{keys: last.keys.edit(), named: last.named.edit(), erased: last.erased}
+	c := storageCompiler{keys: last.keys.edit(), named: last.named.edit(), erased: last.erased, shreds: last.shreds}
 	plain := openAll(s.machine, sealedOf(changes))
 	for i, ch := range changes {
 		if err := c.take(ch, plain[i]); err != nil {
@@ -53,7 +54,7 @@ func (s *s3Server) compileStorage(prev any, changes []kind.Change) (any, []kind.
 	// The endpoint's settings go first: all else is compiled with them once. What failed is
 	// in c.refused.
 	view, _ := last.s3.With(append(c.settings, c.changes...)...)
-	return &storageView{s3: view, keys: c.keys.done(), named: c.named.done(), erased: c.erased}, c.refused
+	return &storageView{s3: view, keys: c.keys.done(), named: c.named.done(), erased: c.erased, shreds: c.shreds}, c.refused
 }
 
 // sealedOf finds what must be opened of each change; nil where there is nothing.
@@ -82,6 +83,7 @@ type storageCompiler struct {
 	keys              *editing[keyVersions]
 	named             *editing[string]
 	erased            []store.ID
+	shreds            uint64
 	settings, changes []s3.Change
 	refused           []kind.Refusal
 }
@@ -137,6 +139,7 @@ func (c *storageCompiler) bucket(ch kind.Change) error {
 	if err := proto.Unmarshal(ch.Value, m); err != nil {
 		return fmt.Errorf("read bucket: %w", err)
 	}
+	c.shreds++
 	c.then(ch, s3.PutBucket(m))
 	return nil
 }

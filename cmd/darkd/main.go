@@ -34,8 +34,7 @@ func run(ctx context.Context, args []string) error {
 		SilenceErrors: true,
 	}
 	root.AddCommand(
-		newDev(), newInit(), newControl(), newEdge(), newDoctor(), newRejoin(), newVersion(),
-		notThere("fsck", "Check what an edge keeps for its users"),
+		newDev(), newInit(), newControl(), newEdge(), newDoctor(), newRejoin(), newFsck(), newRebuild(), newVersion(),
 		notThere("restore", "Bring a cluster back from a backup"),
 	)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })

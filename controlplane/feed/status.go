@@ -84,7 +84,8 @@ func (n *nodes) connected(s *nodeState, up bool, now time.Time) {
 		s.connections--
 	}
 	if s.Connected = s.connections > 0; !s.Connected {
-		s.zones, s.storage.since, s.storage.store, s.storage.buckets = zoneStats{}, 0, nil, nil // it tells all again, here or to another control node
+		s.storage.gone()
+		s.zones = zoneStats{} // it tells all again, here or to another control node
 	}
 }
 

@@ -25,8 +25,11 @@ func (s *storageStats) take(a *feedv1.Ack) {
 	if told == nil {
 		return
 	}
+	if s.used == nil {
+		s.used = map[string]int64{}
+	}
 	if a.GetCountingSince() != s.since || s.buckets == nil {
-		*s = storageStats{since: a.GetCountingSince(), buckets: map[string]*storagev1.BucketStats{}, used: map[string]int64{}}
+		s.since, s.buckets = a.GetCountingSince(), map[string]*storagev1.BucketStats{}
 	}
 	for _, b := range told.GetBuckets() {
 		if _, known := s.buckets[b.GetBucket()]; known || len(s.buckets) < keepBuckets {
@@ -42,6 +45,9 @@ func (s *storageStats) take(a *feedv1.Ack) {
 	s.store = told
 }
 
+// gone forgets what an edge tells again when it connects, here or to another node.
+func (s *storageStats) gone() { s.since, s.store, s.buckets = 0, nil, nil }
+
 // StorageStats calls yield with what each edge that is connected here says of its store,
 // and of each bucket that it told of. Both are shared and must not be changed.
 func (s *Server) StorageStats(yield func(node string, store *storagev1.StorageStats, bucket func(name string) *storagev1.BucketStats)) {
@@ -55,8 +61,8 @@ func (s *Server) StorageStats(yield func(node string, store *storagev1.StorageSt
 	}
 }
 
-// AccessKeysUsed returns when access keys were last used at the edges that are connected
-// here, Unix seconds, and forgets it: those who ask keep it.
+// AccessKeysUsed returns when access keys were last used at the edges that connected here
+// since the start, Unix seconds.
 func (s *Server) AccessKeysUsed() map[string]int64 {
 	n := s.nodes
 	n.mu.Lock()
@@ -66,7 +72,6 @@ func (s *Server) AccessKeysUsed() map[string]int64 {
 		for id, at := range st.storage.used {
 			out[id] = max(out[id], at)
 		}
-		clear(st.storage.used)
 	}
 	return out
 }

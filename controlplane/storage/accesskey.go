@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strconv"
+	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/dark-ecosystem/dark/controlplane/identity"
 	"github.com/dark-ecosystem/dark/internal/keyring"
@@ -30,7 +33,9 @@ const (
 func (s *Storage) admitAccessKey(ctx context.Context, a *kind.Admission) error {
 	if a.New == nil {
 		id := a.Old.(*storagev1.AccessKey).GetStatus().GetAccessKeyId()
-		a.Ops = append(a.Ops, &statev1.Op{Op: &statev1.Op_DeleteMeta{DeleteMeta: identity.AccessKeyMeta(id)}})
+		a.Ops = append(a.Ops,
+			&statev1.Op{Op: &statev1.Op_DeleteMeta{DeleteMeta: identity.AccessKeyMeta(id)}},
+			&statev1.Op{Op: &statev1.Op_DeleteMeta{DeleteMeta: usedMeta(id)}})
 		return nil
 	}
 	k := a.New.(*storagev1.AccessKey)
@@ -72,6 +77,43 @@ func (s *Storage) Secret(k *storagev1.AccessKey) (string, error) {
 		return "", fmt.Errorf("open the secret of access key %s: %w", st.GetAccessKeyId(), err)
 	}
 	return string(secret), nil
+}
+
+// usedMeta is where the state has when an access key was last used, Unix seconds.
+func usedMeta(id string) string { return "accesskeyused/" + id }
+
+func readUsed(value []byte) int64 {
+	at, err := strconv.ParseInt(string(value), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return at
+}
+
+// NoteUse is the change that notes when an access key was last used; nil where it is
+// noted already, or there is no such key any more.
+func (s *Storage) NoteUse(id string, at int64) (*statev1.Op, error) {
+	if v, _, err := s.o.Meta(identity.AccessKeyMeta(id)); err != nil || v == nil {
+		return nil, err
+	}
+	v, _, err := s.o.Meta(usedMeta(id))
+	if err != nil || readUsed(v) >= at {
+		return nil, err
+	}
+	return &statev1.Op{Op: &statev1.Op_PutMeta{PutMeta: &statev1.PutMeta{Key: usedMeta(id), Value: strconv.AppendInt(nil, at, 10)}}}, nil
+}
+
+// showAccessKey adds when the key was last used.
+func (s *Storage) showAccessKey(_ context.Context, _ kind.Reader, m proto.Message) error {
+	st := m.(*storagev1.AccessKey).GetStatus()
+	if s.o.Meta == nil || st == nil {
+		return nil
+	}
+	v, _, err := s.o.Meta(usedMeta(st.GetAccessKeyId()))
+	if at := readUsed(v); err == nil && at > 0 {
+		st.LastUsedTime = timestamppb.New(time.Unix(at, 0))
+	}
+	return err
 }
 
 // random returns n characters of an alphabet, each equally likely.

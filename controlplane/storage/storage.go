@@ -34,11 +34,14 @@ const (
 	defaultAlias  = "us-east-1"
 )
 
-// Options of the kinds. Root and Recovery come from the control node.
+// Options of the kinds. Root, Recovery and Meta come from the control node.
 type Options struct {
 	Root *keyring.Root
 	// Recovery is the recipient of the installation's recovery key.
 	Recovery string
+	// Meta reads keys of the state's own; by it an access key's last use is shown. nil: it
+	// is not.
+	Meta func(key string) (value []byte, revision uint64, err error)
 	// Region of the installation, DefaultRegion when empty, and its further names: when
 	// nil us-east-1, which clients take that were told none. All control nodes must have
 	// the same.
@@ -101,7 +104,7 @@ func New(o Options) *Storage {
 	}
 	s.accessKey = &kind.Kind{
 		Message: &storagev1.AccessKey{}, Plural: "accesskeys", Pattern: "accesskeys/{accesskey}", Service: "storage", Lane: kind.LaneData,
-		SecretFields: []string{"status.sealed_secret", "status.secret_access_key"}, Admit: s.admitAccessKey, Publish: s.publishAccessKey,
+		SecretFields: []string{"status.sealed_secret", "status.secret_access_key"}, Admit: s.admitAccessKey, Publish: s.publishAccessKey, Show: s.showAccessKey,
 		Columns: []kind.Column{{Title: "ID", Path: "status.accessKeyId"}, {Title: "DESCRIPTION", Path: "spec.description"}, {Title: "EXPIRES", Path: "spec.expireTime"}, {Title: "LAST USED", Path: "status.lastUsedTime"}},
 	}
 	s.encryptionKey = &kind.Kind{

@@ -1,0 +1,48 @@
+package edge
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/dark-ecosystem/dark/dataplane/store"
+	"github.com/dark-ecosystem/dark/edge/config"
+	"github.com/dark-ecosystem/dark/internal/keyring"
+	"github.com/dark-ecosystem/dark/internal/kind"
+)
+
+// OfflineStore says how to open the store of an edge that is not running, with the keys
+// that the edge was given. It needs no control node.
+func OfflineStore(dir string, log *slog.Logger) (store.Options, error) {
+	self, err := ReadSelf(dir)
+	if err != nil {
+		return store.Options{}, fmt.Errorf("%s holds no edge: %w", dir, err)
+	}
+	machine, err := keyring.LoadMachine(filepath.Join(dir, fileMachine))
+	if err != nil {
+		return store.Options{}, err
+	}
+	noLink := func() (*tls.Config, error) { return nil, errors.New("offline") }
+	c, all, err := config.Open(config.Options{Dir: dir, Cluster: self.ClusterID, Pinned: self.PublishingKey, TLS: noLink, Log: log})
+	if err != nil {
+		return store.Options{}, fmt.Errorf("%w; is the edge still running?", err)
+	}
+	if err := c.Close(); err != nil {
+		return store.Options{}, err
+	}
+	var changes []kind.Change
+	for _, ch := range all {
+		if ch.Kind == kindKeys {
+			changes = append(changes, ch.Change)
+		}
+	}
+	s := &s3Server{machine: machine, keys: &storageKeys{}}
+	v, refused := s.compileStorage(nil, changes)
+	for _, r := range refused {
+		log.Warn("a key cannot be opened: what it seals is compared with its hash only", "name", r.Name, "reason", r.Reason)
+	}
+	s.keys.now.Store(&v.(*storageView).keys)
+	return store.Options{Dir: filepath.Join(dir, dirStore), Cell: self.Name, Keys: s.keys, Logger: log}, nil
+}

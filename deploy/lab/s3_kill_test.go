@@ -36,7 +36,7 @@ type storm struct {
 		acked, unanswered, refused, resumed atomic.Int64
 	}
 	// open are each writer's upload that a kill cut short.
-	open [s3Writers]*upload
+	open  [s3Writers]*upload
 	wrong struct {
 		sync.Mutex
 		errs []error

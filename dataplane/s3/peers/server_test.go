@@ -40,14 +40,19 @@ type server struct {
 }
 
 // shared is the one server of all tests, started by the first that asks.
-var shared = sync.OnceValues(startServer)
+var shared = sync.OnceValues(func() (*server, error) {
+	s, err := startServer()
+	started = s
+	return s, err
+})
+
+// started is what TestMain stops.
+var started *server
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if !testing.Short() {
-		if s, err := shared(); err == nil {
-			s.stop()
-		}
+	if started != nil {
+		started.stop()
 	}
 	os.Exit(code)
 }
@@ -64,7 +69,7 @@ func serve(t *testing.T) endpoint {
 	}
 	t.Cleanup(func() {
 		if t.Failed() && s.cmd != nil {
-			t.Logf("the end of darkd's log:\n%s", s.log(4000))
+			t.Logf("the end of darkd's log:\n%s", s.log(1500))
 		}
 	})
 	return s.s3
@@ -79,15 +84,15 @@ func startServer() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s := &server{dir: dir, ended: make(chan struct{})}
 	bin, err := darkd(dir)
 	if err != nil {
-		return nil, err
+		return s, err
 	}
 	host, err := freeHost()
 	if err != nil {
-		return nil, err
+		return s, err
 	}
-	s := &server{dir: dir, ended: make(chan struct{})}
 	return s, s.start(bin, host)
 }
 
@@ -150,7 +155,6 @@ func (s *server) start(bin, host string) error {
 	case <-time.After(time.Minute):
 	}
 	text := s.log(4000)
-	s.stop()
 	return fmt.Errorf("darkd dev on %s did not become ready: %s", host, text)
 }
 
@@ -192,7 +196,10 @@ func (s *server) log(n int) string {
 }
 
 func (s *server) stop() {
-	if s.cmd == nil {
+	if s.dir != "" {
+		defer os.RemoveAll(s.dir)
+	}
+	if s.cmd == nil || s.cmd.Process == nil {
 		return
 	}
 	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
@@ -202,5 +209,4 @@ func (s *server) stop() {
 		_ = s.cmd.Process.Kill()
 		<-s.ended
 	}
-	_ = os.RemoveAll(s.dir)
 }

@@ -76,13 +76,20 @@ func receive(r *http.Request) ([]byte, signature.Payload, error) {
 func TestUploadsOfTheSDK(t *testing.T) {
 	var got []byte
 	var kind signature.Payload
+	var proto string
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var err error
+		proto = r.Proto
 		if got, kind, err = receive(r); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 		}
 	})
-	for scheme, server := range map[string]*httptest.Server{"https": httptest.NewTLSServer(handler), "http": httptest.NewServer(handler)} {
+	h2 := httptest.NewUnstartedServer(handler)
+	h2.EnableHTTP2 = true
+	h2.StartTLS()
+	for scheme, server := range map[string]*httptest.Server{
+		"https": httptest.NewTLSServer(handler), "https over HTTP/2": h2, "http": httptest.NewServer(handler),
+	} {
 		t.Cleanup(server.Close)
 		client := s3.New(s3.Options{
 			RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
@@ -100,8 +107,11 @@ func TestUploadsOfTheSDK(t *testing.T) {
 				if err != nil || !bytes.Equal(got, body) {
 					t.Fatalf("%s %s %d: %v", scheme, alg, size, err)
 				}
-				if scheme == "https" && kind != signature.UnsignedTrailer && size > 0 {
+				if scheme != "http" && kind != signature.UnsignedTrailer && size > 0 {
 					t.Errorf("%s %d: %v", alg, size, kind)
+				}
+				if (proto == "HTTP/2.0") != (server == h2) {
+					t.Fatalf("%s by %s", scheme, proto)
 				}
 			}
 		}

@@ -32,6 +32,15 @@ type param struct{ name, value []byte }
 
 var pool = sync.Pool{New: func() any { return new(scratch) }}
 
+// maxKept bounds what the pool keeps of a request that was larger than any real one.
+const maxKept = 64 << 10
+
+func (s *scratch) release() {
+	if cap(s.canonical)+cap(s.encoded) <= maxKept {
+		pool.Put(s)
+	}
+}
+
 func isRange(err error) bool { return errors.Is(err, strconv.ErrRange) }
 
 // unreserved of RFC 3986 2.3: what is never encoded.

@@ -49,7 +49,7 @@ type Proof struct {
 // in their headers have one.
 func (v *Verifier) Prove(r *http.Request, res Result) (Proof, error) {
 	s := pool.Get().(*scratch)
-	defer pool.Put(s)
+	defer s.release()
 	c, err := v.claim(s, r)
 	if err != nil {
 		return Proof{}, err

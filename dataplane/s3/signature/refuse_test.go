@@ -133,6 +133,17 @@ func TestRefusesHeaders(t *testing.T) {
 	}
 }
 
+// TestLargeRefusal: an answer does not grow with the request.
+func TestLargeRefusal(t *testing.T) {
+	r := signed()
+	r.Header.Set("X-Amz-Meta-Large", strings.Repeat("a", 900<<10))
+	replace(r, "x-amz-date", "x-amz-date;x-amz-meta-large")
+	_, err := example().Verify(r, exampleTime)
+	if n := len(detailed(err)); err == nil || n > 5*maxShown {
+		t.Errorf("%d octets of %v", n, err)
+	}
+}
+
 func longPath() *http.Request {
 	r := signed()
 	r.URL.Path = "/" + strings.Repeat("a", MaxPath)

@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -78,7 +79,7 @@ type Result struct {
 // signature is Anonymous and no error.
 func (v *Verifier) Verify(r *http.Request, now time.Time) (Result, error) {
 	s := pool.Get().(*scratch)
-	defer pool.Put(s)
+	defer s.release()
 	c, err := v.claim(s, r)
 	if err != nil {
 		return Result{}, err
@@ -183,6 +184,9 @@ func (c *claim) match(s *scratch, r *http.Request) *Error {
 	return mismatch(c.credential.accessKeyID, string(toSign), c.signature, string(canonical))
 }
 
+// maxShown bounds the canonical request in an answer; in hex it is there three times more.
+const maxShown = 16 << 10
+
 func mismatch(akid, toSign, given, canonical string) *Error {
 	e := s3xml.Say(s3xml.SignatureDoesNotMatch, "The request signature we calculated does not match the signature you "+
 		"provided. Check your key and signing method.").
@@ -191,6 +195,7 @@ func mismatch(akid, toSign, given, canonical string) *Error {
 	if canonical == "" {
 		return e
 	}
+	canonical = canonical[:min(len(canonical), maxShown)]
 	return e.With("CanonicalRequest", canonical).With("CanonicalRequestBytes", hexBytes(canonical))
 }
 
@@ -219,7 +224,7 @@ func (c *claim) checkExpiry(now time.Time) *Error {
 	end := c.time.Add(c.expires)
 	if now.After(end) {
 		return s3xml.Say(s3xml.AccessDenied, "Request has expired").
-			With("X-Amz-Expires", c.expires.String()).With("Expires", end.Format(time.RFC3339)).
+			With("X-Amz-Expires", strconv.Itoa(int(c.expires/time.Second))).With("Expires", end.Format(time.RFC3339)).
 			With("ServerTime", now.UTC().Format(time.RFC3339))
 	}
 	return nil

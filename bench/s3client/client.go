@@ -142,6 +142,9 @@ func (c *Client) answer(method string) (int64, error) {
 		}
 		return 0, fmt.Errorf("%s: %s", line, text)
 	}
+	if strings.EqualFold(h.Get("Connection"), "close") {
+		defer c.Close()
+	}
 	if in == nil {
 		return 0, nil
 	}

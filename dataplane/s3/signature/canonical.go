@@ -185,7 +185,7 @@ func (s *scratch) canonicalRequest(c *claim, r *http.Request) ([]byte, *Error) {
 	// that, nobody can sign one key and get another.
 	b = appendPath(b, r.URL.Path)
 	b = append(b, '\n')
-	b = s.appendQuery(b, c.method == Query)
+	b = s.appendQuery(b)
 	b = append(b, '\n')
 	for name := range strings.SplitSeq(c.signed, ";") {
 		b = append(append(b, name...), ':')
@@ -198,8 +198,9 @@ func (s *scratch) canonicalRequest(c *claim, r *http.Request) ([]byte, *Error) {
 	return s.canonical, nil
 }
 
-// appendQuery sorts by encoded name, then by encoded value.
-func (s *scratch) appendQuery(b []byte, presigned bool) []byte {
+// appendQuery sorts by encoded name, then by encoded value. The signature itself, which
+// only presigned URLs have here, is left out.
+func (s *scratch) appendQuery(b []byte) []byte {
 	if len(s.params) > 1 {
 		slices.SortFunc(s.params, func(x, y param) int {
 			if c := bytes.Compare(x.name, y.name); c != 0 {
@@ -210,7 +211,7 @@ func (s *scratch) appendQuery(b []byte, presigned bool) []byte {
 	}
 	start := len(b)
 	for _, p := range s.params {
-		if presigned && string(p.name) == "X-Amz-Signature" {
+		if string(p.name) == "X-Amz-Signature" {
 			continue
 		}
 		if len(b) > start {

@@ -329,7 +329,7 @@ func TestQueryAsAmazonReadsIt(t *testing.T) {
 		if err := s.parseQuery(raw); err != nil {
 			t.Errorf("%q: %v", raw, err)
 		}
-		if got := string(s.appendQuery(nil, false)); got != want {
+		if got := string(s.appendQuery(nil)); got != want {
 			t.Errorf("%q: %q, want %q", raw, got, want)
 		}
 	}

@@ -48,13 +48,13 @@ func FuzzQuery(f *testing.F) {
 		if s.parseQuery(raw) != nil {
 			return
 		}
-		once := s.appendQuery(nil, false)
+		once := s.appendQuery(nil)
 		if s.parseQuery(string(once)) == nil {
-			if again := s.appendQuery(nil, false); !bytes.Equal(once, again) {
+			if again := s.appendQuery(nil); !bytes.Equal(once, again) {
 				t.Fatalf("%q, then %q", once, again)
 			}
 		}
-		if want, err := url.ParseQuery(raw); err == nil {
+		if want, err := url.ParseQuery(raw); err == nil && !want.Has("X-Amz-Signature") {
 			got, err := url.ParseQuery(string(once))
 			if err != nil || got.Encode() != sortedValues(want).Encode() {
 				t.Fatalf("%q: %q, want %q", raw, got.Encode(), want.Encode())
@@ -75,7 +75,7 @@ func sortedValues(v url.Values) url.Values {
 	if s.parseQuery(v.Encode()) != nil {
 		return v
 	}
-	out, err := url.ParseQuery(string(s.appendQuery(nil, false)))
+	out, err := url.ParseQuery(string(s.appendQuery(nil)))
 	if err != nil {
 		return v
 	}
@@ -85,7 +85,7 @@ func sortedValues(v url.Values) url.Values {
 func sameQuery(raw string) bool {
 	a, b := new(scratch), new(scratch)
 	return a.parseQuery(raw) == nil && b.parseQuery(goodQuery) == nil &&
-		bytes.Equal(a.appendQuery(nil, false), b.appendQuery(nil, false))
+		a.auth[paramSignature] == b.auth[paramSignature] && bytes.Equal(a.appendQuery(nil), b.appendQuery(nil))
 }
 
 // FuzzTarget: the path as it is signed decodes to what the request line's does, and a path

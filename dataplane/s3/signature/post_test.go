@@ -93,6 +93,16 @@ func unsound(text string) Fields {
 	return f
 }
 
+// TestFormOfAnotherDay: the day of the credential is that of the date, though the policy
+// would take any credential.
+func TestFormOfAnotherDay(t *testing.T) {
+	f := signForm(policyOf(``))
+	f[1].Value = strings.Replace(f[1].Value, "20130524", "20130523", 1)
+	if _, _, err := example().VerifyForm(f, "b", exampleTime); err == nil || !strings.Contains(err.Error(), "Invalid credential date") {
+		t.Error(err)
+	}
+}
+
 func TestAnonymousForm(t *testing.T) {
 	res, p, err := example().VerifyForm(Fields{{"key", "a"}}, "b", exampleTime)
 	if err != nil || res.Method != Anonymous || p.Conditions != nil {

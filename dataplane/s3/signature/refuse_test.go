@@ -274,6 +274,9 @@ func TestRefusesQueries(t *testing.T) {
 	r := presigned(goodQuery)
 	r.Header.Set("X-Amz-Acl", "public-read")
 	refused(t, example(), r, exampleTime, "AccessDenied", "HeadersNotSigned: x-amz-acl")
+	r = presigned("X-Amz-Content-Sha256=UNSIGNED-PAYLOAD&" + goodQuery)
+	r.Header.Set("X-Amz-Content-Sha256", emptySHA256)
+	refused(t, example(), r, exampleTime, "AuthorizationQueryParametersError", "differs")
 	refused(t, example(), presigned(goodQuery), exampleTime.Add(25*time.Hour), "AccessDenied", "Request has expired")
 	refused(t, example(), presigned(goodQuery), exampleTime.Add(-16*time.Minute), "AccessDenied", "not yet valid")
 }

@@ -67,15 +67,13 @@ func (s *session) createBucket(ctx context.Context, name string, spec *storagev1
 
 // made is what every resource can tell of itself.
 type made interface {
+	proto.Message
 	GetName() string
 	GetRevision() uint64
 }
 
 // created tells of a new resource.
-func (s *session) created(kind string, m interface {
-	made
-	proto.Message
-}, dryRun bool) error {
+func (s *session) created(kind string, m made, dryRun bool) error {
 	if s.output == "name" {
 		fmt.Fprintln(s.Out, m.GetName())
 		return nil

@@ -106,11 +106,11 @@ func (b *body) again(cause error) error {
 	return b.request()
 }
 
-func (b *body) Close() error {
-	if b.in == nil {
-		return nil
+// done gives the connection back; what is not read by then is not wanted.
+func (b *body) done() {
+	if b.in != nil {
+		_ = b.in.Close()
 	}
-	return b.in.Close()
 }
 
 // stat asks what an object is now.

@@ -74,7 +74,7 @@ func (e *engine) catOne(ctx context.Context, l location, part string, how *openi
 	if err != nil {
 		return err
 	}
-	defer func() { b.Close() }()
+	defer b.done()
 	if err := how.check(l.String(), b.header); err != nil {
 		return err
 	}

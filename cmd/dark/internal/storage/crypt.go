@@ -61,6 +61,10 @@ func recipientsOf(words, files []string) (*sealing, error) {
 	case len(s.recipients) > maxRecipients:
 		return nil, usage("", "%d recipients are more than %d", len(s.recipients), maxRecipients)
 	}
+	// Tried once, on nothing: kinds of recipients that do not mix are told now.
+	if _, err := age.Encrypt(io.Discard, s.recipients...); err != nil {
+		return nil, usage("recipients of one kind", "%v", err)
+	}
 	return s, nil
 }
 

@@ -123,7 +123,7 @@ func (l *loading) load(ctx context.Context, f *os.File, have int64) error {
 	if err != nil {
 		return err
 	}
-	defer func() { b.Close() }()
+	defer b.done()
 	l.got = b.header
 	if err := l.how.check(l.of.at.String(), b.header); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/exit"
@@ -61,7 +62,7 @@ func parsePath(text string) (location, error) {
 	return location{path: text}, nil
 }
 
-// parseObjects is parse for what must be in a bucket.
+// parseRemote is parse for what must be in a bucket.
 func parseRemote(text string) (location, error) {
 	l, err := parse(text)
 	if err == nil && !l.remote() {
@@ -151,7 +152,7 @@ func lastPart(key string) string { return key[strings.LastIndexByte(key, '/')+1:
 // show writes a name for a person: what a terminal would take for a command is quoted.
 func show(name string) string {
 	for _, r := range name {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError || r >= 0x80 && r < 0xa0 || r == '"' {
+		if !unicode.IsPrint(r) || r == utf8.RuneError || r == '"' {
 			return quote(name)
 		}
 	}

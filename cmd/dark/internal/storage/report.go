@@ -36,6 +36,7 @@ type report struct {
 		sync.Mutex
 		done, failed, same int64
 		first              *exit.Error
+		held               string // the first failure: told by end where it stays the only thing
 		werr               error
 	}
 }
@@ -51,6 +52,7 @@ func (r *report) done(i Item) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.mu.done++
+	r.tellHeld()
 	r.bar.item()
 	r.print(i)
 }
@@ -76,7 +78,21 @@ func (r *report) failure(i Item, err error) {
 		r.print(i)
 		return
 	}
-	r.bar.above(func() { fmt.Fprintf(r.err, "dark: %s: %s\n", show(firstOf(i.Source, i.Target)), e.Error()) })
+	r.tellHeld()
+	line := fmt.Sprintf("dark: %s: %s\n", show(firstOf(i.Source, i.Target)), e.Error())
+	if r.mu.failed == 1 && r.mu.done == 0 {
+		r.mu.held = line
+		return
+	}
+	r.bar.above(func() { fmt.Fprint(r.err, line) })
+}
+
+// tellHeld needs the lock held.
+func (r *report) tellHeld() {
+	if r.mu.held != "" {
+		r.bar.above(func() { fmt.Fprint(r.err, r.mu.held) })
+		r.mu.held = ""
+	}
 }
 
 // note tells what is worth knowing and no failure.
@@ -143,7 +159,7 @@ func (r *report) end() error {
 		"%d failed, %d done; the first: %s", r.mu.failed, r.mu.done, r.mu.first.Error())
 }
 
-// copied is how many items were done, and how many needed nothing.
+// counts is how many items were done, and how many needed nothing.
 func (r *report) counts() (done, same int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -155,12 +155,12 @@ func (u *uploading) unchanged() error {
 }
 
 // parts sends a large file in parts. An upload that an earlier run began goes on.
-func (u *uploading) parts(ctx context.Context) (string, error) {
+func (u *uploading) parts(ctx context.Context) (etag string, err error) {
 	rec, err := openRecord(u.url, u.file.Name(), u.to)
 	if err != nil {
 		return "", err
 	}
-	defer rec.close()
+	defer func() { err = errors.Join(err, rec.close()) }()
 	there, err := u.resume(ctx, rec)
 	if err != nil {
 		return "", err

@@ -46,6 +46,7 @@ func (c *Client) Close() {
 type Body struct {
 	data    []byte
 	payload string // x-amz-content-sha256
+	signed  []header
 	headers string // further header lines
 }
 
@@ -69,7 +70,9 @@ func Trailer(data []byte) Body {
 	var sum [4]byte
 	binary.BigEndian.PutUint32(sum[:], crc32.ChecksumIEEE(data))
 	out = append(out, "0\r\nx-amz-checksum-crc32:"+base64.StdEncoding.EncodeToString(sum[:])+"\r\n\r\n"...)
-	return Body{data: out, payload: unsignedTrailer, headers: "Content-Encoding: aws-chunked\r\nX-Amz-Trailer: x-amz-checksum-crc32\r\nX-Amz-Decoded-Content-Length: " + strconv.Itoa(len(data)) + "\r\n"}
+	return Body{data: out, payload: unsignedTrailer, headers: "Content-Encoding: aws-chunked\r\n", signed: []header{
+		{"x-amz-decoded-content-length", strconv.Itoa(len(data))}, {"x-amz-trailer", "x-amz-checksum-crc32"},
+	}}
 }
 
 // Do sends a request and reads its answer, of which it returns the length.
@@ -94,12 +97,15 @@ func (c *Client) exchange(method, path, query string, b Body) (int64, error) {
 	if b.payload == "" {
 		b.payload = emptyPayload
 	}
-	date, authorization := c.who.signed(method, path, query, c.host, b.payload, time.Now())
+	date, authorization := c.who.signed(method, path, query, c.host, b.payload, b.signed, time.Now())
 	target := path
 	if query != "" {
 		target += "?" + query
 	}
 	c.out = fmt.Appendf(c.out[:0], "%s %s HTTP/1.1\r\nHost: %s\r\nX-Amz-Date: %s\r\nX-Amz-Content-Sha256: %s\r\nAuthorization: %s\r\n%s", method, target, c.host, date, b.payload, authorization, b.headers)
+	for _, h := range b.signed {
+		c.out = fmt.Appendf(c.out, "%s: %s\r\n", h.name, h.value)
+	}
 	if method == http.MethodPut || len(b.data) > 0 {
 		c.out = fmt.Appendf(c.out, "Content-Length: %d\r\n", len(b.data))
 	}

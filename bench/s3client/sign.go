@@ -18,13 +18,21 @@ const (
 	unsignedTrailer = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 )
 
-// signed is the Authorization header of a request whose headers besides host,
-// x-amz-content-sha256 and x-amz-date are not signed.
-func (c Credentials) signed(method, path, query, host, payload string, at time.Time) (date, authorization string) {
+// header is a further header that is signed; it comes after x-amz-date in the order of
+// names.
+type header struct{ name, value string }
+
+// signed is the Authorization header of a request with those headers that must be signed.
+func (c Credentials) signed(method, path, query, host, payload string, more []header, at time.Time) (date, authorization string) {
 	date = at.UTC().Format("20060102T150405Z")
 	scope := date[:8] + "/" + c.Region + "/s3/aws4_request"
-	const names = "host;x-amz-content-sha256;x-amz-date"
-	canonical := method + "\n" + path + "\n" + query + "\nhost:" + host + "\nx-amz-content-sha256:" + payload + "\nx-amz-date:" + date + "\n\n" + names + "\n" + payload
+	names := "host;x-amz-content-sha256;x-amz-date"
+	canonical := method + "\n" + path + "\n" + query + "\nhost:" + host + "\nx-amz-content-sha256:" + payload + "\nx-amz-date:" + date + "\n"
+	for _, h := range more {
+		names += ";" + h.name
+		canonical += h.name + ":" + h.value + "\n"
+	}
+	canonical += "\n" + names + "\n" + payload
 	hash := sha256.Sum256([]byte(canonical))
 	text := "AWS4-HMAC-SHA256\n" + date + "\n" + scope + "\n" + hex.EncodeToString(hash[:])
 	signature := hex.EncodeToString(sum(c.key(date[:8]), text))

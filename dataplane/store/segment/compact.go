@@ -109,7 +109,7 @@ func (m *mover) copy(p uint32) (Move, error) {
 // headerAt reads the header at a page where a live extent stands.
 func (s *segment) headerAt(p uint32, generation uint64) (Header, error) {
 	var b [HeaderSize]byte
-	if _, err := s.file.ReadAt(b[:], int64(p)*page); err != nil {
+	if _, err := s.readAt(b[:], int64(p)*page); err != nil {
 		return Header{}, err
 	}
 	h, ok := s.accept(b[:], generation)

@@ -27,6 +27,7 @@ type ledger struct {
 	rows   map[int]place
 	graves []grave // extents of this life that were freed or moved
 	next   int
+	moved  int
 }
 
 type grave struct {
@@ -86,6 +87,7 @@ func (l *ledger) move(moves []Move) error {
 			l.rows[i] = place{m.To, p.n}
 			l.graves = append(l.graves, grave{p, i})
 			moves[j].Taken = true
+			l.moved++
 		}
 	}
 	return nil

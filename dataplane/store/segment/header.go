@@ -18,6 +18,8 @@ const (
 	extentMagic = "DARKEXT1"
 )
 
+var le = binary.LittleEndian
+
 // HeaderSize is what an extent takes besides its sealed octets, rounding aside.
 const HeaderSize = 96
 
@@ -35,7 +37,6 @@ var errHeader = errors.New("no extent header")
 
 // put writes the header of an extent of a segment into b.
 func (h Header) put(b []byte, number uint32, generation uint64) {
-	le := binary.LittleEndian
 	copy(b, extentMagic)
 	le.PutUint32(b[8:], format)
 	le.PutUint32(b[12:], number)
@@ -52,7 +53,6 @@ func (h Header) put(b []byte, number uint32, generation uint64) {
 
 // parseHeader reads an extent's header and says whose it is.
 func parseHeader(b []byte) (h Header, number uint32, generation uint64, err error) {
-	le := binary.LittleEndian
 	if len(b) < HeaderSize || string(b[:8]) != extentMagic || le.Uint32(b[8:]) != format ||
 		le.Uint64(b[80:]) != 0 || le.Uint64(b[88:]) != xxhash.Sum64(b[:88]) {
 		return h, 0, 0, errHeader
@@ -77,7 +77,6 @@ type identity struct {
 
 // put writes both file headers into the first page.
 func (d identity) put(b []byte) {
-	le := binary.LittleEndian
 	clear(b[:page])
 	copy(b, fileMagic)
 	le.PutUint32(b[8:], format)
@@ -102,7 +101,6 @@ func parseIdentity(b []byte) (d identity, ok bool) {
 }
 
 func parseFileHeader(b []byte) (d identity, ok bool) {
-	le := binary.LittleEndian
 	if string(b[:8]) != fileMagic || le.Uint32(b[8:]) != format || le.Uint64(b[40:]) != xxhash.Sum64(b[:40]) {
 		return d, false
 	}

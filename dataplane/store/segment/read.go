@@ -54,21 +54,33 @@ func (p Pin) ReadAt(b []byte, off int64) (int, error) {
 		return 0, fmt.Errorf("read %v from %d: past its end", p.r, off)
 	}
 	short := rest < int64(len(b))
-	n, err := p.s.file.ReadAt(b[:min(int64(len(b)), rest)], p.r.at()+HeaderSize+off)
-	switch {
-	case err != nil && !(errors.Is(err, io.EOF) && n == len(b)):
+	b = b[:min(int64(len(b)), rest)]
+	if n, err := p.s.readAt(b, p.r.at()+HeaderSize+off); err != nil {
 		return n, fmt.Errorf("read %v from %d: %w", p.r, off, err)
-	case short:
-		return n, io.EOF
 	}
-	return n, nil
+	if short {
+		return len(b), io.EOF
+	}
+	return len(b), nil
+}
+
+// readAt reads all of b; an extent that its file does not hold whole is damaged.
+func (s *segment) readAt(b []byte, at int64) (int, error) {
+	n, err := s.file.ReadAt(b, at)
+	switch {
+	case n == len(b):
+		return n, nil
+	case errors.Is(err, io.EOF):
+		return n, fmt.Errorf("the file ends at %d: %w", at+int64(n), ErrDamaged)
+	}
+	return n, err
 }
 
 // Header reads the extent's header; the error is an ErrDamaged when it is not this
 // extent's.
 func (p Pin) Header() (Header, error) {
 	var b [HeaderSize]byte
-	if _, err := p.s.file.ReadAt(b[:], p.r.at()); err != nil {
+	if _, err := p.s.readAt(b[:], p.r.at()); err != nil {
 		return Header{}, fmt.Errorf("read header of %v: %w", p.r, err)
 	}
 	h, ok := p.s.accept(b[:], p.r.Generation)

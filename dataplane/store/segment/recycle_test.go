@@ -122,7 +122,7 @@ func TestFilesThatWereNotFinishedAreRemoved(t *testing.T) {
 	put(t, f, 1, 100)
 	must(t, f.Close())
 	must(t, fs.Rename("/data/segments/00000001.seg", "/data/segments/00000009.seg.tmp"))
-	f = open(t, Options{FS: fs})
+	open(t, Options{FS: fs})
 	if names, err := fs.List("/data/segments"); err != nil || len(names) != 0 {
 		t.Errorf("left: %v, %v", names, err)
 	}

@@ -1,7 +1,6 @@
 package segment
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 )
@@ -28,7 +27,6 @@ func pagesOf(sealed int64) int64 { return (HeaderSize + sealed + page - 1) / pag
 
 // Append appends the encoded Ref.
 func (r Ref) Append(dst []byte) []byte {
-	le := binary.LittleEndian
 	dst = le.AppendUint32(dst, r.Segment)
 	dst = le.AppendUint32(dst, r.Page)
 	dst = le.AppendUint32(dst, r.Sealed)
@@ -40,7 +38,6 @@ func ParseRef(b []byte) (Ref, error) {
 	if len(b) != RefSize {
 		return Ref{}, errors.New("segment: a reference has another length")
 	}
-	le := binary.LittleEndian
 	return Ref{
 		Segment: le.Uint32(b), Page: le.Uint32(b[4:]), Sealed: le.Uint32(b[8:]),
 		Generation: le.Uint64(b[12:]),

@@ -38,7 +38,7 @@ func (f *Files) walkSegment(s *segment, fn func(Ref, Header) error) error {
 			return 1, nil
 		}
 		switch err := (Pin{f, s, r}).verify(h); {
-		case errors.Is(err, ErrDamaged) || errors.Is(err, io.EOF):
+		case errors.Is(err, ErrDamaged):
 			return 1, nil
 		case err != nil:
 			return 0, err

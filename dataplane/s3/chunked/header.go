@@ -17,7 +17,7 @@ const chunkSignature = "chunk-signature="
 
 // header reads "SIZE" or "SIZE;chunk-signature=HEX".
 func (r *Reader) header() (int64, error) {
-	line, err := r.line(MaxHeader)
+	line, err := r.line()
 	if err != nil {
 		return 0, short(err)
 	}

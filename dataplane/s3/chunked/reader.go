@@ -14,10 +14,8 @@ import (
 // Bounds of what is taken. A chunk is bounded by the decoded length alone, for nothing of
 // it is kept; Amazon's least size of 8 KiB is not asked for.
 const (
-	MaxHeader      = 256     // octets of the line before a chunk
+	MaxLine        = 4 << 10 // octets of a line before a chunk or in the trailer
 	MaxTrailers    = 8       // names announced in x-amz-trailer
-	MaxTrailer     = 4 << 10 // octets of one line of the trailer
-	readBuffer     = 4 << 10 // large reads pass it by
 	maxBlankAtEnd  = 3       // CRLFs that clients were seen to add
 	signatureField = "x-amz-trailer-signature"
 )
@@ -53,9 +51,10 @@ type Reader struct {
 	toSign   []byte // room
 }
 
-// New reads the body as the options say.
+// New reads the body as the options say. Lines have to fit in its buffer, which large reads
+// pass by.
 func New(body io.Reader, o Options) *Reader {
-	r := &Reader{body: bufio.NewReaderSize(body, readBuffer), options: o, rest: o.Length, previous: []byte(o.Seed)}
+	r := &Reader{body: bufio.NewReaderSize(body, MaxLine), options: o, rest: o.Length, previous: []byte(o.Seed)}
 	if o.Payload.SignedChunks() {
 		r.hash = sha256.New()
 	}
@@ -154,9 +153,9 @@ func (r *Reader) finish() error {
 
 // line reads up to the end of a line, which belongs to the buffer and is valid until the
 // next read. Without its LF it is an error; CR is taken off.
-func (r *Reader) line(limit int) ([]byte, error) {
+func (r *Reader) line() ([]byte, error) {
 	b, err := r.body.ReadSlice('\n')
-	if len(b) > limit || errors.Is(err, bufio.ErrBufferFull) {
+	if errors.Is(err, bufio.ErrBufferFull) {
 		return nil, malformed("A line is too long.")
 	}
 	if err != nil {

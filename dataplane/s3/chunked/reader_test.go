@@ -264,7 +264,7 @@ func TestRefuses(t *testing.T) {
 		"trailer twice":                 {signature.UnsignedTrailer, "0\r\n" + crc32c + ":a\r\n" + crc32c + ":b\r\n\r\n", 0, []string{crc32c}, s3xml.MalformedTrailerError},
 		"trailer missing":               {signature.UnsignedTrailer, "0\r\n\r\n", 0, []string{crc32c}, s3xml.MalformedTrailerError},
 		"trailer without a colon":       {signature.UnsignedTrailer, "0\r\nx\r\n\r\n", 0, []string{crc32c}, s3xml.MalformedTrailerError},
-		"trailer too long":              {signature.UnsignedTrailer, "0\r\n" + crc32c + ":" + strings.Repeat("a", MaxTrailer) + "\r\n\r\n", 0, []string{crc32c}, s3xml.InvalidRequest},
+		"trailer too long":              {signature.UnsignedTrailer, "0\r\n" + crc32c + ":" + strings.Repeat("a", MaxLine) + "\r\n\r\n", 0, []string{crc32c}, s3xml.InvalidRequest},
 		"trailer signature of unsigned": {signature.UnsignedTrailer, "0\r\nx-amz-trailer-signature:00\r\n\r\n", 0, nil, s3xml.MalformedTrailerError},
 		"trailer without signature":     {signature.ChunksTrailer, encode(signature.Chunks, "seed", "", nil), 0, nil, s3xml.MalformedTrailerError},
 	} {
@@ -275,6 +275,16 @@ func TestRefuses(t *testing.T) {
 				t.Errorf("want %s, got %v", c.code, err)
 			}
 		})
+	}
+}
+
+// TestNothingAfterTheTrailersSignature: what it does not cover is not a trailer.
+func TestNothingAfterTheTrailersSignature(t *testing.T) {
+	e := &encoder{payload: signature.ChunksTrailer, previous: "seed"}
+	e.end(nil)
+	body := strings.TrimSuffix(e.String(), "\r\n") + crc32c + ":sOO8/Q==\r\n\r\n"
+	if _, err := io.ReadAll(New(strings.NewReader(body), options(signature.ChunksTrailer, "seed", 0, crc32c))); err == nil {
+		t.Error("an unsigned field was taken")
 	}
 }
 

@@ -19,7 +19,7 @@ func (r *Reader) trailer() error {
 	r.trailers = make(map[string]string, len(r.options.Trailers))
 	signed, blanks := false, 0
 	for {
-		line, err := r.line(MaxTrailer)
+		line, err := r.line()
 		switch {
 		case errors.Is(err, io.EOF) && len(line) == 0:
 			return r.complete(signed)

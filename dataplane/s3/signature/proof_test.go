@@ -78,6 +78,22 @@ func TestProofFormat(t *testing.T) {
 	}
 }
 
+// TestProofOfPresigned: a signature that is right, but of a presigned URL, which was made
+// for others to use.
+func TestProofOfPresigned(t *testing.T) {
+	p := Proof{
+		Credential: exampleID + "/" + today, Date: "20130524T000000Z",
+		CanonicalRequest: "PUT\n/b\nX-Amz-Date=20130524T000000Z&X-Amz-Expires=86400\nhost:h\n\nhost\nUNSIGNED-PAYLOAD",
+	}
+	key := Derive(exampleSecret, Day(exampleTime), "us-east-1")
+	s := new(scratch)
+	p.Signature = string(s.sign(key[:], s.stringToSign(p.Date, today, []byte(p.CanonicalRequest))))
+	err := VerifyProof([]byte(exampleSecret), p, []string{"us-east-1"}, exampleTime)
+	if err == nil || !strings.Contains(err.Error(), "signed in its headers") {
+		t.Error(err)
+	}
+}
+
 // TestNoProofOfPresigned: what is asked of the control plane is signed for the moment.
 func TestNoProofOfPresigned(t *testing.T) {
 	v := example()

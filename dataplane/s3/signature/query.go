@@ -1,6 +1,7 @@
 package signature
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -112,7 +113,7 @@ func (s *scratch) checkParams() *Error {
 func parseExpires(text string) (time.Duration, *Error) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	switch {
-	case err != nil && !isRange(err):
+	case err != nil && !errors.Is(err, strconv.ErrRange):
 		return 0, queryError("X-Amz-Expires should be a number")
 	case strings.HasPrefix(text, "-") || n == 0:
 		return 0, queryError("X-Amz-Expires must be greater than zero")

@@ -36,6 +36,9 @@ lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI) $(TOOLS)/node_modules/.bin/buf ## c
 fuzz: ## run each fuzz test for FUZZTIME (10s)
 	tools/fuzz.sh $(FUZZTIME)
 
+soak: ## crash the store 10,000 times and more, for hours
+	DARK_SEEDS=$${DARK_SEEDS:-10000} go test -count=1 -timeout 24h ./dataplane/store/... -run 'Crash|Power|Seeds'
+
 bench: build ## measure beside peers; see bench/RESULTS.md
 	bench/run.sh $(ARGS)
 
@@ -55,4 +58,4 @@ $(TOOLS)/node_modules/.bin/buf:
 	mkdir -p $(TOOLS)
 	npm install --silent --no-audit --no-fund --prefix $(TOOLS) @bufbuild/buf@$(BUF)
 
-.PHONY: help build run cluster test lint fuzz bench generate
+.PHONY: help build run cluster test lint fuzz soak bench generate

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3"
@@ -27,6 +28,9 @@ const (
 
 	// s3HeaderBytes: keys have 1,024 octets, metadata 2 KiB, and signatures sign long lists.
 	s3HeaderBytes = 64 << 10
+
+	// s3Connections is the most at a time; further ones are closed at once.
+	s3Connections = 16 << 10
 )
 
 // s3Server is the S3 endpoint of a node: the store, the keys that open it, and the
@@ -152,11 +156,22 @@ func (s *s3Server) serve(ctx context.Context, g *listen.Group) error {
 }
 
 func (s *s3Server) server() *http.Server {
+	var connections atomic.Int64
 	p := new(http.Protocols)
 	p.SetHTTP1(true)
 	return &http.Server{
 		Handler: s.handler, Protocols: p, TLSConfig: s.c.S3TLS, DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout: s3Header, IdleTimeout: s3Idle, MaxHeaderBytes: s3HeaderBytes,
+		ConnState: func(c net.Conn, s http.ConnState) {
+			switch s {
+			case http.StateNew:
+				if connections.Add(1) > s3Connections {
+					c.Close()
+				}
+			case http.StateClosed, http.StateHijacked:
+				connections.Add(-1)
+			}
+		},
 		ErrorLog: slog.NewLogLogger(s.c.Logger.Handler(), slog.LevelDebug),
 	}
 }

@@ -199,7 +199,7 @@ var parts = map[string]part{
 // allows says whether a request of the API is what was signed, and what the key's scopes
 // let it do.
 func (p *signed) allows(key *storagev1.AccessKey, method string, req proto.Message) error {
-	action, bucket, err := p.asks(method, req)
+	action, bucket, err := p.asks(req)
 	if err == nil && !p.names(bucket) {
 		err = errors.New("it names another bucket")
 	}
@@ -214,7 +214,7 @@ func (p *signed) allows(key *storagev1.AccessKey, method string, req proto.Messa
 
 // asks is the action and the bucket that a request of the API stands for, if that is what
 // was signed.
-func (p *signed) asks(method string, req proto.Message) (action, bucket string, err error) {
+func (p *signed) asks(req proto.Message) (action, bucket string, err error) {
 	sub, query := p.subresource()
 	plain := query == "" || query == "x-id"
 	switch q := req.(type) {

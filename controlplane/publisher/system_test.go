@@ -1,6 +1,8 @@
 package publisher
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,5 +47,43 @@ func TestSystemRecordsFollowTheTime(t *testing.T) {
 	}
 	if h, err := w.store.Head("role/edge"); err != nil || h.Revision > last {
 		t.Errorf("head %v, %v", h, err)
+	}
+}
+
+// TestAWakeAsksAtOnce: what follows from no change is published without waiting.
+func TestAWakeAsksAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.note("a", "1", "x")
+	p := w.publisher("one")
+	wake := make(chan struct{}, 1)
+	p.Wake = wake
+	var value atomic.Value
+	value.Store("monday")
+	p.System = func(time.Time) ([]kind.Record, error) {
+		return []kind.Record{{Kind: "k", Stream: "role/edge", Name: "n", Lane: kind.LaneData, Value: []byte(value.Load().(string))}}, nil
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), systemEvery/2)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	published := func(want string) {
+		for {
+			if have, _ := w.store.Published("role/edge", "k", "n"); string(have) == want {
+				return
+			}
+			through, _ := w.store.Through()
+			if err := w.store.WaitPublished(ctx, through); err != nil {
+				t.Errorf("%q: %v", want, err)
+				return
+			}
+		}
+	}
+	published("monday")
+	value.Store("tuesday")
+	wake <- struct{}{}
+	published("tuesday")
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

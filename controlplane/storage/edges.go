@@ -124,6 +124,10 @@ func (s *Storage) cell(ctx context.Context, r kind.Reader, cell string) (*keyrin
 	})
 }
 
+// maxRecipients bounds whom one message is sealed to, a hundred octets each, so that it
+// fits in a frame: an organization whose buckets are used on more edges is placed on fewer.
+const maxRecipients = 1000
+
 // group makes a group once.
 func (s *Storage) group(made map[string]*keyring.Group, name string, members func() ([]edge, error)) (*keyring.Group, error) {
 	s.mu.Lock()
@@ -141,7 +145,7 @@ func (s *Storage) group(made map[string]*keyring.Group, name string, members fun
 	}
 	to := []string{s.o.Recovery}
 	for _, n := range list {
-		if n.key != "" {
+		if n.key != "" && len(to) <= maxRecipients {
 			to = append(to, n.key)
 		}
 	}

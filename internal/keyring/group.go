@@ -31,7 +31,7 @@ func NewGroup(recipients ...string) (*Group, error) {
 			return nil, err
 		}
 		g.recipients = append(g.recipients, r)
-		io.WriteString(h, s+"\n")
+		h.Write([]byte(s + "\n"))
 	}
 	h.Sum(g.hash[:0])
 	return g, nil

@@ -102,6 +102,10 @@ func (w *Writer) pwrite(p []byte, off int64) {
 	}
 	if _, err := w.s.file.WriteAt(p, w.room.at*page+off); err != nil {
 		w.err = fmt.Errorf("write to %08d.seg: %w", w.s.number, err)
+		return
+	}
+	if len(p) >= bufferSize/2 {
+		startWriteback(w.s.file, w.room.at*page+off, int64(len(p)))
 	}
 }
 

@@ -23,6 +23,7 @@ func (s *Store) start() {
 	s.stop = stop
 	if !s.opt.Quiet {
 		s.done.Go(func() { s.run(ctx) })
+		s.done.Go(func() { s.raiseFloors(ctx) })
 	}
 }
 

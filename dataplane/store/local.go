@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -52,6 +53,7 @@ func (l *localLog) propose(ctx context.Context, cmd *storev1.Command) (outcome, 
 	if err := batch.SyncWait(); err != nil {
 		return outcome{}, l.s.fail(fmt.Errorf("sync the log: %w", err))
 	}
+	raise(&l.s.durable, out.index)
 	return out, nil
 }
 
@@ -81,4 +83,10 @@ func (l *localLog) applied() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.mu.machine.applied
+}
+
+// raise makes a number at least n.
+func raise(to *atomic.Uint64, n uint64) {
+	for at := to.Load(); at < n && !to.CompareAndSwap(at, n); at = to.Load() {
+	}
 }

@@ -36,8 +36,11 @@ type Store struct {
 	gate      gate
 	control   control
 	damaged   atomic.Uint64
+	durable   atomic.Uint64 // index of a command that was synced
+	floor     floor
 	placing   sync.Mutex
 	scrubbing sync.Mutex
+	offline   bool          // opened by a tool
 	round     sync.Mutex    // of background work
 	wake      chan struct{} // there is background work
 	wals      *walFS
@@ -101,8 +104,12 @@ func openOffline(o Options, readOnly bool) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.offline = true
 	if err = s.openFiles(readOnly); err == nil {
 		s.machine, err = newMachine(s.db)
+	}
+	if err == nil {
+		err = s.openFloor(true)
 	}
 	if err != nil {
 		s.shut()
@@ -131,6 +138,9 @@ func (s *Store) open() (err error) {
 		return err
 	}
 	if s.machine, err = newMachine(s.db); err != nil {
+		return err
+	}
+	if err := s.openFloor(false); err != nil {
 		return err
 	}
 	s.log = newLocalLog(s, s.machine)
@@ -237,6 +247,11 @@ func (s *Store) shut() (err error) {
 		return errors.Join(err, s.fault.reason())
 	default:
 	}
+	if s.machine != nil && s.fault.reason() == nil && !s.offline {
+		// The tables' checksums tell what rots; a log's end does not.
+		err = errors.Join(err, s.guarded(s.db.Flush), s.raiseFloor())
+	}
+	s.closeFloor()
 	return errors.Join(err, s.guarded(s.db.Close))
 }
 

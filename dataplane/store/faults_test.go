@@ -1,0 +1,279 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/dark-ecosystem/dark/dataplane/store/storetest"
+)
+
+var errDisk = errors.New("the disk failed")
+
+func TestAFailedSyncIsNeverTriedAgain(t *testing.T) {
+	for name, match := range map[string]func(string) bool{"bodies": storetest.Bodies, "log": storetest.Logs} {
+		t.Run(name, func(t *testing.T) {
+			fs := storetest.New()
+			o := testOptions(fs)
+			s := open(t, o)
+			p := at(t, s, space1)
+			put(t, p, "small", []byte("there"))
+			put(t, p, "large", pattern(100_000, 1))
+			fs.FailSync(match, 1, errDisk)
+			b, err := write(p, Sealing{}, pattern(100_000, 2), -1)
+			if err == nil {
+				_, err = p.Commit(context.Background(), putOp("lost", b))
+			}
+			if !errors.Is(err, ErrReadOnly) || !errors.Is(err, errDisk) {
+				t.Fatal(err)
+			}
+			for range 3 { // no later sync makes it good
+				if _, err := p.Commit(context.Background(), putOp("later", Body{})); !errors.Is(err, ErrReadOnly) {
+					t.Fatal(err)
+				}
+				if _, err := write(p, Sealing{}, pattern(100_000, 2), -1); !errors.Is(err, ErrReadOnly) {
+					t.Fatal(err)
+				}
+			}
+			if s.Stats().ReadOnly == "" {
+				t.Error("nobody is told")
+			}
+			wantBody(t, p, "small", []byte("there"))
+			wantBody(t, p, "large", pattern(100_000, 1))
+			o.FS = fs.CrashClone(0, 1)
+			s.Close()
+			s = open(t, o)
+			p = at(t, s, space1)
+			wantBody(t, p, "large", pattern(100_000, 1))
+			if _, err := p.Get(context.Background(), []byte("later"), Current); !errors.Is(err, ErrNotFound) {
+				t.Error(err)
+			}
+			put(t, p, "again", []byte("x"))
+		})
+	}
+}
+
+// TestAManifestThatCannotBeWritten: Pebble calls that fatal; the process lives and reads.
+func TestAManifestThatCannotBeWritten(t *testing.T) {
+	fs := storetest.New()
+	s := open(t, testOptions(fs))
+	p := at(t, s, space1)
+	put(t, p, "a", []byte("there"))
+	fs.FailSync(storetest.Manifests, 1, errDisk)
+	_, _ = s.db.AsyncFlush()
+	eventually(t, "the store is read-only", func() bool { return s.Stats().ReadOnly != "" })
+	if _, err := p.Commit(context.Background(), putOp("b", Body{})); !errors.Is(err, ErrReadOnly) {
+		t.Fatal(err)
+	}
+	wantBody(t, p, "a", []byte("there"))
+	o := testOptions(fs.CrashClone(0, 1))
+	s.Close()
+	wantBody(t, at(t, open(t, o), space1), "a", []byte("there"))
+}
+
+func TestAFullDiskRefusesWritesAndReadsOn(t *testing.T) {
+	fs := storetest.New()
+	fs.SetFree(96 << 20)
+	o := testOptions(fs)
+	o.Reserve = 16 << 20
+	s := open(t, o)
+	p := at(t, s, space1)
+	var keys []string
+	var err error
+	for i := 0; i < 1000; i++ {
+		key := fmt.Sprint(i)
+		var b Body
+		if b, err = write(p, Sealing{}, pattern(1<<20, byte(i)), 1<<20); err == nil {
+			_, err = p.Commit(context.Background(), putOp(key, b))
+		}
+		if err != nil {
+			break
+		}
+		keys = append(keys, key)
+		s.disk.look() // as a tenth of a second later
+	}
+	if !errors.Is(err, ErrFull) || len(keys) < 5 {
+		t.Fatalf("%d bodies, then %v", len(keys), err)
+	}
+	for i, key := range keys {
+		wantBody(t, p, key, pattern(1<<20, byte(i)))
+	}
+	if s.Stats().ReadOnly != "" {
+		t.Fatal(s.Stats().ReadOnly)
+	}
+	for _, key := range keys {
+		commit(t, p, Op{Kind: Delete, Key: []byte(key)})
+	}
+	fs.SetFree(200 << 20)
+	s.disk.look()
+	put(t, p, "again", pattern(1<<20, 1))
+	wantBody(t, p, "again", pattern(1<<20, 1))
+	wantClean(t, s)
+}
+
+// look forgets how much space there was.
+func (d *disk) look() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.looked = d.mu.looked.Add(-2 * roomEvery)
+}
+
+// TestTheBallastLetsPebbleFinish: others fill the disk, below our reserve, to the end.
+func TestTheBallastLetsPebbleFinish(t *testing.T) {
+	fs := storetest.New()
+	fs.SetFree(400 << 20)
+	o := testOptions(fs)
+	o.Reserve = 64 << 20
+	s := open(t, o)
+	p := at(t, s, space1)
+	put(t, p, "a", []byte("x"))
+	fs.SetFree(0)
+	for i := range 50 { // the space of a tenth of a second ago is still believed
+		_, err := p.Commit(context.Background(), putOp(fmt.Sprint(i), Body{}))
+		if err != nil && !errors.Is(err, ErrFull) {
+			t.Fatal(err)
+		}
+	}
+	if s.Stats().ReadOnly != "" {
+		t.Fatal(s.Stats().ReadOnly)
+	}
+	if _, err := fs.Stat("store/ballast"); err == nil {
+		t.Fatal("the ballast is still there")
+	}
+	fs.SetFree(400 << 20)
+	s.disk.look()
+	maintain(t, s)
+	if _, err := fs.Stat("store/ballast"); err != nil {
+		t.Fatal(err)
+	}
+	put(t, p, "b", []byte("x"))
+}
+
+// TestEveryOctetFlipped: one octet of any file of a store that is closed is another one:
+// what the store then says of each row is what it said before, or that it is damaged, or
+// it does not open; never another thing. Without the seals and checksums (the control) it
+// would be another.
+func TestEveryOctetFlipped(t *testing.T) {
+	for _, closed := range []bool{true, false} {
+		t.Run(fmt.Sprintf("closed %v", closed), func(t *testing.T) { flipEach(t, closed) })
+	}
+}
+
+func flipEach(t *testing.T, closed bool) {
+	fs := vfs.FS(vfs.NewMem())
+	o := testOptions(fs)
+	o.SegmentSize = 256 << 10
+	want := smallStore(t, o)
+	if !closed { // as a power cut leaves it, with all of its rows in the log
+		s := open(t, o)
+		p := at(t, s, space1)
+		want["last"] = []byte("in the log")
+		put(t, p, "last", want["last"])
+		if err := s.raiseFloor(); err != nil {
+			t.Fatal(err)
+		}
+		clone := vfs.NewMem()
+		if _, err := vfs.Clone(fs, clone, "store", "store"); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		fs = clone
+	}
+	n, refused, same := 0, 0, 0
+	for _, name := range filesOf(t, fs, "store") {
+		info, _ := fs.Stat(name)
+		step := max(1, info.Size()/int64(max(40, seeds(0)))) // all of them in make soak
+		for off := int64(0); off < info.Size(); off += step {
+			n++
+			flip(t, fs, name, off)
+			switch got := answers(t, fs, o, want); {
+			case got == "":
+				same++
+			case got == "refused":
+				refused++
+			default:
+				t.Errorf("%s at %d: %s", name, off, got)
+			}
+			flip(t, fs, name, off)
+		}
+	}
+	t.Logf("%d octets flipped: %d times the same answers, %d refusals", n, same, refused)
+	if refused < 20 {
+		t.Errorf("only %d of %d were noticed", refused, n)
+	}
+}
+
+// smallStore makes a store and says what is in it.
+func smallStore(t testing.TB, o Options) map[string][]byte {
+	t.Helper()
+	s := open(t, o)
+	p := at(t, s, space1)
+	want := map[string][]byte{"none": nil, "inline": pattern(3000, 1), "large": pattern(70_000, 2), "flushed": pattern(20, 3)}
+	put(t, p, "inline", want["inline"])
+	put(t, p, "flushed", want["flushed"])
+	if err := s.db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	put(t, p, "large", want["large"])
+	put(t, p, "none", nil)
+	s.Close()
+	return want
+}
+
+func filesOf(t testing.TB, fs vfs.FS, dir string) (all []string) {
+	t.Helper()
+	names, err := fs.List(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		path := fs.PathJoin(dir, name)
+		if info, err := fs.Stat(path); err == nil && info.IsDir() {
+			all = append(all, filesOf(t, fs, path)...)
+		} else if err == nil {
+			all = append(all, path)
+		}
+	}
+	return all
+}
+
+// answers opens a copy of a store: "" where it says what it should, "refused" where it
+// says that something is damaged, else what is wrong.
+func answers(t testing.TB, fs vfs.FS, o Options, want map[string][]byte) string {
+	t.Helper()
+	o.FS = vfs.NewMem()
+	if _, err := vfs.Clone(fs, o.FS, "store", "store"); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(o)
+	if err != nil {
+		return "refused"
+	}
+	defer s.Close()
+	p, err := s.At(space1)
+	if err != nil {
+		return err.Error()
+	}
+	result := ""
+	for key, content := range want {
+		row, err := p.Get(context.Background(), []byte(key), Current)
+		var got []byte
+		if err == nil {
+			got, err = read(p, row.Body, Sealing{})
+		}
+		var d *Damaged
+		switch {
+		case errors.As(err, &d):
+			result = "refused"
+		case err != nil:
+			return fmt.Sprintf("%s: %v", key, err)
+		case !bytes.Equal(got, content) || string(row.Value) != "value of "+key:
+			return key + " is another"
+		}
+	}
+	return result
+}

@@ -165,6 +165,7 @@ func TestConditions(t *testing.T) {
 		{`"StringLike":{"s3:x-amz-copy-source":"/src/pub/*"}`, true},
 		{`"StringLike":{"s3:x-amz-copy-source":"src/pub/*"}`, true},
 		{`"StringLike":{"s3:x-amz-copy-source":"src/priv/*"}`, false},
+		{`"StringEquals":{"s3:x-amz-copy-source":"src/pub/key"}`, true},
 		{`"StringEquals":{"s3:VersionId":"v1"}`, true},
 		{`"StringEquals":{"s3:authType":"REST-HEADER"}`, true},
 		{`"StringEquals":{"s3:signatureversion":"AWS4-HMAC-SHA256"}`, true},
@@ -210,7 +211,7 @@ func rich() *Request {
 		return v, ok
 	}
 	q.Header.Set("x-amz-acl", "public-read")
-	q.Header.Set("x-amz-copy-source", "/src/pub/key")
+	q.Header.Set("x-amz-copy-source", "/src%2Fpub/k%65y?versionId=v")
 	q.VersionID, q.SignatureAge = "v1", 601e9
 	q.RequestTags = map[string]string{"a": "1", "b": "2"}
 	q.ExistingTags = func() map[string]string { return map[string]string{"team": "red"} }

@@ -3,6 +3,7 @@ package policy
 import (
 	"crypto/tls"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -164,10 +165,15 @@ func header(q *Request, name string) (string, bool) {
 
 func parameterOf(q *Request, name string) (string, bool) { return q.query(name) }
 
-// copySource is BUCKET/KEY: the slash that clients may put first is taken off, from the
-// policy's values as well.
+// copySource is BUCKET/KEY, decoded, so that no other spelling of a source gets past a
+// condition; the slash that clients may put first is taken off, from the policy's values
+// as well. What cannot be decoded is refused before it is copied.
 func copySource(q *Request, _ string) (string, bool) {
 	v, ok := header(q, "X-Amz-Copy-Source")
+	v, _, _ = strings.Cut(v, "?versionId=")
+	if decoded, err := url.PathUnescape(v); err == nil {
+		v = decoded
+	}
 	return strings.TrimPrefix(v, "/"), ok
 }
 

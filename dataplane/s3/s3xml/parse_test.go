@@ -214,6 +214,8 @@ func TestHostileDocuments(t *testing.T) {
 			"invalid UTF-8": "<" + root + ">\xff</" + root + ">",
 			"text after":    "<" + root + "/>tail",
 			"deep":          "<" + root + ">" + strings.Repeat("<a>", 100_000) + strings.Repeat("</a>", 100_000) + "</" + root + ">",
+			"attributes":    "<" + root + strings.Repeat(` a=""`, 100_000) + "/>",
+			"long text":     "<" + root + ">" + strings.Repeat("a", 100_000) + "</" + root + ">",
 			"many":          "<" + root + ">" + strings.Repeat("<a/>", 200_000) + "</" + root + ">",
 		} {
 			if root == "CreateBucketConfiguration" && name == "empty" {

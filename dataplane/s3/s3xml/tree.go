@@ -23,7 +23,8 @@ const (
 	// MaxPart is the greatest number of a part, and how many parts an upload may have.
 	MaxPart = 10_000
 
-	maxDepth = 8 // the deepest that S3 has is 6
+	maxDepth = 8        // the deepest that S3 has is 6
+	maxToken = 32 << 10 // octets of a tag or a text; an element of attributes alone costs 20 times its size
 )
 
 // ReadDocument reads a request's document of at most limit octets. It stops reading right
@@ -59,7 +60,8 @@ func unexpected(n *node) *Error { return malformed(fmt.Errorf("%w: <%s>", errSha
 // parse reads a document whose root must have the name. It takes no more than maxNodes
 // elements, which bounds the memory that a document of many short ones can cost.
 func parse(doc []byte, root string, maxNodes int) (*node, error) {
-	p := treeReader{d: xml.NewDecoder(bytes.NewReader(doc)), left: maxNodes}
+	p := treeReader{src: source{doc: doc}, left: maxNodes}
+	p.d = xml.NewDecoder(&p.src)
 	n, err := p.document()
 	if err != nil {
 		return nil, malformed(err)
@@ -70,15 +72,54 @@ func parse(doc []byte, root string, maxNodes int) (*node, error) {
 	return n, nil
 }
 
+// source gives the decoder octets, of one token no more than maxToken.
+type source struct {
+	doc     []byte
+	at, end int
+}
+
+var errToken = errors.New("a tag or text that is too long")
+
+// ReadByte makes it an io.ByteReader, which the decoder reads without a buffer of its own.
+func (s *source) ReadByte() (byte, error) {
+	switch {
+	case s.at == len(s.doc):
+		return 0, io.EOF
+	case s.at == s.end:
+		return 0, errToken
+	}
+	s.at++
+	return s.doc[s.at-1], nil
+}
+
+// Read is for io.Reader's sake alone.
+func (s *source) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	c, err := s.ReadByte()
+	if err != nil {
+		return 0, err
+	}
+	p[0] = c
+	return 1, nil
+}
+
 type treeReader struct {
+	src  source
 	d    *xml.Decoder
-	left int
+	left int // elements that may still come
+}
+
+func (p *treeReader) token() (xml.Token, error) {
+	p.src.end = p.src.at + maxToken
+	return p.d.Token()
 }
 
 func (p *treeReader) document() (*node, error) {
 	var root *node
 	for {
-		t, err := p.d.Token()
+		t, err := p.token()
 		if err == io.EOF && root != nil {
 			return root, nil
 		}
@@ -115,7 +156,7 @@ func (p *treeReader) element(start xml.StartElement, depth int) (*node, error) {
 	}
 	var text []byte
 	for {
-		t, err := p.d.Token()
+		t, err := p.token()
 		if err != nil {
 			return nil, err
 		}

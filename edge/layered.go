@@ -19,6 +19,20 @@ func (l layered[V]) get(key string) (v V, ok bool) {
 	return *p, true
 }
 
+// all calls f with each value.
+func (l layered[V]) all(f func(V)) {
+	for k, v := range l.base {
+		if _, newer := l.recent[k]; !newer {
+			f(*v)
+		}
+	}
+	for _, v := range l.recent {
+		if v != nil {
+			f(*v)
+		}
+	}
+}
+
 // editing is a layered map on its way to the next; it is for one goroutine.
 type editing[V any] struct{ layered[V] }
 

@@ -100,6 +100,9 @@ type Part struct {
 	Zones iter.Seq[*feedv1.ZoneStats]
 	// Storage returns what is said of the store upward, nil for none.
 	Storage func() *storagev1.StorageStats
+	// Ends is when the first of the keys that the part was given ends, the zero time for
+	// never; nil where there are none.
+	Ends func() time.Time
 	// Close releases what the part holds, after Serve has returned or was never called;
 	// nil for nothing.
 	Close func() error
@@ -147,7 +150,7 @@ func New(cfg Config) (*Node, error) {
 		services[i] = p.Service
 	}
 	if n.view, err = view.New(cfg.Logger, services...); err != nil {
-		return nil, fmt.Errorf("edge %s: %w", cfg.Name, err)
+		return nil, fmt.Errorf("edge %s: %w", cfg.Name, errors.Join(err, n.Close()))
 	}
 	if err := n.open(); err != nil {
 		return nil, fmt.Errorf("edge %s: %w", cfg.Name, errors.Join(err, n.Close()))
@@ -186,7 +189,7 @@ func (n *Node) options() config.Options {
 		Feeds: n.cfg.Feeds, Version: n.cfg.Version, Kinds: n.view.Kinds(),
 		Certificate: n.cfg.Certificate, Request: n.cfg.Request, Install: n.cfg.Install,
 		Log: n.cfg.Logger, Clock: n.cfg.Clock, Times: n.cfg.Times, Zones: n.zoneStats,
-		Storage: n.storageStats,
+		Storage: n.storageStats, Ends: n.ends,
 	}
 }
 

@@ -38,11 +38,11 @@ func OfflineStore(dir string, log *slog.Logger) (store.Options, error) {
 			changes = append(changes, ch.Change)
 		}
 	}
-	s := &s3Server{machine: machine, keys: &storageKeys{}}
+	s := &s3Server{machine: machine, keys: newStorageKeys()}
 	v, refused := s.compileStorage(nil, changes)
 	for _, r := range refused {
 		log.Warn("a key cannot be opened: what it seals is compared with its hash only", "name", r.Name, "reason", r.Reason)
 	}
-	s.keys.now.Store(&v.(*storageView).keys)
+	s.keys.set(&v.(*storageView).keys)
 	return store.Options{Dir: filepath.Join(dir, dirStore), Cell: self.Name, Keys: s.keys, Logger: log}, nil
 }

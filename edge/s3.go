@@ -41,8 +41,9 @@ type s3Server struct {
 	keys    *storageKeys
 	store   *store.Store
 	handler *s3.Handler
-	log     *os.File // of requests; nil: none
-	shreds  uint64   // of the view whose buckets' times were told to the store
+	lastDay atomic.Int32 // of the signing keys that end first; 0: there are none
+	log     *os.File     // of requests; nil: none
+	shreds  uint64       // of the view whose buckets' times were told to the store
 
 	erasing struct {
 		sync.Mutex
@@ -60,7 +61,7 @@ func newS3(c *Config) (*s3Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &s3Server{c: c, machine: machine, keys: &storageKeys{}}
+	s := &s3Server{c: c, machine: machine, keys: newStorageKeys()}
 	s.erasing.news = make(chan struct{}, 1)
 	s.store, err = store.Open(store.Options{
 		Dir: filepath.Join(c.Dir, dirStore), Cell: c.Name, Keys: s.keys, Clock: c.Clock, Logger: c.Logger,
@@ -71,6 +72,7 @@ func newS3(c *Config) (*s3Server, error) {
 	var line func([]byte)
 	if c.S3Log != "" {
 		if s.log, err = os.OpenFile(c.S3Log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640); err != nil {
+			s.keys.done()
 			return nil, errors.Join(fmt.Errorf("open the log of S3 requests: %w", err), s.store.Close())
 		}
 		line = s.logLine
@@ -108,15 +110,16 @@ func (s *s3Server) part() Part {
 			Compile: s.compileStorage, Swap: s.swap,
 		},
 		Listen: listen.Options{Service: "S3", Addresses: s.c.S3, TCP: 1},
-		Serve:  s.serve, Close: s.close, Metrics: s3Metrics{s}, Storage: s.stats,
+		Serve:  s.serve, Close: s.close, Metrics: s3Metrics{s}, Storage: s.stats, Ends: s.ends,
 	}
 }
 
 // swap publishes a view: first the keys, so that no bucket is there without them.
 func (s *s3Server) swap(next any) {
 	v := next.(*storageView)
-	s.keys.now.Store(&v.keys)
+	s.keys.set(&v.keys)
 	s.handler.Swap(v.s3)
+	s.lastDay.Store(v.first)
 	s.erasing.Lock()
 	defer s.erasing.Unlock()
 	s.erasing.all = v.erased
@@ -125,6 +128,15 @@ func (s *s3Server) swap(next any) {
 	case s.erasing.news <- struct{}{}:
 	default:
 	}
+}
+
+// ends is when the first access key has no signing key any more: after its last UTC day.
+func (s *s3Server) ends() time.Time {
+	day := s.lastDay.Load()
+	if day == 0 {
+		return time.Time{}
+	}
+	return time.Unix((int64(day)+1)*86400, 0)
 }
 
 // serve answers until ctx ends, and then until what had begun is done.
@@ -220,6 +232,7 @@ func (s *s3Server) erase(ctx context.Context) {
 
 // close ends the handler, and then the store.
 func (s *s3Server) close() error {
+	s.keys.done()
 	s.handler.Close()
 	err := s.store.Close()
 	if s.log != nil {

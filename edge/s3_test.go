@@ -3,7 +3,9 @@ package edge
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -23,6 +25,7 @@ import (
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/signature"
 	"github.com/dark-ecosystem/dark/dataplane/store"
+	"github.com/dark-ecosystem/dark/internal/clock"
 	"github.com/dark-ecosystem/dark/internal/frame"
 	"github.com/dark-ecosystem/dark/internal/keyring"
 	"github.com/dark-ecosystem/dark/internal/kind"
@@ -300,5 +303,80 @@ func TestS3InClearIsForLoopback(t *testing.T) {
 	cfg.S3 = []string{"192.0.2.1:9000"}
 	if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), "TLS") {
 		t.Errorf("%v", err)
+	}
+}
+
+// signedGet reads an object with a request that is signed at a time.
+func signedGet(t *testing.T, endpoint, key string, at time.Time) (int, string) {
+	t.Helper()
+	date := at.UTC().Format("20060102T150405Z")
+	canonical := strings.Join([]string{
+		"GET", "/photos/" + key, "", "host:" + endpoint, "x-amz-content-sha256:UNSIGNED-PAYLOAD", "x-amz-date:" + date, "",
+		"host;x-amz-content-sha256;x-amz-date", "UNSIGNED-PAYLOAD",
+	}, "\n")
+	scope := date[:8] + "/" + testRegion + "/s3/aws4_request"
+	sum := sha256.Sum256([]byte(canonical))
+	signing := signature.Derive(testSecret, signature.Day(at), testRegion)
+	mac := hmac.New(sha256.New, signing[:])
+	mac.Write([]byte("AWS4-HMAC-SHA256\n" + date + "\n" + scope + "\n" + hex.EncodeToString(sum[:])))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+endpoint+"/photos/"+key, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Amz-Date", date)
+	req.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+testKeyID+"/"+scope+", SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature="+hex.EncodeToString(mac.Sum(nil)))
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+// TestFourteenDaysAlone: with the control plane gone and the edge started anew each day,
+// requests are verified for 14 days and more; when the last signing key is over they fail
+// closed. What the edge says of its budget falls with the days.
+func TestFourteenDaysAlone(t *testing.T) {
+	dir := t.TempDir()
+	f := fakeControl(t, sealedFrame(t, storageItems(t, bytes.Repeat([]byte{7}, 16), bucketKey(9), machineOf(t, dir))...))
+	n, client, stop := s3Node(t, dir, f.addr)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := n.WaitRevision(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String("photos"), Key: aws.String("x"), Body: strings.NewReader("x")}); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	f.stop()
+	for day := range 18 {
+		ahead := time.Duration(day) * aDay
+		cfg := settings(t, dir)
+		cfg.DNS, cfg.S3 = nil, []string{"127.0.0.1:0"}
+		cfg.Clock = clock.At(func() time.Time { return time.Now().Add(ahead) })
+		n, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := run(t, n)
+		status, body := signedGet(t, n.Addresses("s3")[0].String(), "x", time.Now().Add(ahead))
+		left := int(n.ends().Sub(time.Now().Add(ahead)) / aDay)
+		switch {
+		case day <= 15 && (status != http.StatusOK || body != "x" || left != 15-day):
+			t.Errorf("day %d: %d %s, %d days left", day, status, body, left)
+		case day > 15 && (status < 400 || strings.Contains(body, "<Code>InternalError")):
+			t.Errorf("day %d: %d %s", day, status, body)
+		case day == 16:
+			t.Logf("on day 16: %d %s", status, body)
+		}
+		stop()
 	}
 }

@@ -49,6 +49,20 @@ func (n *Node) Ready() error {
 	return nil
 }
 
+// ends is when the first key that a part was given ends; the zero time for never.
+func (n *Node) ends() time.Time {
+	var first time.Time
+	for _, p := range n.parts {
+		if p.Ends == nil {
+			continue
+		}
+		if t := p.Ends(); !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}
+
 // Revision that the view is complete to.
 func (n *Node) Revision() uint64 { return n.view.Revision() }
 

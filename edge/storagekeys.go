@@ -16,9 +16,23 @@ import (
 
 // storageKeys are the keys of buckets and of SSE-KMS that this edge was given, opened:
 // in memory only, since the records are kept as they came, encrypted to the machine key.
+// The store is opened before they are read: who asks for a key until then waits.
 type storageKeys struct {
-	now atomic.Pointer[layered[keyVersions]]
+	now    atomic.Pointer[layered[keyVersions]]
+	once   sync.Once
+	loaded chan struct{} // closed when there are some, or never will be
 }
+
+func newStorageKeys() *storageKeys { return &storageKeys{loaded: make(chan struct{})} }
+
+// set gives the keys from now on.
+func (k *storageKeys) set(all *layered[keyVersions]) {
+	k.now.Store(all)
+	k.done()
+}
+
+// done lets those go on who wait.
+func (k *storageKeys) done() { k.once.Do(func() { close(k.loaded) }) }
 
 // keyVersions are one key's versions, the newest last.
 type keyVersions []keyVersion
@@ -34,6 +48,7 @@ func ofARN(arn string) string    { return "arn " + arn }
 
 // Key implements store.Keys.
 func (k *storageKeys) Key(space store.ID, name string, version uint32) (key [32]byte, v uint32, err error) {
+	<-k.loaded
 	at := ofSpace(space)
 	if name != "" {
 		at = ofARN(name)

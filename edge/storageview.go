@@ -35,6 +35,9 @@ type storageView struct {
 	// erased are the spaces of buckets that were deleted, in the order that they came.
 	erased []store.ID
 	shreds uint64 // rises when a bucket changes
+	// lasts is the last day of each access key's signing keys, by the record's name.
+	lasts layered[int32]
+	first int32 // of those; 0 when there are none
 }
 
 // compileStorage makes the next view. What cannot be compiled is refused and left as it
@@ -44,7 +47,7 @@ func (s *s3Server) compileStorage(prev any, changes []kind.Change) (any, []kind.
 	if !ok {
 		last = &storageView{s3: s3.NewView()}
 	}
-	c := storageCompiler{keys: last.keys.edit(), named: last.named.edit(), erased: last.erased, shreds: last.shreds}
+	c := storageCompiler{keys: last.keys.edit(), named: last.named.edit(), lasts: last.lasts.edit(), erased: last.erased, shreds: last.shreds}
 	plain := openAll(s.machine, sealedOf(changes))
 	for i, ch := range changes {
 		if err := c.take(ch, plain[i]); err != nil {
@@ -54,7 +57,19 @@ func (s *s3Server) compileStorage(prev any, changes []kind.Change) (any, []kind.
 	// The endpoint's settings go first: all else is compiled with them once. What failed is
 	// in c.refused.
 	view, _ := last.s3.With(append(c.settings, c.changes...)...)
-	return &storageView{s3: view, keys: c.keys.done(), named: c.named.done(), erased: c.erased, shreds: c.shreds}, c.refused
+	next := &storageView{
+		s3: view, keys: c.keys.done(), named: c.named.done(), erased: c.erased, shreds: c.shreds,
+		lasts: c.lasts.done(), first: last.first,
+	}
+	if c.rolled {
+		next.first = 0
+		next.lasts.all(func(day int32) {
+			if next.first == 0 || day < next.first {
+				next.first = day
+			}
+		})
+	}
+	return next, c.refused
 }
 
 // sealedOf finds what must be opened of each change; nil where there is nothing.
@@ -82,6 +97,8 @@ func sealedOf(changes []kind.Change) [][]byte {
 type storageCompiler struct {
 	keys              *editing[keyVersions]
 	named             *editing[string]
+	lasts             *editing[int32]
+	rolled            bool // lasts changed
 	erased            []store.ID
 	shreds            uint64
 	settings, changes []s3.Change
@@ -146,6 +163,8 @@ func (c *storageCompiler) bucket(ch kind.Change) error {
 
 func (c *storageCompiler) accessKey(ch kind.Change, plain opened) error {
 	if ch.Value == nil {
+		c.lasts.drop(ch.Name)
+		c.rolled = true
 		c.then(ch, s3.DropAccessKey(strings.TrimPrefix(ch.Name, "accesskeys/")))
 		return nil
 	}
@@ -156,6 +175,12 @@ func (c *storageCompiler) accessKey(ch kind.Change, plain opened) error {
 	if err := errors.Join(plain.err, proto.Unmarshal(ch.Value, m), proto.Unmarshal(plain.plain, keys)); err != nil {
 		return fmt.Errorf("read access key: %w", err)
 	}
+	last := int32(0)
+	for _, k := range keys.GetKeys() {
+		last = max(last, k.GetDay())
+	}
+	c.lasts.set(ch.Name, last)
+	c.rolled = true
 	c.then(ch, s3.PutAccessKey(m, keys))
 	return nil
 }

@@ -31,9 +31,10 @@ func ended(kindName, name string) kind.Change {
 func TestKeysFollowTheirRecords(t *testing.T) {
 	dir := t.TempDir()
 	machine, other := machineOf(t, dir), machineOf(t, filepath.Join(dir, "other"))
-	s := &s3Server{machine: machine, keys: &storageKeys{}}
+	s := &s3Server{machine: machine, keys: newStorageKeys()}
 	id, id2 := store.ID(bytes.Repeat([]byte{1}, 16)), store.ID(bytes.Repeat([]byte{2}, 16))
 	const arn = "arn:aws:kms:dark:acme:key/main"
+	s.keys.done()
 	var v any
 	step := func(refusals int, changes ...kind.Change) *storageView {
 		t.Helper()
@@ -42,7 +43,7 @@ func TestKeysFollowTheirRecords(t *testing.T) {
 			t.Fatalf("refused %v, want %d", refused, refusals)
 		}
 		v = next
-		s.keys.now.Store(&next.(*storageView).keys)
+		s.keys.set(&next.(*storageView).keys)
 		return next.(*storageView)
 	}
 	key := func(space store.ID, name string, version uint32) string {

@@ -23,6 +23,9 @@ func (d *doctor) wanted() []port {
 		for _, a := range d.edge.dns {
 			all = append(all, port{"dns", "udp", a}, port{"dns", "tcp", a})
 		}
+		for _, a := range d.edge.objects.addresses {
+			all = append(all, port{"s3", "tcp", a})
+		}
 	}
 	if d.control.metrics != "" {
 		all = append(all, port{"metrics", "tcp", d.control.metrics})

@@ -65,6 +65,9 @@ type Options struct {
 	// Storage returns what is said of the store, with all its buckets; nil, or a nil
 	// answer: nothing.
 	Storage func() *storagev1.StorageStats
+	// Ends is when the first of the keys that services were given ends, the zero time for
+	// never; nil: there are none.
+	Ends func() time.Time
 
 	FS    vfs.FS // the disk when nil
 	Dial  func(ctx context.Context, address string) (net.Conn, error)

@@ -22,7 +22,8 @@ func due(cert *x509.Certificate, now time.Time) bool {
 	return !now.Before(cert.NotBefore.Add(life / 3))
 }
 
-// budgetDays until this node's certificate ends; 0 when there is none to ask for.
+// budgetDays until the first of this node's certificate and of the keys that its services
+// were given ends; 0 when there is no certificate to ask for.
 func (c *Config) budgetDays() uint32 {
 	if c.o.Certificate == nil {
 		return 0
@@ -31,7 +32,13 @@ func (c *Config) budgetDays() uint32 {
 	if cert == nil {
 		return 0
 	}
-	left := cert.NotAfter.Sub(c.o.Clock.Now())
+	ends := cert.NotAfter
+	if c.o.Ends != nil {
+		if t := c.o.Ends(); !t.IsZero() && t.Before(ends) {
+			ends = t
+		}
+	}
+	left := ends.Sub(c.o.Clock.Now())
 	return uint32(max(left, 0) / (24 * time.Hour))
 }
 

@@ -17,7 +17,7 @@ func (q *request) aclNew(o *storagev1.Object) error {
 	}
 	b := q.bucket
 	if !b.access.ACLs() {
-		if !policy.FitsEnforced(canned, grants, b.owner.ID, true) {
+		if !policy.FitsEnforced(canned, grants, b.owner.ID, q.who.organization == b.Organization) {
 			return s3xml.AccessControlListNotSupported
 		}
 		return nil

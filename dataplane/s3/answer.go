@@ -2,8 +2,10 @@ package s3
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
@@ -44,6 +46,11 @@ func (q *request) head(status int) {
 		return
 	}
 	q.status = status
+	if q.r.ContentLength == 0 && q.expects() {
+		// net/http says 100 only when a body is read. botocore asks for it with empty
+		// bodies too, and without it takes the next answer apart wrongly.
+		q.w.WriteHeader(http.StatusContinue)
+	}
 	q.set(hRequestID, q.id)
 	q.set("X-Amz-Id-2", q.id+q.id)
 	q.set("Server", "AmazonS3") // some clients look for it
@@ -95,7 +102,7 @@ func (q *request) refuse(err error) {
 	if q.status != 0 {
 		return // half an answer: its length is wrong, and net/http closes the connection
 	}
-	if closes(e.Code) {
+	if closes(e.Code) || !q.drain() {
 		q.set("Connection", "close") // what is left of the body is not worth reading
 	}
 	told := *e // a Code's error is shared by nobody, but a kept one might be
@@ -107,6 +114,27 @@ func (q *request) refuse(err error) {
 	}
 	_ = q.body(status, typeXML, s3xml.AppendError(q.buf[:0], &told))
 }
+
+// Bounds of what is read of a body only so that its sender comes to read the answer.
+const (
+	drainSize = 64 << 20
+	drainTime = 10 * time.Second
+)
+
+// drain reads what is left of a refused body: a client that still sends when the
+// connection is closed sees a reset and not the answer. One that waits for 100 Continue
+// has sent nothing. It says whether the end was reached.
+func (q *request) drain() bool {
+	if q.r.Body == nil || q.r.Body == http.NoBody || q.expects() {
+		return true
+	}
+	_ = q.rc().SetReadDeadline(time.Now().Add(drainTime)) // a recorder in a test takes none
+	n, err := io.CopyN(io.Discard, q.raw, drainSize)
+	return errors.Is(err, io.EOF) && n < drainSize
+}
+
+// expects: the client waits for 100 Continue before it sends its body (RFC 9110 10.1.1).
+func (q *request) expects() bool { return strings.EqualFold(q.header("Expect"), "100-continue") }
 
 // closes says whether a connection ends with an error: its body was not read to its end.
 func closes(c s3xml.Code) bool {

@@ -53,15 +53,20 @@ func (q *request) identify(signed signature.Result) {
 }
 
 // hoist makes headers of what a presigned URL carries as signed parameters: SDKs move
-// x-amz-* headers there.
+// x-amz-* headers there. Checksums in a URL are of no body and do not count, as at AWS:
+// JavaScript's SDK signs that of an empty one into each.
 func (q *request) hoist() {
 	for _, p := range q.query {
 		name := http.CanonicalHeaderKey(p.name)
-		if !strings.HasPrefix(name, "X-Amz-") || presignParameters[name] || q.r.Header[name] != nil {
+		if !strings.HasPrefix(name, "X-Amz-") || presignParameters[name] || ofChecksum(name) || q.r.Header[name] != nil {
 			continue
 		}
 		q.r.Header[name] = []string{p.value}
 	}
+}
+
+func ofChecksum(name string) bool {
+	return strings.HasPrefix(name, "X-Amz-Checksum-") && name != "X-Amz-Checksum-Mode" || name == "X-Amz-Sdk-Checksum-Algorithm"
 }
 
 var presignParameters = map[string]bool{

@@ -154,7 +154,7 @@ func (q *request) newBucketACL(spec *storagev1.BucketSpec) ([]*storagev1.Grant, 
 		ownership = q.v.defaults.Ownership
 	}
 	if ownership == storagev1.BucketSpec_OWNERSHIP_BUCKET_OWNER_ENFORCED {
-		if !policy.FitsEnforced(canned, grants, owner, false) {
+		if !policy.FitsEnforced(canned, grants, owner, true) {
 			return nil, s3xml.InvalidBucketAclWithObjectOwnership
 		}
 		return nil, nil

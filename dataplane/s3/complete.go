@@ -92,6 +92,7 @@ func (c *completion) run() error {
 	q := c.q
 	q.setIf(hVersionID, q.writtenID(&r))
 	q.encryptionHeaders(c.object)
+	q.expirationHeader(c.object, c.taken.size, r.Time)
 	return q.send(&s3xml.Completed{
 		Location: q.location(), Bucket: q.name, Key: q.key, ETag: string(c.taken.tag), Checksum: checksumOf(c.object),
 	})

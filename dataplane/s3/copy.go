@@ -169,6 +169,7 @@ func (q *request) copyObject() error {
 		q.set("X-Amz-Copy-Source-Version-Id", idOf(&s.Row))
 	}
 	q.encryptionHeaders(o)
+	q.expirationHeader(o, s.Size, r.Time)
 	return q.send(&s3xml.Copied{LastModified: r.Time, ETag: string(t.tag), Checksum: checksumOf(o)})
 }
 

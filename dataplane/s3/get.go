@@ -160,6 +160,9 @@ func (q *request) describe(f *found, part span) {
 		q.set("X-Amz-Meta-"+name, value)
 	}
 	q.encryptionHeaders(o)
+	if f.Current {
+		q.expirationHeader(o, f.Size, f.Time)
+	}
 	if n := len(o.GetTags()); n > 0 {
 		q.set("X-Amz-Tagging-Count", itoa(int64(n)))
 	}

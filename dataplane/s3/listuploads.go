@@ -141,6 +141,7 @@ func (q *request) listParts() error {
 	if err := q.fillParts(&answer); err != nil {
 		return err
 	}
+	q.abortHeaders(u.Time)
 	return q.send(&answer)
 }
 

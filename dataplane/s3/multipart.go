@@ -35,13 +35,14 @@ func (q *request) createUpload() error {
 		return err
 	}
 	id := randomID()
-	_, err = space.Commit(q.r.Context(), store.Op{
+	results, err := space.Commit(q.r.Context(), store.Op{
 		Kind: store.Put, Key: uploadRow(q.key, id), Flags: flagsOf(o), Value: value, Condition: store.Condition{Absent: true},
 	})
 	if err != nil {
 		return err
 	}
 	q.encryptionHeaders(o)
+	q.abortHeaders(results[0].Time)
 	if o.ChecksumAlgorithm != "" {
 		q.set("X-Amz-Checksum-Algorithm", o.ChecksumAlgorithm)
 		q.set("X-Amz-Checksum-Type", typeOf(o).String())

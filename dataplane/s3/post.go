@@ -183,7 +183,7 @@ func (q *request) putForm(f *form) error {
 	if err != nil {
 		return err
 	}
-	q.wrote(o, t.tag, &r)
+	q.wrote(o, t.tag, t.size, &r)
 	return q.posted(f, t.tag)
 }
 

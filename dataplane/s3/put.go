@@ -2,9 +2,11 @@ package s3
 
 import (
 	"net/http"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/dark-ecosystem/dark/dataplane/s3/lifecycle"
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
 	"github.com/dark-ecosystem/dark/dataplane/store"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
@@ -37,7 +39,7 @@ func (q *request) putObject() error {
 	if err != nil {
 		return err
 	}
-	q.wrote(o, b.tag, &result)
+	q.wrote(o, b.tag, b.size, &result)
 	return q.empty(http.StatusOK)
 }
 
@@ -154,13 +156,37 @@ func (q *request) writtenID(r *store.Result) string {
 }
 
 // wrote sets the headers that answer a write.
-func (q *request) wrote(o *storagev1.Object, tag []byte, r *store.Result) {
+func (q *request) wrote(o *storagev1.Object, tag []byte, size int64, r *store.Result) {
 	q.set(hETag, quoted(tag))
 	q.setIf(hVersionID, q.writtenID(r))
 	q.encryptionHeaders(o)
+	q.expirationHeader(o, size, r.Time)
 	if c := checksumOf(o); len(c.Sum) > 0 {
 		q.checksumHeader(c)
 		q.set("X-Amz-Checksum-Type", "FULL_OBJECT")
+	}
+}
+
+// expirationHeader tells when the current version of an object will end by the bucket's
+// rules, if it will.
+func (q *request) expirationHeader(o *storagev1.Object, size int64, written time.Time) {
+	rules := q.bucket.Spec.GetLifecycleRules()
+	if len(rules) == 0 {
+		return
+	}
+	v := lifecycle.Version{Key: q.key, Size: size, Tags: o.GetTags(), Written: written, Current: true}
+	q.setIf("X-Amz-Expiration", lifecycle.ExpirationHeader(rules, &v))
+}
+
+// abortHeaders tell when an upload will end by the bucket's rules, if it will.
+func (q *request) abortHeaders(began time.Time) {
+	rules := q.bucket.Spec.GetLifecycleRules()
+	if len(rules) == 0 {
+		return
+	}
+	if due, rule, ok := lifecycle.AbortDate(rules, &lifecycle.Upload{Key: q.key, Started: began}); ok {
+		q.set("X-Amz-Abort-Date", lifecycle.FormatDate(due))
+		q.set("X-Amz-Abort-Rule-Id", rule)
 	}
 }
 

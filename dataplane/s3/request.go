@@ -3,6 +3,7 @@ package s3
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -25,6 +26,7 @@ type request struct {
 	v   *View
 	w   http.ResponseWriter
 	r   *http.Request
+	raw io.Reader // the body as it came
 	now time.Time
 	id  string
 
@@ -64,7 +66,7 @@ var requests = sync.Pool{New: func() any { return &request{buf: make([]byte, 0, 
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request) *request {
 	q := requests.Get().(*request)
 	q.h, q.v, q.w, q.r, q.now = h, h.view.Load(), w, r, h.config.Clock.Now()
-	q.id = h.requestID()
+	q.id, q.raw = h.requestID(), r.Body
 	return q
 }
 

@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/dark-ecosystem/dark/controlplane/state"
@@ -20,8 +21,19 @@ const (
 // has the leader keep what is sealed for edges.
 func (n *Node) Storage(o storage.Options) *storage.Storage {
 	o.Root, o.Recovery, o.Meta = n.core.root, n.keys.RecoveryRecipient, n.core.store.Meta
+	o.Keeps = n.keepsObjects
 	n.storage = storage.New(o)
 	return n.storage
+}
+
+// keepsObjects says whether an edge compiles buckets, and so has a store; of one that is
+// not connected to this node that is not known.
+func (n *Node) keepsObjects(edge string) bool {
+	if n.feed == nil {
+		return true
+	}
+	st, known := n.feed.Status()[edge]
+	return !known || len(st.Kinds) == 0 || slices.Contains(st.Kinds, storage.PublishedBucket)
 }
 
 // runStorage makes passes over the keys of storage while this node leads.

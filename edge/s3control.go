@@ -26,8 +26,16 @@ const (
 	proofPrefix   = "sigv4."
 )
 
-// CreateBucket implements s3.Control.
+// CreateBucket implements s3.Control. The bucket is kept where the client asked for it:
+// an edge does not pass on requests for buckets of other cells.
 func (s *s3Server) CreateBucket(ctx context.Context, proof, organization string, b *storagev1.Bucket) error {
+	if b.GetSpec().GetCell() == "" {
+		b = proto.Clone(b).(*storagev1.Bucket)
+		if b.Spec == nil {
+			b.Spec = &storagev1.BucketSpec{}
+		}
+		b.Spec.Cell = s.c.Name
+	}
 	return s.submit(ctx, proof, organization, "CreateBucket", &storagev1.CreateBucketRequest{Bucket: b, RequestId: requestID(), Reason: "S3"})
 }
 

@@ -333,8 +333,35 @@ func TestNamesKeysAndRevocation(t *testing.T) {
 	if got := read(); got != "InvalidAccessKeyId" {
 		t.Errorf("after a kill and a restart: %s", got)
 	}
+	p.metrics("demo-bucket")
+	// A bucket that the API deletes is gone with what it held, and its name is free.
+	p.api("demo", "DELETE", "/v1/buckets/demo-bucket", "")
+	theirs = p.accessKey("other", "two", `{}`)
+	p.eventually("the bucket ended", func() bool { return make(theirs, "demo-bucket") == "<nil>" })
+	if out, err := theirs.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: aws.String("demo-bucket")}); err != nil || len(out.Contents) != 0 {
+		t.Errorf("another's bucket of the same name holds %v, %v", out, err)
+	}
 	if k := p.api("demo", "GET", "/v1/accesskeys/reader", ""); strings.Contains(fmt.Sprint(k), "ecret") {
 		t.Errorf("a secret is shown: %v", k)
+	}
+}
+
+// metrics looks for what Prometheus is told of a bucket and of the store.
+func (p *platform) metrics(bucket string) {
+	p.t.Helper()
+	resp, err := http.Get(p.dev.Metrics.URL)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, want := range []string{`dark_s3_bucket_objects{bucket="` + bucket + `"} 1`, "dark_s3_requests_total", "dark_store_free_bytes"} {
+		if !strings.Contains(string(b), want) {
+			p.t.Errorf("no metric %s", want)
+		}
 	}
 }
 

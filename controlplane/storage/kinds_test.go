@@ -157,6 +157,13 @@ func TestPlacementFollowsTheOrganizationAndSpreads(t *testing.T) {
 	if _, err := w.put("nowhere", w.s.Bucket(), bucket("lost", nil), admit.Options{}); !errs.Is(err, errs.Invalid) {
 		t.Errorf("without an edge: %v", err)
 	}
+	w.s.o.Keeps = func(edge string) bool { return edge == "a3" }
+	if b := w.must("acme", w.s.Bucket(), bucket("chosen", nil)).(*storagev1.Bucket); b.Status.Placement.Cell != "a3" {
+		t.Errorf("an edge without a store was chosen: %v", b.Status)
+	}
+	if _, err := w.put("acme", w.s.Bucket(), bucket("storeless", &storagev1.BucketSpec{Cell: "a1"}), admit.Options{}); !errs.Is(err, errs.Invalid) {
+		t.Errorf("an edge without a store was taken: %v", err)
+	}
 }
 
 func TestAnAccessKeyShowsItsSecretOnce(t *testing.T) {

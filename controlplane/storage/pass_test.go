@@ -72,7 +72,7 @@ func TestWhoOpensWhat(t *testing.T) {
 		}
 	}
 	p := &storagev1.PublishedBucket{}
-	if err := proto.Unmarshal(w.published[[3]string{"org/acme", publishedBucket, "buckets/photos"}].Value, p); err != nil {
+	if err := proto.Unmarshal(w.published[[3]string{"org/acme", PublishedBucket, "buckets/photos"}].Value, p); err != nil {
 		t.Fatal(err)
 	}
 	if p.Bucket != "photos" || p.Organization != "acme" || !bytes.Equal(p.Id, b.Status.Id) || p.Etag == "" || p.CreateTime == nil {

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"hash/fnv"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -23,13 +24,16 @@ func (s *Storage) place(ctx context.Context, a *kind.Admission, name, asked stri
 	if err != nil {
 		return "", err
 	}
+	if s.o.Keeps != nil {
+		may = slices.DeleteFunc(may, func(n edge) bool { return !s.o.Keeps(n.name) })
+	}
 	if asked != "" {
 		for _, n := range may {
 			if n.name == asked {
 				return asked, nil
 			}
 		}
-		a.Bad("spec.cell", "%q is no cell that organization %s may keep data in", asked, a.Organization)
+		a.Bad("spec.cell", "%q is no cell that organization %s may keep data in: no edge that carries it and serves S3", asked, a.Organization)
 		return "", nil
 	}
 	kept := map[string]int{}
@@ -51,7 +55,7 @@ func (s *Storage) place(ctx context.Context, a *kind.Admission, name, asked stri
 		}
 	}
 	if best == "" {
-		a.Bad("spec.cell", "no edge carries organization %s, so that nothing can keep the bucket: let one join (dark nodes token NAME --role edge)", a.Organization)
+		a.Bad("spec.cell", "no edge carries organization %s, and serves S3, so that nothing can keep the bucket: let one join (dark nodes token NAME --role edge) and start it with --s3", a.Organization)
 	}
 	return best, nil
 }

@@ -29,7 +29,7 @@ func (s *Storage) publishBucket(ctx context.Context, p kind.Publication, emit fu
 		}
 	}
 	if now == nil {
-		return ended(p, emit, publishedBucket, publishedKeys)
+		return ended(p, emit, PublishedBucket, publishedKeys)
 	}
 	keys, err := s.sealBucket(ctx, p.After, p.Organization, p.Stored, now)
 	if err != nil {
@@ -42,7 +42,7 @@ func (s *Storage) publishBucket(ctx context.Context, p kind.Publication, emit fu
 	if err != nil {
 		return err
 	}
-	return emit(kind.Record{Kind: publishedBucket, Stream: stream(p.Organization), Name: p.Stored, Lane: kind.LaneData, Value: value})
+	return emit(kind.Record{Kind: PublishedBucket, Stream: stream(p.Organization), Name: p.Stored, Lane: kind.LaneData, Value: value})
 }
 
 func (s *Storage) bucketRecord(ctx context.Context, p kind.Publication, b *storagev1.Bucket) ([]byte, error) {

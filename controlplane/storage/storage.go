@@ -34,7 +34,7 @@ const (
 	defaultAlias  = "us-east-1"
 )
 
-// Options of the kinds. Root, Recovery and Meta come from the control node.
+// Options of the kinds. Root, Recovery, Meta and Keeps come from the control node.
 type Options struct {
 	Root *keyring.Root
 	// Recovery is the recipient of the installation's recovery key.
@@ -42,6 +42,9 @@ type Options struct {
 	// Meta reads keys of the state's own; by it an access key's last use is shown. nil: it
 	// is not.
 	Meta func(key string) (value []byte, revision uint64, err error)
+	// Keeps says whether an edge has a store, as far as is known: one of which nothing was
+	// heard may have one. nil: all have.
+	Keeps func(edge string) bool
 	// Region of the installation, DefaultRegion when empty, and its further names: when
 	// nil us-east-1, which clients take that were told none. All control nodes must have
 	// the same.
@@ -71,6 +74,10 @@ type Storage struct {
 	}
 }
 
+// PublishedBucket is the kind of the records of buckets; an edge that compiles it has a
+// store.
+const PublishedBucket = "dark.storage.v1.PublishedBucket"
+
 var (
 	bucketKind        = nameOf(&storagev1.Bucket{})
 	accessKeyKind     = nameOf(&storagev1.AccessKey{})
@@ -78,8 +85,7 @@ var (
 	nodeKind          = nameOf(&clusterv1.Node{})
 	organizationKind  = nameOf(&identityv1.Organization{})
 
-	// The kinds of published records.
-	publishedBucket    = nameOf(&storagev1.PublishedBucket{})
+	// The kinds of published records, beside PublishedBucket.
 	publishedKeys      = nameOf(&storagev1.PublishedKeys{})
 	publishedAccessKey = nameOf(&storagev1.PublishedAccessKey{})
 	publishedStorage   = nameOf(&storagev1.PublishedStorage{})

@@ -127,7 +127,7 @@ func startOn(e *testscript.Env, bin, host string) error {
 	select {
 	case ok := <-ready:
 		if ok {
-			return nil
+			return tellS3(e, data)
 		}
 	case <-time.After(startTimeout):
 	}

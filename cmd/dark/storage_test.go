@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,6 +28,25 @@ func init() {
 	commandsOfScripts["killmid"] = killMid
 	commandsOfScripts["nowhere"] = nowhere
 	commandsOfScripts["lines"] = countLines
+}
+
+// tellS3 tells a script where the server's S3 endpoint is, as its dev.json says.
+func tellS3(e *testscript.Env, data string) error {
+	b, err := os.ReadFile(filepath.Join(data, "dev.json"))
+	if err != nil {
+		return err
+	}
+	var f struct {
+		S3 struct{ URL, Region, AccessKey, SecretKey string }
+	}
+	if err := json.Unmarshal(b, &f); err != nil {
+		return err
+	}
+	for name, v := range map[string]string{"URL": f.S3.URL, "REGION": f.S3.Region, "ACCESS_KEY": f.S3.AccessKey, "SECRET_KEY": f.S3.SecretKey} {
+		e.Setenv("DARK_S3_"+name, v)
+		e.Setenv("DEV_S3_"+name, v)
+	}
+	return nil
 }
 
 // oddNames are parts of names that clients and servers trip over.
@@ -209,7 +229,7 @@ func executable(path string) bool {
 }
 
 func scriptEnv(ts *testscript.TestScript) (env []string) {
-	for _, name := range []string{"PATH", "HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "DARK_S3_URL", "DARK_S3_ACCESS_KEY", "DARK_S3_SECRET_KEY", "TESTSCRIPT_COVER_DIR"} {
+	for _, name := range []string{"PATH", "HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "DARK_S3_URL", "DARK_S3_REGION", "DARK_S3_ACCESS_KEY", "DARK_S3_SECRET_KEY", "TESTSCRIPT_COVER_DIR"} {
 		if v := ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}

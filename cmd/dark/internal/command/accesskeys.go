@@ -132,11 +132,11 @@ func (k *accessKey) show(m *storagev1.AccessKey) error {
 // endpoint is what the aws command needs to know of the installation, as far as it is
 // known here.
 func (k *accessKey) endpoint() string {
-	c, err := k.base()
-	if err != nil || c.S3.URL == "" {
+	e, err := k.s3()
+	if e.URL == "" || err != nil && e.Region == "" {
 		return ""
 	}
-	return " AWS_REGION=" + firstOf(c.S3.Region, "us-east-1") + " AWS_ENDPOINT_URL=" + c.S3.URL
+	return " AWS_REGION=" + e.Region + " AWS_ENDPOINT_URL=" + e.URL
 }
 
 func (s *session) accessKeysRotate() *cobra.Command {

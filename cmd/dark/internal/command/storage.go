@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/client"
-	"github.com/dark-ecosystem/dark/cmd/dark/internal/exit"
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/render"
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/storage"
 	"github.com/dark-ecosystem/dark/internal/contexts"
@@ -97,7 +96,8 @@ func (s *session) stats(ctx context.Context, q *storagev1.GetStorageStatsRequest
 	}
 	return s.message(r, func() error {
 		if len(r.Edges) == 0 {
-			return exit.New(exit.NotFound, "dark nodes shows whether edges are connected; they tell every few seconds", "no edge has told what it keeps")
+			_, err := fmt.Fprintln(s.Err, "no edge has told yet what it keeps; they tell every few seconds, and dark nodes shows which are connected")
+			return err
 		}
 		return s.statsTables(r.Edges, q.Bucket == "")
 	})

@@ -73,7 +73,8 @@ func (e *engine) download(ctx context.Context, of object, root *os.Root, name st
 		err = l.place(f, part, dir)
 	}
 	if err != nil && !keep {
-		err = errors.Join(err, f.Close(), root.Remove(part))
+		_ = f.Close() // it may be closed by now, and Windows removes no open file
+		err = errors.Join(err, root.Remove(part))
 	}
 	return err
 }
@@ -86,8 +87,11 @@ func (l *loading) refused(err error) error {
 // going on with.
 func (l *loading) fill(ctx context.Context, f *os.File) (keep bool, err error) {
 	have, err := l.prepared(f)
+	if err == nil && l.how.decrypt && l.of.size > opensFirst {
+		err = l.opens(ctx)
+	}
 	if err != nil {
-		return false, err
+		return have > 0, err
 	}
 	if have < l.of.size || l.of.size == 0 {
 		err = l.load(ctx, f, have)
@@ -102,6 +106,20 @@ func (l *loading) fill(ctx context.Context, f *os.File) (keep bool, err error) {
 		return serr == nil && st.Size() > 0 && !isCode(err, "PreconditionFailed"), err
 	}
 	return false, l.verify()
+}
+
+// Of larger objects it is tried first whether the identity opens them.
+const opensFirst = 1 << 20
+
+// opens reads no more than the header, which says for whom an object was encrypted.
+func (l *loading) opens(ctx context.Context) error {
+	b, err := l.open(ctx, l.of, 0, opensFirst)
+	if err != nil {
+		return err
+	}
+	defer b.done()
+	_, err = l.how.reader(l.of.at.String(), b)
+	return err
 }
 
 // prepared hashes what is there already.

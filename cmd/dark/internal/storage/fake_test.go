@@ -26,6 +26,7 @@ type fake struct {
 	mu      sync.Mutex
 	objects map[string][]byte
 	headers map[string]http.Header
+	etags   map[string]string // of objects whose ETag is no MD5
 	uploads map[string]map[int][]byte
 	// breakAt ends an answer's body after so many bytes, once for each entry.
 	breakAt []int
@@ -38,7 +39,7 @@ type fake struct {
 
 func newFake(t *testing.T) (*fake, *Env, *bytes.Buffer, *bytes.Buffer) {
 	t.Helper()
-	f := &fake{objects: map[string][]byte{}, headers: map[string]http.Header{}, uploads: map[string]map[int][]byte{}, refuse: map[string]int{}}
+	f := &fake{objects: map[string][]byte{}, headers: map[string]http.Header{}, etags: map[string]string{}, uploads: map[string]map[int][]byte{}, refuse: map[string]int{}}
 	s := httptest.NewServer(f)
 	t.Cleanup(s.Close)
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
@@ -146,13 +147,20 @@ func (f *fake) get(w http.ResponseWriter, r *http.Request, key string) {
 	for k, v := range f.headers[key] {
 		w.Header()[k] = v
 	}
-	w.Header().Set("ETag", strconv.Quote(etagOf(content)))
+	w.Header().Set("ETag", strconv.Quote(f.etag(key)))
 	w.Header().Set("Content-Type", "application/octet-stream")
 	if len(f.breakAt) > 0 && r.Method == http.MethodGet {
 		w = &breaking{w, f.breakAt[0]}
 		f.breakAt = f.breakAt[1:]
 	}
 	http.ServeContent(w, r, "", time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), bytes.NewReader(content))
+}
+
+func (f *fake) etag(key string) string {
+	if e := f.etags[key]; e != "" {
+		return e
+	}
+	return etagOf(f.objects[key])
 }
 
 type breaking struct {
@@ -183,7 +191,7 @@ func (f *fake) list(w http.ResponseWriter, q url.Values) {
 	out.EncodingType = "url"
 	for k, v := range f.objects {
 		if strings.HasPrefix(k, q.Get("prefix")) {
-			out.Contents = append(out.Contents, listed{url.QueryEscape(k), strconv.Quote(etagOf(v)), "2026-01-02T03:04:05.000Z", len(v)})
+			out.Contents = append(out.Contents, listed{url.QueryEscape(k), strconv.Quote(f.etag(k)), "2026-01-02T03:04:05.000Z", len(v)})
 		}
 	}
 	slices.SortFunc(out.Contents, func(a, b listed) int { return strings.Compare(unescaped(a.Key), unescaped(b.Key)) })

@@ -303,8 +303,13 @@ func (s *syncing) same(ctx context.Context, p pair) (bool, error) {
 		there, here = here, there
 	}
 	equal, known, err := s.engine.sameContent(ctx, there, here.at.path)
-	if err != nil || known {
+	if err != nil || equal {
 		return equal, err
+	}
+	// Another client may have made other parts of the same bytes, which a download, unlike
+	// an upload, leaves as they are: it would come again and again.
+	if known && (plainETag(there.etag) || !p.from.at.remote()) {
+		return false, nil
 	}
 	return p.notNewer(), nil
 }
@@ -325,12 +330,8 @@ func (e *engine) sameContent(ctx context.Context, of entry, path string) (equal,
 		return false, false, err
 	}
 	defer f.Close()
-	if !plainETag(of.etag) {
-		sum, err := multipartETag(f, of.size)
-		return sum == of.etag, true, err
-	}
-	sum, err := md5Of(f, of.size)
-	if err != nil || hex.EncodeToString(sum) == of.etag {
+	sum, err := etagOfFile(f, of)
+	if err != nil || sum == of.etag {
 		return err == nil, true, err
 	}
 	_, header, err := e.head(ctx, of.at)
@@ -339,6 +340,15 @@ func (e *engine) sameContent(ctx context.Context, of entry, path string) (equal,
 	}
 	opaque := header.Get("X-Amz-Server-Side-Encryption") == "aws:kms" || header.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm") != ""
 	return false, !opaque, nil
+}
+
+// etagOfFile is the ETag that a file would have, uploaded as the object was.
+func etagOfFile(r io.Reader, of entry) (string, error) {
+	if !plainETag(of.etag) {
+		return multipartETag(r, of.size)
+	}
+	sum, err := md5Of(r, of.size)
+	return hex.EncodeToString(sum), err
 }
 
 // partsOf is how many parts this command makes of so many bytes.

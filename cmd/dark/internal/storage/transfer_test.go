@@ -3,11 +3,13 @@ package storage
 import (
 	"bytes"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/exit"
 )
@@ -312,4 +314,80 @@ func TestSyncCopiesWhatDiffersAndNothingTwice(t *testing.T) {
 	if e := exit.Of(err); e == nil || e.Code != exit.NeedsYes || len(f.objects) != 5 {
 		t.Fatalf("%v", err)
 	}
+}
+
+func TestSyncKnowsWhatAnETagTells(t *testing.T) {
+	content := noise(basePart + 9)
+	ours, err := multipartETag(bytes.NewReader(content), int64(len(content)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := strings.Repeat("0", 32) + "-2"
+	old, now := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), time.Now()
+	kms := http.Header{"X-Amz-Server-Side-Encryption": {"aws:kms"}}
+	for _, c := range []struct {
+		name, etag string
+		header     http.Header
+		down       bool
+		local      time.Time
+		copied     int
+	}{
+		{"our own parts", ours, nil, false, now, 0},
+		{"another's parts, uploaded", others, nil, false, old, 1},
+		{"another's parts, downloaded again", others, nil, true, now, 0},
+		{"another's parts, newer than the file", others, nil, true, old, 1},
+		{"other parts than ours can be", strings.Repeat("0", 32) + "-9", nil, false, old, 0},
+		{"SSE-KMS, file older", strings.Repeat("0", 32), kms, false, old, 0},
+		{"SSE-KMS, file newer", strings.Repeat("0", 32), kms, false, now, 1},
+		{"an MD5 of something else", strings.Repeat("0", 32), nil, false, old, 1},
+	} {
+		f, env, out, _ := newFake(t)
+		f.objects["p/x"], f.etags["p/x"] = content, c.etag
+		if c.header != nil {
+			f.headers["p/x"] = c.header
+		}
+		dir := t.TempDir()
+		file := put(t, filepath.Join(dir, "x"), content)
+		if err := os.Chtimes(file, c.local, c.local); err != nil {
+			t.Fatal(err)
+		}
+		from, to := dir, "s3://box/p"
+		if c.down {
+			from, to = to, from
+		}
+		if err := dark(env, "sync", from, to, "--dry-run"); err != nil || strings.Count(out.String(), "would") != c.copied {
+			t.Errorf("%s: %v, %q", c.name, err, out)
+		}
+	}
+}
+
+func TestAStreamIsKeptWholeOrNotAtAll(t *testing.T) {
+	f, env, _, _ := newFake(t)
+	content := noise(streamPart + basePart + 7)
+	env.In = bytes.NewReader(content)
+	if err := dark(env, "cp", "-", "s3://box/x"); err != nil || !bytes.Equal(f.objects["x"], content) {
+		t.Fatalf("%v, %d bytes", err, len(f.objects["x"]))
+	}
+	env.In = bytes.NewReader(content)
+	f.refuse["PUT /box/y?partNumber=2"] = 403
+	if err := dark(env, "cp", "-", "s3://box/y"); exit.Of(err).Code != exit.Denied {
+		t.Fatal(err)
+	}
+	env.In = &failing{bytes.NewReader(content)}
+	if err := dark(env, "cp", "-", "s3://box/y"); err == nil || !strings.Contains(err.Error(), "read what to send") {
+		t.Fatal(err)
+	}
+	if len(f.objects) != 1 || len(f.uploads) != 0 {
+		t.Errorf("%d objects and %d uploads are left", len(f.objects), len(f.uploads))
+	}
+}
+
+// failing is a reader that breaks where another ends.
+type failing struct{ r *bytes.Reader }
+
+func (f *failing) Read(p []byte) (int, error) {
+	if f.r.Len() == 0 {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return f.r.Read(p)
 }

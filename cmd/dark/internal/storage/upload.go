@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"bytes"
 	"context"
 	"crypto/md5" //nolint:gosec // S3's ETag and Content-MD5 are MD5
 	"encoding/base64"
@@ -25,10 +24,6 @@ const (
 	basePart = 16 << 20
 	// AWS S3 user guide, "Multipart upload limits": at most 10,000 parts of 5 GiB.
 	maxParts = 10000
-	// Of a stream the length is not known beforehand: 32 MiB a part reach 312 GiB.
-	streamPart = 32 << 20
-	// Parts of one stream that are sent at once; each is held in memory.
-	streamThreads = 3
 )
 
 // partSizeOf is the size of the parts of an object of n bytes: the same in each run, so
@@ -280,50 +275,4 @@ func md5Of(r io.Reader, n int64) ([]byte, error) {
 		err = io.ErrUnexpectedEOF
 	}
 	return h.Sum(nil), err
-}
-
-// uploadStream sends what has no known length or is encrypted on the way. When it fails
-// nothing is kept of it.
-func (e *engine) uploadStream(ctx context.Context, in io.Reader, to location, how sending) (string, int64, error) {
-	if err := e.acquire(ctx); err != nil {
-		return "", 0, err
-	}
-	defer e.release()
-	read := &tally{r: in, bar: e.report.bar}
-	var body io.Reader = read
-	if how.encrypt != nil {
-		var err error
-		if body, err = how.encrypt.reader(read); err != nil {
-			return "", 0, err
-		}
-	}
-	var first bytes.Buffer
-	_, err := io.CopyN(&first, body, basePart)
-	small := errors.Is(err, io.EOF)
-	if err != nil && !small {
-		return "", read.n, exit.New(exit.Failed, "", "read what to send: %w", err)
-	}
-	o := how.options(to.key)
-	var r minio.UploadInfo
-	if small {
-		r, err = e.PutObject(ctx, to.bucket, to.key, bytes.NewReader(first.Bytes()), int64(first.Len()), o)
-	} else {
-		o.PartSize, o.NumThreads, o.ConcurrentStreamParts = streamPart, streamThreads, true
-		r, err = e.PutObject(ctx, to.bucket, to.key, struct{ io.Reader }{io.MultiReader(&first, body)}, -1, o)
-	}
-	return r.ETag, read.n, err
-}
-
-// tally counts what is read.
-type tally struct {
-	r   io.Reader
-	n   int64
-	bar *bar
-}
-
-func (t *tally) Read(p []byte) (int, error) {
-	n, err := t.r.Read(p)
-	t.n += int64(n)
-	t.bar.move(int64(n))
-	return n, err
 }

@@ -353,7 +353,7 @@ func seeds(n int) int {
 }
 
 func TestNothingAcknowledgedIsLostWhenThePowerGoes(t *testing.T) {
-	n, acks := seeds(200), 0
+	n, acks := seeds(usualSeeds), 0
 	var mu sync.Mutex
 	inParallel(n, func(seed int) {
 		r := newCrashRun(uint64(seed))

@@ -44,6 +44,11 @@ func (l *localLog) propose(ctx context.Context, cmd *storev1.Command) (outcome, 
 	if err := l.s.writable(); err != nil {
 		return outcome{}, err
 	}
+	if l.s.control.judgedAhead {
+		if err := l.judgeAhead(cmd); err != nil {
+			return outcome{}, err
+		}
+	}
 	batch, out, err := l.enter(cmd)
 	if err != nil {
 		return outcome{}, err
@@ -55,6 +60,19 @@ func (l *localLog) propose(ctx context.Context, cmd *storev1.Command) (outcome, 
 	}
 	raise(&l.s.durable, out.index)
 	return out, nil
+}
+
+// judgeAhead is of the control build that judges before the log and not in it.
+func (l *localLog) judgeAhead(cmd *storev1.Command) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	batch := l.mu.machine.db.NewIndexedBatch()
+	defer batch.Close()
+	_, err := l.mu.machine.Apply(batch, l.mu.machine.applied+1, cmd)
+	for _, op := range cmd.Ops {
+		op.Condition = nil
+	}
+	return err
 }
 
 // enter judges the command and writes what it changes.

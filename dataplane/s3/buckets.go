@@ -116,6 +116,9 @@ func (q *request) nameTaken(err error) error {
 
 // newBucket reads what a new bucket shall be.
 func (q *request) newBucket() (*storagev1.BucketSpec, error) {
+	if q.header("X-Amz-Bucket-Object-Lock-Enabled") == "true" {
+		return nil, notImplemented("x-amz-bucket-object-lock-enabled")
+	}
 	doc, err := q.plainDocument(s3xml.MaxDocument)
 	if err != nil {
 		return nil, err
@@ -123,9 +126,6 @@ func (q *request) newBucket() (*storagev1.BucketSpec, error) {
 	ask, err := s3xml.ParseCreateBucket(doc)
 	if err != nil {
 		return nil, err
-	}
-	if q.header("X-Amz-Bucket-Object-Lock-Enabled") == "true" {
-		return nil, notImplemented("x-amz-bucket-object-lock-enabled")
 	}
 	spec := &storagev1.BucketSpec{Tags: ask.Tags, Region: ask.Region}
 	if ask.Region != "" && !q.v.regionOK(ask.Region) {

@@ -127,11 +127,12 @@ func granteeList(s string, p storagev1.Grant_Permission) ([]*storagev1.Grant, er
 }
 
 // FitsEnforced says whether an ACL may be sent to a bucket whose ownership setting turns
-// ACLs off: none, bucket-owner-full-control, private for a bucket, or grants that say the
-// same. The others are AccessControlListNotSupported.
-func FitsEnforced(canned string, grants []*storagev1.Grant, bucketOwner string, object bool) bool {
+// ACLs off: none, bucket-owner-full-control, private where the writer is the bucket's owner
+// (AWS refuses it for objects, which keeps out older clients that say it with each write),
+// or grants that say the same. The others are AccessControlListNotSupported.
+func FitsEnforced(canned string, grants []*storagev1.Grant, bucketOwner string, own bool) bool {
 	switch {
-	case canned == BucketOwnerFullControl, canned == Private && !object:
+	case canned == BucketOwnerFullControl, canned == Private && own:
 		return true
 	case canned != "":
 		return false

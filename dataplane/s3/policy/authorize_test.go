@@ -423,8 +423,8 @@ func TestGrantHeaders(t *testing.T) {
 	for i, c := range []struct{ got, want bool }{
 		{FitsEnforced("", nil, CanonicalID("acme"), true), true},
 		{FitsEnforced(BucketOwnerFullControl, nil, CanonicalID("acme"), true), true},
-		{FitsEnforced(Private, nil, CanonicalID("acme"), true), false},
-		{FitsEnforced(Private, nil, CanonicalID("acme"), false), true},
+		{FitsEnforced(Private, nil, CanonicalID("acme"), false), false},
+		{FitsEnforced(Private, nil, CanonicalID("acme"), true), true},
 		{FitsEnforced(PublicRead, nil, CanonicalID("acme"), false), false},
 		{FitsEnforced("", full, CanonicalID("acme"), true), true},
 		{FitsEnforced("", full, CanonicalID("other"), true), false},

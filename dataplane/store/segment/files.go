@@ -167,16 +167,19 @@ func (f *Files) segments() map[uint32]*segment {
 	return nil
 }
 
-func (f *Files) enter(s *segment) {
+// enter adds segments to the table.
+func (f *Files) enter(some ...*segment) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s.blind = f.opt.blind
-	f.mu.next = max(f.mu.next, s.number+1)
 	t := maps.Clone(f.segments())
 	if t == nil {
 		t = map[uint32]*segment{}
 	}
-	t[s.number] = s
+	for _, s := range some {
+		s.blind = f.opt.blind
+		f.mu.next = max(f.mu.next, s.number+1)
+		t[s.number] = s
+	}
 	f.table.Store(&t)
 }
 

@@ -20,11 +20,16 @@ func (f *Files) load() (err error) {
 	if err != nil {
 		return err
 	}
+	var all []*segment
+	defer func() { f.enter(all...) }() // also of an error: Open closes them
 	for _, name := range names {
 		if strings.HasSuffix(name, ".seg.tmp") {
 			err = fs.Remove(fs.PathJoin(f.opt.Dir, name))
 		} else if number, ok := numberOf(name); ok {
-			err = f.loadSegment(number)
+			var s *segment
+			if s, err = f.loadSegment(number); err == nil {
+				all = append(all, s)
+			}
 		}
 		if err != nil {
 			return err
@@ -67,18 +72,17 @@ func numberOf(name string) (number uint32, ok bool) {
 	return number, err == nil && n == 1 && name == fmt.Sprintf("%08d.seg", number)
 }
 
-func (f *Files) loadSegment(number uint32) error {
+func (f *Files) loadSegment(number uint32) (*segment, error) {
 	file, err := f.opt.FS.OpenReadWrite(f.name(number), vfs.WriteCategoryUnspecified)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s, err := f.identify(file, number)
 	if err != nil {
 		_ = file.Close()
-		return fmt.Errorf("segment %d: %w", number, err)
+		return nil, fmt.Errorf("segment %d: %w", number, err)
 	}
-	f.enter(s)
-	return nil
+	return s, nil
 }
 
 // identify reads whose segment a file is. One without a good header is only read; its

@@ -60,6 +60,7 @@ func (f *Files) reserveActive(n int64) (*segment, span, error) {
 // addActive makes a segment ready while the caller holds growing: a dead one where there
 // is one, else a new one.
 func (f *Files) addActive() error {
+	f.retireDead()
 	recycled, err := f.recycleOne(false)
 	if err != nil || recycled {
 		return err
@@ -72,6 +73,18 @@ func (f *Files) addActive() error {
 	defer f.mu.Unlock()
 	f.mu.ready = append(f.mu.ready, s)
 	return nil
+}
+
+// retireDead ends active segments in which nothing is needed: on a full disk they are the
+// only ones to recycle.
+func (f *Files) retireDead() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, a := range slices.Clone(f.mu.active) {
+		if a.extents == 0 && a.writers == 0 {
+			f.retireLocked(a)
+		}
+	}
 }
 
 // activateLocked makes a segment take extents. Of the others those that are nearly full

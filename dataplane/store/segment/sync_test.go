@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -175,8 +176,34 @@ func TestAFullDiskPasses(t *testing.T) {
 	check(t, f, r, 9, 400_000)
 }
 
-// TestAFileSystemWithoutReservationFillsUp: where fallocate does nothing the disk may be
-// full in the middle of an extent.
+func TestAFullDiskLivesOnWhatIsFreed(t *testing.T) {
+	fs := storetest.New()
+	f := open(t, Options{FS: fs})
+	r := put(t, f, 0, 900_000)
+	keep := put(t, f, 1, 900_000)
+	fs.SetFree(0)
+	for i := range 20 {
+		if _, err := write(f, 2+i, 900_000, 900_000); !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("extent %d on a full disk: %v", 2+i, err)
+		}
+		f.Free(r)
+		deadline := time.Now().Add(5 * time.Second)
+		for { // the preparer may be at it, and then there is nothing to take yet
+			var err error
+			if r, err = write(f, 2+i, 900_000, 900_000); err == nil {
+				break
+			}
+			if !errors.Is(err, syscall.ENOSPC) || time.Now().After(deadline) {
+				t.Fatal(err)
+			}
+		}
+		must(t, f.Sync(t.Context(), r))
+		check(t, f, r, 2+i, 900_000)
+	}
+	check(t, f, keep, 1, 900_000)
+}
+
+// Where fallocate does nothing, writing the last page takes the space.
 func TestAnExtentThatDoesNotFitIsGivenUp(t *testing.T) {
 	fs := storetest.New()
 	f := open(t, Options{FS: noReservation{fs}})

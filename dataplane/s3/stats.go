@@ -21,11 +21,15 @@ type totals struct{ counts }
 func (q *request) count() {
 	q.h.flying.Add(-1)
 	q.h.total.add(q)
-	if q.bucket == nil {
+	b := q.bucket
+	if b == nil && q.name != "" {
+		b, _ = q.v.Bucket(q.name) // it was refused before its bucket counted
+	}
+	if b == nil {
 		return
 	}
-	q.bucket.counts.add(q)
-	if q.bucket.Spec.GetRequestLog() {
+	b.counts.add(q)
+	if b.Spec.GetRequestLog() {
 		q.h.log.line(q)
 	}
 }

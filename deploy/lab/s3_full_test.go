@@ -17,8 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// fullDisk is how large the file system of the full disk is.
-const fullDisk = 256 << 20
+// fullDisk is how large the file system of the full disk is: a store keeps 256 MiB free.
+const fullDisk = 704 << 20
 
 // smallDisk mounts a tmpfs at dir and returns how to give it another size.
 func smallDisk(t *testing.T, dir string) (resize func(size int)) {

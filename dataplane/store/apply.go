@@ -137,8 +137,10 @@ type quota struct {
 }
 
 func (c *change) begin(batch *pebble.Batch, index uint64, cmd *storev1.Command) {
-	*c = change{machine: c.machine, outcome: outcome{index: index, results: make([]Result, 0, len(cmd.Ops))},
-		batch: batch, read: c.db, time: cmd.Time, extents: c.extents, epochs: c.epochs, usage: c.usage, buf: c.buf}
+	*c = change{
+		machine: c.machine, outcome: outcome{index: index, results: make([]Result, 0, len(cmd.Ops))},
+		batch: batch, read: c.db, time: cmd.Time, extents: c.extents, epochs: c.epochs, usage: c.usage, buf: c.buf,
+	}
 	if batch.Indexed() {
 		c.read = batch
 	}
@@ -202,12 +204,12 @@ func (c *change) settle() error {
 	for id, e := range c.epochs {
 		if e.dirty {
 			c.buf = e.append(c.buf[:0])
-			c.batch.Set(epochKey(id.space, id.name, id.epoch), c.buf, nil)
+			_ = c.batch.Set(epochKey(id.space, id.name, id.epoch), c.buf, nil) // never fails before its commit
 		}
 	}
 	for space, u := range c.usage {
 		c.buf = u.append(c.buf[:0])
-		c.batch.Set(idKey(tagUsage, space), c.buf, nil)
+		_ = c.batch.Set(idKey(tagUsage, space), c.buf, nil) // never fails before its commit
 	}
 	for _, q := range c.quotas {
 		if err := q.judge(c.usage[q.space]); err != nil {
@@ -232,16 +234,16 @@ func (c *change) settleExtent(id ID, x *extentChange) {
 	x.holds = kept
 	if len(kept) > 0 {
 		c.buf = x.append(c.buf[:0])
-		c.batch.Set(idKey(tagExtent, id), c.buf, nil)
+		_ = c.batch.Set(idKey(tagExtent, id), c.buf, nil) // never fails before its commit
 		if x.extentInline() {
-			c.batch.Set(idKey(tagInline, id), x.inline, nil)
+			_ = c.batch.Set(idKey(tagInline, id), x.inline, nil) // never fails before its commit
 		}
 		return
 	}
 	if x.there {
-		c.batch.Delete(idKey(tagExtent, id), nil)
+		_ = c.batch.Delete(idKey(tagExtent, id), nil) // never fails before its commit
 		if x.extent.inline {
-			c.batch.Delete(idKey(tagInline, id), nil)
+			_ = c.batch.Delete(idKey(tagInline, id), nil) // never fails before its commit
 		}
 	}
 	if !x.extent.inline {

@@ -341,7 +341,7 @@ func (c *change) require(space ID, op *storev1.Op) error {
 
 // dropPrefix deletes all rows whose keys begin with prefix.
 func (c *change) dropPrefix(space ID, prefix []byte) error {
-	n, err := c.dropRows(space, appendBeginning(nil, space, prefix), MaxOps+1)
+	n, err := c.dropRows(space, beginning(space, prefix), MaxOps+1)
 	if err != nil {
 		return err
 	}
@@ -381,7 +381,7 @@ func (c *change) dropRows(space ID, from []byte, most int) (n int, err error) {
 }
 
 func (c *change) dropPointers(space ID, prefix []byte) error {
-	from := appendBeginning(nil, space, prefix)
+	from := beginning(space, prefix)
 	from[0] = tagNull
 	iter, err := c.read.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: after(from)})
 	if err != nil {
@@ -427,7 +427,7 @@ func (c *change) empty(space ID, most int) error {
 	if !c.machine.erased.has(space) {
 		return nil
 	}
-	n, err := c.dropRows(space, appendBeginning(nil, space, nil), most)
+	n, err := c.dropRows(space, beginning(space, nil), most)
 	if err != nil {
 		return err
 	}

@@ -92,7 +92,7 @@ func (s *Store) moved(moves []segment.Move) error {
 			continue
 		}
 		m.Taken = true
-		if err := batch.Set(localKey(localExtent, m.Header.ID), m.To.Append(nil), nil); err != nil {
+		if err := batch.Set(placeKey(m.Header.ID), m.To.Append(nil), nil); err != nil {
 			return err
 		}
 	}

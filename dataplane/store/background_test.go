@@ -174,7 +174,6 @@ func TestRotationWrapsEpochsAgainAndRewritesNoBody(t *testing.T) {
 	}
 	put(t, p, "b", []byte("new"))
 	s.Close()
-	s, p = nil, nil
 	_, p, keys = openAt(t, fs, c)
 	keys.rotate()
 	wantBody(t, p, "a", pattern(100_000, 1))
@@ -218,7 +217,7 @@ func TestErasingASpaceDestroysItsKeysAtOnce(t *testing.T) {
 	})
 	wantBody(t, other, "copy", pattern(100_000, 1))
 	n := 0
-	_ = eachKey(s.db, appendBeginning(nil, p.id, nil), func(_, _ []byte) error { n++; return nil })
+	_ = eachKey(s.db, beginning(p.id, nil), func(_, _ []byte) error { n++; return nil })
 	if n != 0 {
 		t.Errorf("%d rows are left", n)
 	}

@@ -74,15 +74,6 @@ func (l *ledger) ack(want map[string]content) {
 	}
 }
 
-func (l *ledger) content(key string) content {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if e := l.keys[key]; e != nil {
-		return e.acked
-	}
-	return ""
-}
-
 // crashRun is one seed: some rounds of work, each ended by a cut of the power.
 type crashRun struct {
 	seed    uint64

@@ -41,7 +41,7 @@ func (p *Space) Scan(o ScanOptions) (*Cursor, error) {
 	if p.s.isErased(p.id) {
 		return nil, ErrErased
 	}
-	from := appendBeginning(nil, p.id, o.Prefix)
+	from := beginning(p.id, o.Prefix)
 	iter, err := p.s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: after(from)})
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func (p *Space) Scan(o ScanOptions) (*Cursor, error) {
 func (c *Cursor) Seek(key []byte) bool {
 	c.begun = true
 	c.last = c.last[:0]
-	c.iter.SeekGE(appendBeginning(nil, c.p.id, key))
+	c.iter.SeekGE(beginning(c.p.id, key))
 	return c.settle()
 }
 

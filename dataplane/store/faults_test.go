@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -119,7 +120,14 @@ func TestAFullDiskRefusesWritesAndReadsOn(t *testing.T) {
 func (d *disk) look() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.mu.looked = d.mu.looked.Add(-2 * roomEvery)
+	d.mu.looked = time.Now().Add(-2 * roomEvery)
+}
+
+// believe makes an answer last.
+func (d *disk) believe(avail uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.avail, d.mu.looked = avail, time.Now().Add(time.Hour)
 }
 
 // TestTheBallastLetsPebbleFinish: others fill the disk, below our reserve, to the end.
@@ -132,8 +140,11 @@ func TestTheBallastLetsPebbleFinish(t *testing.T) {
 	p := at(t, s, space1)
 	put(t, p, "a", []byte("x"))
 	fs.SetFree(0)
-	for i := range 50 { // the space of a tenth of a second ago is still believed
-		_, err := p.Commit(context.Background(), putOp(fmt.Sprint(i), Body{}))
+	s.disk.believe(1 << 40)
+	for i := range 20 {
+		op := putOp(fmt.Sprint(i), Body{})
+		op.Value = make([]byte, 100_000)
+		_, err := p.Commit(context.Background(), op)
 		if err != nil && !errors.Is(err, ErrFull) {
 			t.Fatal(err)
 		}

@@ -17,7 +17,7 @@ import (
 
 // place is where an extent lies; ok is false where this member has none.
 func (s *Store) place(id ID) (r segment.Ref, ok bool, err error) {
-	v, closer, err := s.db.Get(localKey(localExtent, id))
+	v, closer, err := s.db.Get(placeKey(id))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return r, false, nil
 	}
@@ -34,7 +34,7 @@ func (s *Store) setPlace(id ID, r segment.Ref, how *pebble.WriteOptions) error {
 		return err
 	}
 	return s.guarded(func() error {
-		return s.db.Set(localKey(localExtent, id), r.Append(make([]byte, 0, segment.RefSize)), how)
+		return s.db.Set(placeKey(id), r.Append(make([]byte, 0, segment.RefSize)), how)
 	})
 }
 
@@ -55,7 +55,7 @@ func (s *Store) freeOne(id ID) error {
 	if err != nil || !ok {
 		return err
 	}
-	if err := s.guarded(func() error { return s.db.Delete(localKey(localExtent, id), pebble.NoSync) }); err != nil {
+	if err := s.guarded(func() error { return s.db.Delete(placeKey(id), pebble.NoSync) }); err != nil {
 		return err
 	}
 	s.files.Free(r)

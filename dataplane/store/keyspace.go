@@ -16,9 +16,8 @@ package store
 // The local ones are the member's own:
 //
 //	L | l | extent (16)                                    where an extent lies (index.go)
-//	L | b | extent (16)                                    the extent did not open, and why
 //	L | w | writer (8)                                     an incarnation of this member
-//	L | m                                                  format of the local keyspaces (1)
+//	L | m                                                  format of the local keyspaces (1), once keys were destroyed
 //
 // In an escaped key 00 is written 00 FF, so that 00 01 ends it, no key is another's
 // beginning, and the order is that of the keys' octets. "a\x00b" in space S at version 5:
@@ -46,7 +45,6 @@ const (
 	tagLocal   = 'L'
 
 	localExtent = 'l'
-	localBad    = 'b'
 	localWriter = 'w'
 	localMeta   = 'm'
 )
@@ -123,9 +121,9 @@ func unescape(dst, k []byte) []byte {
 	}
 }
 
-// appendBeginning is where rows begin whose keys begin with prefix.
-func appendBeginning(dst []byte, space ID, prefix []byte) []byte {
-	return appendEscaped(append(append(dst, tagRow), space[:]...), prefix)
+// beginning is where rows begin whose keys begin with prefix.
+func beginning(space ID, prefix []byte) []byte {
+	return appendEscaped(append([]byte{tagRow}, space[:]...), prefix)
 }
 
 // appendKey is a row's key without its version.
@@ -185,4 +183,4 @@ func writerKey(writer uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{tagLocal, localWriter}, writer)
 }
 
-func localKey(kind byte, id ID) []byte { return append([]byte{tagLocal, kind}, id[:]...) }
+func placeKey(id ID) []byte { return append([]byte{tagLocal, localExtent}, id[:]...) }

@@ -131,7 +131,14 @@ func TestConditionalWritesAreLinearizable(t *testing.T) {
 func TestTheLinearizabilityTestBites(t *testing.T) {
 	for seed := range uint64(50) {
 		o := testOptions(vfs.NewMem())
-		o.control.judgedAhead = true
+		meet := make(chan struct{})
+		o.control.between = func() {
+			select { // until another one is between, too
+			case meet <- struct{}{}:
+			case <-meet:
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
 		all, _ := history1(t, o, seed)
 		if porcupine.CheckOperationsTimeout(register, all, 20*time.Second) == porcupine.Illegal {
 			return

@@ -44,10 +44,11 @@ func (l *localLog) propose(ctx context.Context, cmd *storev1.Command) (outcome, 
 	if err := l.s.writable(); err != nil {
 		return outcome{}, err
 	}
-	if l.s.control.judgedAhead {
+	if l.s.control.between != nil {
 		if err := l.judgeAhead(cmd); err != nil {
 			return outcome{}, err
 		}
+		l.s.control.between()
 	}
 	batch, out, err := l.enter(cmd)
 	if err != nil {

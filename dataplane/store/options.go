@@ -32,9 +32,10 @@ type Options struct {
 
 // control builds are those that the tests must catch.
 type control struct {
-	noBodySync  bool // bodies are not synced before they are acknowledged
-	early       bool // the command before the body's sync
-	judgedAhead bool // conditions are judged before the log, and not in it
+	noBodySync bool // bodies are not synced before they are acknowledged
+	early      bool // the command before the body's sync
+	// between, called after, makes conditions be judged before the log, and not in it.
+	between func()
 }
 
 func (o Options) withDefaults() (Options, error) {

@@ -58,7 +58,7 @@ func (p *Space) Read(ctx context.Context, b Body, how Sealing, from, to int64) (
 	r := &Reader{s: p.s, ctx: ctx, space: p.id, how: how, pieces: cut(b.extents, from, to)}
 	for i := range min(len(r.pieces), maxPinned) {
 		if err := r.find(&r.pieces[i]); err != nil {
-			r.Close()
+			_ = r.Close()
 			return nil, p.s.hurt(err)
 		}
 	}

@@ -244,7 +244,7 @@ func Check(ctx context.Context, o Options, report func(Progress, *Damaged)) (Pro
 	if err != nil {
 		return Progress{}, err
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	c := &scrub{s: s, ctx: ctx, tell: report}
 	t := newTally(c)
 	if err := c.all(); err != nil {
@@ -263,7 +263,7 @@ func Rebuild(ctx context.Context, o Options, report func(Progress, *Damaged)) (P
 	if err != nil {
 		return Progress{}, err
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	b := &rebuild{s: s, ctx: ctx, tell: report}
 	if err := b.all(); err != nil {
 		return b.Progress, fmt.Errorf("rebuild %s: %w", o.Dir, err)
@@ -316,7 +316,7 @@ func (b *rebuild) found(r segment.Ref, h segment.Header) error {
 		return nil
 	}
 	b.report(nil)
-	return firstOf(b.ctx.Err(), b.batch.Set(localKey(localExtent, h.ID), r.Append(nil), nil))
+	return firstOf(b.ctx.Err(), b.batch.Set(placeKey(h.ID), r.Append(nil), nil))
 }
 
 func (b *rebuild) report(d *Damaged) {
@@ -335,7 +335,7 @@ func (b *rebuild) missing() error {
 		id := ID(k[1:])
 		b.Extents++
 		if err := x.parse(v); err != nil || x.inline {
-			return nil
+			return nil //nolint:nilerr // told by found
 		}
 		if _, ok, err := b.s.place(id); err != nil || ok {
 			return err

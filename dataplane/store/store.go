@@ -92,7 +92,7 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	if err := s.open(); err != nil {
-		s.shut()
+		_ = s.shut()
 		return nil, fmt.Errorf("open store %s: %w", s.opt.Dir, err)
 	}
 	return s, nil
@@ -112,7 +112,7 @@ func openOffline(o Options, readOnly bool) (*Store, error) {
 		err = s.openFloor(true)
 	}
 	if err != nil {
-		s.shut()
+		_ = s.shut()
 		return nil, fmt.Errorf("open store %s: %w", s.opt.Dir, err)
 	}
 	s.log = newLocalLog(s, s.machine)

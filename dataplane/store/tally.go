@@ -82,7 +82,7 @@ func (t *tally) compare() error {
 	return eachKey(s.db, []byte{tagEpoch}, func(k, v []byte) error {
 		id, e, err := readEpoch(k, v)
 		if err != nil {
-			return nil // told before
+			return nil //nolint:nilerr // told before
 		}
 		if e.holds != t.epochs[id] {
 			t.tell("holds of epoch %d of space %x", id.epoch, id.space)

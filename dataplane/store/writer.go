@@ -72,14 +72,15 @@ func (p *Space) Write(ctx context.Context, how Sealing, size int64) (*Writer, er
 	}
 	w := &Writer{p: p, ctx: ctx, how: how, size: size}
 	if size > InlineSize {
-		return w, w.enlarge()
+		w.enlarge()
+		return w, nil
 	}
 	w.small = smallBuffers.Get().(*smallBuffer)
 	return w, nil
 }
 
 // enlarge makes the body one that goes to disk.
-func (w *Writer) enlarge() error {
+func (w *Writer) enlarge() {
 	w.intent = w.p.s.intents.begin()
 	w.chunk = chunkBuffers.Get().(*chunkBuffer)
 	if w.small != nil {
@@ -87,7 +88,6 @@ func (w *Writer) enlarge() error {
 		smallBuffers.Put(w.small)
 		w.small = nil
 	}
-	return nil
 }
 
 // room is where the next octets go, never empty.
@@ -102,9 +102,7 @@ func (w *Writer) room() ([]byte, error) {
 		if w.fill < len(w.small) {
 			return w.small[w.fill:], nil
 		}
-		if err := w.enlarge(); err != nil {
-			return nil, err
-		}
+		w.enlarge()
 	}
 	if w.fill > ChunkSize {
 		if w.err = w.flush(false); w.err != nil {
@@ -178,7 +176,7 @@ func (w *Writer) Finish() (Body, error) {
 		w.err = fmt.Errorf("a body of %d octets, of %d that it was said to have: %w", w.n, w.size, io.ErrUnexpectedEOF)
 	}
 	if w.err == nil && w.small != nil && w.fill > InlineSize {
-		w.err = w.enlarge()
+		w.enlarge()
 	}
 	if w.err == nil {
 		w.err = w.finish()

@@ -28,7 +28,8 @@ func (q *request) completeUpload() error {
 	if err != nil {
 		return err
 	}
-	doc, err := q.plainDocument(s3xml.MaxCompleteDocument)
+	// The checksum in the headers is the object's, and not of this document.
+	doc, err := q.heldDocument(s3xml.MaxCompleteDocument, checksum.Asked{MD5: asked.MD5})
 	if err != nil {
 		return err
 	}

@@ -177,6 +177,11 @@ func (q *request) document(limit int, needed bool) ([]byte, error) {
 	if needed && asked.MD5 == nil && asked.Algorithm == checksum.None && q.who.signed.Payload != signature.Hashed {
 		return nil, invalidRequest("Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
 	}
+	return q.heldDocument(limit, asked)
+}
+
+// heldDocument reads a document that is held against what was asked.
+func (q *request) heldDocument(limit int, asked checksum.Asked) ([]byte, error) {
 	in := &intake{q: q, asked: asked, want: -1}
 	if q.r.ContentLength < 0 && !q.who.signed.Payload.Chunked() {
 		return nil, s3xml.MissingContentLength

@@ -108,8 +108,9 @@ func New(o Options) *Storage {
 		ConfirmDelete: true, SecretFields: []string{"status.keys"}, NameRule: s.bucketIDs, Admit: s.admitBucket, Publish: s.publishBucket,
 		Columns: []kind.Column{{Title: "CELL", Path: "status.placement.cell"}, {Title: "VERSIONING", Path: "spec.versioning"}, {Title: "QUOTA", Path: "spec.quota.bytes"}},
 	}
+	// Of the deny lane, as API keys are: what was revoked is not rolled back into life.
 	s.accessKey = &kind.Kind{
-		Message: &storagev1.AccessKey{}, Plural: "accesskeys", Pattern: "accesskeys/{accesskey}", Service: "storage", Lane: kind.LaneData,
+		Message: &storagev1.AccessKey{}, Plural: "accesskeys", Pattern: "accesskeys/{accesskey}", Service: "storage", Lane: kind.LaneDeny,
 		SecretFields: []string{"status.sealed_secret", "status.secret_access_key"}, Admit: s.admitAccessKey, Publish: s.publishAccessKey, Show: s.showAccessKey,
 		Columns: []kind.Column{{Title: "ID", Path: "status.accessKeyId"}, {Title: "DESCRIPTION", Path: "spec.description"}, {Title: "EXPIRES", Path: "spec.expireTime"}, {Title: "LAST USED", Path: "status.lastUsedTime"}},
 	}

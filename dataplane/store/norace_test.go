@@ -2,4 +2,7 @@
 
 package store
 
-const usualSeeds = 200
+const (
+	usualSeeds = 200
+	usualFlips = 40 // of each file
+)

@@ -2,5 +2,8 @@
 
 package store
 
-// usualSeeds is fewer where everything takes five times as long.
-const usualSeeds = 40
+// Fewer, where everything takes five times as long.
+const (
+	usualSeeds = 10
+	usualFlips = 4 // of each file
+)

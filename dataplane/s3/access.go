@@ -192,7 +192,7 @@ func (q *request) mayDelete(d deletion) error {
 	if err := s3xml.CheckKey(d.key); err != nil {
 		return err
 	}
-	action, v := policy.DeleteObject, store.Version(store.Current)
+	action, v := policy.DeleteObject, store.Current
 	if d.versionID != "" {
 		var err error
 		if v, err = parseVersion(d.versionID); err != nil {

@@ -185,3 +185,6 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 // httpTime is a time as headers have it (RFC 9110 5.6.7).
 func httpTime(t time.Time) string { return t.UTC().Format(http.TimeFormat) }
+
+// finish ends what was read to its end, or is not wanted any more.
+func finish(c io.Closer) { c.Close() }

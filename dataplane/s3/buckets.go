@@ -183,7 +183,7 @@ func (q *request) deleteBucket() error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer finish(c)
 	if c.Seek([]byte{rowObject}) {
 		return s3xml.New(s3xml.BucketNotEmpty, "BucketName", q.name)
 	}
@@ -202,4 +202,3 @@ func (q *request) deleteBucket() error {
 	}
 	return q.empty(http.StatusNoContent)
 }
-

@@ -119,7 +119,7 @@ func (c *completion) gather() error {
 	if err != nil {
 		return err
 	}
-	defer cursor.Close()
+	defer finish(cursor)
 	c.object = proto.Clone(c.upload.object).(*storagev1.Object)
 	c.object.UploadKey = ""
 	hash := md5.New()

@@ -78,7 +78,7 @@ func (q *request) source() (*source, error) {
 
 // read reads the row and judges whether the caller may.
 func (s *source) read(q *request) (err error) {
-	v, action := store.Version(store.Current), policy.GetObject
+	v, action := store.Current, policy.GetObject
 	if s.version != "" {
 		if v, err = parseVersion(s.version); err != nil {
 			return err
@@ -250,13 +250,13 @@ func (q *request) resum(s *source, o *storagev1.Object) error {
 		return nil
 	}
 	h := checksum.NewHasher(checksum.Want{Algorithm: a})
-	defer h.Close()
+	defer finish(h)
 	if s.Size > 0 {
 		r, err := s.space.Read(q.r.Context(), s.Body, s.how, 0, s.Size)
 		if err != nil {
 			return err
 		}
-		defer r.Close()
+		defer finish(r)
 		if _, err := r.WriteTo(h); err != nil {
 			return err
 		}
@@ -344,7 +344,7 @@ func (q *request) takeCopy(s *source, part span, o *storagev1.Object, how store.
 		if err != nil {
 			return taken{}, err
 		}
-		defer r.Close()
+		defer finish(r)
 		in.body = inward{r}
 	}
 	in.hasher = checksum.NewHasher(checksum.Want{MD5: plainTag(o), Algorithm: algorithm})
@@ -362,4 +362,3 @@ func (i inward) Read(b []byte) (int, error) {
 	}
 	return n, err
 }
-

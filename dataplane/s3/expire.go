@@ -84,7 +84,7 @@ func (s *sweep) each(o store.ScanOptions, judge func(*store.Cursor) error) error
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer finish(c)
 	for ok := c.Seek(o.Prefix); ok && s.ctx.Err() == nil; ok = c.Next() {
 		if err := judge(c); err != nil {
 			return err

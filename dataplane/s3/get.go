@@ -52,7 +52,7 @@ func (q *request) copyOut(f *found, how store.Sealing, status int, part span) er
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer finish(r)
 	_, err = r.WriteTo(stream{q, status})
 	return err
 }

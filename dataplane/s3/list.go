@@ -206,7 +206,7 @@ func (q *request) listKeys(p pageRequest, from string, owner bool) (*listing, er
 		l.release()
 		return nil, err
 	}
-	defer c.Close()
+	defer finish(c)
 	q.fill(l, c, from, owner)
 	if err := c.Err(); err != nil {
 		l.release()

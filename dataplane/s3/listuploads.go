@@ -37,7 +37,7 @@ func (q *request) fillUploads(a *s3xml.ListUploads) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer finish(c)
 	l := &listing{prefix: a.Prefix, delimiter: a.Delimiter, limit: a.MaxUploads}
 	for ok := c.Seek(uploadsFrom(a)); ok; {
 		row := c.Row()
@@ -150,7 +150,7 @@ func (q *request) fillParts(a *s3xml.ListParts) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer finish(c)
 	for ok := c.Seek(partRow(a.UploadID, a.Marker+1)); ok; ok = c.Next() {
 		if len(a.Parts) >= a.MaxParts {
 			a.Truncated = true

@@ -47,7 +47,7 @@ func (q *request) fillVersions(l *listing, key, version string) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer finish(c)
 	ok, err := q.startVersions(l, c, key, version)
 	if err != nil {
 		return err

@@ -87,25 +87,51 @@ func TestWhatComesLaterAnswersNotImplemented(t *testing.T) {
 		method, target string
 		header         string
 	}{
-		{"PUT", "/box?website", ""}, {"DELETE", "/box?website", ""},
-		{"PUT", "/box?replication", ""}, {"DELETE", "/box?replication", ""},
-		{"PUT", "/box?notification", ""}, {"PUT", "/box?logging", ""}, {"PUT", "/box?accelerate", ""},
+		{"PUT", "/box?website", ""},
+		{"DELETE", "/box?website", ""},
+		{"PUT", "/box?replication", ""},
+		{"DELETE", "/box?replication", ""},
+		{"PUT", "/box?notification", ""},
+		{"PUT", "/box?logging", ""},
+		{"PUT", "/box?accelerate", ""},
 		{"PUT", "/box?object-lock", ""},
-		{"GET", "/box?inventory&id=1", ""}, {"PUT", "/box?inventory&id=1", ""}, {"GET", "/box?inventory", ""}, {"DELETE", "/box?inventory&id=1", ""},
-		{"GET", "/box?analytics&id=1", ""}, {"PUT", "/box?analytics&id=1", ""}, {"DELETE", "/box?analytics&id=1", ""},
-		{"GET", "/box?metrics&id=1", ""}, {"PUT", "/box?metrics&id=1", ""}, {"DELETE", "/box?metrics&id=1", ""},
-		{"GET", "/box?intelligent-tiering&id=1", ""}, {"PUT", "/box?intelligent-tiering&id=1", ""}, {"DELETE", "/box?intelligent-tiering&id=1", ""},
-		{"GET", "/box?metadataTable", ""}, {"POST", "/box?metadataConfiguration", ""}, {"GET", "/box?session", ""}, {"PUT", "/box?abac", ""},
-		{"PUT", "/box/k?legal-hold", ""}, {"GET", "/box/k?legal-hold", ""}, {"PUT", "/box/k?retention", ""}, {"GET", "/box/k?retention", ""},
-		{"POST", "/box/k?select&select-type=2", ""}, {"POST", "/box/k?restore", ""}, {"GET", "/box/k?torrent", ""},
-		{"PUT", "/box/k?renameObject", ""}, {"PUT", "/box/k?encryption", ""}, {"PUT", "/box/k?annotation", ""},
-		{"PUT", "/box/k", "X-Amz-Storage-Class: GLACIER"}, {"PUT", "/box/k", "X-Amz-Storage-Class: STANDARD_IA"},
-		{"PUT", "/box/k", "X-Amz-Object-Lock-Mode: GOVERNANCE"}, {"PUT", "/box/k", "X-Amz-Object-Lock-Legal-Hold: ON"},
+		{"GET", "/box?inventory&id=1", ""},
+		{"PUT", "/box?inventory&id=1", ""},
+		{"GET", "/box?inventory", ""},
+		{"DELETE", "/box?inventory&id=1", ""},
+		{"GET", "/box?analytics&id=1", ""},
+		{"PUT", "/box?analytics&id=1", ""},
+		{"DELETE", "/box?analytics&id=1", ""},
+		{"GET", "/box?metrics&id=1", ""},
+		{"PUT", "/box?metrics&id=1", ""},
+		{"DELETE", "/box?metrics&id=1", ""},
+		{"GET", "/box?intelligent-tiering&id=1", ""},
+		{"PUT", "/box?intelligent-tiering&id=1", ""},
+		{"DELETE", "/box?intelligent-tiering&id=1", ""},
+		{"GET", "/box?metadataTable", ""},
+		{"POST", "/box?metadataConfiguration", ""},
+		{"GET", "/box?session", ""},
+		{"PUT", "/box?abac", ""},
+		{"PUT", "/box/k?legal-hold", ""},
+		{"GET", "/box/k?legal-hold", ""},
+		{"PUT", "/box/k?retention", ""},
+		{"GET", "/box/k?retention", ""},
+		{"POST", "/box/k?select&select-type=2", ""},
+		{"POST", "/box/k?restore", ""},
+		{"GET", "/box/k?torrent", ""},
+		{"PUT", "/box/k?renameObject", ""},
+		{"PUT", "/box/k?encryption", ""},
+		{"PUT", "/box/k?annotation", ""},
+		{"PUT", "/box/k", "X-Amz-Storage-Class: GLACIER"},
+		{"PUT", "/box/k", "X-Amz-Storage-Class: STANDARD_IA"},
+		{"PUT", "/box/k", "X-Amz-Object-Lock-Mode: GOVERNANCE"},
+		{"PUT", "/box/k", "X-Amz-Object-Lock-Legal-Hold: ON"},
 		{"POST", "/box/k?uploads", "X-Amz-Object-Lock-Mode: GOVERNANCE"},
 		{"PUT", "/box/k", "X-Amz-Write-Offset-Bytes: 1"},
 		{"PUT", "/box/k", "X-Amz-Server-Side-Encryption: aws:kms:dsse"},
 		{"PUT", "/newbox", "X-Amz-Bucket-Object-Lock-Enabled: true"},
-		{"POST", "/?Action=AssumeRole&Version=2011-06-15", ""}, {"POST", "/", ""},
+		{"POST", "/?Action=AssumeRole&Version=2011-06-15", ""},
+		{"POST", "/", ""},
 	} {
 		var headers []string
 		if c.header != "" {
@@ -245,7 +271,7 @@ func TestVirtualHostStyle(t *testing.T) {
 	s := newServer(t)
 	s.bucket(t, "box", nil)
 	for _, host := range []string{"box.s3.test", "BOX.S3.test:9000", "box.s3.test."} {
-		r := ok(http.NewRequest("PUT", s.URL+"/box/k", strings.NewReader("x")))(t)
+		r := ok(http.NewRequest(http.MethodPut, s.URL+"/box/k", strings.NewReader("x")))(t)
 		r.Host = host
 		s.sign(t, r, []byte("x"))
 		if a := s.do(t, r); a.status != 200 {
@@ -262,7 +288,7 @@ func TestPresignedURLs(t *testing.T) {
 	s.bucket(t, "box", &storagev1.BucketSpec{RequestLog: true})
 	p := awss3.NewPresignClient(s.client("AKACME"))
 	putURL := ok(p.PresignPutObject(t.Context(), &awss3.PutObjectInput{Bucket: aws.String("box"), Key: aws.String("k"), Metadata: map[string]string{"a": "b"}, Tagging: aws.String("t=1")}))(t)
-	r := ok(http.NewRequest("PUT", putURL.URL, strings.NewReader("hello")))(t)
+	r := ok(http.NewRequest(http.MethodPut, putURL.URL, strings.NewReader("hello")))(t)
 	for name, v := range putURL.SignedHeader {
 		r.Header[name] = v
 	}
@@ -270,15 +296,15 @@ func TestPresignedURLs(t *testing.T) {
 		t.Fatalf("%+v", a)
 	}
 	getURL := ok(p.PresignGetObject(t.Context(), &awss3.GetObjectInput{Bucket: aws.String("box"), Key: aws.String("k"), ResponseContentType: aws.String("text/plain")}))(t)
-	a := s.do(t, ok(http.NewRequest("GET", getURL.URL, nil))(t))
+	a := s.do(t, ok(http.NewRequest(http.MethodGet, getURL.URL, nil))(t))
 	if a.body != "hello" || a.header.Get("Content-Type") != "text/plain" || a.header.Get("X-Amz-Meta-A") != "b" || a.header.Get("X-Amz-Tagging-Count") != "1" {
 		t.Fatalf("%+v", a)
 	}
-	if a := s.do(t, ok(http.NewRequest("GET", getURL.URL+"1", nil))(t)); a.code() != "SignatureDoesNotMatch" {
+	if a := s.do(t, ok(http.NewRequest(http.MethodGet, getURL.URL+"1", nil))(t)); a.code() != "SignatureDoesNotMatch" {
 		t.Fatalf("%+v", a)
 	}
 	s.clock.set(time.Now().Add(16 * time.Minute))
-	if a := s.do(t, ok(http.NewRequest("GET", getURL.URL, nil))(t)); a.status != 403 || !strings.Contains(a.body, "expired") {
+	if a := s.do(t, ok(http.NewRequest(http.MethodGet, getURL.URL, nil))(t)); a.status != 403 || !strings.Contains(a.body, "expired") {
 		t.Fatalf("%+v", a)
 	}
 	s.h.Close() // all lines are out
@@ -314,7 +340,7 @@ func TestBrowsersPost(t *testing.T) {
 			fmt.Fprintf(&b, "--bound\r\nContent-Disposition: form-data; name=%q\r\n\r\n%s\r\n", name, value)
 		}
 		fmt.Fprintf(&b, "--bound\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f.txt\"\r\nContent-Type: text/plain\r\n\r\n%s\r\n--bound--\r\n", file)
-		r := ok(http.NewRequest("POST", s.URL+"/box", strings.NewReader(b.String())))(t)
+		r := ok(http.NewRequest(http.MethodPost, s.URL+"/box", strings.NewReader(b.String())))(t)
 		r.Header.Set("Content-Type", "multipart/form-data; boundary=bound")
 		return s.do(t, r)
 	}

@@ -218,7 +218,7 @@ var codes = map[Code]kind{
 	OwnershipControlsNotFoundError:                 {http.StatusNotFound, "The bucket ownership controls were not found"},
 	PermanentRedirect:                              {http.StatusMovedPermanently, "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint."},
 	PreconditionFailed:                             {http.StatusPreconditionFailed, "At least one of the pre-conditions you specified did not hold"},
-	QuotaExceeded:                                  {http.StatusInsufficientStorage, "The bucket's quota does not allow the request. Delete objects or raise the quota."},
+	QuotaExceeded:                                  {http.StatusForbidden, "The bucket's quota does not allow the request. Delete objects or raise the quota."},
 	Redirect:                                       {http.StatusTemporaryRedirect, "Please re-send this request to the specified temporary endpoint. Continue to use the original request endpoint for future requests."},
 	ReplicationConfigurationNotFoundError:          {http.StatusNotFound, "The replication configuration was not found"},
 	RequestExpired:                                 {http.StatusForbidden, "Request has expired"},

@@ -358,7 +358,10 @@ func (d *dev) writeContext(f devFile) (string, error) {
 	if err != nil {
 		return name, err
 	}
-	file.Put(name, contexts.Context{Addr: f.Admin.URL, Token: f.Admin.Token, Organization: f.Demo.Org}, false)
+	file.Put(name, contexts.Context{
+		Addr: f.Admin.URL, Token: f.Admin.Token, Organization: f.Demo.Org,
+		S3: contexts.S3{URL: f.S3.URL, Region: f.S3.Region, AccessKey: f.S3.AccessKey, SecretKey: f.S3.SecretKey},
+	}, false)
 	return name, file.Save(path)
 }
 

@@ -44,5 +44,9 @@ func OfflineStore(dir string, log *slog.Logger) (store.Options, error) {
 		log.Warn("a key cannot be opened: what it seals is compared with its hash only", "name", r.Name, "reason", r.Reason)
 	}
 	s.keys.set(&v.(*storageView).keys)
-	return store.Options{Dir: filepath.Join(dir, dirStore), Cell: self.Name, Keys: s.keys, Logger: log}, nil
+	disk, err := loadDiskKey(dir, machine)
+	if err != nil {
+		return store.Options{}, err
+	}
+	return store.Options{Dir: filepath.Join(dir, dirStore), Cell: self.Name, Keys: s.keys, DiskKey: disk, Logger: log}, nil
 }

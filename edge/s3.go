@@ -61,10 +61,14 @@ func newS3(c *Config) (*s3Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	disk, err := loadDiskKey(c.Dir, machine)
+	if err != nil {
+		return nil, err
+	}
 	s := &s3Server{c: c, machine: machine, keys: newStorageKeys()}
 	s.erasing.news = make(chan struct{}, 1)
 	s.store, err = store.Open(store.Options{
-		Dir: filepath.Join(c.Dir, dirStore), Cell: c.Name, Keys: s.keys, Clock: c.Clock, Logger: c.Logger,
+		Dir: filepath.Join(c.Dir, dirStore), Cell: c.Name, Keys: s.keys, DiskKey: disk, Clock: c.Clock, Logger: c.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
@@ -120,6 +124,9 @@ func (s *s3Server) swap(next any) {
 	s.keys.set(&v.keys)
 	s.handler.Swap(v.s3)
 	s.lastDay.Store(v.first)
+	if err := shareDiskKey(s.c.Dir, s.machine, v.recovery); err != nil {
+		s.c.Logger.Warn("the disk key is not sealed to the recovery key yet", "error", err)
+	}
 	s.erasing.Lock()
 	defer s.erasing.Unlock()
 	s.erasing.all = v.erased

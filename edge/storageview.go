@@ -38,6 +38,8 @@ type storageView struct {
 	// lasts is the last day of each access key's signing keys, by the record's name.
 	lasts layered[int32]
 	first int32 // of those; 0 when there are none
+	// recovery is the recipient to which the disk key is sealed too; empty until told.
+	recovery string
 }
 
 // compileStorage makes the next view. What cannot be compiled is refused and left as it
@@ -47,7 +49,7 @@ func (s *s3Server) compileStorage(prev any, changes []kind.Change) (any, []kind.
 	if !ok {
 		last = &storageView{s3: s3.NewView()}
 	}
-	c := storageCompiler{keys: last.keys.edit(), named: last.named.edit(), lasts: last.lasts.edit(), erased: last.erased, shreds: last.shreds}
+	c := storageCompiler{keys: last.keys.edit(), named: last.named.edit(), lasts: last.lasts.edit(), erased: last.erased, shreds: last.shreds, recovery: last.recovery}
 	plain := openAll(s.machine, sealedOf(changes))
 	for i, ch := range changes {
 		if err := c.take(ch, plain[i]); err != nil {
@@ -59,7 +61,7 @@ func (s *s3Server) compileStorage(prev any, changes []kind.Change) (any, []kind.
 	view, _ := last.s3.With(append(c.settings, c.changes...)...)
 	next := &storageView{
 		s3: view, keys: c.keys.done(), named: c.named.done(), erased: c.erased, shreds: c.shreds,
-		lasts: c.lasts.done(), first: last.first,
+		lasts: c.lasts.done(), first: last.first, recovery: c.recovery,
 	}
 	if c.rolled {
 		next.first = 0
@@ -101,6 +103,7 @@ type storageCompiler struct {
 	rolled            bool // lasts changed
 	erased            []store.ID
 	shreds            uint64
+	recovery          string
 	settings, changes []s3.Change
 	refused           []kind.Refusal
 }
@@ -133,6 +136,7 @@ func (c *storageCompiler) take(ch kind.Change, plain opened) error {
 		if err := proto.Unmarshal(ch.Value, m); err != nil {
 			return fmt.Errorf("the S3 endpoint's record: %w", err)
 		}
+		c.recovery = m.GetRecoveryRecipient()
 		c.settings = append(c.settings, watched(s3.Settings(m), func(err error) { c.refuse(ch, err) }))
 		return nil
 	case kindBucket:

@@ -124,6 +124,7 @@ func (s *Storage) publishAccessKey(ctx context.Context, p kind.Publication, emit
 func (s *Storage) endpoint() (kind.Record, error) {
 	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&storagev1.PublishedStorage{
 		Region: s.o.Region, RegionAliases: s.o.Aliases, DefaultOwnership: s.o.Ownership, DefaultPublicAccess: s.o.PublicAccess,
+		RecoveryRecipient: s.o.Recovery,
 	})
 	if err != nil {
 		return kind.Record{}, fmt.Errorf("the record of the S3 endpoint: %w", err)

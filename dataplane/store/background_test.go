@@ -388,3 +388,36 @@ func TestTheIndexIsRebuiltFromSegments(t *testing.T) {
 	}
 	wantClean(t, s)
 }
+
+// TestNothingIsWrittenOverWhileBodiesAreMissing: a start without the index, and writes
+// after it, leave all that Rebuild can find.
+func TestNothingIsWrittenOverWhileBodiesAreMissing(t *testing.T) {
+	fs := vfs.NewMem()
+	o := testOptions(fs)
+	o.SegmentSize = 1 << 20
+	s := open(t, o)
+	p := at(t, s, space1)
+	for i := range 30 {
+		put(t, p, fmt.Sprint(i), pattern(100_000, byte(i)))
+	}
+	from := []byte{tagLocal, localExtent}
+	if err := s.db.DeleteRange(from, after(from), nil); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	s = open(t, o)
+	p = at(t, s, space1)
+	for i := range 30 {
+		put(t, p, fmt.Sprint("new ", i), pattern(100_000, byte(i+100)))
+	}
+	s.Close()
+	if got, err := Rebuild(context.Background(), o, nil); err != nil || got.Damaged != 0 {
+		t.Fatalf("%+v %v", got, err)
+	}
+	s = open(t, o)
+	p = at(t, s, space1)
+	for i := range 30 {
+		wantBody(t, p, fmt.Sprint(i), pattern(100_000, byte(i)))
+		wantBody(t, p, fmt.Sprint("new ", i), pattern(100_000, byte(i+100)))
+	}
+}

@@ -97,6 +97,9 @@ func newCrashRun(seed uint64) *crashRun {
 	r.opt = testOptions(nil)
 	r.opt.SegmentSize = 1 << 20
 	r.opt.MoveRate = -1
+	if seed%2 == 1 {
+		r.opt.DiskKey = &[32]byte{byte(seed)}
+	}
 	return r
 }
 

@@ -17,6 +17,7 @@ type Options struct {
 	Dir         string
 	Cell        string // its name in Placements; a Placement of another cell is ErrMoved
 	Keys        Keys
+	DiskKey     *[32]byte // encrypts the files of the rows' database; nil: they are not
 	Clock       clock.Clock
 	Logger      *slog.Logger  // nil: none
 	SegmentSize int64         // octets of a segment; 0: 256 MiB

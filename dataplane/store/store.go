@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/dark-ecosystem/dark/dataplane/store/sealedfs"
 	"github.com/dark-ecosystem/dark/dataplane/store/segment"
 )
 
@@ -147,10 +148,15 @@ func (s *Store) open() (err error) {
 	if err := s.begin(); err != nil {
 		return err
 	}
-	if err := s.adopt(); err != nil {
+	whole, err := s.adopt()
+	if err != nil {
 		return err
 	}
-	s.files.Resume()
+	if whole {
+		s.files.Resume()
+	} else {
+		s.opt.Logger.Error("bodies are not where the index says; no segment is used again before `darkd rebuild`", "store", s.opt.Dir)
+	}
 	if err := s.restock(context.Background()); err != nil {
 		return err
 	}
@@ -165,13 +171,22 @@ func (s *Store) openFiles(readOnly bool) (err error) {
 	} else if err := makeDir(s.fs, s.opt.Dir); err != nil {
 		return err
 	}
-	if s.db, err = openRows(s.fs, s.fs.PathJoin(s.opt.Dir, "rows"), pebbleLog{s}, readOnly); err != nil {
+	if s.db, err = openRows(s.rowsFS(), s.fs.PathJoin(s.opt.Dir, "rows"), pebbleLog{s}, readOnly); err != nil {
 		return err
 	}
 	s.files, err = segment.Open(segment.Options{
 		FS: s.fs, Dir: s.fs.PathJoin(s.opt.Dir, "segments"), Size: s.opt.SegmentSize, Spare: spare, Logger: s.opt.Logger,
 	})
 	return err
+}
+
+// rowsFS is what the rows' database writes through. Segments hold sealed octets only and
+// need no second encryption.
+func (s *Store) rowsFS() vfs.FS {
+	if s.opt.DiskKey == nil {
+		return s.fs
+	}
+	return sealedfs.New(s.fs, *s.opt.DiskKey)
 }
 
 // makeDir makes a directory and its name durable.

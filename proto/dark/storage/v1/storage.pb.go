@@ -2236,8 +2236,10 @@ type PublishedStorage struct {
 	DefaultOwnership BucketSpec_Ownership `protobuf:"varint,3,opt,name=default_ownership,json=defaultOwnership,proto3,enum=dark.storage.v1.BucketSpec_Ownership" json:"default_ownership,omitempty"`
 	// Buckets that do not say block no public access, as old clients expect.
 	DefaultPublicAccess bool `protobuf:"varint,4,opt,name=default_public_access,json=defaultPublicAccess,proto3" json:"default_public_access,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// The installation's recovery recipient (age), to which edges seal their disk keys too.
+	RecoveryRecipient string `protobuf:"bytes,5,opt,name=recovery_recipient,json=recoveryRecipient,proto3" json:"recovery_recipient,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *PublishedStorage) Reset() {
@@ -2296,6 +2298,13 @@ func (x *PublishedStorage) GetDefaultPublicAccess() bool {
 		return x.DefaultPublicAccess
 	}
 	return false
+}
+
+func (x *PublishedStorage) GetRecoveryRecipient() string {
+	if x != nil {
+		return x.RecoveryRecipient
+	}
+	return ""
 }
 
 // Object is what an edge stores of an object, a part or an upload beside its body, sealed.
@@ -4797,12 +4806,13 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"SigningKey\x12\x10\n" +
 	"\x03day\x18\x01 \x01(\x05R\x03day\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12\x10\n" +
-	"\x03key\x18\x03 \x01(\fR\x03key\"\xd9\x01\n" +
+	"\x03key\x18\x03 \x01(\fR\x03key\"\x88\x02\n" +
 	"\x10PublishedStorage\x12\x16\n" +
 	"\x06region\x18\x01 \x01(\tR\x06region\x12%\n" +
 	"\x0eregion_aliases\x18\x02 \x03(\tR\rregionAliases\x12R\n" +
 	"\x11default_ownership\x18\x03 \x01(\x0e2%.dark.storage.v1.BucketSpec.OwnershipR\x10defaultOwnership\x122\n" +
-	"\x15default_public_access\x18\x04 \x01(\bR\x13defaultPublicAccess\"\xba\b\n" +
+	"\x15default_public_access\x18\x04 \x01(\bR\x13defaultPublicAccess\x12-\n" +
+	"\x12recovery_recipient\x18\x05 \x01(\tR\x11recoveryRecipient\"\xba\b\n" +
 	"\x06Object\x12!\n" +
 	"\fcontent_type\x18\x01 \x01(\tR\vcontentType\x12)\n" +
 	"\x10content_encoding\x18\x02 \x01(\tR\x0fcontentEncoding\x12/\n" +

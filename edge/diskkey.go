@@ -1,0 +1,95 @@
+package edge
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/dark-ecosystem/dark/internal/keyring"
+)
+
+// fileDiskKey holds the key of the store's database files, below the node's directory.
+const fileDiskKey = "disk.key"
+
+// diskKeyFile is a random key, sealed to the machine key and, once the node was told of
+// it, to the installation's recovery key: a machine that is lost takes no names of
+// objects with it.
+type diskKeyFile struct {
+	Recipients []string `json:"recipients"`
+	Sealed     []byte   `json:"sealed"`
+}
+
+// loadDiskKey opens the node's disk key, or makes it where there is neither a key nor a
+// store that needs one.
+func loadDiskKey(dir string, m *keyring.Machine) (*[32]byte, error) {
+	f, err := readDiskKey(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return newDiskKey(dir, m)
+	}
+	if err != nil {
+		return nil, err
+	}
+	b, err := m.OpenSealed(f.Sealed)
+	if err != nil {
+		return nil, fmt.Errorf("open the disk key in %s: %w", dir, err)
+	}
+	if len(b) != len([32]byte{}) {
+		return nil, fmt.Errorf("the disk key in %s has %d octets", dir, len(b))
+	}
+	return (*[32]byte)(b), nil
+}
+
+func readDiskKey(dir string) (f diskKeyFile, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, fileDiskKey))
+	if err != nil {
+		return f, err
+	}
+	if err := json.Unmarshal(b, &f); err != nil {
+		return f, fmt.Errorf("read %s: %w", filepath.Join(dir, fileDiskKey), err)
+	}
+	return f, nil
+}
+
+// newDiskKey makes a key before there is a store. One that was lost cannot be made again.
+func newDiskKey(dir string, m *keyring.Machine) (*[32]byte, error) {
+	if _, err := os.Stat(filepath.Join(dir, dirStore)); err == nil {
+		return nil, fmt.Errorf("%s is gone, and the store in %s cannot be read without it; put it back from a backup", filepath.Join(dir, fileDiskKey), dir)
+	}
+	var key [32]byte
+	rand.Read(key[:]) // never fails
+	return &key, writeDiskKey(dir, &key, m.Recipient())
+}
+
+func writeDiskKey(dir string, key *[32]byte, recipients ...string) error {
+	g, err := keyring.NewGroup(recipients...)
+	if err != nil {
+		return err
+	}
+	f := diskKeyFile{Recipients: recipients}
+	if f.Sealed, err = g.Seal(key[:]); err != nil {
+		return err
+	}
+	b, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	return keyring.WriteFile(filepath.Join(dir, fileDiskKey), b, 0o600)
+}
+
+// shareDiskKey seals the key to the recovery key, too, unless it is already.
+func shareDiskKey(dir string, m *keyring.Machine, recovery string) error {
+	f, err := readDiskKey(dir)
+	if err != nil || recovery == "" || slices.Contains(f.Recipients, recovery) {
+		return err
+	}
+	key, err := loadDiskKey(dir, m)
+	if err != nil {
+		return err
+	}
+	return writeDiskKey(dir, key, m.Recipient(), recovery)
+}

@@ -74,5 +74,5 @@ func TestS3cmdCommands(t *testing.T) {
 	if out := p.run(t, "ls", bucket+"/dir/"); strings.TrimSpace(out) != "" {
 		t.Errorf("left after a sync with nothing: %s", out)
 	}
-	has(t, p.fails(t, "get", bucket+"/nothing", at+".x"), "404")
+	has(t, p.fails(t, "get", bucket+"/nothing", at+".x"), "does not exist")
 }

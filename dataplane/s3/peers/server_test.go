@@ -41,6 +41,10 @@ type server struct {
 
 // shared is the one server of all tests, started by the first that asks.
 var shared = sync.OnceValues(func() (*server, error) {
+	if file := os.Getenv("DARK_S3_DEV"); file != "" {
+		s := &server{}
+		return s, s.readDev(file)
+	}
 	s, err := startServer()
 	started = s
 	return s, err
@@ -75,14 +79,12 @@ func serve(t *testing.T) endpoint {
 	return s.s3
 }
 
-func startServer() (*server, error) {
-	if file := os.Getenv("DARK_S3_DEV"); file != "" {
-		s := &server{}
-		return s, s.readDev(file)
-	}
+// startServer starts a darkd dev with further flags; what it returns is to be stopped
+// whatever the error.
+func startServer(flags ...string) (*server, error) {
 	dir, err := os.MkdirTemp("", "s3peers")
 	if err != nil {
-		return nil, err
+		return &server{}, err
 	}
 	s := &server{dir: dir, ended: make(chan struct{})}
 	bin, err := darkd(dir)
@@ -93,7 +95,7 @@ func startServer() (*server, error) {
 	if err != nil {
 		return s, err
 	}
-	return s, s.start(bin, host)
+	return s, s.start(bin, host, flags...)
 }
 
 // darkd returns the server's binary: DARKD_BIN, or one built here.
@@ -122,9 +124,9 @@ func freeHost() (string, error) {
 	return "", errors.New("no free loopback address for darkd dev")
 }
 
-func (s *server) start(bin, host string) error {
+func (s *server) start(bin, host string, flags ...string) error {
 	data := filepath.Join(s.dir, "data")
-	s.cmd = exec.Command(bin, "dev", "--host", host, "--data", data)
+	s.cmd = exec.Command(bin, append([]string{"dev", "--host", host, "--data", data}, flags...)...)
 	s.cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+filepath.Join(s.dir, "config"))
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := s.cmd.StdoutPipe()

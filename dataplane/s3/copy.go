@@ -195,7 +195,6 @@ func (q *request) copied(s *source) (*storagev1.Object, store.Sealing, error) {
 		o.Tags = s.object.GetTags()
 	}
 	o.ChecksumAlgorithm, o.Checksum, o.ChecksumComposite = s.object.GetChecksumAlgorithm(), s.object.GetChecksum(), s.object.GetChecksumComposite()
-	o.Parts = s.object.GetParts()
 	how, err := q.sealNew(o)
 	if err != nil {
 		return nil, store.Sealing{}, err
@@ -235,20 +234,44 @@ func keepDescription(o, from *storagev1.Object) {
 	o.CacheControl, o.Expires, o.Metadata = from.GetCacheControl(), from.GetExpires(), from.GetMetadata()
 }
 
-// resum computes another checksum where the client wants one: the body is read for it, in
-// place.
+// resum makes the copy's checksum: it is of the whole, which of a source in parts follows
+// from theirs with CRCs, and is read for in place with the others, or where the client
+// wants another algorithm.
 func (q *request) resum(s *source, o *storagev1.Object) error {
-	name := q.header("X-Amz-Checksum-Algorithm")
-	if name == "" {
+	a, _ := checksum.ParseAlgorithm(o.GetChecksumAlgorithm())
+	composite := o.GetChecksumComposite()
+	o.ChecksumComposite = false
+	if name := q.header("X-Amz-Checksum-Algorithm"); name != "" {
+		want, ok := checksum.ParseAlgorithm(name)
+		if !ok {
+			return invalidRequest("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+		}
+		if want != a {
+			return q.reread(s, o, want)
+		}
+	}
+	if !composite {
 		return nil
 	}
-	a, ok := checksum.ParseAlgorithm(name)
-	if !ok {
-		return invalidRequest("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+	if a.Allows(checksum.FullObject) {
+		if sum, err := a.FullObjectOf(partSums(s.object)); err == nil {
+			o.Checksum = sum
+			return nil
+		}
 	}
-	if a.String() == o.GetChecksumAlgorithm() && !o.GetChecksumComposite() {
-		return nil
+	return q.reread(s, o, a)
+}
+
+func partSums(o *storagev1.Object) []checksum.Part {
+	sums := make([]checksum.Part, 0, len(o.GetParts()))
+	for _, p := range o.GetParts() {
+		sums = append(sums, checksum.Part{Sum: p.GetChecksum(), Size: p.GetSize()})
 	}
+	return sums
+}
+
+// reread computes the checksum of the source's body.
+func (q *request) reread(s *source, o *storagev1.Object, a checksum.Algorithm) error {
 	h := checksum.NewHasher(checksum.Want{Algorithm: a})
 	defer finish(h)
 	if s.Size > 0 {
@@ -261,10 +284,7 @@ func (q *request) resum(s *source, o *storagev1.Object) error {
 			return err
 		}
 	}
-	o.ChecksumAlgorithm, o.Checksum, o.ChecksumComposite = a.String(), h.Sums().Checksum, false
-	for _, p := range o.GetParts() {
-		p.Checksum = nil // they were of another algorithm
-	}
+	o.ChecksumAlgorithm, o.Checksum = a.String(), h.Sums().Checksum
 	return nil
 }
 

@@ -31,6 +31,11 @@ func (q *request) crossOrigin() {
 		return
 	}
 	if rules := q.bucket.Spec.GetCorsRules(); len(rules) > 0 {
-		cors.Headers(q.w.Header(), rules, q.header("Origin"), q.r.Method)
+		// S3 looks at what a preflight would ask even where the request is none.
+		method := q.header("Access-Control-Request-Method")
+		if method == "" {
+			method = q.r.Method
+		}
+		cors.Headers(q.w.Header(), rules, q.header("Origin"), method)
 	}
 }

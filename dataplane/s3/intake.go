@@ -69,7 +69,8 @@ func (in *intake) open() (err error) {
 }
 
 // algorithm is the checksum to compute: the one that comes with the body, else the one
-// that the upload has, else CRC64NVME, which AWS keeps of all objects since 2024.
+// that the upload has, else the one that the client names, else CRC64NVME, which AWS keeps
+// of all objects since 2024.
 func (in *intake) algorithm(o *storagev1.Object) (checksum.Algorithm, error) {
 	upload, _ := checksum.ParseAlgorithm(o.GetChecksumAlgorithm())
 	switch {
@@ -79,6 +80,9 @@ func (in *intake) algorithm(o *storagev1.Object) (checksum.Algorithm, error) {
 		return in.asked.Algorithm, nil
 	case upload != checksum.None:
 		return upload, nil
+	}
+	if named, ok := checksum.ParseAlgorithm(in.q.header("X-Amz-Checksum-Algorithm")); ok {
+		return named, nil
 	}
 	return checksum.CRC64NVME, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // Error is an answer that says what went wrong.
@@ -111,7 +112,7 @@ func AppendError(b []byte, e *Error) []byte {
 	w := writer{append(b, header...)}
 	w.open("Error")
 	w.text("Code", string(e.Code))
-	w.text("Message", e.Text())
+	w.message(e.Text())
 	for _, d := range e.Details {
 		w.text(d.Name, d.Value)
 	}
@@ -120,4 +121,17 @@ func AppendError(b []byte, e *Error) []byte {
 	w.text("HostId", e.HostID)
 	w.close("Error")
 	return w.b
+}
+
+// message writes the text with its quotes as they are, as AWS has it: clients look for
+// conditions of a policy in it. XML 1.0 2.4 asks for no escape of them in text.
+func (w *writer) message(text string) {
+	w.open("Message")
+	for i, part := range strings.Split(text, `"`) {
+		if i > 0 {
+			w.b = append(w.b, '"')
+		}
+		w.b = appendEscaped(w.b, part)
+	}
+	w.close("Message")
 }

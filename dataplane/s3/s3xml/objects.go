@@ -145,8 +145,11 @@ func (a *Attributes) Append(b []byte) []byte {
 	w.root("GetObjectAttributesResponse")
 	w.optional("ETag", a.ETag)
 	if a.Checksum.Algorithm != "" && len(a.Checksum.Sum) > 0 {
+		// Without "-N", as at AWS: the type tells it, and ObjectParts how many.
+		sum := Checksum{Algorithm: a.Checksum.Algorithm, Sum: a.Checksum.Sum}
 		w.open("Checksum")
-		w.checksumWithType(a.Checksum)
+		w.checksum(sum)
+		w.text("ChecksumType", checksumType(a.Checksum.Parts > 0))
 		w.close("Checksum")
 	}
 	if a.Parts != nil {

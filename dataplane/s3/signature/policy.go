@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math"
 	"strconv"
@@ -225,9 +226,5 @@ func (c FieldCondition) String() string {
 	if c.Prefix {
 		kind = "starts-with"
 	}
-	text, err := json.Marshal([]string{kind, "$" + c.Field, c.Value})
-	if err != nil {
-		return kind + " $" + c.Field
-	}
-	return string(text)
+	return fmt.Sprintf(`["%s", "$%s", "%s"]`, kind, c.Field, c.Value) // AWS's spelling
 }

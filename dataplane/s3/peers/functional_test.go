@@ -25,7 +25,7 @@ import (
 const (
 	functionalTimeout = 8 * time.Minute
 	// functionalPasses is how many tests of minio-go 7.4.1 must pass.
-	functionalPasses = 140
+	functionalPasses = 170
 )
 
 // kept is testdata/functional.txt.

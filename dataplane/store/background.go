@@ -11,8 +11,12 @@ import (
 	"github.com/dark-ecosystem/dark/dataplane/store/segment"
 )
 
-// every is how often the background work looks whether there is some.
-const every = time.Minute
+// every is how often the background work looks whether there is some, and pause how long
+// it rests when it is asked to look sooner.
+const (
+	every = time.Minute
+	pause = time.Second
+)
 
 // compactShare is the share of a segment that may be needed for it to be worth emptying.
 const compactShare = 0.5
@@ -39,7 +43,25 @@ func (s *Store) run(ctx context.Context) {
 			return
 		case <-tick.C:
 		case <-s.wake:
+			rest(ctx, pause)
 		}
+	}
+}
+
+func rest(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// look asks the background work to look at once.
+func (s *Store) look() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -67,7 +89,8 @@ func (s *Store) compact(ctx context.Context) error {
 	budget := segment.NewBudget(s.opt.MoveRate)
 	var errs []error
 	for _, number := range s.files.Candidates(compactShare) {
-		if err := s.room(true); err != nil {
+		// It may use what writers must leave, for it gives back more.
+		if err := s.room(false); err != nil {
 			return err
 		}
 		errs = append(errs, s.files.Compact(ctx, number, budget, s.moved))

@@ -24,10 +24,7 @@ func (s *Store) Erase(ctx context.Context, space ID) error {
 		return fmt.Errorf("erase space %x: %w", space, err)
 	}
 	s.chain.forget(space, "", true)
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	s.look()
 	return nil
 }
 

@@ -35,6 +35,7 @@ func (s *Store) room(adds bool) error {
 		need /= 4
 	}
 	if avail, err := s.avail(); err == nil && avail < need {
+		s.look() // what was deleted may be given back
 		return ErrFull
 	}
 	return nil

@@ -240,13 +240,17 @@ var rows = []row{
 	{who: owners, action: GetObject, key: "k", policy: doc(deny(anyone, "s3:*", "photos/*", `"Condition":{"Bool":{"aws:SecureTransport":"false"}}`)), want: AllowedByScopes},
 	{who: owners, action: GetObject, key: "k", policy: doc(deny(anyone, "s3:*", "photos/*", `"Condition":{"Bool":{"aws:SecureTransport":"false"}}`)), change: func(q *Request) { q.TLS = 0 }, want: DeniedByPolicy},
 	{who: owners, action: PutObject, key: "k", policy: doc(deny(anyone, "s3:PutObject", "photos/*", `"Condition":{"Null":{"s3:x-amz-server-side-encryption":true}}`)), want: DeniedByPolicy},
-	{who: owners, action: PutObject, key: "k", policy: doc(deny(anyone, "s3:PutObject", "photos/*", `"Condition":{"Null":{"s3:x-amz-server-side-encryption":true}}`)),
-		change: func(q *Request) { q.Header.Set("x-amz-server-side-encryption", "AES256") }, want: AllowedByScopes},
+	{
+		who: owners, action: PutObject, key: "k", policy: doc(deny(anyone, "s3:PutObject", "photos/*", `"Condition":{"Null":{"s3:x-amz-server-side-encryption":true}}`)),
+		change: func(q *Request) { q.Header.Set("x-amz-server-side-encryption", "AES256") }, want: AllowedByScopes,
+	},
 	{who: bob, action: GetObject, key: "k", policy: doc(allow(isBob, "s3:GetObject", "photos/*", `"Condition":{"StringEquals":{"s3:ExistingObjectTag/team":"red"}}`)), want: NotGranted},
-	{who: bob, action: GetObject, key: "k", policy: doc(allow(isBob, "s3:GetObject", "photos/*", `"Condition":{"StringEquals":{"s3:ExistingObjectTag/team":"red"}}`)),
+	{
+		who: bob, action: GetObject, key: "k", policy: doc(allow(isBob, "s3:GetObject", "photos/*", `"Condition":{"StringEquals":{"s3:ExistingObjectTag/team":"red"}}`)),
 		change: func(q *Request) {
 			q.ExistingTags = func() map[string]string { return map[string]string{"team": "red"} }
-		}, want: AllowedByPolicy},
+		}, want: AllowedByPolicy,
+	},
 }
 
 func TestDecisions(t *testing.T) {
@@ -326,8 +330,12 @@ func TestWithoutBucket(t *testing.T) {
 
 func TestScopesAreRead(t *testing.T) {
 	for _, s := range []*storagev1.Scope{
-		{Actions: []string{"s3:Frobnicate"}}, {Actions: []string{"ec2:*"}}, {Actions: []string{"Read"}}, {Actions: []string{""}},
-		{Actions: []string{"read"}, Resources: []string{""}}, {Actions: []string{"read"}, Resources: []string{"/key"}},
+		{Actions: []string{"s3:Frobnicate"}},
+		{Actions: []string{"ec2:*"}},
+		{Actions: []string{"Read"}},
+		{Actions: []string{""}},
+		{Actions: []string{"read"}, Resources: []string{""}},
+		{Actions: []string{"read"}, Resources: []string{"/key"}},
 	} {
 		if _, err := CompileScopes([]*storagev1.Scope{s}); err == nil {
 			t.Errorf("%v was taken", s)

@@ -298,8 +298,19 @@ func TestGlobs(t *testing.T) {
 		glob, s string
 		want    bool
 	}{
-		{"", "", true}, {"a", "", false}, {"*", "", true}, {"*", "abc", true}, {"a*c", "abbbc", true}, {"a*c", "abbb", false}, {"a?c", "aéc", true},
-		{"a??c", "aéc", false}, {"**a**", "xax", true}, {"*aab", "aaaaaab", true}, {"?", "", false}, {"a*b*c", "aXbYbZc", true}, {"*.jpg", "a.jpg.png", false},
+		{"", "", true},
+		{"a", "", false},
+		{"*", "", true},
+		{"*", "abc", true},
+		{"a*c", "abbbc", true},
+		{"a*c", "abbb", false},
+		{"a?c", "aéc", true},
+		{"a??c", "aéc", false},
+		{"**a**", "xax", true},
+		{"*aab", "aaaaaab", true},
+		{"?", "", false},
+		{"a*b*c", "aXbYbZc", true},
+		{"*.jpg", "a.jpg.png", false},
 	} {
 		p, err := compilePattern(c.glob, true, false)
 		if err != nil || match(p.glob, c.s) != c.want || match(p.glob, []byte(c.s)) != c.want {

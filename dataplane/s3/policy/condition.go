@@ -114,11 +114,10 @@ func compileOperator(name string) (condition, error) {
 
 // compileValue reads one value of a condition.
 func (c *condition) compileValue(s string, vars bool) (v conditionValue, err error) {
-	bad := func(e error) bool {
+	bad := func(e error) {
 		if e != nil {
 			err = malformed("Policy has an invalid value for condition key " + c.key.name + ": " + s)
 		}
-		return e != nil
 	}
 	switch c.compare {
 	case number:

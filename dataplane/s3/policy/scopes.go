@@ -109,9 +109,19 @@ func (s *scope) covers(resource []byte) bool {
 		return true
 	}
 	for _, glob := range s.resources {
-		if len(resource) == 0 && strings.Trim(glob, "\xff") == "" || len(resource) > 0 && match(glob, resource) {
+		if len(resource) == 0 && onlyStars(glob) || len(resource) > 0 && match(glob, resource) {
 			return true
 		}
 	}
 	return false
+}
+
+// onlyStars: the pattern fits everything, nothing at all included.
+func onlyStars(glob string) bool {
+	for i := range len(glob) {
+		if glob[i] != 0xff {
+			return false
+		}
+	}
+	return true
 }

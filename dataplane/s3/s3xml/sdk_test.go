@@ -61,16 +61,20 @@ func TestTheSDKReadsListings(t *testing.T) {
 	if err != nil || *lb.Buckets[0].Name != "b1" || *lb.Buckets[0].BucketRegion != "r" || *lb.ContinuationToken != "t" || *lb.Prefix != "b" || *lb.Owner.ID != "o" {
 		t.Errorf("ListBuckets: %+v, %v", lb, err)
 	}
-	uploads := ListUploads{Bucket: "b", KeyMarker: "km", NextKeyMarker: "nk", NextUploadMarker: "nu", MaxUploads: 5, Truncated: true, Delimiter: "/",
+	uploads := ListUploads{
+		Bucket: "b", KeyMarker: "km", NextKeyMarker: "nk", NextUploadMarker: "nu", MaxUploads: 5, Truncated: true, Delimiter: "/",
 		Uploads:        []Upload{{Key: []byte("k"), UploadID: "u", Initiator: Owner{ID: "i"}, Owner: Owner{ID: "o"}, Initiated: when, Algorithm: "CRC32C", Composite: true}},
-		CommonPrefixes: [][]byte{[]byte("x/")}}
+		CommonPrefixes: [][]byte{[]byte("x/")},
+	}
 	lu, err := answered(uploads.Append(nil)).ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: b})
 	if err != nil || *lu.Uploads[0].UploadId != "u" || *lu.Uploads[0].Initiator.ID != "i" || lu.Uploads[0].ChecksumType != "COMPOSITE" ||
 		*lu.NextKeyMarker != "nk" || *lu.NextUploadIdMarker != "nu" || *lu.CommonPrefixes[0].Prefix != "x/" {
 		t.Errorf("ListMultipartUploads: %+v, %v", lu, err)
 	}
-	parts := ListParts{Bucket: "b", Key: "k", UploadID: "u", Owner: Owner{ID: "o"}, Marker: 1, NextMarker: 2, MaxParts: 1, Truncated: true, Algorithm: "SHA1",
-		Parts: []PartEntry{{Number: 2, LastModified: when, ETag: "e", Size: 5, Checksum: Checksum{Algorithm: "SHA1", Sum: make([]byte, 20)}}}}
+	parts := ListParts{
+		Bucket: "b", Key: "k", UploadID: "u", Owner: Owner{ID: "o"}, Marker: 1, NextMarker: 2, MaxParts: 1, Truncated: true, Algorithm: "SHA1",
+		Parts: []PartEntry{{Number: 2, LastModified: when, ETag: "e", Size: 5, Checksum: Checksum{Algorithm: "SHA1", Sum: make([]byte, 20)}}},
+	}
 	lp, err := answered(parts.Append(nil)).ListParts(ctx, &s3.ListPartsInput{Bucket: b, Key: k, UploadId: k})
 	if err != nil || *lp.Parts[0].PartNumber != 2 || *lp.Parts[0].ChecksumSHA1 == "" || *lp.NextPartNumberMarker != "2" || lp.ChecksumAlgorithm != "SHA1" {
 		t.Errorf("ListParts: %+v, %v", lp, err)

@@ -120,7 +120,7 @@ func (p *treeReader) document() (*node, error) {
 	var root *node
 	for {
 		t, err := p.token()
-		if err == io.EOF && root != nil {
+		if errors.Is(err, io.EOF) && root != nil {
 			return root, nil
 		}
 		if err != nil {

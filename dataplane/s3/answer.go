@@ -125,7 +125,8 @@ const (
 // connection is closed sees a reset and not the answer. One that waits for 100 Continue
 // has sent nothing. It says whether the end was reached.
 func (q *request) drain() bool {
-	if q.r.Body == nil || q.r.Body == http.NoBody || q.expects() {
+	q.r.Body = q.raw // net/http knows by it whether 100 Continue was said
+	if q.r.Body == nil || q.raw == http.NoBody || q.expects() && !q.touched {
 		return true
 	}
 	_ = q.rc().SetReadDeadline(time.Now().Add(drainTime)) // a recorder in a test takes none

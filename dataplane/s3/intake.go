@@ -165,6 +165,7 @@ type paced struct {
 }
 
 func (p paced) Read(b []byte) (int, error) {
+	p.q.touched = true
 	_ = p.q.rc().SetReadDeadline(time.Now().Add(p.q.h.config.Limits.Stall)) // a recorder in a test takes none
 	return p.body.Read(b)
 }

@@ -26,9 +26,11 @@ type request struct {
 	v   *View
 	w   http.ResponseWriter
 	r   *http.Request
-	raw io.Reader // the body as it came
-	now time.Time
-	id  string
+	raw io.ReadCloser // the body as it came
+	// touched: some of the body was asked for, so that its sender sends.
+	touched bool
+	now     time.Time
+	id      string
 
 	// Parsed.
 	op      *operation

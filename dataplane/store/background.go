@@ -67,12 +67,12 @@ func (s *Store) look() {
 
 // Maintain runs one round of background work and returns when it is done: erased spaces
 // are emptied, bodies that nobody committed deleted, old keys destroyed, segments with
-// little in them emptied. One round runs at a time.
+// little in them emptied, empty ones removed while the disk is full. One round runs at a time.
 func (s *Store) Maintain(ctx context.Context) error {
 	s.round.Lock()
 	defer s.round.Unlock()
 	var errs []error
-	for _, work := range []func(context.Context) error{s.empty, s.sweep, s.shred, s.compact, s.restock} {
+	for _, work := range []func(context.Context) error{s.giveBack, s.empty, s.sweep, s.shred, s.compact, s.giveBack, s.restock} {
 		if err := s.writable(); err != nil {
 			return err
 		}

@@ -20,8 +20,8 @@ type Options struct {
 	DiskKey     *[32]byte // encrypts the files of the rows' database; nil: they are not
 	Clock       clock.Clock
 	Logger      *slog.Logger  // nil: none
-	SegmentSize int64         // octets of a segment; 0: 256 MiB
-	Reserve     int64         // octets that stay free on the disk; 0: 256 MiB, negative: none
+	SegmentSize int64         // octets of a segment; 0: 256 MiB, less on disks under 16 GiB
+	Reserve     int64         // octets that stay free on the disk; 0: 256 MiB, less on disks under 4 GiB; negative: none
 	ShredAfter  time.Duration // see Space.SetShredAfter; 0: 7 days, at least one
 	MoveRate    int64         // octets a second that compaction and scrubbing move; 0: 64 MiB
 	// Quiet runs no background work (sweeping, compaction, shredding): tests drive it with
@@ -49,10 +49,6 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Reserve == 0 {
-		o.Reserve = 256 << 20
-	}
-	o.Reserve = max(o.Reserve, 0)
 	if o.ShredAfter == 0 {
 		o.ShredAfter = 7 * day
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -18,6 +20,64 @@ type disk struct {
 		avail  uint64
 		err    error
 	}
+}
+
+// What a store takes for itself on a large disk, at least on a small one, and as a share
+// of one in between.
+const (
+	maxReserve, minReserve, reserveShare       = 256 << 20, 64 << 20, 16
+	maxSegmentSize, leastSegment, segmentShare = 256 << 20, 32 << 20, 64
+)
+
+// fit chooses what the options left open by the size of the disk.
+func (s *Store) fit() {
+	total := uint64(math.MaxInt64)
+	if u, err := s.fs.GetDiskUsage(s.opt.Dir); err == nil && u.TotalBytes > 0 {
+		total = min(total, u.TotalBytes)
+	}
+	if s.opt.Reserve == 0 {
+		s.opt.Reserve = share(total, reserveShare, minReserve, maxReserve)
+	}
+	s.opt.Reserve = max(s.opt.Reserve, 0)
+	if s.opt.SegmentSize == 0 {
+		s.opt.SegmentSize = share(total, segmentShare, leastSegment, maxSegmentSize)
+	}
+}
+
+// share is a part of the disk in whole MiB, within bounds.
+func share(total uint64, part, least, most int64) int64 {
+	return min(most, max(least, int64(total)/part>>20<<20))
+}
+
+// segmentRoom keeps new segments out of half the reserve, which is the rows' database's.
+func (s *Store) segmentRoom(octets int64) error {
+	s.lookAgain()
+	if avail, err := s.avail(); err == nil && avail < uint64(octets+s.opt.Reserve/2) {
+		s.look()
+		return fmt.Errorf("%d octets are free: %w", avail, syscall.ENOSPC)
+	}
+	return nil
+}
+
+// giveBack removes segments that hold nothing while the disk is full.
+func (s *Store) giveBack(context.Context) error {
+	for {
+		s.lookAgain()
+		if avail, err := s.avail(); err != nil || avail >= uint64(s.opt.Reserve) {
+			return nil //nolint:nilerr // where nobody knows the space nothing is given back
+		}
+		more, err := s.files.GiveBack()
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// lookAgain forgets what was seen of the disk.
+func (s *Store) lookAgain() {
+	s.disk.mu.Lock()
+	defer s.disk.mu.Unlock()
+	s.disk.mu.looked = time.Time{}
 }
 
 // roomEvery is how old an answer may be.

@@ -171,11 +171,12 @@ func (s *Store) openFiles(readOnly bool) (err error) {
 	} else if err := makeDir(s.fs, s.opt.Dir); err != nil {
 		return err
 	}
+	s.fit()
 	if s.db, err = openRows(s.rowsFS(), s.fs.PathJoin(s.opt.Dir, "rows"), pebbleLog{s}, readOnly); err != nil {
 		return err
 	}
 	s.files, err = segment.Open(segment.Options{
-		FS: s.fs, Dir: s.fs.PathJoin(s.opt.Dir, "segments"), Size: s.opt.SegmentSize, Spare: spare, Logger: s.opt.Logger,
+		FS: s.fs, Dir: s.fs.PathJoin(s.opt.Dir, "segments"), Size: s.opt.SegmentSize, Spare: spare, Room: s.segmentRoom, Logger: s.opt.Logger,
 	})
 	return err
 }

@@ -47,7 +47,9 @@ type Options struct {
 	Spare int
 	// FillRate is how fast new segments are filled, octets a second; 128 MiB for 0.
 	FillRate int64
-	Logger   *slog.Logger // nobody for nil
+	// Room is asked before a segment of so many octets is made; nil: the disk decides.
+	Room   func(octets int64) error
+	Logger *slog.Logger // nobody for nil
 
 	// blind is a build without the generation check, which tests must tell.
 	blind bool

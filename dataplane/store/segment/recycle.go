@@ -143,9 +143,42 @@ func (f *Files) remove(s *segment) error {
 	return nil
 }
 
+// GiveBack removes a segment that is ready and holds nothing, so that others have its
+// space, and says whether there was one.
+func (f *Files) GiveBack() (bool, error) {
+	select {
+	case f.growing <- struct{}{}:
+	case <-f.ctx.Done():
+		return false, ErrClosed
+	}
+	defer func() { <-f.growing }()
+	s := f.takeReady()
+	if s == nil {
+		return false, nil
+	}
+	return true, f.remove(s)
+}
+
+func (f *Files) takeReady() *segment {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := len(f.mu.ready)
+	if n == 0 || !f.mu.ready[n-1].lock() {
+		return nil
+	}
+	s := f.mu.ready[n-1]
+	f.mu.ready = f.mu.ready[:n-1]
+	return s
+}
+
 // createSegment makes a new segment file. It gets its name when all of it is durable, so
 // that a .seg file without a good header is a damaged one.
 func (f *Files) createSegment(fill bool) (*segment, error) {
+	if f.opt.Room != nil {
+		if err := f.opt.Room(f.opt.Size); err != nil {
+			return nil, fmt.Errorf("create a segment: %w", err)
+		}
+	}
 	d := identity{number: f.takeNumber(), generation: firstGeneration(), size: f.opt.Size, filled: fill}
 	file, err := f.createFile(d)
 	if err != nil {

@@ -66,9 +66,21 @@ var comparer = func() *pebble.Comparer {
 	// Shortened keys need not be keys of ours; whole ones always are.
 	c.Separator = func(dst, a, _ []byte) []byte { return append(dst, a...) }
 	c.Successor = func(dst, a []byte) []byte { return append(dst, a...) }
-	c.ImmediateSuccessor = func(dst, a []byte) []byte { return append(append(dst, a...), 0) }
+	c.ImmediateSuccessor = immediateSuccessor
 	return &c
 }()
+
+// immediateSuccessor is the first prefix after a. A row's prefix ends in 00 01 and its
+// versions, whose first octets are high, follow it: all of them come before 00 02. Where
+// a version did not, NextPrefix would stop at it.
+func immediateSuccessor(dst, a []byte) []byte {
+	dst = append(dst, a...)
+	if len(a) >= spaceLen+endLen && a[0] == tagRow && keyEnd(a[spaceLen:]) == len(a)-spaceLen-endLen {
+		dst[len(dst)-1]++
+		return dst
+	}
+	return append(dst, 0)
+}
 
 func split(k []byte) int {
 	if len(k) < spaceLen || k[0] != tagRow {

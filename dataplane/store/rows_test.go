@@ -407,3 +407,26 @@ func TestWhatIsTooLargeIsRefused(t *testing.T) {
 		t.Error("a short body was taken")
 	}
 }
+
+// TestAPrefixEndsBehindItsVersions: NextPrefix seeks to the immediate successor of a
+// prefix, which must be behind all versions of the key and before the next key.
+func TestAPrefixEndsBehindItsVersions(t *testing.T) {
+	space := ID{1}
+	for _, key := range []string{"", "a", "a\x00", "a\x00\x01", "\xff", "\xff\xff", "\x00\xff"} {
+		prefix := appendKey(nil, tagRow, space, []byte(key))
+		next := comparer.ImmediateSuccessor(nil, prefix)
+		if split(prefix) != len(prefix) || split(next) != len(next) || bytes.Compare(prefix, next) >= 0 {
+			t.Fatalf("%q: %x, then %x", key, prefix, next)
+		}
+		for _, v := range []Version{0, 1, 1 << 32, Current} {
+			if row := appendVersion(bytes.Clone(prefix), v); bytes.Compare(row, next) >= 0 || split(row) != len(prefix) {
+				t.Fatalf("%q version %d: %x is not before %x", key, v, row, next)
+			}
+		}
+		for _, other := range []string{key + "\x00", key + "\x01", key + "a"} {
+			if row := appendKey(nil, tagRow, space, []byte(other)); bytes.Compare(row, next) < 0 {
+				t.Fatalf("%q: %x comes before %x", other, row, next)
+			}
+		}
+	}
+}

@@ -22,11 +22,12 @@ type disk struct {
 	}
 }
 
-// What a store takes for itself on a large disk, at least on a small one, and as a share
-// of one in between.
+// What a store takes for its reserve and for a segment: a share of the disk, which is
+// bounded.
 const (
-	maxReserve, minReserve, reserveShare       = 256 << 20, 64 << 20, 16
-	maxSegmentSize, leastSegment, segmentShare = 256 << 20, 32 << 20, 64
+	largest                    = 256 << 20
+	minReserve, reserveShare   = 64 << 20, 16
+	leastSegment, segmentShare = 32 << 20, 64
 )
 
 // fit chooses what the options left open by the size of the disk.
@@ -36,17 +37,17 @@ func (s *Store) fit() {
 		total = min(total, u.TotalBytes)
 	}
 	if s.opt.Reserve == 0 {
-		s.opt.Reserve = share(total, reserveShare, minReserve, maxReserve)
+		s.opt.Reserve = share(total, reserveShare, minReserve)
 	}
 	s.opt.Reserve = max(s.opt.Reserve, 0)
 	if s.opt.SegmentSize == 0 {
-		s.opt.SegmentSize = share(total, segmentShare, leastSegment, maxSegmentSize)
+		s.opt.SegmentSize = share(total, segmentShare, leastSegment)
 	}
 }
 
 // share is a part of the disk in whole MiB, within bounds.
-func share(total uint64, part, least, most int64) int64 {
-	return min(most, max(least, int64(total)/part>>20<<20))
+func share(total uint64, part, least int64) int64 {
+	return min(largest, max(least, int64(total)/part>>20<<20))
 }
 
 // segmentRoom keeps new segments out of half the reserve, which is the rows' database's.

@@ -13,8 +13,8 @@ func TestWhatAStoreTakesFollowsTheDisk(t *testing.T) {
 		{10<<30 + 12345, 256 << 20, 160 << 20},
 		{1 << 40, 256 << 20, 256 << 20},
 	} {
-		reserve := share(c.disk, reserveShare, minReserve, maxReserve)
-		size := share(c.disk, segmentShare, leastSegment, maxSegmentSize)
+		reserve := share(c.disk, reserveShare, minReserve)
+		size := share(c.disk, segmentShare, leastSegment)
 		if reserve != c.reserve || size != c.segment {
 			t.Errorf("a disk of %d: reserve %d, segments %d", c.disk, reserve, size)
 		}

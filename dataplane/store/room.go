@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -55,7 +54,7 @@ func (s *Store) segmentRoom(octets int64) error {
 	s.lookAgain()
 	if avail, err := s.avail(); err == nil && avail < uint64(octets+s.opt.Reserve/2) {
 		s.look()
-		return fmt.Errorf("%d octets are free: %w", avail, syscall.ENOSPC)
+		return fmt.Errorf("%d octets are free: %w", avail, ErrFull)
 	}
 	return nil
 }

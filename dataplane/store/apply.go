@@ -109,6 +109,7 @@ type change struct {
 	epochs  map[epochID]*epochChange
 	usage   map[ID]*Usage
 	quotas  []quota
+	brought uint32 // inline extents so far
 	buf     []byte
 }
 
@@ -236,14 +237,14 @@ func (c *change) settleExtent(id ID, x *extentChange) {
 		c.buf = x.append(c.buf[:0])
 		_ = c.batch.Set(idKey(tagExtent, id), c.buf, nil) // never fails before its commit
 		if x.extentInline() {
-			_ = c.batch.Set(idKey(tagInline, id), x.inline, nil) // never fails before its commit
+			_ = c.batch.Set(inlineKey(x.index, x.number), x.inline, nil) // never fails before its commit
 		}
 		return
 	}
 	if x.there {
 		_ = c.batch.Delete(idKey(tagExtent, id), nil) // never fails before its commit
 		if x.extent.inline {
-			_ = c.batch.Delete(idKey(tagInline, id), nil) // never fails before its commit
+			_ = c.batch.Delete(inlineKey(x.index, x.number), nil) // never fails before its commit
 		}
 	}
 	if !x.extent.inline {

@@ -50,6 +50,8 @@ func (c *change) bring(x *extentChange, f *storev1.NewExtent) error {
 	x.extent = extent{length: f.Length, writer: f.Writer, sequence: f.Sequence, hash: f.Hash}
 	if len(f.Inline) > 0 {
 		x.extent.inline, x.inline = true, f.Inline
+		x.index, x.number = c.index, c.brought
+		c.brought++
 		return nil
 	}
 	horizon, err := c.horizonOf(f.Writer)

@@ -8,6 +8,8 @@ package store
 //	writer      8
 //	sequence    uvarint
 //	hash        8, XXH64 of the sealed octets
+//	index       8, only if inline: the command that brought it
+//	number      4, only if inline: which of that command's extents it was
 //	holds       uvarint count; each:
 //	  space (16) | slot (4) | references uvarint | epoch (4) | bits (1): 1 customer
 //	  key name: uvarint length, octets | wrapped key: uvarint length, octets
@@ -38,6 +40,8 @@ type extent struct {
 	sequence uint64
 	hash     uint64
 	inline   bool
+	index    uint64 // of an inline one: where its octets lie (inlineKey)
+	number   uint32
 	holds    []hold
 }
 
@@ -73,6 +77,9 @@ func (x *extent) append(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, x.writer)
 	dst = binary.AppendUvarint(dst, x.sequence)
 	dst = binary.BigEndian.AppendUint64(dst, x.hash)
+	if x.inline {
+		dst = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(dst, x.index), x.number)
+	}
 	dst = binary.AppendUvarint(dst, uint64(len(x.holds)))
 	for i := range x.holds {
 		dst = x.holds[i].append(dst)
@@ -104,6 +111,9 @@ func (x *extent) parse(b []byte) error {
 	x.writer = p.uint64()
 	x.sequence = p.uvarint()
 	x.hash = p.uint64()
+	if x.inline {
+		x.index, x.number = p.uint64(), p.uint32()
+	}
 	for range p.length(minHold) {
 		var h hold
 		h.space, h.slot = p.id(), p.uint32()

@@ -6,7 +6,8 @@ package store
 //	r | space (16) | key, escaped | 00 01 | ^version (8)   a row (row.go)
 //	n | space (16) | key, escaped | 00 01                  version (8) of a null row that is not current
 //	x | extent (16)                                        an extent and who holds it (extent.go)
-//	i | extent (16)                                        sealed octets of an inline extent
+//	i | index (8) | number (4)                             sealed octets of an inline extent: the command that
+//	                                                       brought it, and which of its extents it was
 //	e | space (16) | key name | 00 | epoch (4)             an epoch key (extent.go)
 //	u | space (16)                                         usage (extent.go)
 //	z | space (16)                                         the space was erased: 1 being emptied, 2 empty
@@ -48,6 +49,13 @@ const (
 	localWriter = 'w'
 	localMeta   = 'm'
 )
+
+// inlineKey is where the octets of an inline extent lie. They are in the order of commands,
+// so that each flush of the database writes a range of its own: see openRows.
+func inlineKey(index uint64, number uint32) []byte {
+	k := binary.BigEndian.AppendUint64(append(make([]byte, 0, 13), tagInline), index)
+	return binary.BigEndian.AppendUint32(k, number)
+}
 
 const (
 	spaceLen   = 1 + len(ID{}) // tag and space

@@ -96,7 +96,7 @@ func (r *Reader) find(p *piece) error {
 		return err
 	}
 	if x.inline {
-		if p.inline, err = get(r.s.db, idKey(tagInline, p.id)); err == nil && p.inline == nil {
+		if p.inline, err = get(r.s.db, inlineKey(x.index, x.number)); err == nil && p.inline == nil {
 			err = fmt.Errorf("extent %x: %w", p.id, ErrGone)
 		}
 	} else {

@@ -167,7 +167,7 @@ func (c *scrub) extent(id ID, x *extent) error {
 	p := piece{extentRef: extentRef{id: id, length: x.length}, n: x.length}
 	if x.inline {
 		var err error
-		if p.inline, err = get(c.s.db, idKey(tagInline, id)); err != nil {
+		if p.inline, err = get(c.s.db, inlineKey(x.index, x.number)); err != nil {
 			return err
 		}
 		if p.inline == nil {

@@ -66,6 +66,7 @@ var (
 	bucketAnswers  = prometheus.NewDesc("dark_s3_bucket_errors_total", "Answers of the busiest buckets with 4xx and 5xx.", []string{"bucket", "class"}, nil)
 	bucketBytes    = prometheus.NewDesc("dark_s3_bucket_body_bytes_total", "Octets of bodies of the busiest buckets.", []string{"bucket", "direction"}, nil)
 	bucketHeld     = prometheus.NewDesc("dark_s3_bucket_bytes", "Octets that the busiest buckets hold.", []string{"bucket"}, nil)
+	bucketUploads  = prometheus.NewDesc("dark_s3_bucket_uploads", "Uploads to the busiest buckets that go on.", []string{"bucket"}, nil)
 	bucketObjects  = prometheus.NewDesc("dark_s3_bucket_objects", "Objects that the busiest buckets hold, each version one.", []string{"bucket"}, nil)
 )
 
@@ -78,7 +79,7 @@ func (m s3Metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.s.handler.Describe(ch)
 	for _, d := range []*prometheus.Desc{
 		storeSegments, storeLive, storeFree, storeExtents, storeDamaged, storeReadOnly, storeScrubbed,
-		bucketRequests, bucketAnswers, bucketBytes, bucketHeld, bucketObjects,
+		bucketRequests, bucketAnswers, bucketBytes, bucketHeld, bucketObjects, bucketUploads,
 	} {
 		ch <- d
 	}
@@ -119,5 +120,6 @@ func (m s3Metrics) Collect(ch chan<- prometheus.Metric) {
 		counter(bucketBytes, b.BytesOut, b.Bucket, "out")
 		gauge(bucketHeld, b.Bytes, b.Bucket)
 		gauge(bucketObjects, b.Objects, b.Bucket)
+		gauge(bucketUploads, b.Uploads, b.Bucket)
 	}
 }

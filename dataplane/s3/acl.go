@@ -91,7 +91,7 @@ func (q *request) aclGiven(owner, bucketOwner string) ([]*storagev1.Grant, error
 }
 
 func (q *request) aclDocument(owner string) ([]*storagev1.Grant, error) {
-	doc, err := q.document(s3xml.MaxDocument, false)
+	doc, err := q.document(q.limit(s3xml.MaxDocument), false)
 	if err != nil {
 		return nil, err
 	}

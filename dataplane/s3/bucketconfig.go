@@ -42,7 +42,7 @@ func (q *request) getPolicy() error {
 const maxPolicy = 20 << 10
 
 func (q *request) putPolicy() error {
-	doc, err := q.document(maxPolicy+1, false)
+	doc, err := q.document(q.limit(maxPolicy+1), false)
 	if err != nil {
 		return err
 	}
@@ -79,10 +79,11 @@ func (q *request) getPolicyStatus() error {
 	return q.xml(s3xml.AppendPolicyStatus(q.buf[:0], p.IsPublic()))
 }
 
-// getPublicAccess: a block that was deleted is kept as one of nothing, since none at all
-// is the installation's default; it is told as it is.
+// getPublicAccess: a bucket that says nothing has the installation's default; of one whose
+// block was deleted AWS says that it has none.
 func (q *request) getPublicAccess() error {
-	if q.bucket.Spec.GetPublicAccessBlock() == nil && q.v.defaults.PublicAccess {
+	b := q.bucket.Spec.GetPublicAccessBlock()
+	if b.GetNone() || b == nil && q.v.defaults.PublicAccess {
 		return s3xml.New(s3xml.NoSuchPublicAccessBlockConfiguration, "BucketName", q.name)
 	}
 	return q.xml(s3xml.AppendPublicAccessBlock(q.buf[:0], q.bucket.access.Block))
@@ -101,7 +102,7 @@ func (q *request) putPublicAccess() error {
 }
 
 func (q *request) deletePublicAccess() error {
-	return q.setPublicAccess(http.StatusNoContent, &storagev1.PublicAccessBlock{})
+	return q.setPublicAccess(http.StatusNoContent, &storagev1.PublicAccessBlock{None: true})
 }
 
 func (q *request) setPublicAccess(status int, b *storagev1.PublicAccessBlock) error {
@@ -152,7 +153,11 @@ func (q *request) putCORS() error {
 	if err != nil {
 		return err
 	}
+	if err := q.work(doc); err != nil {
+		return err
+	}
 	rules, err := s3xml.ParseCORS(doc)
+	q.rest()
 	if err != nil {
 		return err
 	}
@@ -181,7 +186,11 @@ func (q *request) putLifecycle() error {
 	if err != nil {
 		return err
 	}
+	if err := q.work(doc); err != nil {
+		return err
+	}
 	rules, err := s3xml.ParseLifecycle(doc)
+	q.rest()
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/policy"
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
-	"github.com/dark-ecosystem/dark/dataplane/store"
 	"github.com/dark-ecosystem/dark/internal/errs"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
@@ -119,7 +118,7 @@ func (q *request) newBucket() (*storagev1.BucketSpec, error) {
 	if q.header("X-Amz-Bucket-Object-Lock-Enabled") == "true" {
 		return nil, notImplemented("x-amz-bucket-object-lock-enabled")
 	}
-	doc, err := q.plainDocument(s3xml.MaxDocument)
+	doc, err := q.plainDocument(q.limit(s3xml.MaxDocument))
 	if err != nil {
 		return nil, err
 	}
@@ -171,34 +170,4 @@ func (q *request) newBucketACL(spec *storagev1.BucketSpec) ([]*storagev1.Grant, 
 		return nil, nil
 	}
 	return grants, nil
-}
-
-// deleteBucket ends an empty bucket. Uploads that go on do not keep it, as at AWS.
-func (q *request) deleteBucket() error {
-	space, err := q.space()
-	if err != nil {
-		return err
-	}
-	c, err := space.Scan(store.ScanOptions{Prefix: []byte{rowObject}, Versions: true})
-	if err != nil {
-		return err
-	}
-	defer finish(c)
-	if c.Seek([]byte{rowObject}) {
-		return s3xml.New(s3xml.BucketNotEmpty, "BucketName", q.name)
-	}
-	if err := c.Err(); err != nil {
-		return err
-	}
-	proof, err := q.proof()
-	if err != nil {
-		return err
-	}
-	if q.h.config.Control == nil {
-		return s3xml.ServiceUnavailable
-	}
-	if err := q.h.config.Control.DeleteBucket(q.r.Context(), proof, q.who.organization, q.name); err != nil {
-		return controlError(err)
-	}
-	return q.empty(http.StatusNoContent)
 }

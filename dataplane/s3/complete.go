@@ -29,8 +29,11 @@ func (q *request) completeUpload() error {
 		return err
 	}
 	// The checksum in the headers is the object's, and not of this document.
-	doc, err := q.heldDocument(s3xml.MaxCompleteDocument, checksum.Asked{MD5: asked.MD5})
+	doc, err := q.heldDocument(q.limit(s3xml.MaxCompleteDocument), checksum.Asked{MD5: asked.MD5})
 	if err != nil {
+		return err
+	}
+	if err := q.work(doc); err != nil {
 		return err
 	}
 	named, err := s3xml.ParseComplete(doc)
@@ -263,7 +266,7 @@ func (c *completion) commit(condition store.Condition) (store.Result, error) {
 	if err != nil {
 		return store.Result{}, err
 	}
-	op.Condition.QuotaBytes = 0 // the parts' octets were counted when they came
+	op.Condition.QuotaBytes = openBytes // the parts' octets were counted when they came
 	c.object.UploadKey = q.key
 	value, err := proto.Marshal(c.object)
 	if err != nil {

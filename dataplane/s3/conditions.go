@@ -113,9 +113,13 @@ func matchTags(values []string) (exists bool, tags [][]byte) {
 	return true, tags
 }
 
-// quota adds what the bucket may hold.
+// quota adds what the bucket may hold; in any case less than one holds that is being
+// deleted (see closing.go).
 func (q *request) quota(c store.Condition) store.Condition {
-	c.QuotaBytes, c.QuotaRows = q.bucket.Quota.GetBytes(), q.bucket.Quota.GetObjects()
+	c.QuotaBytes, c.QuotaRows = openBytes, q.bucket.Quota.GetObjects()
+	if n := q.bucket.Quota.GetBytes(); n > 0 {
+		c.QuotaBytes = min(n, openBytes)
+	}
 	return c
 }
 

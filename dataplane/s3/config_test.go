@@ -83,7 +83,28 @@ func TestConfigurationIsReadBackAsItWasWritten(t *testing.T) {
 	if got := ok(c.GetPublicAccessBlock(ctx, &awss3.GetPublicAccessBlockInput{Bucket: box}))(t); *got.PublicAccessBlockConfiguration.BlockPublicPolicy {
 		t.Fatal("it was turned off")
 	}
+	ok(c.PutPublicAccessBlock(ctx, &awss3.PutPublicAccessBlockInput{Bucket: box, PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{BlockPublicAcls: aws.Bool(false)}}))(t)
+	if got := ok(c.GetPublicAccessBlock(ctx, &awss3.GetPublicAccessBlockInput{Bucket: box}))(t); *got.PublicAccessBlockConfiguration.BlockPublicAcls {
+		t.Fatal("all of it was turned off")
+	}
 	ok(c.DeletePublicAccessBlock(ctx, &awss3.DeletePublicAccessBlockInput{Bucket: box}))(t)
+	_, err = c.GetPublicAccessBlock(ctx, &awss3.GetPublicAccessBlockInput{Bucket: box})
+	wantCode(t, err, "NoSuchPublicAccessBlockConfiguration")
+	ok(c.DeletePublicAccessBlock(ctx, &awss3.DeletePublicAccessBlockInput{Bucket: box}))(t)
+	if spec := s.mu.buckets["box"].GetSpec(); len(ValidateBucketSpec(spec, "box")) > 0 || spec.GetPublicAccessBlock() == nil {
+		t.Fatalf("%v", spec)
+	}
+	spec := &storagev1.BucketSpec{PublicAccessBlock: &storagev1.PublicAccessBlock{None: true, BlockPublicAcls: true}}
+	if bad := ValidateBucketSpec(spec, "box"); len(bad) != 1 {
+		t.Fatalf("none and some: %v", bad)
+	}
+	_, err = c.PutBucketPolicy(ctx, &awss3.PutBucketPolicyInput{Bucket: box, Policy: aws.String(strings.Replace(policy, `{"AWS":"arn:aws:iam::other:root"}`, `"*"`, 1))})
+	wantCode(t, err, "") // nothing blocks it
+	ok(c.DeleteBucketPolicy(ctx, &awss3.DeleteBucketPolicyInput{Bucket: box}))(t)
+	ok(c.PutPublicAccessBlock(ctx, &awss3.PutPublicAccessBlockInput{Bucket: box, PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{BlockPublicAcls: aws.Bool(true)}}))(t)
+	if got := ok(c.GetPublicAccessBlock(ctx, &awss3.GetPublicAccessBlockInput{Bucket: box}))(t); !*got.PublicAccessBlockConfiguration.BlockPublicAcls {
+		t.Fatal("it was turned on again")
+	}
 
 	_, err = c.GetBucketCors(ctx, &awss3.GetBucketCorsInput{Bucket: box})
 	wantCode(t, err, "NoSuchCORSConfiguration")

@@ -69,7 +69,7 @@ func (q *request) plainDocument(limit int) ([]byte, error) { return q.document(l
 
 // configuration reads the document of a part of a bucket's configuration.
 func (q *request) configuration() ([]byte, error) {
-	doc, err := q.document(s3xml.MaxDocument, false)
+	doc, err := q.document(q.limit(s3xml.MaxDocument), false)
 	if err == nil && len(doc) == 0 {
 		err = s3xml.MissingRequestBodyError
 	}

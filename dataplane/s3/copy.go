@@ -1,6 +1,8 @@
 package s3
 
 import (
+	"crypto/md5"
+	"encoding/hex"
 	"errors"
 	"io"
 	"net/http"
@@ -288,8 +290,9 @@ func (q *request) reread(s *source, o *storagev1.Object, a checksum.Algorithm) e
 	return nil
 }
 
-// uploadPartCopy makes a part of another object's body, or of a range of it: its octets
-// are read and written again, since a part is sealed and hashed by itself.
+// uploadPartCopy makes a part of another object's body, or of a range of it. Of a whole
+// object no octet moves, where its hashes are known; else they are read and written again,
+// since a part is sealed and hashed by itself.
 func (q *request) uploadPartCopy() error {
 	n, err := q.partNumber()
 	if err != nil {
@@ -312,7 +315,7 @@ func (q *request) uploadPartCopy() error {
 		return err
 	}
 	o := partOf(u.object)
-	t, err := q.takeCopy(s, part, o, how)
+	t, err := q.copyPart(s, part, o, how)
 	if err != nil {
 		return err
 	}
@@ -350,6 +353,32 @@ func (q *request) copyRange(s *source) (span, error) {
 		return span{}, s3xml.New(s3xml.EntityTooLarge, "ProposedSize", itoa(to-from+1), "MaxSizeAllowed", itoa(MaxPut))
 	}
 	return span{from: from, to: to + 1, size: s.Size}, nil
+}
+
+// copyPart makes the body of a part, by adopting the source's if it can.
+func (q *request) copyPart(s *source, part span, o *storagev1.Object, how store.Sealing) (taken, error) {
+	a, err := (&intake{q: q}).algorithm(o)
+	if err != nil {
+		return taken{}, err
+	}
+	whole := part.from == 0 && part.to == s.Size && s.Size > 0
+	hashed := s.object.GetChecksumAlgorithm() == a.String() && len(s.object.GetChecksum()) > 0 && !s.object.GetChecksumComposite()
+	// A part's ETag is an MD5 where it is told in the clear; that of an upload is none.
+	tagged := !plainTag(o) || plainTag(s.object) && len(s.Tag) == hex.EncodedLen(md5.Size)
+	if !whole || !hashed || !tagged {
+		return q.takeCopy(s, part, o, how)
+	}
+	space, err := q.space()
+	if err != nil {
+		return taken{}, err
+	}
+	t := taken{size: s.Size, tag: s.Tag}
+	if !plainTag(o) {
+		t.tag = randomTag()
+	}
+	o.ChecksumAlgorithm, o.Checksum = a.String(), s.object.GetChecksum()
+	t.body, err = space.Adopt(q.r.Context(), s.space, s.Body, s.how, how)
+	return t, err
 }
 
 // takeCopy reads a part of the source into the store.

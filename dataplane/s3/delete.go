@@ -125,11 +125,15 @@ func (q *request) deleteOp(d deletion) (store.Op, error) {
 
 // deleteObjects deletes up to 1,000 keys; each is judged and told of by itself.
 func (q *request) deleteObjects() error {
-	doc, err := q.document(s3xml.MaxDeleteDocument, true)
+	doc, err := q.document(q.limit(s3xml.MaxDeleteDocument), true)
 	if err != nil {
 		return err
 	}
+	if err := q.work(doc); err != nil {
+		return err
+	}
 	list, err := s3xml.ParseDelete(doc)
+	q.rest()
 	if err != nil {
 		return err
 	}

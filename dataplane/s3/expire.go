@@ -65,6 +65,9 @@ func (s *sweep) run() (err error) {
 	if s.space, err = s.h.config.Store.At(s.b.Placement); err != nil {
 		return err
 	}
+	if err := s.reopen(); err != nil {
+		return err
+	}
 	if err := s.completions(); err != nil {
 		return err
 	}

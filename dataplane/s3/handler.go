@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -59,10 +60,13 @@ type Config struct {
 
 // Limits bound what clients may make the endpoint do; zero fields are defaults.
 type Limits struct {
-	InFlight int           // requests at a time; 0: 4,096
-	Stall    time.Duration // how long a client may not send or take an octet; 0: 30 s
-	Document int           // octets of a request's XML or JSON; 0: 2 MiB (1,000 keys fit)
-	Backlog  int           // lines of the request log that may wait; 0: 8,192
+	InFlight  int           // requests at a time; 0: 4,096
+	Stall     time.Duration // how long a client may not send or take an octet; 0: 30 s
+	Document  int           // octets of a request's XML or JSON; 0: 20 KiB to 4 MiB, as each kind needs
+	Documents int           // octets of all requests' XML and JSON that are held at a time; 0: 16 MiB
+	Working   int           // documents over 16 KiB that are worked on at a time; 0: 2
+	Bodies    int           // bodies over 16 KiB that are taken at a time, with up to 350 KiB of buffers each; 0: 256
+	Backlog   int           // lines of the request log that may wait; 0: 8,192
 }
 
 func (l Limits) orDefaults() Limits {
@@ -72,8 +76,14 @@ func (l Limits) orDefaults() Limits {
 	if l.Stall == 0 {
 		l.Stall = 30 * time.Second
 	}
-	if l.Document == 0 {
-		l.Document = 2 << 20
+	if l.Documents == 0 {
+		l.Documents = 16 << 20
+	}
+	if l.Working == 0 {
+		l.Working = 2
+	}
+	if l.Bodies == 0 {
+		l.Bodies = 256
 	}
 	if l.Backlog == 0 {
 		l.Backlog = 8192
@@ -91,6 +101,8 @@ type Handler struct {
 	salt    uint64
 	flying  atomic.Int64
 	total   totals
+	bounds  bounds
+	closing sync.Map // identities of the buckets whose deletion is under way
 	log     *requestLog
 }
 
@@ -103,7 +115,7 @@ func New(c Config) *Handler {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	c.Limits = c.Limits.orDefaults()
-	h := &Handler{config: c}
+	h := &Handler{config: c, bounds: newBounds(c.Limits)}
 	for _, d := range c.Domains {
 		h.domains = append(h.domains, "."+strings.ToLower(strings.Trim(d, ".")))
 	}
@@ -140,10 +152,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = q.authorize()
 	}
 	if err == nil {
+		err = q.bound()
+	}
+	if err == nil {
 		err = q.op.run(q)
 	}
+	q.unbound()
 	if err != nil {
-		q.refuse(err)
+		q.refuse(q.closed(err))
 	}
 	q.count()
 }

@@ -19,11 +19,13 @@ import (
 //	'u' key 0x00 upload             an upload that goes on
 //	'p' upload part(2, big endian)  a part of it
 //	'c' upload                      an upload that was completed, for clients that ask again
+//	'x'                             the bucket is being deleted
 const (
 	rowObject    = 'o'
 	rowUpload    = 'u'
 	rowPart      = 'p'
 	rowCompleted = 'c'
+	rowClosing   = 'x'
 )
 
 // Flags of rows: what a listing tells without opening the value.

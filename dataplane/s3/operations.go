@@ -17,9 +17,9 @@ var (
 	opListUploads   = operation{name: "ListMultipartUploads", action: "s3:ListBucketMultipartUploads", sort: lists, run: (*request).listUploads}
 
 	opDeleteObjects = operation{name: "DeleteObjects", sort: writes, run: (*request).deleteObjects, open: true}
-	opPostObject    = operation{name: "PostObject", sort: writes, run: (*request).postObject, open: true}
+	opPostObject    = operation{name: "PostObject", sort: writes, run: (*request).postObject, body: true, open: true}
 
-	opPutObject     = operation{name: "PutObject", action: "s3:PutObject", sort: writes, run: (*request).putObject}
+	opPutObject     = operation{name: "PutObject", action: "s3:PutObject", sort: writes, run: (*request).putObject, body: true}
 	opCopyObject    = operation{name: "CopyObject", action: "s3:PutObject", sort: writes, run: (*request).copyObject}
 	opGetObject     = operation{name: "GetObject", action: "s3:GetObject", version: "s3:GetObjectVersion", sort: reads, run: (*request).getObject}
 	opHeadObject    = operation{name: "HeadObject", action: "s3:GetObject", version: "s3:GetObjectVersion", sort: reads, run: (*request).headObject}
@@ -27,7 +27,7 @@ var (
 	opGetAttributes = operation{name: "GetObjectAttributes", action: "s3:GetObjectAttributes", version: "s3:GetObjectVersionAttributes", sort: reads, run: (*request).getAttributes}
 
 	opCreateUpload   = operation{name: "CreateMultipartUpload", action: "s3:PutObject", sort: writes, run: (*request).createUpload}
-	opUploadPart     = operation{name: "UploadPart", action: "s3:PutObject", sort: writes, run: (*request).uploadPart}
+	opUploadPart     = operation{name: "UploadPart", action: "s3:PutObject", sort: writes, run: (*request).uploadPart, body: true}
 	opUploadPartCopy = operation{name: "UploadPartCopy", action: "s3:PutObject", sort: writes, run: (*request).uploadPartCopy}
 	opCompleteUpload = operation{name: "CompleteMultipartUpload", action: "s3:PutObject", sort: writes, run: (*request).completeUpload}
 	opAbortUpload    = operation{name: "AbortMultipartUpload", action: "s3:AbortMultipartUpload", sort: writes, run: (*request).abortUpload}

@@ -29,8 +29,12 @@ type request struct {
 	raw io.ReadCloser // the body as it came
 	// touched: some of the body was asked for, so that its sender sends.
 	touched bool
-	now     time.Time
-	id      string
+	// What it has of the bounds: octets of a document, a place to work on one, and one to
+	// take a body.
+	held            int64
+	working, taking bool
+	now             time.Time
+	id              string
 
 	// Parsed.
 	op      *operation

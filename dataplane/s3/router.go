@@ -40,6 +40,8 @@ type operation struct {
 	open bool
 	// create: the bucket need not be there.
 	create bool
+	// body: what comes is a body for the store, and no document.
+	body bool
 }
 
 type route struct {

@@ -1,10 +1,12 @@
 package s3
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/dark-ecosystem/dark/dataplane/store"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
@@ -12,6 +14,45 @@ import (
 // in views share them.
 type counts struct {
 	reads, writes, lists, refused, failed, in, out atomic.Uint64
+
+	uploads uploadCount
+}
+
+// uploadCount is how many uploads went on when they were last counted.
+type uploadCount struct {
+	sync.Mutex
+	usage  store.Usage // of then
+	writes uint64      // to the bucket, until then
+	n      uint64
+}
+
+// maxCounted bounds how many uploads of a bucket are counted.
+const maxCounted = 100_000
+
+// count counts the uploads that go on, again if something may have changed.
+func (c *uploadCount) count(space *store.Space, u store.Usage, writes uint64) (uint64, error) {
+	if u.Others == 0 {
+		return 0, nil
+	}
+	c.Lock()
+	defer c.Unlock()
+	if c.usage == u && c.writes == writes {
+		return c.n, nil
+	}
+	scan, err := space.Scan(store.ScanOptions{Prefix: []byte{rowUpload}})
+	if err != nil {
+		return 0, err
+	}
+	defer finish(scan)
+	n := uint64(0)
+	for ok := scan.Seek([]byte{rowUpload}); ok && n < maxCounted; ok = scan.Next() {
+		n++
+	}
+	if err := scan.Err(); err != nil {
+		return 0, err
+	}
+	c.usage, c.writes, c.n = u, writes, n
+	return n, nil
 }
 
 // totals are counts of all requests.
@@ -55,8 +96,8 @@ func (c *counts) add(q *request) {
 	c.out.Add(uint64(q.out))
 }
 
-// Stats are a bucket's counts and what it holds. Uploads that go on are not counted here:
-// Usage has them with their parts.
+// Stats are a bucket's counts and what it holds. Uploads that go on are counted up to
+// 100,000.
 func (h *Handler) Stats(b *Bucket) *storagev1.BucketStats {
 	c := b.counts
 	s := &storagev1.BucketStats{
@@ -67,8 +108,16 @@ func (h *Handler) Stats(b *Bucket) *storagev1.BucketStats {
 	if err != nil {
 		return s
 	}
-	if u, err := space.Usage(); err == nil {
-		s.Objects, s.Bytes = u.Rows, u.Bytes
+	u, err := space.Usage()
+	if err != nil {
+		return s
+	}
+	s.Objects, s.Bytes = u.Rows, u.Bytes
+	if u.Bytes >= closingBytes { // it is being deleted: the mark is no object
+		s.Objects, s.Bytes = u.Rows-1, u.Bytes-closingBytes
+	}
+	if n, err := c.uploads.count(space, u, s.Writes); err == nil {
+		s.Uploads = n
 	}
 	return s
 }

@@ -22,7 +22,7 @@ func (q *request) getTagging() error {
 }
 
 func (q *request) putTagging() error {
-	doc, err := q.document(s3xml.MaxDocument, false)
+	doc, err := q.document(q.limit(s3xml.MaxDocument), false)
 	if err != nil {
 		return err
 	}

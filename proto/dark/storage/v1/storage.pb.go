@@ -588,7 +588,10 @@ type BucketSpec struct {
 	// Cell to keep it in; empty lets the control plane choose. Fixed once chosen.
 	Cell string `protobuf:"bytes,13,opt,name=cell,proto3" json:"cell,omitempty"`
 	// Region that it was asked for in; empty is the installation's.
-	Region        string `protobuf:"bytes,14,opt,name=region,proto3" json:"region,omitempty"`
+	Region string `protobuf:"bytes,14,opt,name=region,proto3" json:"region,omitempty"`
+	// Raise it to rotate: the server makes a new version of the bucket's key (SSE-S3), under
+	// which edges wrap what they keep again, without rewriting bodies. 0 leaves it as it is.
+	KeyRotation   uint32 `protobuf:"varint,31,opt,name=key_rotation,json=keyRotation,proto3" json:"key_rotation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -721,6 +724,13 @@ func (x *BucketSpec) GetRegion() string {
 	return ""
 }
 
+func (x *BucketSpec) GetKeyRotation() uint32 {
+	if x != nil {
+		return x.KeyRotation
+	}
+	return 0
+}
+
 // PublicAccessBlock turns off what would make a bucket public.
 type PublicAccessBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -732,8 +742,11 @@ type PublicAccessBlock struct {
 	BlockPublicPolicy bool `protobuf:"varint,3,opt,name=block_public_policy,json=blockPublicPolicy,proto3" json:"block_public_policy,omitempty"`
 	// A public policy counts for the owner's organization only.
 	RestrictPublicBuckets bool `protobuf:"varint,4,opt,name=restrict_public_buckets,json=restrictPublicBuckets,proto3" json:"restrict_public_buckets,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// There is none: nothing is blocked, and S3 clients are told that the configuration does
+	// not exist, as after DeletePublicAccessBlock. Excludes the others.
+	None          bool `protobuf:"varint,5,opt,name=none,proto3" json:"none,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PublicAccessBlock) Reset() {
@@ -790,6 +803,13 @@ func (x *PublicAccessBlock) GetBlockPublicPolicy() bool {
 func (x *PublicAccessBlock) GetRestrictPublicBuckets() bool {
 	if x != nil {
 		return x.RestrictPublicBuckets
+	}
+	return false
+}
+
+func (x *PublicAccessBlock) GetNone() bool {
+	if x != nil {
+		return x.None
 	}
 	return false
 }
@@ -4644,7 +4664,7 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"\x06status\x18\t \x01(\v2$.dark.storage.v1.EncryptionKeyStatusR\x06status\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe9\b\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x97\t\n" +
 	"\n" +
 	"BucketSpec\x12F\n" +
 	"\n" +
@@ -4668,7 +4688,8 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"\vshred_after\x18\f \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"shredAfter\x12\x1b\n" +
 	"\x04cell\x18\r \x01(\tB\a\xbaH\x04r\x02\x18?R\x04cell\x12\x1f\n" +
-	"\x06region\x18\x0e \x01(\tB\a\xbaH\x04r\x02\x18?R\x06region\x1a7\n" +
+	"\x06region\x18\x0e \x01(\tB\a\xbaH\x04r\x02\x18?R\x06region\x12,\n" +
+	"\fkey_rotation\x18\x1f \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\vkeyRotation\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"Z\n" +
@@ -4681,12 +4702,13 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"\x15OWNERSHIP_UNSPECIFIED\x10\x00\x12#\n" +
 	"\x1fOWNERSHIP_BUCKET_OWNER_ENFORCED\x10\x01\x12$\n" +
 	" OWNERSHIP_BUCKET_OWNER_PREFERRED\x10\x02\x12\x1b\n" +
-	"\x17OWNERSHIP_OBJECT_WRITER\x10\x03J\x04\b\x0f\x10\x1f\"\xd5\x01\n" +
+	"\x17OWNERSHIP_OBJECT_WRITER\x10\x03J\x04\b\x0f\x10\x1f\"\xe9\x01\n" +
 	"\x11PublicAccessBlock\x12*\n" +
 	"\x11block_public_acls\x18\x01 \x01(\bR\x0fblockPublicAcls\x12,\n" +
 	"\x12ignore_public_acls\x18\x02 \x01(\bR\x10ignorePublicAcls\x12.\n" +
 	"\x13block_public_policy\x18\x03 \x01(\bR\x11blockPublicPolicy\x126\n" +
-	"\x17restrict_public_buckets\x18\x04 \x01(\bR\x15restrictPublicBuckets\"\x96\x02\n" +
+	"\x17restrict_public_buckets\x18\x04 \x01(\bR\x15restrictPublicBuckets\x12\x12\n" +
+	"\x04none\x18\x05 \x01(\bR\x04none\"\x96\x02\n" +
 	"\x05Grant\x12$\n" +
 	"\agrantee\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\agrantee\x12A\n" +

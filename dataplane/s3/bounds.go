@@ -1,0 +1,121 @@
+package s3
+
+import (
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
+	"github.com/dark-ecosystem/dark/dataplane/store"
+)
+
+// bounds are what all requests share of the memory that bodies take, so that it has a
+// bound however many clients there are and whichever of them stall: a body on its way into
+// the store holds buffers, and a document is held whole, and several times over while it is
+// taken apart.
+type bounds struct {
+	documents atomic.Int64  // octets of documents that are held
+	working   chan struct{} // a place for each large document that is worked on
+	bodies    chan struct{} // a place for each body on its way into the store
+}
+
+func newBounds(l Limits) bounds {
+	return bounds{working: make(chan struct{}, l.Working), bodies: make(chan struct{}, l.Bodies)}
+}
+
+// smallDocument needs no place to be worked on, in octets.
+const smallDocument = 16 << 10
+
+// bound holds the request to its share, before its body is read.
+func (q *request) bound() error {
+	n := q.r.ContentLength
+	switch {
+	case q.op.body && (n < 0 || n > store.InlineSize), q.op == &opUploadPartCopy:
+		if err := q.enter(q.h.bounds.bodies); err != nil {
+			return err
+		}
+		q.taking = true
+	case !q.op.body && q.raw != nil && q.raw != http.NoBody:
+		q.r.Body = held{q, q.raw}
+	}
+	return nil
+}
+
+// enter waits for a place as long as a client may stall.
+func (q *request) enter(places chan struct{}) error {
+	select {
+	case places <- struct{}{}:
+		return nil
+	default:
+	}
+	patience := time.NewTimer(q.h.config.Limits.Stall)
+	defer patience.Stop()
+	select {
+	case places <- struct{}{}:
+		return nil
+	case <-patience.C:
+		return s3xml.SlowDown
+	case <-q.r.Context().Done():
+		return q.r.Context().Err()
+	}
+}
+
+// work begins the work on a document that was read. The place is held until rest, by one
+// that no client can make wait.
+func (q *request) work(doc []byte) error {
+	if len(doc) <= smallDocument || q.working {
+		return nil
+	}
+	err := q.enter(q.h.bounds.working)
+	q.working = err == nil
+	return err
+}
+
+// rest ends the work on the request's document. It may be called without work.
+func (q *request) rest() {
+	if q.working {
+		q.working = false
+		<-q.h.bounds.working
+	}
+}
+
+// unbound gives back what the request held of the bounds.
+func (q *request) unbound() {
+	q.rest()
+	if q.taking {
+		q.taking = false
+		<-q.h.bounds.bodies
+	}
+	q.h.bounds.documents.Add(-q.held)
+	q.held = 0
+	q.r.Body = q.raw
+}
+
+// limit is the most octets that a document may have: what its kind says, unless the
+// endpoint was told otherwise.
+func (q *request) limit(kind int) int {
+	if n := q.h.config.Limits.Document; n > 0 {
+		return n
+	}
+	return kind
+}
+
+// held is a document's body whose octets count until the request ends. Beyond the bound of
+// all a client is told to come again, and not to wait: those who hold may be the ones that
+// stall.
+type held struct {
+	q    *request
+	body io.ReadCloser
+}
+
+func (h held) Read(b []byte) (int, error) {
+	n, err := h.body.Read(b)
+	h.q.held += int64(n)
+	if h.q.h.bounds.documents.Add(int64(n)) > int64(h.q.h.config.Limits.Documents) {
+		return n, s3xml.New(s3xml.SlowDown)
+	}
+	return n, err
+}
+
+func (h held) Close() error { return h.body.Close() }

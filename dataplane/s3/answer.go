@@ -102,9 +102,19 @@ func (q *request) refuse(err error) {
 	if q.status != 0 {
 		return // half an answer: its length is wrong, and net/http closes the connection
 	}
-	if closes(e.Code) || !q.drain() {
-		q.set("Connection", "close") // what is left of the body is not worth reading
+	rest := q.unread(e.Code)
+	if rest {
+		q.set("Connection", "close")
+		_ = q.rc().EnableFullDuplex() // a recorder in a test knows of none
 	}
+	q.tell(e)
+	if rest {
+		q.drain()
+	}
+}
+
+// tell answers with an error.
+func (q *request) tell(e *s3xml.Error) {
 	told := *e // a Code's error is shared by nobody, but a kept one might be
 	told.Resource, told.RequestID, told.HostID = q.r.URL.Path, q.id, q.id+q.id
 	status := told.HTTPStatus()
@@ -115,23 +125,38 @@ func (q *request) refuse(err error) {
 	_ = q.body(status, typeXML, s3xml.AppendError(q.buf[:0], &told))
 }
 
-// Bounds of what is read of a body only so that its sender comes to read the answer.
+// Bounds of what is read of a body only so that its sender comes to read the answer:
+// before it, where that saves the connection, and after it.
 const (
-	drainSize = 64 << 20
-	drainTime = 10 * time.Second
+	drainFirst     = 256 << 10
+	drainFirstTime = time.Second
+	drainSize      = 64 << 20
+	drainTime      = 10 * time.Second
 )
 
-// drain reads what is left of a refused body: a client that still sends when the
-// connection is closed sees a reset and not the answer. One that waits for 100 Continue
-// has sent nothing. It says whether the end was reached.
-func (q *request) drain() bool {
+// unread says whether a part of the refused body is still to come, after reading a short
+// rest. A client that waits for 100 Continue has sent nothing, or lost its patience.
+func (q *request) unread(c s3xml.Code) bool {
 	q.r.Body = q.raw // net/http knows by it whether 100 Continue was said
-	if q.r.Body == nil || q.raw == http.NoBody || q.expects() && !q.touched {
+	if q.raw == nil || q.raw == http.NoBody {
+		return false
+	}
+	if closes(c) || q.expects() && !q.touched {
 		return true
 	}
-	_ = q.rc().SetReadDeadline(time.Now().Add(drainTime)) // a recorder in a test takes none
-	n, err := io.CopyN(io.Discard, q.raw, drainSize)
-	return errors.Is(err, io.EOF) && n < drainSize
+	_ = q.rc().SetReadDeadline(time.Now().Add(drainFirstTime)) // a recorder in a test takes none
+	_, err := io.CopyN(io.Discard, q.raw, drainFirst)
+	return !errors.Is(err, io.EOF)
+}
+
+// drain sends the answer and then reads what is left of the body: when a connection is
+// closed whose client still sends, it sees a reset and not the answer.
+func (q *request) drain() {
+	if q.told.Code == s3xml.SlowDown || q.rc().Flush() != nil {
+		return // there is no time for it, or nobody to tell
+	}
+	_ = q.rc().SetReadDeadline(time.Now().Add(drainTime))
+	_, _ = io.CopyN(io.Discard, q.raw, drainSize)
 }
 
 // expects: the client waits for 100 Continue before it sends its body (RFC 9110 10.1.1).

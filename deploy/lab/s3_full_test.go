@@ -84,7 +84,7 @@ func (p *platform) fill(t *testing.T) map[string]digest {
 				switch status := s3Status(err); {
 				case err == nil:
 					acked[key] = digestOf(b)
-				case status == 0: // a client in the midst of its body may not hear the answer
+				case status == 0: // the connection ended before the answer was heard
 					refused, cut = refused+1, cut+1
 				case status == 507 || status == 503:
 					refused++
@@ -102,8 +102,8 @@ func (p *platform) fill(t *testing.T) map[string]digest {
 	}
 	all.Wait()
 	t.Logf("%d objects fitted before %d refusals, %d of them by hanging up", len(acked), refused, cut)
-	if refused-cut < 5 {
-		t.Error("most clients were never told that the disk is full")
+	if cut > refused/10 {
+		t.Errorf("%d of %d clients were never told that the disk is full", cut, refused)
 	}
 	if refused < 20 {
 		t.Fatalf("the disk was never full")

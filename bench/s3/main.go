@@ -3,7 +3,7 @@
 // open, the server's CPU an operation taken from /proc. Dark encrypts and syncs;
 // versitygw does neither.
 //
-//	go run ./bench/s3 [-seconds 4] [-rounds 3] [-keys 10000] [-versitygw PATH]
+//	go run ./bench/s3 [-seconds 4] [-rounds 3] [-keys 10000] [-only REGEXP] [-versitygw PATH]
 package main
 
 import (
@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -25,15 +26,21 @@ func main() {
 	rounds := flag.Int("rounds", 3, "interleaved rounds")
 	keys := flag.Int("keys", 10_000, "keys in the bucket that is listed")
 	versity := flag.String("versitygw", "", "path of versitygw; none is compared when empty")
+	only := flag.String("only", "", "measure work whose name this regular expression finds")
 	flag.Parse()
+	wanted, err := regexp.Compile(*only)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "-only:", err)
+		os.Exit(2)
+	}
 	d := time.Duration(*seconds * float64(time.Second))
-	if err := measure(context.Background(), d, *rounds, *keys, *versity); err != nil {
+	if err := measure(context.Background(), d, *rounds, *keys, wanted, *versity); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func measure(ctx context.Context, d time.Duration, rounds, keys int, versity string) error {
+func measure(ctx context.Context, d time.Duration, rounds, keys int, only *regexp.Regexp, versity string) error {
 	dir, err := os.MkdirTemp("", "dark-bench-s3")
 	if err != nil {
 		return err
@@ -62,6 +69,9 @@ func measure(ctx context.Context, d time.Duration, rounds, keys int, versity str
 	fmt.Println("| work | server | CPU each | rate | p50 | p99 | spread of rates | completed | CPU ratio |")
 	fmt.Println("|---|---|---|---|---|---|---|---|---|")
 	for _, w := range works(keys) {
+		if !only.MatchString(w.name) {
+			continue
+		}
 		if err := w.compare(ctx, servers, d, rounds); err != nil {
 			return err
 		}

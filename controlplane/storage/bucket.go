@@ -45,6 +45,12 @@ func (s *Storage) admitBucket(ctx context.Context, a *kind.Admission) error {
 		return s.newBucket(ctx, a, name, b)
 	}
 	s.checkChange(a, old, b)
+	if b.Spec.KeyRotation == 0 {
+		b.Spec.KeyRotation = old.GetSpec().GetKeyRotation() // a document that does not say rotates nothing
+	}
+	if s.rotates(a, "spec.keyRotation", old.GetSpec().GetKeyRotation(), b.Spec.KeyRotation, b.GetStatus().GetKeys()) {
+		b.Status.Keys = s.nextKey(a, b.Status.Id, b.Status.Keys, sealedBucket)
+	}
 	return nil
 }
 
@@ -161,16 +167,31 @@ func (s *Storage) admitEncryptionKey(ctx context.Context, a *kind.Admission) err
 		}
 		return nil
 	}
-	switch was, is := old.GetSpec().GetRotation(), k.Spec.GetRotation(); {
-	case is < was:
-		a.Bad("spec.rotation", "it is %d and only rises", was)
-	case is > was && len(k.GetStatus().GetKeys()) >= maxVersions:
-		a.Bad("spec.rotation", "a key has at most %d versions; make another key", maxVersions)
-	case is > was:
-		version := k.Status.Keys[len(k.Status.Keys)-1].Version + 1
-		k.Status.Keys = append(k.Status.Keys, s.newKey(sealedEncryptionKey(k.Status.Id, version), version, a.Now.Unix()))
+	if s.rotates(a, "spec.rotation", old.GetSpec().GetRotation(), k.Spec.GetRotation(), k.GetStatus().GetKeys()) {
+		k.Status.Keys = s.nextKey(a, k.Status.Id, k.Status.Keys, sealedEncryptionKey)
 	}
 	return nil
+}
+
+// rotates says whether a change asks for a new version of a key, and refuses what cannot
+// be.
+func (s *Storage) rotates(a *kind.Admission, field string, was, is uint32, keys []*storagev1.SealedKey) bool {
+	switch {
+	case is < was:
+		a.Bad(field, "it is %d and only rises", was)
+	case is > was && len(keys) >= maxVersions:
+		a.Bad(field, "a key has at most %d versions; make another", maxVersions)
+	case is > was && len(keys) > 0:
+		return true
+	}
+	return false
+}
+
+// nextKey adds a version to a key. The older ones stay: what they wrapped is opened with
+// them until it was wrapped again.
+func (s *Storage) nextKey(a *kind.Admission, id []byte, keys []*storagev1.SealedKey, name func([]byte, uint32) string) []*storagev1.SealedKey {
+	version := keys[len(keys)-1].GetVersion() + 1
+	return append(keys, s.newKey(name(id, version), version, a.Now.Unix()))
 }
 
 // maxVersions of one key: what edges are told of it stays small.

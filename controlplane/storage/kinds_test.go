@@ -263,6 +263,52 @@ func TestEncryptionKeysRotateAndEnd(t *testing.T) {
 	w.must("acme", w.s.Bucket(), bucket("photos", spec)) // what has it keeps it
 }
 
+// TestKeysOfBucketsRotate: a rise makes a version, which the bucket's edge is told and no
+// other; what does not say rotates nothing, and nothing turns it back.
+func TestKeysOfBucketsRotate(t *testing.T) {
+	w := two(t)
+	first := w.must("acme", w.s.Bucket(), bucket("photos", nil)).(*storagev1.Bucket)
+	rotate := func(n uint32) (*storagev1.Bucket, error) {
+		m, err := w.put("acme", w.s.Bucket(), bucket("photos", &storagev1.BucketSpec{KeyRotation: n}), admit.Options{MustExist: true})
+		b, _ := m.(*storagev1.Bucket)
+		return b, err
+	}
+	b, err := rotate(1)
+	if err != nil || len(b.Status.Keys) != 2 || b.Status.Keys[1].Version != 2 || !proto.Equal(b.Status.Keys[0], first.Status.Keys[0]) {
+		t.Fatalf("%v, %v", b, err)
+	}
+	w.publish("acme", w.s.Bucket(), "buckets/photos", 0)
+	keys, err := w.keysOf(b.Status.Placement.Cell, "acme", "buckets/photos")
+	if err != nil || len(keys.Keys) != 2 || keys.Keys[0].Version != 1 || keys.Keys[1].Version != 2 || bytes.Equal(keys.Keys[0].Key, keys.Keys[1].Key) {
+		t.Fatalf("%v", err)
+	}
+	other := map[string]string{"e1": "e2", "e2": "e1"}[b.Status.Placement.Cell]
+	if _, err := w.keysOf(other, "acme", "buckets/photos"); err == nil {
+		t.Error("another cell opens the keys")
+	}
+	if b, err = rotate(0); err != nil || b.Spec.KeyRotation != 1 || len(b.Status.Keys) != 2 {
+		t.Errorf("what does not say: %v, %v", b, err)
+	}
+	if b, err = rotate(7); err != nil || len(b.Status.Keys) != 3 {
+		t.Errorf("%v, %v", b, err)
+	}
+	if _, err = rotate(6); !errs.Is(err, errs.Invalid) {
+		t.Errorf("turned back: %v", err)
+	}
+	for n := uint32(8); len(b.Status.Keys) < maxVersions; n++ {
+		if b, err = rotate(n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err = rotate(1000); !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), "200 versions") {
+		t.Errorf("too many: %v", err)
+	}
+	admit.HideSecrets(w.s.Bucket(), b)
+	if b.Status.Keys != nil {
+		t.Error("keys are shown")
+	}
+}
+
 func TestDaysOfSigningKeys(t *testing.T) {
 	late := map[int64]bool{}
 	for i := range 200 {

@@ -13,10 +13,10 @@ import (
 
 // Buckets is about buckets themselves; dark storage is about what is in them.
 func Buckets(s *session) *cobra.Command {
-	return group("buckets", "list, create and delete buckets",
+	return group("buckets", "list, create and delete buckets, and rotate their keys",
 		s.generic("list", "list the buckets", Get, "Bucket", cobra.NoArgs),
 		s.generic("get NAME", "show one bucket", Get, "Bucket", cobra.ExactArgs(1)),
-		s.bucketsCreate(),
+		s.bucketsCreate(), s.bucketsRotateKey(),
 		s.generic("delete NAME", "delete a bucket", Delete, "Bucket", cobra.ExactArgs(1)))
 }
 
@@ -49,6 +49,45 @@ func (s *session) bucketsCreate() *cobra.Command {
 	_ = c.RegisterFlagCompletionFunc("encryption-key", s.completeNames("EncryptionKey"))
 	w.flags(c)
 	return c
+}
+
+func (s *session) bucketsRotateKey() *cobra.Command {
+	var w write
+	c := &cobra.Command{
+		Use: "rotate-key NAME", Short: "make a new version of a bucket's key (SSE-S3); all that it keeps stays readable",
+		Args: cobra.ExactArgs(1), ValidArgsFunction: s.completeFixed("Bucket"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return s.rotateBucketKey(c.Context(), bucketName(args[0]), w)
+		},
+	}
+	w.flags(c)
+	return c
+}
+
+func (s *session) rotateBucketKey(ctx context.Context, name string, w write) error {
+	var b *storagev1.Bucket
+	err := s.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
+		if b, err = c.Buckets.GetBucket(ctx, &storagev1.GetBucketRequest{Name: name}); err != nil {
+			return err
+		}
+		// The etag keeps two who rotate at once from rotating but once.
+		next := &storagev1.Bucket{Name: b.Name, Etag: b.Etag, Spec: &storagev1.BucketSpec{KeyRotation: b.GetSpec().GetKeyRotation() + 1}}
+		b, err = c.Buckets.UpdateBucket(ctx, &storagev1.UpdateBucketRequest{
+			Bucket: next, UpdateMask: mask("spec.key_rotation"), RequestId: w.id(), Reason: w.reason, ValidateOnly: w.dryRun,
+		})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.message(b, func() error {
+		word := "is"
+		if w.dryRun {
+			word = "would be"
+		}
+		_, err := fmt.Fprintf(s.Out, "Bucket %s %s at key rotation %d\n", b.Name, word, b.GetSpec().GetKeyRotation())
+		return err
+	})
 }
 
 func (s *session) createBucket(ctx context.Context, name string, spec *storagev1.BucketSpec, w write) error {

@@ -104,6 +104,9 @@ func (s *server) fill(ctx context.Context, keys int) error {
 
 // compare runs one kind of work on each server in turn and prints a line for each.
 func (w work) compare(ctx context.Context, servers []*server, d time.Duration, rounds int) error {
+	if w.alone {
+		servers = servers[:1]
+	}
 	all := make([]rig.Series, len(servers))
 	for range rounds {
 		for i, s := range servers {

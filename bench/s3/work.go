@@ -16,6 +16,7 @@ import (
 type work struct {
 	name    string
 	clients int
+	alone   bool // the peer has nothing like it
 	do      func(ctx context.Context, c *s3client.Client, client, n int) error
 }
 
@@ -40,14 +41,15 @@ func works(keys int) []work {
 		}
 	}
 	return []work{
-		{"HEAD, 16 connections", 16, read("HEAD", "/small", "", 0)},
-		{"GET 4 KiB, 16 connections", 16, read("GET", "/small", "", 4<<10)},
-		{"PUT 4 KiB, 16 connections", 16, each(small, 1<<30)},
-		{"PUT 4 KiB, 1 connection", 1, each(small, 1<<30)},
-		{fmt.Sprintf("LIST 1,000 of %d keys", keys), 2, read("GET", "", "list-type=2&prefix=list%2F", 100_000)},
-		{"PUT 16 MiB signed", 2, each(large, 4)},
-		{"PUT 16 MiB, chunks and a CRC-32 trailer", 2, each(stream, 4)},
-		{"GET 16 MiB", 2, read("GET", "/large", "", 16<<20)},
+		{"HEAD, 16 connections", 16, false, read("HEAD", "/small", "", 0)},
+		{"GET 4 KiB, 16 connections", 16, false, read("GET", "/small", "", 4<<10)},
+		{"PUT 4 KiB, 16 connections", 16, false, each(small, 1<<30)},
+		{"PUT 4 KiB, 1 connection", 1, false, each(small, 1<<30)},
+		{fmt.Sprintf("LIST 1,000 of %d keys", keys), 2, false, read("GET", "", "list-type=2&prefix=list%2F", 100_000)},
+		{"PUT 16 MiB signed", 2, false, each(large, 4)},
+		{"PUT 16 MiB, chunks and a CRC-32 trailer", 2, false, each(stream, 4)},
+		{"the same with SSE-C: no MD5", 2, true, each(stream.WithKey([32]byte{1}), 4)},
+		{"GET 16 MiB", 2, false, read("GET", "/large", "", 16<<20)},
 	}
 }
 

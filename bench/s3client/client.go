@@ -3,6 +3,7 @@ package s3client
 import (
 	"bufio"
 	"context"
+	"crypto/md5" //nolint:gosec // what SSE-C asks for
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -13,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,6 +75,18 @@ func Trailer(data []byte) Body {
 	return Body{data: out, payload: unsignedTrailer, headers: "Content-Encoding: aws-chunked\r\n", signed: []header{
 		{"x-amz-decoded-content-length", strconv.Itoa(len(data))}, {"x-amz-trailer", "x-amz-checksum-crc32"},
 	}}
+}
+
+// WithKey has the server encrypt under a key of the customer's (SSE-C), which makes its ETag
+// none of the content's MD5.
+func (b Body) WithKey(key [32]byte) Body {
+	sum := md5.Sum(key[:]) //nolint:gosec // what SSE-C asks for
+	b.signed = append(slices.Clone(b.signed),
+		header{"x-amz-server-side-encryption-customer-algorithm", "AES256"},
+		header{"x-amz-server-side-encryption-customer-key", base64.StdEncoding.EncodeToString(key[:])},
+		header{"x-amz-server-side-encryption-customer-key-md5", base64.StdEncoding.EncodeToString(sum[:])})
+	slices.SortFunc(b.signed, func(x, y header) int { return strings.Compare(x.name, y.name) })
+	return b
 }
 
 // Do sends a request and reads its answer, of which it returns the length.

@@ -27,7 +27,7 @@ func (s *Store) start() {
 	s.stop = stop
 	if !s.opt.Quiet {
 		s.done.Go(func() { s.run(ctx) })
-		s.done.Go(func() { s.raiseFloors(ctx) })
+		s.done.Go(func() { s.syncFloors(ctx) })
 	}
 }
 

@@ -151,3 +151,11 @@ func BenchmarkRead16M(b *testing.B) {
 		r.Close()
 	}
 }
+
+// BenchmarkFloor is what noting the floor adds to each command.
+func BenchmarkFloor(b *testing.B) {
+	s := benchSpace(b, vfs.Default).s
+	for i := range b.N {
+		s.noteFloor(uint64(i) + 1<<20)
+	}
+}

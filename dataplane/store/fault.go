@@ -5,6 +5,9 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
 )
 
 // fault is why the store only reads, once it does. After a failed sync nobody knows what
@@ -83,6 +86,51 @@ func (l pebbleLog) Infof(string, ...any) {}
 
 func (l pebbleLog) Errorf(format string, args ...any) {
 	l.s.opt.Logger.Warn("rows: " + fmt.Sprintf(format, args...))
+}
+
+// damages counts what Pebble tells of damaged files. Where it met one in its own work, it
+// tries again at once and for ever: of a file that it told of often in a minute it must
+// wait, and only the first time is logged.
+type damages struct {
+	mu struct {
+		sync.Mutex
+		since time.Time
+		told  map[string]int
+	}
+}
+
+const (
+	damagesEvery = time.Minute
+	damagesFree  = 100
+	damagesPause = 50 * time.Millisecond
+)
+
+// count says how often a file was told of in this minute.
+func (d *damages) count(file string, now time.Time) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if now.Sub(d.mu.since) > damagesEvery || len(d.mu.told) > maxCached {
+		d.mu.since, d.mu.told = now, map[string]int{}
+	}
+	d.mu.told[file]++
+	return d.mu.told[file]
+}
+
+// damaged is told of by whoever met it, Pebble's own goroutines among them.
+func (l pebbleLog) damaged(i pebble.DataCorruptionInfo) {
+	n := l.s.damages.count(i.Path, time.Now())
+	if n == 1 {
+		l.Errorf("damaged: %s", i)
+	}
+	if n <= damagesFree {
+		return
+	}
+	wait := time.NewTimer(damagesPause)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-l.s.fault.closing:
+	}
 }
 
 // Fatalf is called where Pebble cannot go on, as when its manifest cannot be written, and

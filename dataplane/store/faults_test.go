@@ -1,14 +1,11 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"testing"
 	"time"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/dark-ecosystem/dark/dataplane/store/storetest"
 )
@@ -162,129 +159,4 @@ func TestTheBallastLetsPebbleFinish(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, p, "b", []byte("x"))
-}
-
-// TestEveryOctetFlipped: one octet of any file of a store that is closed is another one:
-// what the store then says of each row is what it said before, or that it is damaged, or
-// it does not open; never another thing. Without the seals and checksums (the control) it
-// would be another.
-func TestEveryOctetFlipped(t *testing.T) {
-	for _, closed := range []bool{true, false} {
-		t.Run(fmt.Sprintf("closed %v", closed), func(t *testing.T) { flipEach(t, closed) })
-	}
-}
-
-func flipEach(t *testing.T, closed bool) {
-	fs := vfs.FS(vfs.NewMem())
-	o := testOptions(fs)
-	o.SegmentSize = 256 << 10
-	want := smallStore(t, o)
-	if !closed { // as a power cut leaves it, with all of its rows in the log
-		s := open(t, o)
-		p := at(t, s, space1)
-		want["last"] = []byte("in the log")
-		put(t, p, "last", want["last"])
-		if err := s.raiseFloor(); err != nil {
-			t.Fatal(err)
-		}
-		clone := vfs.NewMem()
-		if _, err := vfs.Clone(fs, clone, "store", "store"); err != nil {
-			t.Fatal(err)
-		}
-		s.Close()
-		fs = clone
-	}
-	n, refused, same := 0, 0, 0
-	for _, name := range filesOf(t, fs, "store") {
-		info, _ := fs.Stat(name)
-		step := max(1, info.Size()/int64(seeds(usualFlips))) // all of them in make soak
-		for off := int64(0); off < info.Size(); off += step {
-			n++
-			flip(t, fs, name, off)
-			switch got := answers(t, fs, o, want); {
-			case got == "":
-				same++
-			case got == "refused":
-				refused++
-			default:
-				t.Errorf("%s at %d: %s", name, off, got)
-			}
-			flip(t, fs, name, off)
-		}
-	}
-	t.Logf("%d octets flipped: %d times the same answers, %d refusals", n, same, refused)
-	if refused*10 < n {
-		t.Errorf("only %d of %d were noticed", refused, n)
-	}
-}
-
-// smallStore makes a store and says what is in it.
-func smallStore(t testing.TB, o Options) map[string][]byte {
-	t.Helper()
-	s := open(t, o)
-	p := at(t, s, space1)
-	want := map[string][]byte{"none": nil, "inline": pattern(3000, 1), "large": pattern(70_000, 2), "flushed": pattern(20, 3)}
-	put(t, p, "inline", want["inline"])
-	put(t, p, "flushed", want["flushed"])
-	if err := s.db.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	put(t, p, "large", want["large"])
-	put(t, p, "none", nil)
-	s.Close()
-	return want
-}
-
-func filesOf(t testing.TB, fs vfs.FS, dir string) (all []string) {
-	t.Helper()
-	names, err := fs.List(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		path := fs.PathJoin(dir, name)
-		if info, err := fs.Stat(path); err == nil && info.IsDir() {
-			all = append(all, filesOf(t, fs, path)...)
-		} else if err == nil {
-			all = append(all, path)
-		}
-	}
-	return all
-}
-
-// answers opens a copy of a store: "" where it says what it should, "refused" where it
-// says that something is damaged, else what is wrong.
-func answers(t testing.TB, fs vfs.FS, o Options, want map[string][]byte) string {
-	t.Helper()
-	o.FS = vfs.NewMem()
-	if _, err := vfs.Clone(fs, o.FS, "store", "store"); err != nil {
-		t.Fatal(err)
-	}
-	s, err := Open(o)
-	if err != nil {
-		return "refused"
-	}
-	defer s.Close()
-	p, err := s.At(space1)
-	if err != nil {
-		return err.Error()
-	}
-	result := ""
-	for key, content := range want {
-		row, err := p.Get(context.Background(), []byte(key), Current)
-		var got []byte
-		if err == nil {
-			got, err = read(p, row.Body, Sealing{})
-		}
-		var d *Damaged
-		switch {
-		case errors.As(err, &d):
-			result = "refused"
-		case err != nil:
-			return fmt.Sprintf("%s: %v", key, err)
-		case !bytes.Equal(got, content) || string(row.Value) != "value of "+key:
-			return key + " is another"
-		}
-	}
-	return result
 }

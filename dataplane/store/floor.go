@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"sync"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// floorEvery is how often the floor rises, where commands were applied.
+// floorEvery is how often the floor is synced, where commands were applied.
 const floorEvery = time.Second
 
 // floor is a file of its own with an index that was durable: after a restart the rows may
@@ -22,6 +23,14 @@ const floorEvery = time.Second
 // write leaves the other:
 //
 //	index (8, big endian) | XXH64 of it (8); the second slot at 512
+//
+// What it promises: it is written before a command is acknowledged and after that one is
+// durable, so that it is exact when the process was killed or the store closed. It is
+// synced once a second and not with each command, which would cost a second sync: after a
+// power cut it may be up to a second behind, and the loss of commands of that second from
+// a log that rotted, too, goes unnoticed.
+//
+// mu guards what is written, and is not held during a sync; syncing comes before it.
 type floor struct {
 	mu struct {
 		sync.Mutex
@@ -29,9 +38,16 @@ type floor struct {
 		at   uint64 // what the file says
 		slot int64
 	}
+	syncing struct {
+		sync.Mutex
+		at uint64 // what of it is durable
+	}
 }
 
-const floorSlot = 512
+const (
+	floorSlot   = 512
+	floorRecord = 16
+)
 
 // openFloor refuses rows that have lost what was durable.
 func (s *Store) openFloor(readOnly bool) error {
@@ -40,6 +56,9 @@ func (s *Store) openFloor(readOnly bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	index, slot, err := readFloor(s.fs, name)
+	if s.control.unchecked {
+		index, err = 0, nil
+	}
 	if err != nil {
 		return err
 	}
@@ -50,7 +69,7 @@ func (s *Store) openFloor(readOnly bool) error {
 	if readOnly {
 		return nil
 	}
-	f.mu.at, f.mu.slot = index, slot
+	f.mu.at, f.mu.slot, f.syncing.at = index, slot, index
 	if _, err := s.fs.Stat(name); err == nil {
 		f.mu.file, err = s.fs.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
 		return err
@@ -58,33 +77,53 @@ func (s *Store) openFloor(readOnly bool) error {
 	if f.mu.file, err = s.fs.Create(name, vfs.WriteCategoryUnspecified); err != nil {
 		return err
 	}
+	for slot := range int64(2) { // now, so that a full disk cannot keep it from rising
+		if _, err := f.mu.file.WriteAt(appendFloor(nil, 0), slot*floorSlot); err != nil {
+			return err
+		}
+	}
+	if err := f.mu.file.Sync(); err != nil {
+		return err
+	}
 	return makeDir(s.fs, s.opt.Dir) // its name, too
 }
 
+func appendFloor(dst []byte, index uint64) []byte {
+	at := len(dst)
+	dst = binary.BigEndian.AppendUint64(dst, index)
+	return binary.BigEndian.AppendUint64(dst, xxhash.Sum64(dst[at:]))
+}
+
+// parseFloor reads the slot at a place.
+func parseFloor(b []byte, at int) (index uint64, ok bool) {
+	if len(b) < at+floorRecord {
+		return 0, false
+	}
+	v := b[at : at+floorRecord]
+	return binary.BigEndian.Uint64(v), xxhash.Sum64(v[:8]) == binary.BigEndian.Uint64(v[8:])
+}
+
 // readFloor gives the greater of the two slots, and the other to be written next.
-func readFloor(fs vfs.FS, name string) (index uint64, next int64, err error) {
-	file, err := fs.Open(name)
-	if err != nil {
+func readFloor(disk vfs.FS, name string) (index uint64, next int64, err error) {
+	file, err := disk.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
 		return 0, 0, nil // a new store, or people removed it
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("open %s: %w", name, err)
 	}
 	defer file.Close()
 	b, err := io.ReadAll(io.LimitReader(file, 2*floorSlot))
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, fmt.Errorf("read %s: %w", name, err)
 	}
-	good := len(b) == 0
+	good := len(b) == 0 // made, and not written when the power went
 	for slot := range int64(2) {
-		at := slot * floorSlot
-		if int64(len(b)) < at+16 {
-			continue
-		}
-		v := b[at : at+16]
-		if xxhash.Sum64(v[:8]) != binary.BigEndian.Uint64(v[8:]) {
-			continue
-		}
-		good = true
-		if n := binary.BigEndian.Uint64(v); n >= index {
-			index, next = n, 1-slot
+		if n, ok := parseFloor(b, int(slot)*floorSlot); ok {
+			good = true
+			if n >= index {
+				index, next = n, 1-slot
+			}
 		}
 	}
 	if !good {
@@ -93,29 +132,54 @@ func readFloor(fs vfs.FS, name string) (index uint64, next int64, err error) {
 	return index, next, nil
 }
 
-// raiseFloor writes down what is durable.
-func (s *Store) raiseFloor() error {
+// noteFloor writes down that a command is durable, before it is acknowledged. That it
+// cannot costs the command nothing: syncFloor tries again, and tells.
+func (s *Store) noteFloor(index uint64) { _ = s.writeFloor(index) }
+
+func (s *Store) writeFloor(index uint64) error {
 	f := &s.floor
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	index := s.durable.Load()
-	if f.mu.file == nil || index <= f.mu.at || s.writable() != nil {
-		return nil
+	if f.mu.file == nil || index <= f.mu.at {
+		return nil // another's command, which came later, wrote it
 	}
-	b := binary.BigEndian.AppendUint64(nil, index)
-	b = binary.BigEndian.AppendUint64(b, xxhash.Sum64(b))
-	if _, err := f.mu.file.WriteAt(b, f.mu.slot*floorSlot); err != nil {
+	var record [floorRecord]byte
+	if _, err := f.mu.file.WriteAt(appendFloor(record[:0], index), f.mu.slot*floorSlot); err != nil {
 		return err
-	}
-	if err := f.mu.file.Sync(); err != nil {
-		return s.fail(fmt.Errorf("sync the floor: %w", err))
 	}
 	f.mu.at, f.mu.slot = index, 1-f.mu.slot
 	return nil
 }
 
+// syncFloor makes durable what is written down.
+func (s *Store) syncFloor() error {
+	f := &s.floor
+	f.syncing.Lock()
+	defer f.syncing.Unlock()
+	index := s.durable.Load()
+	if index <= f.syncing.at || s.writable() != nil {
+		return nil
+	}
+	if err := s.writeFloor(index); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	file := f.mu.file
+	f.mu.Unlock()
+	if file == nil {
+		return nil
+	}
+	if err := file.Sync(); err != nil {
+		return s.fail(fmt.Errorf("sync the floor: %w", err))
+	}
+	f.syncing.at = index
+	return nil
+}
+
 func (s *Store) closeFloor() {
 	f := &s.floor
+	f.syncing.Lock()
+	defer f.syncing.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.mu.file != nil {
@@ -124,8 +188,8 @@ func (s *Store) closeFloor() {
 	}
 }
 
-// raiseFloors raises the floor until the store is closed.
-func (s *Store) raiseFloors(ctx context.Context) {
+// syncFloors syncs the floor until the store is closed.
+func (s *Store) syncFloors(ctx context.Context) {
 	tick := time.NewTicker(floorEvery)
 	defer tick.Stop()
 	for {
@@ -133,7 +197,7 @@ func (s *Store) raiseFloors(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := s.raiseFloor(); err != nil {
+			if err := s.syncFloor(); err != nil {
 				s.opt.Logger.Warn("the floor does not rise", "error", err)
 			}
 		}

@@ -3,6 +3,6 @@
 package store
 
 const (
-	usualSeeds = 200
-	usualFlips = 40 // of each file
+	usualSeeds  = 200
+	usualStride = 3
 )

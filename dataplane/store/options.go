@@ -8,6 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/dark-ecosystem/dark/dataplane/store/seal"
 	"github.com/dark-ecosystem/dark/internal/clock"
 )
 
@@ -35,6 +36,10 @@ type Options struct {
 type control struct {
 	noBodySync bool // bodies are not synced before they are acknowledged
 	early      bool // the command before the body's sync
+	// unchecked: neither the floor nor the manifest is looked at, and bodies are what
+	// unsealed gives.
+	unchecked bool
+	unsealed  func(key *seal.Key, chunk int64, sealed []byte) []byte
 	// between, called after, makes conditions be judged before the log, and not in it.
 	between func()
 }

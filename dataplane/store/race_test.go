@@ -4,6 +4,6 @@ package store
 
 // Fewer, where everything takes five times as long.
 const (
-	usualSeeds = 10
-	usualFlips = 4 // of each file
+	usualSeeds  = 10
+	usualStride = 151
 )

@@ -220,10 +220,13 @@ func (r *Reader) begin() error {
 func (r *Reader) open() error {
 	p := &r.pieces[0]
 	sealed, err := r.sealed(p)
+	if errors.Is(err, segment.ErrDamaged) {
+		return &Damaged{What: p.where(), Err: err}
+	}
 	if err != nil {
 		return fmt.Errorf("read %s: %w", p.where(), err)
 	}
-	clear, err := r.opener.Open(sealed[:0], sealed, r.chunk, r.span.Last(r.chunk))
+	clear, err := r.unseal(p, sealed)
 	if err != nil {
 		return &Damaged{What: p.where(), Err: err}
 	}
@@ -236,6 +239,14 @@ func (r *Reader) open() error {
 		r.end()
 	}
 	return nil
+}
+
+// unseal opens a chunk in place.
+func (r *Reader) unseal(p *piece, sealed []byte) ([]byte, error) {
+	if r.s.control.unchecked {
+		return r.s.control.unsealed(&p.key, r.chunk, sealed), nil
+	}
+	return r.opener.Open(sealed[:0], sealed, r.chunk, r.span.Last(r.chunk))
 }
 
 // sealed is the octets of the next chunk, for the reader to open in place.

@@ -2,6 +2,8 @@ package store
 
 import (
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -17,7 +19,7 @@ const (
 )
 
 // openRows opens the one Pebble database of a store.
-func openRows(fs vfs.FS, dir string, log pebble.Logger, readOnly bool) (*pebble.DB, error) {
+func openRows(fs vfs.FS, dir string, log pebbleLog, readOnly bool) (*pebble.DB, error) {
 	o := &pebble.Options{
 		FS:                          unexpanded{fs},
 		Comparer:                    comparer,
@@ -37,9 +39,7 @@ func openRows(fs vfs.FS, dir string, log pebble.Logger, readOnly bool) (*pebble.
 		BytesPerSync:                1 << 20,
 	}
 	// The reader who met it gets the error; the others go on. Without this it is fatal.
-	o.EventListener = &pebble.EventListener{DataCorruption: func(i pebble.DataCorruptionInfo) {
-		log.Errorf("damaged: %s", i)
-	}}
+	o.EventListener = &pebble.EventListener{DataCorruption: log.damaged}
 	// Bodies and values are sealed: they do not shrink.
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
 	for i := range o.Levels {
@@ -50,14 +50,40 @@ func openRows(fs vfs.FS, dir string, log pebble.Logger, readOnly bool) (*pebble.
 	// has rotted. Compactions move the tables of small bodies without rewriting them anyway:
 	// they have tables of their own, in the order of commands.
 	o.Experimental.SpanPolicyFunc = bodiesApart
-	if err := checkManifest(fs, dir); err != nil {
-		return nil, fmt.Errorf("open rows: %w", err)
-	}
 	db, err := pebble.Open(dir, o)
 	if err != nil {
-		return nil, fmt.Errorf("open rows in %s: %w", dir, err)
+		return nil, fmt.Errorf("open rows in %s: %w", dir, firstOf(judgeOptions(fs, dir, o), err))
 	}
 	return db, nil
+}
+
+// judgeOptions names the file of options where that is why Pebble refuses: it has no
+// checksum, and Pebble says what is wrong in it and not where.
+func judgeOptions(fs vfs.FS, dir string, o *pebble.Options) error {
+	names, err := fs.List(dir)
+	if err != nil {
+		return nil //nolint:nilerr // Pebble told
+	}
+	for _, name := range names {
+		if !strings.HasPrefix(name, "OPTIONS-") {
+			continue
+		}
+		path := fs.PathJoin(dir, name)
+		file, err := fs.Open(path)
+		if err != nil {
+			continue
+		}
+		b, err := io.ReadAll(io.LimitReader(file, 1<<20))
+		file.Close()
+		if err == nil {
+			o.EnsureDefaults()
+			err = o.CheckCompatibility(dir, string(b))
+		}
+		if err != nil {
+			return &Damaged{What: path, Err: fmt.Errorf("%w; rows can be read without this file", err)}
+		}
+	}
+	return nil
 }
 
 // bodiesApart ends tables where the octets of inline extents begin and end. They are most

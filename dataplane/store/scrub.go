@@ -177,11 +177,30 @@ func (c *scrub) extent(id ID, x *extent) error {
 		return err
 	}
 	defer p.unpin()
+	if err := p.judgeHeader(x); err != nil {
+		return err
+	}
 	opener, err := c.opener(id, x)
 	if err != nil {
 		return err
 	}
 	return c.chunks(&p, x, opener)
+}
+
+// judgeHeader says whether an extent's header is this one's. Reading does without it;
+// compaction and Rebuild do not.
+func (p *piece) judgeHeader(x *extent) error {
+	if !p.pinned {
+		return nil
+	}
+	h, err := p.pin.Header()
+	if err == nil && (h.ID != p.id || h.Clear != x.length || h.Hash != x.hash) {
+		err = errors.New("its header is another's")
+	}
+	if err != nil {
+		return &Damaged{What: p.where(), Err: err}
+	}
+	return nil
 }
 
 // lostInline says why an extent has no octets.

@@ -34,6 +34,7 @@ type Store struct {
 	intents   intents
 	disk      disk
 	fault     *fault
+	damages   damages
 	gate      gate
 	control   control
 	damaged   atomic.Uint64
@@ -94,7 +95,7 @@ func Open(o Options) (*Store, error) {
 	}
 	if err := s.open(); err != nil {
 		_ = s.shut()
-		return nil, fmt.Errorf("open store %s: %w", s.opt.Dir, err)
+		return nil, fmt.Errorf("open store %s: %w", s.opt.Dir, s.hurt(err))
 	}
 	return s, nil
 }
@@ -114,7 +115,7 @@ func openOffline(o Options, readOnly bool) (*Store, error) {
 	}
 	if err != nil {
 		_ = s.shut()
-		return nil, fmt.Errorf("open store %s: %w", s.opt.Dir, err)
+		return nil, fmt.Errorf("open store %s: %w", s.opt.Dir, s.hurt(err))
 	}
 	s.log = newLocalLog(s, s.machine)
 	return s, nil
@@ -148,6 +149,7 @@ func (s *Store) open() (err error) {
 	if err := s.begin(); err != nil {
 		return err
 	}
+	raise(&s.durable, s.machine.applied) // begin synced the log behind all that was replayed
 	whole, err := s.adopt()
 	if err != nil {
 		return err
@@ -172,6 +174,11 @@ func (s *Store) openFiles(readOnly bool) (err error) {
 		return err
 	}
 	s.fit()
+	if !s.control.unchecked {
+		if err := checkManifest(s.rowsFS(), s.fs.PathJoin(s.opt.Dir, "rows")); err != nil {
+			return fmt.Errorf("open rows: %w", err)
+		}
+	}
 	if s.db, err = openRows(s.rowsFS(), s.fs.PathJoin(s.opt.Dir, "rows"), pebbleLog{s}, readOnly); err != nil {
 		return err
 	}
@@ -265,7 +272,7 @@ func (s *Store) shut() (err error) {
 	}
 	if s.machine != nil && s.fault.reason() == nil && !s.offline {
 		// The tables' checksums tell what rots; a log's end does not.
-		err = errors.Join(err, s.guarded(s.db.Flush), s.raiseFloor())
+		err = errors.Join(err, s.guarded(s.db.Flush), s.syncFloor())
 	}
 	s.closeFloor()
 	return errors.Join(err, s.guarded(s.db.Close))

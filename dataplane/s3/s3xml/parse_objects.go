@@ -3,6 +3,7 @@ package s3xml
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -30,7 +31,7 @@ func ParseDelete(doc []byte) (*Delete, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Delete{}
+	d := &Delete{Objects: make([]DeleteKey, 0, min(len(root.kids), MaxDeleteKeys))}
 	err = root.fields(map[string]func(*node) error{"Quiet": boolInto(&d.Quiet), "Object*": d.object})
 	if err == nil && len(d.Objects) == 0 {
 		err = unexpected(root)
@@ -45,18 +46,17 @@ func (d *Delete) object(n *node) error {
 	if len(d.Objects) == MaxDeleteKeys {
 		return malformed(fmt.Errorf("more than %d keys", MaxDeleteKeys))
 	}
+	if len(n.kids) == 0 && strings.TrimSpace(n.text) != "" {
+		return unexpected(n)
+	}
 	var k DeleteKey
-	var when time.Time
-	var size int64
-	err := n.fields(map[string]func(*node) error{
-		"Key":              into(&k.Key),
-		"VersionId":        into(&k.VersionID),
-		"ETag":             into(&k.ETag),
-		"LastModifiedTime": func(n *node) error { k.LastModified = &when; return timeInto(&when)(n) },
-		"Size":             func(n *node) error { k.Size = &size; return intInto(&size)(n) },
-	})
-	if err != nil {
-		return err
+	for i, kid := range n.kids {
+		if slices.ContainsFunc(n.kids[:i], func(before *node) bool { return before.name == kid.name }) {
+			return unexpected(kid)
+		}
+		if err := k.field(kid); err != nil {
+			return err
+		}
 	}
 	if k.Key == "" {
 		return New(UserKeyMustBeSpecified)
@@ -64,6 +64,28 @@ func (d *Delete) object(n *node) error {
 	k.ETag = unquote(k.ETag)
 	d.Objects = append(d.Objects, k)
 	return nil
+}
+
+// field reads one of the five that an object may have. It makes no functions, as others
+// do: there are a thousand objects.
+func (k *DeleteKey) field(n *node) (err error) {
+	switch n.name {
+	case "Key":
+		k.Key, err = n.leaf()
+	case "VersionId":
+		k.VersionID, err = n.leaf()
+	case "ETag":
+		k.ETag, err = n.leaf()
+	case "LastModifiedTime":
+		k.LastModified = new(time.Time)
+		err = timeInto(k.LastModified)(n)
+	case "Size":
+		k.Size = new(int64)
+		err = intInto(k.Size)(n)
+	default:
+		err = unexpected(n)
+	}
+	return err
 }
 
 // unquote takes the quotes off of an ETag, if it has them.

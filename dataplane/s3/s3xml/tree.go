@@ -1,8 +1,6 @@
 package s3xml
 
 import (
-	"bytes"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +22,7 @@ const (
 	MaxPart = 10_000
 
 	maxDepth = 8        // the deepest that S3 has is 6
-	maxToken = 32 << 10 // octets of a tag or a text; an element of attributes alone costs 20 times its size
+	maxToken = 32 << 10 // octets of a tag or a text
 )
 
 // ReadDocument reads a request's document of at most limit octets. It stops reading right
@@ -60,128 +58,13 @@ func unexpected(n *node) *Error { return malformed(fmt.Errorf("%w: <%s>", errSha
 // parse reads a document whose root must have the name. It takes no more than maxNodes
 // elements, which bounds the memory that a document of many short ones can cost.
 func parse(doc []byte, root string, maxNodes int) (*node, error) {
-	p := treeReader{src: source{doc: doc}, left: maxNodes}
-	p.d = xml.NewDecoder(&p.src)
-	n, err := p.document()
+	s := scanner{doc: string(doc), left: maxNodes}
+	n, err := s.document()
 	if err != nil {
 		return nil, malformed(err)
 	}
 	if n.name != root {
 		return nil, unexpected(n)
-	}
-	return n, nil
-}
-
-// source gives the decoder octets, of one token no more than maxToken.
-type source struct {
-	doc     []byte
-	at, end int
-}
-
-var errToken = errors.New("a tag or text that is too long")
-
-// ReadByte makes it an io.ByteReader, which the decoder reads without a buffer of its own.
-func (s *source) ReadByte() (byte, error) {
-	switch {
-	case s.at == len(s.doc):
-		return 0, io.EOF
-	case s.at == s.end:
-		return 0, errToken
-	}
-	s.at++
-	return s.doc[s.at-1], nil
-}
-
-// Read is for io.Reader's sake alone.
-func (s *source) Read(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	c, err := s.ReadByte()
-	if err != nil {
-		return 0, err
-	}
-	p[0] = c
-	return 1, nil
-}
-
-type treeReader struct {
-	src  source
-	d    *xml.Decoder
-	left int // elements that may still come
-}
-
-func (p *treeReader) token() (xml.Token, error) {
-	p.src.end = p.src.at + maxToken
-	return p.d.Token()
-}
-
-func (p *treeReader) document() (*node, error) {
-	var root *node
-	for {
-		t, err := p.token()
-		if errors.Is(err, io.EOF) && root != nil {
-			return root, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		switch t := t.(type) {
-		case xml.StartElement:
-			if root != nil {
-				return nil, errShape
-			}
-			if root, err = p.element(t, 1); err != nil {
-				return nil, err
-			}
-		case xml.CharData:
-			if len(bytes.TrimSpace(t)) > 0 {
-				return nil, errShape
-			}
-		case xml.Directive:
-			return nil, errors.New("a DTD is refused")
-		}
-	}
-}
-
-func (p *treeReader) element(start xml.StartElement, depth int) (*node, error) {
-	if p.left--; p.left < 0 || depth > maxDepth {
-		return nil, errors.New("too many elements, or too deep")
-	}
-	n := &node{name: start.Name.Local}
-	for _, a := range start.Attr {
-		if a.Name.Local == "type" && a.Name.Space == xsi {
-			n.kind = a.Value
-		}
-	}
-	var text []byte
-	for {
-		t, err := p.token()
-		if err != nil {
-			return nil, err
-		}
-		switch t := t.(type) {
-		case xml.StartElement:
-			kid, err := p.element(t, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			n.kids = append(n.kids, kid)
-		case xml.CharData:
-			text = append(text, t...)
-		case xml.Directive:
-			return nil, errors.New("a DTD is refused")
-		case xml.EndElement:
-			return n.finish(text)
-		}
-	}
-}
-
-func (n *node) finish(text []byte) (*node, error) {
-	if len(n.kids) == 0 {
-		n.text = string(text)
-	} else if len(bytes.TrimSpace(text)) > 0 {
-		return nil, errShape
 	}
 	return n, nil
 }

@@ -156,6 +156,9 @@ func (c *change) begin(batch *pebble.Batch, index uint64, cmd *storev1.Command) 
 }
 
 func (c *change) apply(op *storev1.Op) error {
+	if err := sound(op); err != nil {
+		return err
+	}
 	if len(op.Space) != len(ID{}) {
 		if do, ok := op.Op.(*storev1.Op_Horizon); ok {
 			return c.horizon(do.Horizon)

@@ -24,6 +24,7 @@ package store
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 )
 
 const (
@@ -106,8 +107,8 @@ func (x *extent) parse(b []byte) error {
 	if p.byte() != recordFormat {
 		return errRecord
 	}
-	x.inline = p.byte()&bitInline != 0
-	x.length = int64(p.uvarint())
+	x.inline = p.flag()
+	x.length = int64(p.atMost(maxExtentLen))
 	x.writer = p.uint64()
 	x.sequence = p.uvarint()
 	x.hash = p.uint64()
@@ -117,8 +118,8 @@ func (x *extent) parse(b []byte) error {
 	for range p.length(minHold) {
 		var h hold
 		h.space, h.slot = p.id(), p.uint32()
-		h.references, h.epoch = int64(p.uvarint()), p.uint32()
-		h.customer = p.byte()&bitCustomer != 0
+		h.references, h.epoch = int64(p.atMost(math.MaxInt64)), p.uint32()
+		h.customer = p.flag()
 		h.name = string(p.bytes(p.length(1)))
 		h.wrapped = p.bytes(p.length(1))
 		x.holds = append(x.holds, h)
@@ -127,6 +128,13 @@ func (x *extent) parse(b []byte) error {
 		return errRecord
 	}
 	return nil
+}
+
+// flag reads an octet of which the first bit is used: bitInline or bitCustomer.
+func (p *parser) flag() bool {
+	b := p.byte()
+	p.refuse(b > 1)
+	return b == 1
 }
 
 // epoch is the key of one day, under which extents' keys are wrapped.

@@ -137,7 +137,7 @@ func unescape(dst, k []byte) []byte {
 			return append(dst, k...)
 		}
 		dst = append(dst, k[:i+1]...)
-		k = k[i+2:]
+		k = k[min(i+2, len(k)):]
 	}
 }
 
@@ -161,7 +161,7 @@ func rowKey(k []byte) (key []byte, v Version, ok bool) {
 		return nil, 0, false
 	}
 	at := len(k) - versionLen
-	return k[spaceLen : at-endLen], Version(^binary.BigEndian.Uint64(k[at:])), true
+	return k[spaceLen : at-endLen], Version(^binary.BigEndian.Uint64(k[at:])), k[at-2] == 0 && k[at-1] == 1
 }
 
 // after is the first key that does not begin with k; nil where there is none.

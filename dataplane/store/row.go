@@ -19,6 +19,7 @@ package store
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"time"
 
 	storev1 "github.com/dark-ecosystem/dark/proto/dark/store/v1"
@@ -68,8 +69,9 @@ func (r *row) parse(v []byte) error {
 		return errRow
 	}
 	r.bits = p.byte()
-	r.flags = uint32(p.uvarint())
-	r.size = p.uvarint()
+	p.refuse(r.bits&^(bitMarker|bitNull|bitCounts) != 0)
+	r.flags = uint32(p.atMost(math.MaxUint32))
+	r.size = p.atMost(math.MaxInt64)
 	r.time = int64(p.uint64())
 	r.amended = p.uvarint()
 	r.tag = p.bytes(int(p.byte()))
@@ -98,6 +100,9 @@ func (r *row) refs(dst []extentRef) []extentRef {
 	r.each(func(e extentRef) { dst = append(dst, e) })
 	return dst
 }
+
+// maxExtentLen bounds what is believed of an extent's length; ExtentSize is what they have.
+const maxExtentLen = 1 << 30
 
 // minExtent is the least that an extent takes in a row.
 const minExtent = len(ID{}) + 1 + 4
@@ -135,7 +140,8 @@ func (r *row) appendBound(dst []byte, space ID, key []byte) []byte {
 	return append(append(dst, r.extents...), key...)
 }
 
-// parser reads octets; after the first that are missing it is bad and gives zeros.
+// parser reads octets; after the first that are missing, or that append would not have
+// written, it is bad and gives zeros.
 type parser struct {
 	b   []byte
 	bad bool
@@ -179,12 +185,25 @@ func (p *parser) id() (id ID) {
 
 func (p *parser) uvarint() uint64 {
 	v, n := binary.Uvarint(p.b)
-	if n <= 0 {
+	if n <= 0 || n > 1 && p.b[n-1] == 0 { // missing, or longer than it need be
 		p.bad, p.b = true, nil
 		return 0
 	}
 	p.b = p.b[n:]
 	return v
+}
+
+// atMost reads a number that is no greater.
+func (p *parser) atMost(most uint64) uint64 {
+	v := p.uvarint()
+	p.refuse(v > most)
+	return v
+}
+
+func (p *parser) refuse(what bool) {
+	if what {
+		p.bad, p.b = true, nil
+	}
 }
 
 // length reads a count of things of at least size octets each, which must be there.
@@ -199,7 +218,7 @@ func (p *parser) length(size int) int {
 
 func (p *parser) extent() (e extentRef) {
 	e.id = p.id()
-	e.length = int64(p.uvarint())
+	e.length = int64(p.atMost(maxExtentLen))
 	e.slot = p.uint32()
 	return e
 }

@@ -74,10 +74,8 @@ func TestWholeObjectBecomesAPartWithoutMoving(t *testing.T) {
 		p := ok(c.UploadPartCopy(t.Context(), &awss3.UploadPartCopyInput{Bucket: box, Key: aws.String("m"), UploadId: u.UploadId, PartNumber: n, CopySource: &source, CopySourceRange: span}))(t)
 		parts = append(parts, types.CompletedPart{PartNumber: n, ETag: p.CopyPartResult.ETag})
 	}
-	for range 3 {
-		add("box/src", nil)
-		add("other/src", nil)
-	}
+	add("box/src", nil)
+	add("other/src", nil)
 	add("box/src", aws.String(fmt.Sprintf("bytes=0-%d", len(body)-1)))
 	sum := md5.Sum(body)
 	if want := `"` + hex.EncodeToString(sum[:]) + `"`; *parts[0].ETag != want || *parts[1].ETag != want {
@@ -91,13 +89,13 @@ func TestWholeObjectBecomesAPartWithoutMoving(t *testing.T) {
 		t.Errorf("a range of 100 octets: %+v, then %+v", before, after)
 	}
 	done := ok(c.CompleteMultipartUpload(t.Context(), &awss3.CompleteMultipartUploadInput{Bucket: box, Key: aws.String("m"), UploadId: u.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}}))(t)
-	if !strings.HasSuffix(*done.ETag, `-8"`) {
+	if !strings.HasSuffix(*done.ETag, `-4"`) {
 		t.Errorf("ETag %s", *done.ETag)
 	}
 	for _, name := range []string{"box", "other"} {
 		ok(c.DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: &name, Key: aws.String("src")}))(t)
 	}
-	if got := get(t, c, "box", "m"); !bytes.Equal(got, append(bytes.Repeat(body, 7), body[:100]...)) {
+	if got := get(t, c, "box", "m"); !bytes.Equal(got, append(bytes.Repeat(body, 3), body[:100]...)) {
 		t.Errorf("%d octets, and other ones", len(got))
 	}
 }

@@ -126,16 +126,21 @@ func s3Node(t *testing.T, dir string, feeds ...string) (*Node, *s3.Client, func(
 		t.Fatal(err)
 	}
 	stop := run(t, n)
+	client, hangUp := s3ClientOf(t, n)
+	return n, client, func() { hangUp(); stop() }
+}
+
+// s3ClientOf is a client of a node, and how it closes its connections.
+func s3ClientOf(t *testing.T, n *Node) (*s3.Client, func()) {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	client := s3.New(s3.Options{
+	return s3.New(s3.Options{
 		Region: testRegion, BaseEndpoint: aws.String("http://" + n.Addresses("s3")[0].String()), UsePathStyle: true, RetryMaxAttempts: 1,
 		HTTPClient: &http.Client{Transport: transport, Timeout: 20 * time.Second},
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: testKeyID, SecretAccessKey: testSecret}, nil
 		}),
-	})
-	return n, client, func() { transport.CloseIdleConnections(); stop() }
+	}), transport.CloseIdleConnections
 }
 
 func code(err error) string {

@@ -159,7 +159,7 @@ const (
 	MaxTag      = 64       // octets
 	MaxValue    = 1 << 20  // octets
 	MaxOps      = 20_000   // in one command
-	MaxVersions = 1 << 20  // of one key
+	MaxVersions = 1 << 20  // of one key, the current one included
 )
 
 // Errors, besides *Refused and *Damaged. What they are wrapped in says what was tried.

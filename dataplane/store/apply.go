@@ -27,6 +27,7 @@ type machine struct {
 	db      *pebble.DB
 	applied uint64
 	erased  erasures // spaces that were erased
+	most    uint32   // versions of one key
 	c       change   // of the command that is applied
 }
 
@@ -54,7 +55,7 @@ func (e *erasures) add(space ID) {
 }
 
 func newMachine(db *pebble.DB) (*machine, error) {
-	m := &machine{db: db}
+	m := &machine{db: db, most: MaxVersions}
 	m.c.machine = m
 	v, err := get(db, appliedKey)
 	if err != nil {

@@ -102,7 +102,7 @@ func randomOp(rng *rand.Rand, op *storev1.Op, n int) {
 	case 4:
 		op.Op = &storev1.Op_Horizon{Horizon: &storev1.Horizon{Writer: uint64(rng.IntN(3)), Sequence: uint64(rng.IntN(n + 1))}}
 	case 5, 6:
-		op.Op = &storev1.Op_Epoch{Epoch: &storev1.Epoch{Epoch: uint32(rng.IntN(3)), KeyVersion: uint32(rng.IntN(3)), Wrapped: []byte{byte(n)}}}
+		op.Op = &storev1.Op_Epoch{Epoch: &storev1.Epoch{Epoch: uint32(rng.IntN(3)), KeyVersion: uint32(rng.IntN(3)), Wrapped: []byte{byte(n % 4)}, Replaces: []byte{byte(rng.IntN(4))}[:rng.IntN(2)]}}
 	case 7:
 		op.Op = &storev1.Op_DropEpoch{DropEpoch: &storev1.DropEpoch{Epoch: uint32(rng.IntN(3))}}
 	case 8:

@@ -81,15 +81,20 @@ func (c *change) horizon(h *storev1.Horizon) error {
 	return c.batch.Set(horizonKey(h.Writer), binary.BigEndian.AppendUint64(nil, h.Sequence), nil)
 }
 
-// addEpoch keeps an epoch key. Of two proposers with a key for one day the first wins; a
-// newer version of the key that wraps it replaces the wrapping.
+// addEpoch keeps an epoch key. Of two proposers with a key for one day the first wins,
+// whatever wraps theirs: what was sealed under the first must stay readable. The same key,
+// wrapped by a newer version of its own, names the wrapping that it replaces.
 func (c *change) addEpoch(space ID, a *storev1.Epoch) error {
 	e, err := c.epoch(space, a.KeyName, a.Epoch)
 	if err != nil {
 		return err
 	}
-	if (e.there || e.dirty) && a.KeyVersion <= e.keyVersion {
-		return nil
+	if e.there || e.dirty {
+		if a.KeyVersion <= e.keyVersion || !bytes.Equal(a.Replaces, e.wrapped) {
+			return nil
+		}
+	} else if len(a.Replaces) > 0 {
+		return nil // it was destroyed meanwhile
 	}
 	e.keyVersion, e.wrapped, e.tenant, e.dirty = a.KeyVersion, bytes.Clone(a.Wrapped), a.Tenant, true
 	return nil

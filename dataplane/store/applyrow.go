@@ -127,6 +127,9 @@ func (c *change) put(space ID, op *storev1.Op, p *storev1.Put) (res Result, err 
 		t = max(t, s.current.time)
 	}
 	was, err := s.makeRoom(p.Stack)
+	if err == nil && s.current.there && !was.there {
+		err = s.older(1)
+	}
 	if err != nil {
 		return res, err
 	}
@@ -167,7 +170,10 @@ func (s *versions) makeRoom(stack bool) (was stored, err error) {
 	case !s.current.there:
 		return was, nil
 	case s.current.v == Version(s.c.index): // the same command wrote it
-		return s.current, nil
+		if stack || s.current.is(bitNull) {
+			return s.current, nil
+		}
+		return s.current, s.dropNull()
 	case stack && s.current.is(bitNull):
 		return was, s.c.batch.Set(s.pointerKey(), binary.BigEndian.AppendUint64(nil, uint64(s.current.v)), nil)
 	case stack:
@@ -179,6 +185,38 @@ func (s *versions) makeRoom(stack bool) (was stored, err error) {
 		return was, err
 	}
 	return was, s.c.batch.Delete(s.pointerKey(), nil)
+}
+
+// dropNull deletes the null row that lies under others, where there is one.
+func (s *versions) dropNull() error {
+	null, err := s.named(Null)
+	if err != nil || !null.there {
+		return err
+	}
+	return firstOf(s.c.drop(s, &null), s.older(-1), s.c.batch.Delete(s.pointerKey(), nil))
+}
+
+// older counts a key's rows besides the current one. Only a row that comes over another,
+// and a deletion, look at it: a key with one row has no count.
+func (s *versions) older(by int) error {
+	k := appendKey(nil, tagOlder, s.space, s.key)
+	v, err := get(s.c.read, k)
+	if err != nil {
+		return err
+	}
+	n := by
+	if len(v) == 4 {
+		n += int(binary.BigEndian.Uint32(v))
+	}
+	switch {
+	case n >= int(s.c.most):
+		return fmt.Errorf("key %.200q has %d versions: %w", s.key, n, ErrTooLarge)
+	case n > 0:
+		return s.c.batch.Set(k, binary.BigEndian.AppendUint32(nil, uint32(n)), nil)
+	case v != nil:
+		return s.c.batch.Delete(k, nil)
+	}
+	return nil
 }
 
 // take counts the extents of a new row and gives them as they are stored.
@@ -270,7 +308,7 @@ func (c *change) delete(space ID, op *storev1.Op, d *storev1.Delete) (res Result
 		return res, &Refused{Reason: Missing}
 	}
 	res = Result{Version: named.v, Time: unix(named.time), Replaced: true, Marker: named.is(bitMarker)}
-	if err := c.drop(s, &named); err != nil {
+	if err := firstOf(c.drop(s, &named), s.older(-1)); err != nil {
 		return res, err
 	}
 	return res, s.uncover(&named)
@@ -380,9 +418,16 @@ func (c *change) dropRows(space ID, from []byte, most int) (n int, err error) {
 	return n, iter.Error()
 }
 
+// dropPointers deletes what is kept beside the rows of keys that begin with prefix.
 func (c *change) dropPointers(space ID, prefix []byte) error {
 	from := beginning(space, prefix)
 	from[0] = tagNull
+	err := c.dropKeys(from)
+	from[0] = tagOlder
+	return firstOf(err, c.dropKeys(from))
+}
+
+func (c *change) dropKeys(from []byte) error {
 	iter, err := c.read.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: after(from)})
 	if err != nil {
 		return err

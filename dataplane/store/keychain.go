@@ -194,16 +194,17 @@ func bindEpoch(id epochID, tenant string, version uint32) []byte {
 
 // make proposes a new epoch key.
 func (k *keychain) make(ctx context.Context, id epochID, tenant string) error {
-	return k.wrap(ctx, id, tenant, seal.NewKey())
+	return k.wrap(ctx, id, tenant, seal.NewKey(), nil)
 }
 
-// wrap proposes an epoch key, wrapped under the newest version of its key.
-func (k *keychain) wrap(ctx context.Context, id epochID, tenant string, key seal.Key) error {
+// wrap proposes an epoch key, wrapped under the newest version of its key: a new one, or
+// one in place of how it was wrapped.
+func (k *keychain) wrap(ctx context.Context, id epochID, tenant string, key seal.Key, replaces []byte) error {
 	wrapping, version, err := k.s.opt.Keys.Key(id.space, id.name, 0)
 	if err != nil {
 		return keyError(err, "key %q", id.name)
 	}
-	e := &storev1.Epoch{KeyName: id.name, KeyVersion: version, Epoch: id.epoch, Tenant: tenant}
+	e := &storev1.Epoch{KeyName: id.name, KeyVersion: version, Epoch: id.epoch, Tenant: tenant, Replaces: replaces}
 	e.Wrapped = seal.NewWrapper((*seal.Key)(&wrapping)).Wrap(nil, &key, bindEpoch(id, tenant, version))
 	_, err = k.s.propose(ctx, &storev1.Op{Space: id.space[:], Op: &storev1.Op_Epoch{Epoch: e}})
 	return err

@@ -118,7 +118,7 @@ func (s *Store) rotate(ctx context.Context, id epochID) error {
 	if err != nil {
 		return s.hurt(err)
 	}
-	return s.chain.wrap(ctx, id, e.tenant, key)
+	return s.chain.wrap(ctx, id, e.tenant, key, e.wrapped)
 }
 
 // destroy drops epoch keys, and makes them, and wrappings that were replaced, leave the

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 
 	"github.com/cespare/xxhash/v2"
@@ -12,13 +14,15 @@ import (
 type tally struct {
 	c      *scrub
 	usage  map[ID]*Usage
+	older  map[ID]uint64 // sum over rows that are not current, less what is counted of them
+	last   []byte        // key of the last row, without its version
 	refs   map[ID]uint64
 	epochs map[epochID]int64
 	buf    []byte
 }
 
 func newTally(c *scrub) *tally {
-	t := &tally{c: c, usage: map[ID]*Usage{}, refs: map[ID]uint64{}, epochs: map[epochID]int64{}}
+	t := &tally{c: c, usage: map[ID]*Usage{}, older: map[ID]uint64{}, refs: map[ID]uint64{}, epochs: map[epochID]int64{}}
 	c.each, c.held = t.row, t.extent
 	return t
 }
@@ -31,6 +35,11 @@ func (t *tally) reference(space, id ID, slot uint32) uint64 {
 
 func (t *tally) row(k, _ []byte, r *row) {
 	space := ID(k[1:spaceLen])
+	prefix := k[:len(k)-versionLen]
+	if bytes.Equal(prefix, t.last) {
+		t.older[space] += xxhash.Sum64(prefix[1:])
+	}
+	t.last = append(t.last[:0], prefix...)
 	u := t.usage[space]
 	if u == nil {
 		u = &Usage{}
@@ -61,6 +70,9 @@ func (t *tally) compare() error {
 			t.tell("references of space %x", space)
 		}
 	}
+	if err := t.compareOlder(); err != nil {
+		return err
+	}
 	err := eachKey(s.db, []byte{tagUsage}, func(k, v []byte) error {
 		var u, want Usage
 		space := ID(k[1:])
@@ -89,6 +101,21 @@ func (t *tally) compare() error {
 		}
 		return nil
 	})
+}
+
+func (t *tally) compareOlder() error {
+	err := eachKey(t.c.s.db, []byte{tagOlder}, func(k, v []byte) error {
+		if len(v) == 4 && len(k) > spaceLen {
+			t.older[ID(k[1:spaceLen])] -= xxhash.Sum64(k[1:]) * uint64(binary.BigEndian.Uint32(v))
+		}
+		return nil
+	})
+	for space, sum := range t.older {
+		if sum != 0 && !t.c.s.isErased(space) {
+			t.tell("versions of keys of space %x", space)
+		}
+	}
+	return err
 }
 
 func (t *tally) tell(format string, args ...any) {

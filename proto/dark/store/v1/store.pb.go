@@ -777,11 +777,13 @@ type Epoch struct {
 	KeyVersion uint32 `protobuf:"varint,2,opt,name=key_version,json=keyVersion,proto3" json:"key_version,omitempty"`
 	// Number, rising within space and key_name: days since 1970.
 	Epoch uint32 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// The epoch key, wrapped. One that is there already is only replaced by one that a newer
-	// key_version wraps.
+	// The epoch key, wrapped. Of two for one day the first stays; see replaces.
 	Wrapped []byte `protobuf:"bytes,4,opt,name=wrapped,proto3" json:"wrapped,omitempty"`
 	// The organization, to which wrapped keys are bound.
-	Tenant        string `protobuf:"bytes,5,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Tenant string `protobuf:"bytes,5,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// What was wrapped before, where it is the same key that a newer key_version wraps: only
+	// that is replaced. Empty for a new key.
+	Replaces      []byte `protobuf:"bytes,6,opt,name=replaces,proto3" json:"replaces,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -849,6 +851,13 @@ func (x *Epoch) GetTenant() string {
 		return x.Tenant
 	}
 	return ""
+}
+
+func (x *Epoch) GetReplaces() []byte {
+	if x != nil {
+		return x.Replaces
+	}
+	return nil
 }
 
 // DropEpoch destroys an epoch key.
@@ -1271,14 +1280,15 @@ const file_dark_store_v1_store_proto_rawDesc = "" +
 	"\x05flags\x18\x03 \x01(\rR\x05flags\"=\n" +
 	"\aHorizon\x12\x16\n" +
 	"\x06writer\x18\x01 \x01(\x04R\x06writer\x12\x1a\n" +
-	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\x8b\x01\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xa7\x01\n" +
 	"\x05Epoch\x12\x19\n" +
 	"\bkey_name\x18\x01 \x01(\tR\akeyName\x12\x1f\n" +
 	"\vkey_version\x18\x02 \x01(\rR\n" +
 	"keyVersion\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\rR\x05epoch\x12\x18\n" +
 	"\awrapped\x18\x04 \x01(\fR\awrapped\x12\x16\n" +
-	"\x06tenant\x18\x05 \x01(\tR\x06tenant\"<\n" +
+	"\x06tenant\x18\x05 \x01(\tR\x06tenant\x12\x1a\n" +
+	"\breplaces\x18\x06 \x01(\fR\breplaces\"<\n" +
 	"\tDropEpoch\x12\x19\n" +
 	"\bkey_name\x18\x01 \x01(\tR\akeyName\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\rR\x05epoch\"<\n" +

@@ -63,7 +63,7 @@ type Limits struct {
 	InFlight  int           // requests at a time; 0: 4,096
 	Stall     time.Duration // how long a client may not send or take an octet; 0: 30 s
 	Document  int           // octets of a request's XML or JSON; 0: 20 KiB to 4 MiB, as each kind needs
-	Documents int           // octets of all requests' XML and JSON that are held at a time; 0: 16 MiB
+	Documents int           // octets of all requests' XML and JSON that are held at a time; 0: 8 MiB
 	Working   int           // documents over 16 KiB that are worked on at a time; 0: 2
 	Bodies    int           // bodies over 16 KiB that are taken at a time, with up to 350 KiB of buffers each; 0: 256
 	Backlog   int           // lines of the request log that may wait; 0: 8,192
@@ -77,7 +77,7 @@ func (l Limits) orDefaults() Limits {
 		l.Stall = 30 * time.Second
 	}
 	if l.Documents == 0 {
-		l.Documents = 16 << 20
+		l.Documents = 8 << 20
 	}
 	if l.Working == 0 {
 		l.Working = 2

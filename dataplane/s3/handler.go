@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -63,11 +64,14 @@ type Limits struct {
 	InFlight  int           // requests at a time; 0: 4,096
 	Stall     time.Duration // how long a client may not send or take an octet; 0: 30 s
 	Document  int           // octets of a request's XML or JSON; 0: 20 KiB to 4 MiB, as each kind needs
-	Documents int           // octets of all requests' XML and JSON that are held at a time; 0: 8 MiB
+	Documents int           // octets of all requests' XML and JSON that are held at a time; 0: 8 MiB or more, by memory
 	Working   int           // documents over 16 KiB that are worked on at a time; 0: 2
-	Bodies    int           // bodies over 16 KiB that are taken at a time, with up to 350 KiB of buffers each; 0: 256
+	Bodies    int           // bodies over 16 KiB that are taken at a time; 0: 256 or more, by memory
 	Backlog   int           // lines of the request log that may wait; 0: 8,192
 }
+
+// bodyBuffers are the most octets that a body on its way into the store holds.
+const bodyBuffers = 350 << 10
 
 func (l Limits) orDefaults() Limits {
 	if l.InFlight == 0 {
@@ -76,14 +80,15 @@ func (l Limits) orDefaults() Limits {
 	if l.Stall == 0 {
 		l.Stall = 30 * time.Second
 	}
+	memory := debug.SetMemoryLimit(-1) // what the process was told to keep to
 	if l.Documents == 0 {
-		l.Documents = 8 << 20
+		l.Documents = int(min(max(memory/64, 8<<20), 256<<20))
 	}
 	if l.Working == 0 {
 		l.Working = 2
 	}
 	if l.Bodies == 0 {
-		l.Bodies = 256
+		l.Bodies = int(min(max(memory/16/bodyBuffers, 256), int64(l.InFlight)))
 	}
 	if l.Backlog == 0 {
 		l.Backlog = 8192

@@ -29,15 +29,25 @@ const (
 // after the limit with MaxMessageLengthExceeded. An error of r, such as that of a digest
 // which does not fit, is returned as it is.
 func ReadDocument(r io.Reader, limit int) ([]byte, error) {
-	doc, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
-	if err != nil {
-		return nil, err
+	doc := make([]byte, 0, min(firstRead, limit+1))
+	for {
+		n, err := r.Read(doc[len(doc):cap(doc)])
+		doc = doc[:len(doc)+n]
+		switch {
+		case errors.Is(err, io.EOF) && len(doc) <= limit:
+			return doc, nil
+		case err != nil && !errors.Is(err, io.EOF):
+			return nil, err
+		case len(doc) > limit:
+			return nil, New(MaxMessageLengthExceeded, "MaxMessageLengthBytes", strconv.Itoa(limit))
+		case len(doc) == cap(doc): // twice as much: half of what io.ReadAll leaves behind
+			doc = append(make([]byte, 0, min(2*cap(doc), limit+1)), doc...)
+		}
 	}
-	if len(doc) > limit {
-		return nil, New(MaxMessageLengthExceeded, "MaxMessageLengthBytes", strconv.Itoa(limit))
-	}
-	return doc, nil
 }
+
+// firstRead is the room for a document at first, in octets; most have less.
+const firstRead = 4 << 10
 
 // node is an element of a request's document.
 type node struct {

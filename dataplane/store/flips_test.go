@@ -269,7 +269,7 @@ func (m *small) opened(o Options, name string, changed []byte) (verdict, error) 
 	if err != nil {
 		return other, err
 	}
-	o.FS = fs
+	o.FS, o.control.calm = fs, true // it would read damaged tables again and again
 	s, err := Open(o)
 	if err != nil {
 		if !names(err) {

@@ -36,6 +36,8 @@ type Options struct {
 type control struct {
 	noBodySync bool // bodies are not synced before they are acknowledged
 	early      bool // the command before the body's sync
+	// calm: Pebble does nothing by itself. It is no broken build, but a quick one.
+	calm bool
 	// unchecked: neither the floor nor the manifest is looked at, and bodies are what
 	// unsealed gives.
 	unchecked bool

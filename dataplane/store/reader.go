@@ -97,7 +97,7 @@ func (r *Reader) find(p *piece) error {
 	}
 	if x.inline {
 		if p.inline, err = get(r.s.db, inlineKey(x.index, x.number)); err == nil && p.inline == nil {
-			err = fmt.Errorf("extent %x: %w", p.id, ErrGone)
+			err = r.s.lostInline(p.id)
 		}
 	} else {
 		err = r.s.pin(p)

@@ -37,6 +37,8 @@ func openRows(fs vfs.FS, dir string, log pebbleLog, readOnly bool) (*pebble.DB, 
 		LBaseMaxBytes:               32 << 20,
 		WALBytesPerSync:             0, // each commit syncs
 		BytesPerSync:                1 << 20,
+		DisableAutomaticCompactions: log.s.control.calm,
+		DisableTableStats:           log.s.control.calm,
 	}
 	// The reader who met it gets the error; the others go on. Without this it is fatal.
 	o.EventListener = &pebble.EventListener{DataCorruption: log.damaged}

@@ -275,6 +275,9 @@ func (m *small) opened(o Options, name string, changed []byte) (verdict, error) 
 		if !names(err) {
 			return other, fmt.Errorf("refused, and what is damaged is not named: %w", err)
 		}
+		if strings.Contains(err.Error(), "was durable") && !m.untouched(fs, name, changed) {
+			return other, fmt.Errorf("refused, and what people may yet restore was changed: %w", err)
+		}
 		return refused, err
 	}
 	defer s.Close()
@@ -284,6 +287,25 @@ func (m *small) opened(o Options, name string, changed []byte) (verdict, error) 
 		return other, err
 	}
 	return m.judge(got)
+}
+
+// untouched says whether a disk still has what disk gave it.
+func (m *small) untouched(fs vfs.FS, name string, changed []byte) bool {
+	for each, want := range m.files {
+		if each == name {
+			want = changed
+		}
+		f, err := fs.Open(each)
+		if err != nil {
+			return false
+		}
+		got, err := io.ReadAll(f)
+		f.Close()
+		if err != nil || !bytes.Equal(got, want) {
+			return false
+		}
+	}
+	return true
 }
 
 // tallied counts verdicts. All methods may be called by any goroutine.

@@ -62,9 +62,8 @@ func (s *Store) openFloor(readOnly bool) error {
 	if err != nil {
 		return err
 	}
-	if s.machine.applied < index {
-		return &Damaged{What: "the rows' log in " + s.opt.Dir, Err: fmt.Errorf(
-			"it ends at command %d, and command %d was durable; restore it, or remove %s to go on without what is lost", s.machine.applied, index, name)}
+	if err := s.belowFloor(s.machine.applied, index); err != nil {
+		return err
 	}
 	if readOnly {
 		return nil
@@ -86,6 +85,35 @@ func (s *Store) openFloor(readOnly bool) error {
 		return err
 	}
 	return makeDir(s.fs, s.opt.Dir) // its name, too
+}
+
+func (s *Store) belowFloor(applied, index uint64) error {
+	if applied >= index {
+		return nil
+	}
+	return &Damaged{What: "the rows' log in " + s.opt.Dir, Err: fmt.Errorf(
+		"it ends at command %d, and command %d was durable; restore it, or remove %s to go on without what is lost",
+		applied, index, s.fs.PathJoin(s.opt.Dir, "floor"))}
+}
+
+// judgeRows compares the rows with the floor before Pebble may write: it would go on behind
+// the last good record of the log, and remove the rest and tables that it does not know, which
+// people may yet restore.
+func (s *Store) judgeRows(dir string) error {
+	index, _, err := readFloor(s.fs, s.fs.PathJoin(s.opt.Dir, "floor"))
+	if err != nil || index == 0 {
+		return err
+	}
+	db, err := openRows(s.rowsFS(), dir, pebbleLog{s}, true)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	m, err := newMachine(db)
+	if err != nil {
+		return err
+	}
+	return s.belowFloor(m.applied, index)
 }
 
 func appendFloor(dst []byte, index uint64) []byte {

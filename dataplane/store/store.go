@@ -174,12 +174,16 @@ func (s *Store) openFiles(readOnly bool) (err error) {
 		return err
 	}
 	s.fit()
+	rows := s.fs.PathJoin(s.opt.Dir, "rows")
 	if !s.control.unchecked {
-		if err := checkManifest(s.rowsFS(), s.fs.PathJoin(s.opt.Dir, "rows")); err != nil {
+		if err := checkManifest(s.rowsFS(), rows); err != nil {
 			return fmt.Errorf("open rows: %w", err)
 		}
+		if err := s.judgeRows(rows); err != nil {
+			return err
+		}
 	}
-	if s.db, err = openRows(s.rowsFS(), s.fs.PathJoin(s.opt.Dir, "rows"), pebbleLog{s}, readOnly); err != nil {
+	if s.db, err = openRows(s.rowsFS(), rows, pebbleLog{s}, readOnly); err != nil {
 		return err
 	}
 	s.files, err = segment.Open(segment.Options{

@@ -16,6 +16,27 @@ import (
 
 const smallLog = "store/rows/000004.log" // the one that is written
 
+// TestATornManifestBites: and so are the manifest, which names the tables, and the floor.
+func TestATornManifestBites(t *testing.T) {
+	m := newSmall(t)
+	var y tallied
+	for name, content := range m.files {
+		if !strings.Contains(name, "MANIFEST-0") && !strings.HasSuffix(name, "/floor") {
+			continue
+		}
+		each(thinned(upTo(len(content))), func(n int64) {
+			v, why := m.opened(m.opt, name, content[:n:n])
+			y.add(name, fmt.Sprintf("cut at %d of %d", n, len(content)), v, why)
+		})
+	}
+	if n := y.total(t); n[refused] == 0 {
+		t.Error("nothing was refused")
+	}
+	for _, err := range y.wrong[:min(len(y.wrong), 20)] {
+		t.Error(err)
+	}
+}
+
 // segment is the one with the extents, and how far it was written.
 func (m *small) segment() (name string, end int64) {
 	for each, content := range m.files {

@@ -45,8 +45,11 @@ func (a answer) text(element string) string {
 
 func (a answer) code() string { return a.text("Code") }
 
-// again: a client tries again, as it was told, or since it was cut off.
-func (a answer) again() bool { return a.status == 0 || a.code() == "SlowDown" }
+// again: a client tries again, as it was told, or since it was cut off or had no turn on a
+// busy machine.
+func (a answer) again() bool {
+	return a.status == 0 || a.code() == "SlowDown" || a.code() == "RequestTimeout"
+}
 
 // signed is a request with a signature; headers are "Name: value".
 func (c *client) signed(method, target string, body []byte, headers ...string) (*http.Request, error) {

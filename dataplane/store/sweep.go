@@ -58,7 +58,8 @@ func (s *Store) sweep(ctx context.Context) error {
 
 // adopt tells the segments which extents are needed and forgets places that nothing needs.
 // It is whole where every extent that rows need is where the index says. Where one is not,
-// nothing may be written over: Rebuild may find it yet.
+// nothing may be written over, and no place is forgotten where a table is damaged: Rebuild
+// may find it yet.
 func (s *Store) adopt() (whole bool, err error) {
 	n, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tagExtent}, UpperBound: []byte{tagExtent + 1}})
 	if err != nil {
@@ -82,7 +83,10 @@ func (s *Store) adopt() (whole bool, err error) {
 		return nil
 	})
 	needed.reach(nil)
-	if err := firstOf(err, needed.Error()); err != nil {
+	if err := firstOf(err, needed.Error()); pebble.IsCorruptionError(err) {
+		_ = s.hurt(err)
+		return false, nil // what can be read is
+	} else if err != nil {
 		return false, err
 	}
 	return needed.whole, batch.Commit(pebble.NoSync)

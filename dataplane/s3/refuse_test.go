@@ -36,7 +36,7 @@ func told(t *testing.T, r *bufio.Reader) *http.Response {
 	resp := ok(http.ReadResponse(r, nil))(t)
 	b := ok(io.ReadAll(resp.Body))(t)
 	resp.Body.Close()
-	if resp.StatusCode != 403 || !strings.Contains(string(b), "<Code>AccessDenied</Code>") {
+	if resp.StatusCode != http.StatusForbidden || !strings.Contains(string(b), "<Code>AccessDenied</Code>") {
 		t.Fatalf("%s: %s", resp.Status, b)
 	}
 	return resp

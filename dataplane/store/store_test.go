@@ -65,7 +65,7 @@ func (c *testClock) add(d time.Duration) {
 var space1 = Placement{Tenant: "acme", Space: ID{1}, Cell: "here"}
 
 func testOptions(fs vfs.FS) Options {
-	return Options{FS: fs, Dir: "store", Cell: "here", Keys: &testKeys{}, SegmentSize: 32 << 20, Reserve: -1, Quiet: true}
+	return Options{FS: fs, Dir: "store", Cell: "here", Keys: &testKeys{}, SegmentSize: 17 << 20, Reserve: -1, Quiet: true}
 }
 
 func open(t testing.TB, o Options) *Store {

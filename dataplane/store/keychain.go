@@ -28,8 +28,9 @@ type keychain struct {
 	s  *Store
 	mu struct {
 		sync.RWMutex
-		epochs map[epochID]*epochKeys
-		values map[valueID]*seal.Values
+		epochs  map[epochID]*epochKeys
+		values  map[valueID]*seal.Values
+		forgets uint64 // calls of forget
 	}
 }
 
@@ -53,10 +54,21 @@ func newKeychain(s *Store) *keychain {
 	return k
 }
 
-// remember keeps an entry; a full cache begins anew.
-func remember[K comparable, V any](mu *sync.RWMutex, cache map[K]V, id K, v V) V {
-	mu.Lock()
-	defer mu.Unlock()
+// forgets is to be asked before a key is read that remember will keep.
+func (k *keychain) forgets() uint64 {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.mu.forgets
+}
+
+// remember keeps an entry, unless keys were forgotten since it was looked for: it may be one
+// of them. A full cache begins anew.
+func remember[K comparable, V any](k *keychain, since uint64, cache map[K]V, id K, v V) V {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.mu.forgets != since {
+		return v
+	}
 	if len(cache) >= maxCached {
 		clear(cache)
 	}
@@ -68,6 +80,7 @@ func remember[K comparable, V any](mu *sync.RWMutex, cache map[K]V, id K, v V) V
 func (k *keychain) forget(space ID, name string, all bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.mu.forgets++
 	for id := range k.mu.epochs {
 		if id.space == space && (all || id.name == name) {
 			delete(k.mu.epochs, id)
@@ -87,6 +100,7 @@ func (k *keychain) values(space ID, version uint32) (*seal.Values, uint32, error
 			return v, version, nil
 		}
 	}
+	since := k.forgets()
 	key, version, err := k.s.opt.Keys.Key(space, "", version)
 	if err != nil {
 		return nil, 0, keyError(err, "key of space %x", space)
@@ -95,7 +109,7 @@ func (k *keychain) values(space ID, version uint32) (*seal.Values, uint32, error
 	if v := k.cachedValues(id); v != nil {
 		return v, version, nil
 	}
-	return remember(&k.mu.RWMutex, k.mu.values, id, seal.NewValues((*seal.Key)(&key), space)), version, nil
+	return remember(k, since, k.mu.values, id, seal.NewValues((*seal.Key)(&key), space)), version, nil
 }
 
 func keyError(err error, format string, args ...any) error {
@@ -149,6 +163,7 @@ func (k *keychain) epoch(id epochID) (*epochKeys, error) {
 var errNoEpoch = errors.New("the epoch key was destroyed or never made")
 
 func (k *keychain) open(id epochID) (*epochKeys, error) {
+	since := k.forgets()
 	v, err := get(k.s.db, epochKey(id.space, id.name, id.epoch))
 	if err != nil {
 		return nil, err
@@ -168,7 +183,7 @@ func (k *keychain) open(id epochID) (*epochKeys, error) {
 		number: id.epoch, tenant: e.tenant,
 		wrapper: seal.NewWrapper(&key), customer: seal.NewValues(&key, id.space),
 	}
-	return remember(&k.mu.RWMutex, k.mu.epochs, id, keys), nil
+	return remember(k, since, k.mu.epochs, id, keys), nil
 }
 
 func damagedEpoch(id epochID, err error) *Damaged {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"context"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -32,7 +33,7 @@ type Cursor struct {
 }
 
 // Scan gives a cursor over the rows as they are now; changes after that are not seen. It
-// stands before the first row. Close it. ErrErased, ErrClosed.
+// stands before the first row; each that it comes to is durable. Close it. ErrErased, ErrClosed.
 func (p *Space) Scan(o ScanOptions) (*Cursor, error) {
 	if err := p.s.gate.enter(); err != nil {
 		return nil, err
@@ -113,7 +114,8 @@ func (c *Cursor) settle() bool {
 			return false
 		}
 		if c.versions || !c.row.is(bitMarker) {
-			return true
+			c.err = c.p.s.hurt(c.p.s.synced(context.Background(), &c.row, c.v))
+			return c.err == nil
 		}
 	}
 	if c.err == nil {

@@ -35,6 +35,7 @@ func (f *fault) reason() error {
 
 // fail makes the store read-only and gives the first reason.
 func (s *Store) fail(err error) error {
+	defer s.durable.wake()
 	s.fault.mu.Lock()
 	defer s.fault.mu.Unlock()
 	if s.fault.mu.err == nil {

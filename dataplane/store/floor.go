@@ -184,7 +184,7 @@ func (s *Store) syncFloor() error {
 	f := &s.floor
 	f.syncing.Lock()
 	defer f.syncing.Unlock()
-	index := s.durable.Load()
+	index := s.durable.load()
 	if index <= f.syncing.at || s.writable() != nil {
 		return nil
 	}

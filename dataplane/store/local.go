@@ -59,7 +59,7 @@ func (l *localLog) propose(ctx context.Context, cmd *storev1.Command) (outcome, 
 	if err := batch.SyncWait(); err != nil {
 		return outcome{}, l.s.fail(fmt.Errorf("sync the log: %w", err))
 	}
-	raise(&l.s.durable, out.index)
+	l.s.durable.raise(out.index)
 	l.s.noteFloor(out.index)
 	return out, nil
 }

@@ -42,6 +42,8 @@ type control struct {
 	// unsealed gives.
 	unchecked bool
 	unsealed  func(key *seal.Key, chunk int64, sealed []byte) []byte
+	// dirty: rows are shown before they are durable.
+	dirty bool
 	// between, called after, makes conditions be judged before the log, and not in it.
 	between func()
 }

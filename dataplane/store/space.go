@@ -49,8 +49,9 @@ type found struct {
 }
 
 // Get reads a row with its Value: a version, Current or Null. A marker is a row like
-// others. Errors: ErrNotFound, *Damaged, ErrKey, ErrErased, ErrClosed.
-func (p *Space) Get(_ context.Context, key []byte, v Version) (Row, error) {
+// others. What it gives is durable. Errors: ErrNotFound, *Damaged, ErrKey, ErrErased,
+// ErrReadOnly (of a row whose command could not be synced), ErrClosed, or the context's.
+func (p *Space) Get(ctx context.Context, key []byte, v Version) (Row, error) {
 	if err := p.s.gate.enter(); err != nil {
 		return Row{}, err
 	}
@@ -60,6 +61,9 @@ func (p *Space) Get(_ context.Context, key []byte, v Version) (Row, error) {
 	}
 	f, err := p.find(key, v)
 	if err != nil {
+		return Row{}, p.s.hurt(err)
+	}
+	if err := p.s.synced(ctx, &f.row, f.v); err != nil {
 		return Row{}, p.s.hurt(err)
 	}
 	out := f.public(key, f.v, f.refs(make([]extentRef, 0, f.n)))

@@ -38,7 +38,7 @@ type Store struct {
 	gate      gate
 	control   control
 	damaged   atomic.Uint64
-	durable   atomic.Uint64 // index of a command that was synced
+	durable   durable
 	floor     floor
 	placing   sync.Mutex
 	scrubbing sync.Mutex
@@ -118,6 +118,7 @@ func openOffline(o Options, readOnly bool) (*Store, error) {
 		return nil, fmt.Errorf("open store %s: %w", s.opt.Dir, s.hurt(err))
 	}
 	s.log = newLocalLog(s, s.machine)
+	s.durable.raise(s.machine.applied)
 	return s, nil
 }
 
@@ -149,7 +150,7 @@ func (s *Store) open() (err error) {
 	if err := s.begin(); err != nil {
 		return err
 	}
-	raise(&s.durable, s.machine.applied) // begin synced the log behind all that was replayed
+	s.durable.raise(s.machine.applied) // begin synced the log behind all that was replayed
 	whole, err := s.adopt()
 	if err != nil {
 		return err

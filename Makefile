@@ -36,8 +36,8 @@ lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI) $(TOOLS)/node_modules/.bin/buf ## c
 fuzz: ## run each fuzz test for FUZZTIME (10s)
 	tools/fuzz.sh $(FUZZTIME)
 
-soak: ## crash the store 10,000 times and more, for hours
-	DARK_SEEDS=$${DARK_SEEDS:-10000} go test -count=1 -timeout 24h ./dataplane/store/... -run 'Power'
+soak: ## crash the store and its segments 10,000 times each; some minutes
+	DARK_SEEDS=$${DARK_SEEDS:-10000} go test -v -count=1 -timeout 24h ./dataplane/store/... -run 'Power' | grep -vE '^(=== |testing: warning|PASS)'
 
 bench: build ## measure beside peers; see bench/RESULTS.md
 	bench/run.sh $(ARGS)

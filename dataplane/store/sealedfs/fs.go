@@ -79,14 +79,16 @@ func (fs *FS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	return fs.begin(name, f)
 }
 
-// ReuseForWrite implements vfs.FS. It does not reuse: what an earlier file left behind
-// the end of a new one would come out as noise, which a reader of logs cannot tell from
-// damage.
+// ReuseForWrite implements vfs.FS. What an earlier file left behind the end of a new one
+// comes out as noise: to who reads a log that is no record of this log, and its end, as
+// octets of another log would be. The new counter block lies within one sector; where a
+// crash keeps the old one, nothing of the new log was synced, and the old is no part of it.
 func (fs *FS) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	if err := fs.Remove(oldname); err != nil {
+	f, err := fs.FS.ReuseForWrite(oldname, newname, c)
+	if err != nil {
 		return nil, err
 	}
-	return fs.Create(newname, c)
+	return fs.begin(newname, f)
 }
 
 // Open implements vfs.FS.

@@ -11,7 +11,6 @@ type Stats struct {
 	FreeBytes    uint64 // that the file system has left
 	Extents      uint64 // in segments
 	Damaged      uint64 // extents and rows that did not open when last read or scrubbed
-	Spaces       uint64 // that have rows
 	Scrubbed     time.Time
 	Progress     uint32 // of the scrub that runs, per mille
 	ReadOnly     string // why writes are refused; empty when they are not
@@ -30,7 +29,6 @@ func (s *Store) Stats() Stats {
 		Damaged: s.damaged.Load(), Applied: s.log.applied(),
 	}
 	st.FreeBytes, _ = s.avail()
-	st.Spaces = s.spaces()
 	if err := s.writable(); err != nil {
 		st.ReadOnly = err.Error()
 	}
@@ -38,18 +36,6 @@ func (s *Store) Stats() Stats {
 	defer s.mu.Unlock()
 	st.Scrubbed, st.Progress = s.mu.scrubbed, s.mu.progress
 	return st
-}
-
-// spaces counts those that have rows.
-func (s *Store) spaces() (n uint64) {
-	_ = eachKey(s.db, []byte{tagUsage}, func(_, v []byte) error {
-		var u Usage
-		if u.parse(v) == nil && u.Rows+u.Others > 0 {
-			n++
-		}
-		return nil // a damaged one is for Scrub to tell
-	})
-	return n
 }
 
 // Progress is how far a scrub, a check or a rebuild came.

@@ -90,18 +90,6 @@ func TestOneCommandLeavesOneNullVersion(t *testing.T) {
 	wantClean(t, s)
 }
 
-func TestSpacesWithRowsAreCounted(t *testing.T) {
-	s, p := openMem(t)
-	for i := range 3 {
-		put(t, at(t, s, Placement{Space: ID{9, byte(i)}, Cell: "here"}), "a", nil)
-	}
-	put(t, p, "a", nil)
-	commit(t, p, Op{Kind: Delete, Key: []byte("a")})
-	if n := s.Stats().Spaces; n != 3 {
-		t.Errorf("%d spaces", n)
-	}
-}
-
 // TestTheFirstEpochKeyOfADayStays: a second proposer's, wrapped by a newer version of the
 // space's key since that was rotated in between, must not take its place: what the first
 // sealed could not be opened any more. Wrapping the first again may.

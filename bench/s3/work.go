@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/dark-ecosystem/dark/bench/rig"
 	"github.com/dark-ecosystem/dark/bench/s3client"
 )
@@ -53,8 +55,10 @@ func works(keys int) []work {
 	}
 }
 
-// run does the work for d.
+// run does the work for d. What another left in the page cache is written first: a peer that
+// never syncs would have its writes done while this one is measured.
 func (w work) run(ctx context.Context, s *server, d time.Duration) rig.Load {
+	unix.Sync()
 	clients := make([]*s3client.Client, w.clients)
 	for i := range clients {
 		clients[i] = s3client.New(s.host, s.who)

@@ -19,11 +19,11 @@ for pkg in $(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{en
 		setpriv --reuid 65534 --regid 65534 --clear-groups "$dir/bin/test" -test.v -test.short -test.timeout 5m) >"$dir/log" 2>&1; then
 		status=1
 		echo "FAIL $folder"
-		grep -vE '^\s*(=== (RUN|PAUSE|CONT|NAME)|--- PASS)' "$dir/log" | tail -n 60
+		awk -f tools/failures.awk "$dir/log"
 	fi
-	passed=$((passed + $(grep -cE '^\s*--- PASS' "$dir/log" || true)))
-	failed=$((failed + $(grep -cE '^\s*--- FAIL' "$dir/log" || true)))
-	skipped=$((skipped + $(grep -cE '^\s*--- SKIP' "$dir/log" || true)))
+	passed=$((passed + $(grep -acE '^\s*--- PASS' "$dir/log" || true)))
+	failed=$((failed + $(grep -acE '^\s*--- FAIL' "$dir/log" || true)))
+	skipped=$((skipped + $(grep -acE '^\s*--- SKIP' "$dir/log" || true)))
 done
 echo "ordinary: $passed passed, $failed failed, $skipped skipped"
 exit $status

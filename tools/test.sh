@@ -1,24 +1,23 @@
 #!/bin/bash
 # Runs the tests with the flags given, counts what passed, failed and was skipped, and
-# with CI=true lets no skip pass.
+# with CI=true lets no skip pass. Tests print names of every kind: the log is read as text.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
 go test -v -shuffle=on -timeout 20m "$@" ${PACKAGES:-./...} >"$log" 2>&1 || status=$?
-# What fails is shown whole, the rest by package.
-grep -E '^(ok|FAIL|panic:|---|\?|\s+--- FAIL|-test.shuffle)|DATA RACE' "$log" | grep -vE 'no test files|^--- PASS|^--- SKIP|^-test.shuffle' || true
-if [ $status -ne 0 ]; then
-	echo "--- output of what failed"
-	grep -vE '^\s*(=== (RUN|PAUSE|CONT|NAME)|--- PASS)' "$log" | tail -n 400
-fi
-passed=$(grep -cE '^\s*--- PASS' "$log" || true)
-failed=$(grep -cE '^\s*--- FAIL' "$log" || true)
-skipped=$(grep -cE '^\s*--- SKIP' "$log" || true)
+grep -aE '^(ok|FAIL)\s|DATA RACE' "$log" || true
+passed=$(grep -acE '^\s*--- PASS: ' "$log" || true)
+failed=$(grep -acE '^\s*--- FAIL: ' "$log" || true)
+skipped=$(grep -acE '^\s*--- SKIP: ' "$log" || true)
 if [ "$skipped" -gt 0 ]; then
 	echo "skipped:"
-	grep -A3 -E '^\s*--- SKIP' "$log" | grep -vE '^--$|=== ' || true
+	grep -aA3 -E '^\s*--- SKIP: ' "$log" | grep -vE '^--$|=== ' || true
+fi
+if [ $status -ne 0 ]; then
+	grep -aE '^-test.shuffle' "$log" | sort -u | head -n 50 || true
+	awk -f tools/failures.awk "$log"
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
 if [ -n "${CI:-}" ] && [ "$skipped" -gt 0 ]; then

@@ -150,7 +150,7 @@ func TestANewStreamNeedsNoSnapshots(t *testing.T) {
 func TestTheCanaryGoesFirst(t *testing.T) {
 	src := newSource(t, "org/acme")
 	rev := src.publish(t, "org/acme", set("a", "1"))
-	w := start(t, src, func(o *feed.Options) { o.Canary = 300 * time.Millisecond })
+	w := start(t, src, func(o *feed.Options) { o.Canary = time.Minute })
 	canary := w.peer(t, "edge1", nil)
 	canary.until(rev)
 	canary.ack(rev)

@@ -372,7 +372,7 @@ func TestBrowsersPost(t *testing.T) {
 }
 
 func TestClientsThatStallOrLie(t *testing.T) {
-	s := newServer(t, func(c *Config) { c.Limits.Stall = 200 * time.Millisecond })
+	s := newServer(t, func(c *Config) { c.Limits.Stall = 2 * time.Second })
 	s.bucket(t, "box", nil)
 	signed := func(method, target string, length string, headers ...string) string {
 		r := ok(http.NewRequest(method, s.URL+target, nil))(t)

@@ -39,9 +39,10 @@ type Setup struct {
 	Logger    *slog.Logger
 }
 
-// Fast is for tests of one process whose machine is not overloaded.
+// Fast is for tests of one process. A leader keeps its office on a machine whose cores are
+// all busy with other tests.
 var Fast = consensus.Timing{
-	Heartbeat: 150 * time.Millisecond, Election: 150 * time.Millisecond, Lease: 100 * time.Millisecond,
+	Heartbeat: 600 * time.Millisecond, Election: 600 * time.Millisecond, Lease: 400 * time.Millisecond,
 	Commit: 5 * time.Millisecond, RPC: 2 * time.Second,
 }
 

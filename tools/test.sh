@@ -16,7 +16,6 @@ if [ "$skipped" -gt 0 ]; then
 	grep -aA3 -E '^\s*--- SKIP: ' "$log" | grep -vE '^--$|=== ' || true
 fi
 if [ $status -ne 0 ]; then
-	grep -aE '^-test.shuffle' "$log" | sort -u | head -n 50 || true
 	awk -f tools/failures.awk "$log"
 fi
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -52,41 +52,19 @@ func (s *session) bucketsCreate() *cobra.Command {
 }
 
 func (s *session) bucketsRotateKey() *cobra.Command {
-	var w write
-	c := &cobra.Command{
-		Use: "rotate-key NAME", Short: "make a new version of a bucket's key (SSE-S3); all that it keeps stays readable",
-		Args: cobra.ExactArgs(1), ValidArgsFunction: s.completeFixed("Bucket"),
-		RunE: func(c *cobra.Command, args []string) error {
-			return s.rotateBucketKey(c.Context(), bucketName(args[0]), w)
+	return s.rotates(rotation{
+		kind: "Bucket", what: "key rotation", use: "rotate-key NAME", short: "make a new version of a bucket's key (SSE-S3); all that it keeps stays readable",
+		rotate: func(ctx context.Context, c *client.Client, name string, w write) (made, uint32, error) {
+			b, err := c.Buckets.GetBucket(ctx, &storagev1.GetBucketRequest{Name: bucketName(name)})
+			if err != nil {
+				return nil, 0, err
+			}
+			next := &storagev1.Bucket{Name: b.Name, Etag: b.Etag, Spec: &storagev1.BucketSpec{KeyRotation: b.GetSpec().GetKeyRotation() + 1}}
+			b, err = c.Buckets.UpdateBucket(ctx, &storagev1.UpdateBucketRequest{
+				Bucket: next, UpdateMask: mask("spec.key_rotation"), RequestId: w.id(), Reason: w.reason, ValidateOnly: w.dryRun,
+			})
+			return b, b.GetSpec().GetKeyRotation(), err
 		},
-	}
-	w.flags(c)
-	return c
-}
-
-func (s *session) rotateBucketKey(ctx context.Context, name string, w write) error {
-	var b *storagev1.Bucket
-	err := s.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
-		if b, err = c.Buckets.GetBucket(ctx, &storagev1.GetBucketRequest{Name: name}); err != nil {
-			return err
-		}
-		// The etag keeps two who rotate at once from rotating but once.
-		next := &storagev1.Bucket{Name: b.Name, Etag: b.Etag, Spec: &storagev1.BucketSpec{KeyRotation: b.GetSpec().GetKeyRotation() + 1}}
-		b, err = c.Buckets.UpdateBucket(ctx, &storagev1.UpdateBucketRequest{
-			Bucket: next, UpdateMask: mask("spec.key_rotation"), RequestId: w.id(), Reason: w.reason, ValidateOnly: w.dryRun,
-		})
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return s.message(b, func() error {
-		word := "is"
-		if w.dryRun {
-			word = "would be"
-		}
-		_, err := fmt.Fprintf(s.Out, "Bucket %s %s at key rotation %d\n", b.Name, word, b.GetSpec().GetKeyRotation())
-		return err
 	})
 }
 

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -55,40 +54,18 @@ func (s *session) createEncryptionKey(ctx context.Context, name, description str
 }
 
 func (s *session) encryptionKeysRotate() *cobra.Command {
-	var w write
-	c := &cobra.Command{
-		Use: "rotate NAME", Short: "make a new version of a key; what older ones encrypted stays readable",
-		Args: cobra.ExactArgs(1), ValidArgsFunction: s.completeFixed("EncryptionKey"),
-		RunE: func(c *cobra.Command, args []string) error {
-			return s.rotateEncryptionKey(c.Context(), encryptionKeyName(args[0]), w)
+	return s.rotates(rotation{
+		kind: "EncryptionKey", what: "rotation", use: "rotate NAME", short: "make a new version of a key; what older ones encrypted stays readable",
+		rotate: func(ctx context.Context, c *client.Client, name string, w write) (made, uint32, error) {
+			m, err := c.Encryption.GetEncryptionKey(ctx, &storagev1.GetEncryptionKeyRequest{Name: encryptionKeyName(name)})
+			if err != nil {
+				return nil, 0, err
+			}
+			next := &storagev1.EncryptionKey{Name: m.Name, Etag: m.Etag, Spec: &storagev1.EncryptionKeySpec{Rotation: m.GetSpec().GetRotation() + 1}}
+			m, err = c.Encryption.UpdateEncryptionKey(ctx, &storagev1.UpdateEncryptionKeyRequest{
+				EncryptionKey: next, UpdateMask: mask("spec.rotation"), RequestId: w.id(), Reason: w.reason, ValidateOnly: w.dryRun,
+			})
+			return m, m.GetSpec().GetRotation(), err
 		},
-	}
-	w.flags(c)
-	return c
-}
-
-func (s *session) rotateEncryptionKey(ctx context.Context, name string, w write) error {
-	var m *storagev1.EncryptionKey
-	err := s.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
-		if m, err = c.Encryption.GetEncryptionKey(ctx, &storagev1.GetEncryptionKeyRequest{Name: name}); err != nil {
-			return err
-		}
-		// The etag keeps two who rotate at once from rotating but once.
-		next := &storagev1.EncryptionKey{Name: m.Name, Etag: m.Etag, Spec: &storagev1.EncryptionKeySpec{Rotation: m.GetSpec().GetRotation() + 1}}
-		m, err = c.Encryption.UpdateEncryptionKey(ctx, &storagev1.UpdateEncryptionKeyRequest{
-			EncryptionKey: next, UpdateMask: mask("spec.rotation"), RequestId: w.id(), Reason: w.reason, ValidateOnly: w.dryRun,
-		})
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return s.message(m, func() error {
-		word := "is"
-		if w.dryRun {
-			word = "would be"
-		}
-		_, err := fmt.Fprintf(s.Out, "EncryptionKey %s %s at rotation %d\n", m.Name, word, m.GetSpec().GetRotation())
-		return err
 	})
 }

@@ -70,7 +70,7 @@ func darkd(t *testing.T) string {
 	return bin
 }
 
-// Addresses from 127.0.77.1 on: other tests on the machine use lower ones.
+// Addresses in 127.1; the tests of other packages take 127.2, 127.3 and 127.50 to 127.249.
 var lastHost atomic.Uint32
 
 // startTimeout is long because many servers start at once on few cores.
@@ -79,7 +79,7 @@ const startTimeout = 60 * time.Second
 // startServer starts darkd dev and waits for the line that says it is ready.
 func startServer(e *testscript.Env, bin string) error {
 	for range 20 { // an address may be in use by another run of the same test
-		host := fmt.Sprintf("127.0.%d.%d", 64+os.Getpid()%128, lastHost.Add(1)%250+1)
+		host := fmt.Sprintf("127.1.%d.%d", os.Getpid()%250, lastHost.Add(1)%250+1)
 		if !free(host) {
 			continue
 		}

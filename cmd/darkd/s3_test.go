@@ -45,7 +45,7 @@ func startDev(t *testing.T) *platform {
 		}
 	}
 	for i := range 100 {
-		p.host = fmt.Sprintf("127.0.%d.%d", 64+os.Getpid()%180, i+1)
+		p.host = fmt.Sprintf("127.2.%d.%d", os.Getpid()%250, i+1)
 		if l, err := net.Listen("tcp", net.JoinHostPort(p.host, portS3)); err == nil {
 			l.Close()
 			break

@@ -53,7 +53,7 @@ func startPlatform(t *testing.T, dir string) *platform {
 }
 
 // freeHost is a loopback address whose ports nobody uses: darkd dev has fixed ones. The
-// tests of other packages take 127.0.64 to 127.0.249, a Cluster takes 127.50 to 127.199.
+// tests of other packages take 127.1 to 127.3, a Cluster takes 127.50 to 127.199.
 func freeHost(t *testing.T) string {
 	t.Helper()
 	for i := range 200 {

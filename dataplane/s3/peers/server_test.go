@@ -112,10 +112,10 @@ func darkd(dir string) (string, error) {
 }
 
 // freeHost is a loopback address whose ports nobody uses: darkd dev has fixed ones. The
-// tests of other packages take 127.0.64 to 127.0.191 and 127.50 to 127.199.
+// tests of other packages take 127.1, 127.2 and 127.50 to 127.249.
 func freeHost() (string, error) {
 	for i := range 200 {
-		host := fmt.Sprintf("127.0.%d.%d", 200+os.Getpid()%50, i+1)
+		host := fmt.Sprintf("127.3.%d.%d", os.Getpid()%250, i+1)
 		l, err := net.Listen("tcp", host+":9000")
 		if err == nil {
 			return host, l.Close()

@@ -111,7 +111,8 @@ func (q *request) authenticateForm(f *form) error {
 	return nil
 }
 
-// formHeaders makes headers of fields, which mean the same.
+// formHeaders makes headers of fields, which mean the same. Headers of the request itself
+// are in no policy: whoever was handed a form could say by them what its signer did not.
 func (q *request) formHeaders(f *form) error {
 	q.key = f.get("key")
 	if q.key == "" {
@@ -121,7 +122,11 @@ func (q *request) formHeaders(f *form) error {
 		return err
 	}
 	q.level = ofObject
-	q.r.Header.Del(hContentType)
+	for name := range q.r.Header {
+		if formHeader(name) && !presignParameters[name] {
+			delete(q.r.Header, name)
+		}
+	}
 	for _, field := range f.fields {
 		name := http.CanonicalHeaderKey(field.Name)
 		switch {

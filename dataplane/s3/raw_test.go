@@ -329,6 +329,8 @@ func TestBrowsersPost(t *testing.T) {
 	policy := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, `{"expiration":%q,"conditions":[{"bucket":"box"},["starts-with","$key","up/"],{"x-amz-credential":%q},{"x-amz-algorithm":"AWS4-HMAC-SHA256"},{"x-amz-date":%q},["content-length-range",1,10],["starts-with","$success_action_status",""],["starts-with","$x-amz-meta-a",""],["starts-with","$Content-Type",""]]}`,
 		now.Add(time.Hour).Format(time.RFC3339), credential, date))
 	key := signature.Derive(secretOf("AKACME"), signature.Day(now), testRegion)
+	// What the form's sender adds by headers is in no policy, and must not count.
+	unasked := map[string]string{"X-Amz-Meta-Added": "x", "X-Amz-Tagging": "t=1", "Cache-Control": "max-age=9", "X-Amz-Website-Redirect-Location": "/x"}
 	send := func(file string, change func(map[string]string)) answer {
 		fields := map[string]string{
 			"key": "up/${filename}", "policy": policy, "x-amz-credential": credential, "x-amz-algorithm": "AWS4-HMAC-SHA256", "x-amz-date": date,
@@ -342,6 +344,9 @@ func TestBrowsersPost(t *testing.T) {
 		fmt.Fprintf(&b, "--bound\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f.txt\"\r\nContent-Type: text/plain\r\n\r\n%s\r\n--bound--\r\n", file)
 		r := ok(http.NewRequest(http.MethodPost, s.URL+"/box", strings.NewReader(b.String())))(t)
 		r.Header.Set("Content-Type", "multipart/form-data; boundary=bound")
+		for name, value := range unasked {
+			r.Header.Set(name, value)
+		}
 		return s.do(t, r)
 	}
 	keep := func(map[string]string) {}
@@ -350,6 +355,8 @@ func TestBrowsersPost(t *testing.T) {
 	}
 	if a := s.raw(t, "GET", "/box/up/f.txt", nil); a.body != "hello" || a.header.Get("Content-Type") != "text/x" || a.header.Get("X-Amz-Meta-A") != "b" {
 		t.Fatalf("%+v", a)
+	} else if h := a.header; h.Get("X-Amz-Meta-Added")+h.Get("X-Amz-Tagging-Count")+h.Get("Cache-Control")+h.Get("X-Amz-Website-Redirect-Location") != "" {
+		t.Fatalf("headers of the request count: %+v", h)
 	}
 	if a := send("longer than ten", keep); a.code() != "EntityTooLarge" {
 		t.Fatalf("%+v", a)

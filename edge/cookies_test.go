@@ -65,7 +65,7 @@ func TestEdgesShareCookies(t *testing.T) {
 	offset.Store(int64(time.Until(today.Add(aDay - 20*time.Minute)))) // 23:40
 	now := clock.At(func() time.Time { return time.Now().Add(time.Duration(offset.Load())) })
 	f := fakeControl(t, sealedFrame(t, append(zoneItems(t), cookieItem(t, today))...))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	begin := func(dir string, feeds ...string) (*Node, func()) {
 		cfg := settings(t, dir)

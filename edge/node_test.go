@@ -99,7 +99,7 @@ func TestANodeServesWithoutControl(t *testing.T) {
 		t.Error("ready before it runs")
 	}
 	stop := run(t, n)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := n.WaitRevision(ctx, 1); err != nil {
 		t.Fatal(err)
@@ -204,7 +204,7 @@ func TestServicesMeetInTheNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop := run(t, n)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := n.WaitRevision(ctx, 1); err != nil {
 		t.Fatal(err)
@@ -272,7 +272,7 @@ func waitReady(t *testing.T, n *Node) {
 // eventually polls a condition that has no channel to wait on.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()

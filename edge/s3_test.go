@@ -178,7 +178,7 @@ func TestObjectsAreServedWithoutAControlPlane(t *testing.T) {
 	first := sealedFrame(t, storageItems(t, id, key, machine)...)
 	f := fakeControl(t, first)
 	n, client, stop := s3Node(t, dir, f.addr)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := n.WaitRevision(ctx, 1); err != nil {
 		t.Fatal(err)
@@ -272,7 +272,7 @@ func TestWhatWasDeletedIsErasedAndWhatVanishedIsNot(t *testing.T) {
 	first := sealedFrame(t, storageItems(t, id, bucketKey(9), machine)...)
 	f := fakeControl(t, first)
 	n, client, stop := s3Node(t, dir, f.addr)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := n.WaitRevision(ctx, 1); err != nil {
 		t.Fatal(err)
@@ -395,7 +395,7 @@ func TestFourteenDaysAlone(t *testing.T) {
 	dir := t.TempDir()
 	f := fakeControl(t, sealedFrame(t, storageItems(t, bytes.Repeat([]byte{7}, 16), bucketKey(9), machineOf(t, dir))...))
 	n, client, stop := s3Node(t, dir, f.addr)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := n.WaitRevision(ctx, 1); err != nil {
 		t.Fatal(err)

@@ -42,7 +42,7 @@ func TestBucketsAreCountedLoggedAndHeldToTheirQuota(t *testing.T) {
 	}
 	stop := run(t, n)
 	client, hangUp := s3ClientOf(t, n)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := n.WaitRevision(ctx, 1); err != nil {
 		t.Fatal(err)

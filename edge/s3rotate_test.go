@@ -26,7 +26,7 @@ func TestRotatedBucketKeyWrapsAgain(t *testing.T) {
 	n, client, stop := s3Node(t, dir, f.addr)
 	defer f.stop()
 	defer stop()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := n.WaitRevision(ctx, 1); err != nil {
 		t.Fatal(err)

@@ -89,7 +89,7 @@ func TestSamplesReachLogAndTap(t *testing.T) {
 			t.Fatal(err)
 		}
 		stop := run(t, n)
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		if err := n.WaitRevision(ctx, 1); err != nil {
 			t.Fatal(err)
 		}

@@ -145,7 +145,7 @@ func (p *platform) accessKey(org, name, spec string) *s3.Client {
 // eventually polls what the process tells in no other way.
 func (p *platform) eventually(what string, ok func() bool) {
 	p.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
 			p.t.Fatalf("in 20 s not: %s", what)

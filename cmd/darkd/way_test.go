@@ -184,7 +184,7 @@ func TestANewKindTravelsFromApplyToTheView(t *testing.T) {
 
 func until(t *testing.T, seen <-chan notes, name, want string) {
 	t.Helper()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		select {
 		case n := <-seen:

@@ -238,7 +238,7 @@ func (w *world) tryEdge(name string, fs vfs.FS, opts func(*config.Options, *reco
 // reach waits until an edge's view is at a revision.
 func (e *edge) reach(t testing.TB, revision uint64) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := e.WaitRevision(ctx, revision); err != nil {
 		t.Fatalf("the edge is at revision %d, not at %d; refused frames %v", e.Config.Revision(), revision, e.RefusedFrames())
@@ -248,7 +248,7 @@ func (e *edge) reach(t testing.TB, revision uint64) {
 // eventually polls a condition that has no channel to wait on.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()

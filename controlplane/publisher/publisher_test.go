@@ -344,7 +344,7 @@ func TestFramesAreForgottenByAgeAndSize(t *testing.T) {
 
 func TestRunEndsWithItsContext(t *testing.T) {
 	w := newWorld(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- w.publisher("one").Run(ctx) }()

@@ -473,7 +473,7 @@ func TestSnapshotCarriesTheWholeState(t *testing.T) {
 
 func TestWatchesWakeForEachRevision(t *testing.T) {
 	m := open(t, Options{})
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {

@@ -54,7 +54,7 @@ func grep(t testing.TB, fs vfs.FS, dir string, want []byte) (found string) {
 // eventually waits for what Pebble does by itself.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {

@@ -29,7 +29,7 @@ func node(t *testing.T, id string, tc consensus.TLS) *consensus.Node {
 func TestCallsCarryBytesErrorsAndTheCallersName(t *testing.T) {
 	ca := ct.NewCA(t)
 	a, b := node(t, "a", ca.TLS("a")), node(t, "b", ca.TLS("b"))
-	ctx := within(t, 20*time.Second)
+	ctx := within(t, time.Minute)
 	b.Handle("echo", func(_ context.Context, peer string, req []byte) ([]byte, error) {
 		return append([]byte(peer+":"), req...), nil
 	})
@@ -105,7 +105,7 @@ func TestACallToNobodyHadNoEffect(t *testing.T) {
 	l := ct.Listen(t, "")
 	addr := l.Addr().String()
 	mustClose(t, l)
-	_, err := a.Call(within(t, 10*time.Second), addr, "x", nil)
+	_, err := a.Call(within(t, time.Minute), addr, "x", nil)
 	if !errs.Is(err, errs.Unavailable) || errors.Is(err, consensus.ErrUnknown) {
 		t.Errorf("%v", err)
 	}
@@ -113,7 +113,7 @@ func TestACallToNobodyHadNoEffect(t *testing.T) {
 
 func TestStrangersAreRefusedOnBothSides(t *testing.T) {
 	ca, other := ct.NewCA(t), ct.NewCA(t)
-	ctx := within(t, 20*time.Second)
+	ctx := within(t, time.Minute)
 	good := node(t, "good", ca.TLS("good"))
 	good.Handle("echo", func(_ context.Context, _ string, req []byte) ([]byte, error) { return req, nil })
 	stranger := node(t, "stranger", other.TLS("stranger"))

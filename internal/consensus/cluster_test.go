@@ -25,7 +25,7 @@ func TestALearnerIsBroughtUpByASnapshotAndBecomesAVoter(t *testing.T) {
 	}
 	defer mustClose(t, m)
 	propose(t, m, 0, 50)
-	ctx := within(t, 20*time.Second)
+	ctx := within(t, time.Minute)
 	if err := m.Group.Snapshot(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestLeadershipIsToldAndTransferred(t *testing.T) {
 	members := three(t, ct.NewCA(t), mems(3), nil)
 	defer closeAll(t, members)
 	leader := ct.WaitLeader(t, members...)
-	ctx := within(t, 20*time.Second)
+	ctx := within(t, time.Minute)
 	told := leader.Group.Leadership()
 	if !<-told {
 		t.Fatal("the leader is told that it does not lead")
@@ -111,7 +111,7 @@ func TestLeadershipIsToldAndTransferred(t *testing.T) {
 func TestReadsDoNotWaitForEntriesThatAreNoCommands(t *testing.T) {
 	members := three(t, ct.NewCA(t), mems(3), nil)
 	defer closeAll(t, members)
-	ctx := within(t, 20*time.Second)
+	ctx := within(t, time.Minute)
 	leader := ct.WaitLeader(t, members...)
 	if _, err := leader.Group.Propose(ctx, []byte("last")); err != nil {
 		t.Fatal(err)
@@ -156,7 +156,7 @@ func TestReadsWaitForTheMachineToFinish(t *testing.T) {
 	m := one(t, ct.NewCA(t), vfs.NewMem())
 	defer mustClose(t, m)
 	ct.WaitLeader(t, m)
-	ctx := within(t, 20*time.Second)
+	ctx := within(t, time.Minute)
 	entered, open := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	m.Ledger.Gate = func() { once.Do(func() { close(entered); <-open }) }
@@ -197,7 +197,7 @@ func TestALeaderWithoutAQuorumDoesNotRead(t *testing.T) {
 			mustClose(t, m)
 		}
 	}
-	ctx := within(t, 20*time.Second)
+	ctx := within(t, time.Minute)
 	if _, err := leader.Group.ReadIndex(ctx); err == nil {
 		t.Error("it read without a quorum")
 	}
@@ -223,7 +223,7 @@ func TestManyGroupsShareANode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := within(t, 20*time.Second)
+	ctx := within(t, time.Minute)
 	var ledgers []*ct.Ledger
 	var members []*ct.Member
 	for i := range 4 {

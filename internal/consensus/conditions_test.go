@@ -37,7 +37,7 @@ func propose(t *testing.T, m *ct.Member, from, to int) {
 func wantOnce(t *testing.T, m *ct.Member, n int) {
 	t.Helper()
 	ct.WaitLeader(t, m)
-	if err := m.Group.Read(within(t, 10*time.Second)); err != nil {
+	if err := m.Group.Read(within(t, time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	all := m.Ledger.All()

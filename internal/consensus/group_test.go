@@ -38,7 +38,7 @@ func one(t testing.TB, ca *ct.CA, fsys vfs.FS) *ct.Member {
 
 func TestOneMemberKeepsWhatItAcknowledgedAcrossARestart(t *testing.T) {
 	ca, fsys := ct.NewCA(t), vfs.NewMem()
-	ctx := within(t, 20*time.Second)
+	ctx := within(t, time.Minute)
 	m := one(t, ca, fsys)
 	ct.WaitLeader(t, m)
 	for i := range 10 {
@@ -129,7 +129,7 @@ func TestThreeMembersAgreeAndReadOnEachIsCurrent(t *testing.T) {
 	members := three(t, ct.NewCA(t), mems(3), nil)
 	defer closeAll(t, members)
 	leader := ct.WaitLeader(t, members...)
-	ctx := within(t, 20*time.Second)
+	ctx := within(t, time.Minute)
 	for i := range 20 {
 		cmd := fmt.Sprintf("c%d", i)
 		if _, err := leader.Group.Propose(ctx, []byte(cmd)); err != nil {
@@ -148,7 +148,7 @@ func TestAFollowerSaysWhoLeads(t *testing.T) {
 	members := three(t, ct.NewCA(t), mems(3), nil)
 	defer closeAll(t, members)
 	leader := ct.WaitLeader(t, members...)
-	ctx := within(t, 20*time.Second)
+	ctx := within(t, time.Minute)
 	for _, m := range members {
 		if m == leader {
 			continue

@@ -391,7 +391,7 @@ func (r *run) kept(t *testing.T, before holds, source []byte) {
 		t.Errorf("an acknowledged object has changed: %q", a.body)
 	}
 	before.Usage.Others++
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if !until(ctx, func() bool { return r.server.holds(t) == before }) {
 		t.Errorf("the store has %+v, and had %+v with the row of the completion", r.server.holds(t), before)

@@ -351,7 +351,7 @@ func announced(t task) task {
 
 func (e *engine) uploading(from entry, to location, how sending) task {
 	item := Item{Action: "upload", Source: from.at.String(), Target: to.String(), Bytes: from.size}
-	return task{item, func(ctx context.Context) (Item, error) {
+	return task{item: item, do: func(ctx context.Context) (Item, error) {
 		done := item
 		var err error
 		if from.at.stream() {
@@ -368,7 +368,7 @@ const maxCopy = 5 << 30
 
 func (e *engine) copying(from entry, to location) task {
 	item := Item{Action: "copy", Source: from.at.String(), Target: to.String(), Bytes: from.size}
-	return task{item, func(ctx context.Context) (Item, error) {
+	return task{item: item, do: func(ctx context.Context) (Item, error) {
 		done := item
 		if err := checkKey(to.key); err != nil {
 			return done, err
@@ -402,7 +402,7 @@ func (e *engine) downloading(from entry, root *os.Root, rel string, to location,
 	if from.rel == "" { // a path of the user's own
 		name, err = rel, nil
 	}
-	return task{item, func(ctx context.Context) (Item, error) {
+	return task{item: item, do: func(ctx context.Context) (Item, error) {
 		if err != nil {
 			return item, err
 		}

@@ -92,6 +92,8 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case key == "" && r.Method == http.MethodGet:
 		f.list(w, q)
+	case q.Has("delete"):
+		f.deleteMany(w, r)
 	case q.Has("uploads"):
 		id := fmt.Sprintf("id%d", len(f.uploads)+1)
 		f.uploads[id] = map[int][]byte{}
@@ -195,6 +197,32 @@ func (f *fake) list(w http.ResponseWriter, q url.Values) {
 		}
 	}
 	slices.SortFunc(out.Contents, func(a, b listed) int { return strings.Compare(unescaped(a.Key), unescaped(b.Key)) })
+	_ = xml.NewEncoder(w).Encode(out)
+}
+
+// deleteMany answers DeleteObjects: it refuses keys that end in "refused", and forgets to
+// speak of those that end in "untold".
+func (f *fake) deleteMany(w http.ResponseWriter, r *http.Request) {
+	var asked struct{ Object []struct{ Key string } }
+	if err := xml.Unmarshal(body0(r), &asked); err != nil || len(asked.Object) > 1000 {
+		fail(w, http.StatusBadRequest, "MalformedXML")
+		return
+	}
+	type deleted struct{ Key, Code string }
+	var out struct {
+		XMLName xml.Name `xml:"DeleteResult"`
+		Deleted []deleted
+		Error   []deleted
+	}
+	for _, o := range asked.Object {
+		switch {
+		case strings.HasSuffix(o.Key, "refused"):
+			out.Error = append(out.Error, deleted{o.Key, "AccessDenied"})
+		case !strings.HasSuffix(o.Key, "untold"):
+			delete(f.objects, o.Key)
+			out.Deleted = append(out.Deleted, deleted{Key: o.Key})
+		}
+	}
 	_ = xml.NewEncoder(w).Encode(out)
 }
 

@@ -12,6 +12,9 @@ import (
 type task struct {
 	item Item
 	do   func(context.Context) (Item, error)
+	// each, in place of do, does several things in one request and yields each with what
+	// became of it.
+	each func(context.Context) iter.Seq2[Item, error]
 }
 
 // all does the tasks with as many workers as there are slots and waits for them. A task
@@ -59,21 +62,36 @@ func (e *engine) one(ctx context.Context, t task) {
 	if ctx.Err() != nil {
 		return
 	}
-	e.report.bar.start(t.item.Bytes)
-	done, err := t.do(ctx)
-	switch {
-	case err != nil && ctx.Err() != nil: // the run ended: that is told once, by whoever ended it
-		if e.report.down() {
+	if t.each == nil {
+		e.report.bar.start(t.item.Bytes)
+		done, err := t.do(ctx)
+		e.tell(ctx, t.item, done, err)
+		return
+	}
+	for item, err := range t.each(ctx) {
+		e.report.bar.start(item.Bytes)
+		if !e.tell(ctx, item, item, err) {
 			return
 		}
-		e.report.failure(t.item, interrupted(err))
+	}
+}
+
+// tell tells what became of an item, and whether the run goes on.
+func (e *engine) tell(ctx context.Context, item, done Item, err error) bool {
+	switch {
+	case err != nil && ctx.Err() != nil: // the run ended: that is told once, by whoever ended it
+		if !e.report.down() {
+			e.report.failure(item, interrupted(err))
+		}
+		return false
 	case err != nil:
-		e.report.failure(t.item, err)
+		e.report.failure(item, err)
 	case done.Action == "":
 		e.report.unchanged()
 	default:
 		e.report.done(done)
 	}
+	return true
 }
 
 func interrupted(error) error {

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -390,4 +391,41 @@ func (f *failing) Read(p []byte) (int, error) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	return f.r.Read(p)
+}
+
+// TestManyAreRemovedAtOnce: a thousand with a request, and what is not removed is told of,
+// key by key.
+func TestManyAreRemovedAtOnce(t *testing.T) {
+	f, env, out, errs := newFake(t)
+	for i := range 2345 {
+		f.objects[fmt.Sprintf("p/%04d", i)] = []byte("x")
+	}
+	f.objects["q"] = []byte("x")
+	if err := dark(env, "rm", "-r", "s3://box/p/", "--yes"); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(out.String(), "remove "); n != 2345 || len(f.objects) != 1 {
+		t.Errorf("%d are told of, %d are left", n, len(f.objects))
+	}
+	if n, one := f.requests("POST /box/?delete="), f.requests("DELETE "); n != 3 || one != 0 {
+		t.Errorf("%d requests and %d of one", n, one)
+	}
+	out.Reset()
+	for _, name := range []string{"a", "b refused", "c untold", "d"} {
+		f.objects["p/"+name] = []byte("x")
+	}
+	err := dark(env, "rm", "-r", "s3://box/p/", "--yes")
+	if err == nil || !strings.HasPrefix(err.Error(), "2 failed, 2 done; the first: Access Denied") || len(f.objects) != 3 || strings.Count(out.String(), "remove ") != 2 {
+		t.Errorf("%v, %d are left: %s", err, len(f.objects), out)
+	}
+	if text := errs.String(); !strings.Contains(text, "p/b refused: ") || !strings.Contains(text, "p/c untold: the endpoint does not say") {
+		t.Errorf("%s", text)
+	}
+	f.refuse["POST /box/?delete="] = 403
+	if err := dark(env, "rm", "-r", "s3://box/p/", "--yes"); err == nil || !strings.HasPrefix(err.Error(), "2 failed") || len(f.objects) != 3 {
+		t.Errorf("%v, %d are left", err, len(f.objects))
+	}
+	if err := dark(env, "rm", "-r", "s3://box/p/", "--dry-run"); err != nil || len(f.objects) != 3 {
+		t.Errorf("%v, %d are left", err, len(f.objects))
+	}
 }

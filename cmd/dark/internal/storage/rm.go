@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"errors"
 	"iter"
 
 	"github.com/minio/minio-go/v7"
@@ -110,92 +109,13 @@ func (r *removing) tasks(ctx context.Context, list []location) iter.Seq2[task, e
 				}
 				continue
 			}
-			var batch []entry
-			for e, err := range r.under(ctx, l) {
-				if err != nil {
-					yield(task{}, err)
-					return
-				}
-				if batch = append(batch, e); len(batch) == removedAtOnce {
-					if !yield(r.many(batch), nil) {
-						return
-					}
-					batch = nil
-				}
-			}
-			if len(batch) > 0 && !yield(r.many(batch), nil) {
-				return
-			}
-		}
-	}
-}
-
-// removedAtOnce is how many keys a request may name (API reference, DeleteObjects).
-const removedAtOnce = 1000
-
-// errUntold is for a key of which the answer to a DeleteObjects says nothing.
-var errUntold = errors.New("the endpoint does not say whether it was removed")
-
-// many removes objects of one bucket with one request.
-func (r *removing) many(batch []entry) task {
-	return task{each: func(ctx context.Context) iter.Seq2[Item, error] {
-		return func(yield func(Item, error) bool) {
-			if err := r.engine.acquire(ctx); err != nil {
-				yield(removed(batch[0]), err)
-				return
-			}
-			defer r.engine.release()
-			if r.dryRun {
-				for _, e := range batch {
-					i := removed(e)
-					i.DryRun = true
-					if !yield(i, nil) {
-						return
-					}
-				}
-				return
-			}
-			told := r.engine.removeAll(ctx, batch)
-			for _, e := range batch {
-				err, ok := told[e.at.key]
-				if !ok {
-					err = firstErr(told[""], errUntold)
-				}
-				if !yield(removed(e), err) {
+			for t, err := range r.engine.removals(r.under(ctx, l), r.dryRun) {
+				if !yield(t, err) || err != nil {
 					return
 				}
 			}
 		}
-	}}
-}
-
-func removed(e entry) Item { return Item{Action: "remove", Source: e.at.String(), Bytes: e.size} }
-
-func firstErr(a, b error) error {
-	if a != nil {
-		return a
 	}
-	return b
-}
-
-// removeAll says of each key what became of it; what is said of none has no key.
-func (e *engine) removeAll(ctx context.Context, batch []entry) map[string]error {
-	told := make(map[string]error, len(batch))
-	results, err := e.RemoveObjectsWithIter(ctx, batch[0].at.bucket, func(yield func(minio.ObjectInfo) bool) {
-		for _, x := range batch {
-			if !yield(minio.ObjectInfo{Key: x.at.key}) {
-				return
-			}
-		}
-	}, minio.RemoveObjectsOptions{})
-	if err != nil {
-		told[""] = err
-		return told
-	}
-	for x := range results {
-		told[x.ObjectName] = x.Err
-	}
-	return told
 }
 
 // one removes an object. S3 is content when there is none; who names one wants to know.

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/minio/minio-go/v7"
 	"github.com/spf13/cobra"
 
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/exit"
@@ -226,12 +225,35 @@ func (s *syncing) tasks(ctx context.Context) iter.Seq2[task, error] {
 		if !s.remove {
 			return
 		}
-		for p, err := range s.pairs(ctx, func(string, string) {}) {
-			if err != nil {
-				yield(task{}, err)
+		for t, err := range s.removals(ctx) {
+			if !yield(t, err) || err != nil {
 				return
 			}
-			if !p.from.exists() && !yield(s.removal(p.to), nil) {
+		}
+	}
+}
+
+// gone yields what the target has and the source has not.
+func (s *syncing) gone(ctx context.Context) iter.Seq2[entry, error] {
+	return func(yield func(entry, error) bool) {
+		for p, err := range s.pairs(ctx, func(string, string) {}) {
+			if err == nil && p.from.exists() {
+				continue
+			}
+			if !yield(p.to, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (s *syncing) removals(ctx context.Context) iter.Seq2[task, error] {
+	if s.to.remote() {
+		return s.engine.removals(s.gone(ctx), s.dryRun)
+	}
+	return func(yield func(task, error) bool) {
+		for e, err := range s.gone(ctx) {
+			if !yield(s.removal(e), err) || err != nil {
 				return
 			}
 		}
@@ -268,12 +290,10 @@ func (s *syncing) copy(p pair) task {
 	return t
 }
 
+// removal removes a file.
 func (s *syncing) removal(e entry) task {
-	t := task{item: Item{Action: "remove", Source: e.at.String(), ETag: e.etag}}
-	t.do = func(ctx context.Context) (Item, error) {
-		if e.at.remote() {
-			return t.item, s.engine.RemoveObject(ctx, e.at.bucket, e.at.key, minio.RemoveObjectOptions{})
-		}
+	t := task{item: Item{Action: "remove", Source: e.at.String()}}
+	t.do = func(context.Context) (Item, error) {
 		name, err := localName(e.rel)
 		if err != nil {
 			return t.item, err

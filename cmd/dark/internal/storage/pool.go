@@ -70,7 +70,7 @@ func (e *engine) one(ctx context.Context, t task) {
 	}
 	for item, err := range t.each(ctx) {
 		e.report.bar.start(item.Bytes)
-		if !e.tell(ctx, item, item, err) {
+		if !e.tell(ctx, item, item, err) || e.report.down() {
 			return
 		}
 	}

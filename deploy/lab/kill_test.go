@@ -104,8 +104,8 @@ func TestKilledProcessesLoseNoAcknowledgedWrite(t *testing.T) {
 	if died["leader"] < 5 {
 		t.Errorf("only %d leaders died", died["leader"])
 	}
-	for i, conn := range conns {
-		l.compare(t, c, conn, c.Controls[i].Name)
+	for _, p := range c.Controls {
+		l.compare(t, c, patient(t, c, p), p.Name)
 	}
 	l.compareEdges(t, c)
 }
@@ -183,7 +183,7 @@ func (l *ledger) compareEdges(t *testing.T, c *Cluster) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if err := writeUntil(ctx, c, dial(t, c, c.Controls[0]), "last", "last"); err != nil {
+	if err := writeUntil(ctx, c, patient(t, c, c.Controls[0]), "last", "last"); err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range c.Edges {

@@ -213,8 +213,9 @@ func (c *Cluster) trust(file string) error {
 func (c *Cluster) All() []*Proc { return append(append([]*Proc{}, c.Controls...), c.Edges...) }
 
 // Dial connects to a control node's API.
-func (c *Cluster) Dial(p *Proc) (*grpc.ClientConn, error) {
-	return grpc.NewClient("passthrough:///"+p.Addr+":8080", grpc.WithTransportCredentials(credentials.NewTLS(c.tls)))
+func (c *Cluster) Dial(p *Proc, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
+	opts = append(opts, grpc.WithTransportCredentials(credentials.NewTLS(c.tls)))
+	return grpc.NewClient("passthrough:///"+p.Addr+":8080", opts...)
 }
 
 // must is Dial without an error: the address is well-formed, so there is none.

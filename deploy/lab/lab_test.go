@@ -77,7 +77,7 @@ func start(t *testing.T, o Options) *Cluster {
 		}
 		c.Stop()
 	})
-	conn := dial(t, c, c.Controls[0])
+	conn := patient(t, c, c.Controls[0])
 	apply(t, c.As(ctx, ""), conn, map[string]any{"kind": "Organization", "name": org, "spec": map[string]any{
 		"limits": map[string]any{"writesPerSecond": 100000},
 	}})
@@ -85,14 +85,25 @@ func start(t *testing.T, o Options) *Cluster {
 	return c
 }
 
-func dial(t *testing.T, c *Cluster, p *Proc) *grpc.ClientConn {
+// dial connects for calls that hear at once of a member that is away.
+func dial(t *testing.T, c *Cluster, p *Proc, opts ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
-	conn, err := c.Dial(p)
+	conn, err := c.Dial(p, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
 	return conn
+}
+
+// patient connects for calls that may be made twice and whose failure ends the test: a member
+// that is ready may lose its leader a moment later, on a machine with much to do.
+func patient(t *testing.T, c *Cluster, p *Proc) *grpc.ClientConn {
+	t.Helper()
+	return dial(t, c, p, grpc.WithMaxCallAttempts(50), grpc.WithDefaultServiceConfig(`{"methodConfig": [{
+		"name": [{}], "waitForReady": true, "timeout": "60s",
+		"retryPolicy": {"maxAttempts": 50, "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}
+	}]}`))
 }
 
 func apply(t *testing.T, ctx context.Context, conn grpc.ClientConnInterface, docs ...map[string]any) uint64 {
@@ -162,7 +173,7 @@ func TestChangeTravelsFromEachControlNodeToEachEdge(t *testing.T) {
 	c := start(t, Options{Controls: 3, Edges: 3})
 	for i, p := range c.Controls {
 		owner := fmt.Sprint("via", i)
-		if err := create(c.As(t.Context(), org), dial(t, c, p), owner, "hello", ""); err != nil {
+		if err := create(c.As(t.Context(), org), patient(t, c, p), owner, "hello", "request-"+owner); err != nil {
 			t.Fatal(err)
 		}
 		for _, e := range c.Edges {
@@ -173,7 +184,7 @@ func TestChangeTravelsFromEachControlNodeToEachEdge(t *testing.T) {
 
 func TestEdgesAnswerWithEveryControlNodeDead(t *testing.T) {
 	c := start(t, Options{Controls: 3, Edges: 2})
-	conn := dial(t, c, c.Controls[0])
+	conn := patient(t, c, c.Controls[0])
 	var docs []map[string]any
 	for i := range 1000 {
 		docs = append(docs, map[string]any{"kind": "RecordSet", "name": fmt.Sprintf("%s/n%d/TXT", apex, i), "spec": map[string]any{"ttl": 1, "records": []any{fmt.Sprintf(`"text %d"`, i)}}})

@@ -211,8 +211,9 @@ func run(t *testing.T, seed uint64, stale bool) {
 	for _, p := range c.Controls {
 		conns = append(conns, dial(t, c, p))
 	}
+	setup := patient(t, c, c.Controls[0])
 	for i := range linearKeys {
-		if err := create(c.As(t.Context(), org), conns[0], fmt.Sprint("k", i), "start", ""); err != nil {
+		if err := writeUntil(t.Context(), c, setup, fmt.Sprint("k", i), "start"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -33,7 +33,7 @@ func s3Edge(t *testing.T, c *Cluster, e *Proc) *platform {
 	if err := c.WaitReady(ctx); err != nil {
 		t.Fatal(err)
 	}
-	key, err := storagegrpc.NewAccessKeyServiceClient(dial(t, c, c.Controls[0])).CreateAccessKey(c.As(ctx, org),
+	key, err := storagegrpc.NewAccessKeyServiceClient(patient(t, c, c.Controls[0])).CreateAccessKey(c.As(ctx, org),
 		&storagev1.CreateAccessKeyRequest{AccessKey: &storagev1.AccessKey{Name: "accesskeys/lab"}})
 	if err != nil {
 		t.Fatal(err)

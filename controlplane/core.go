@@ -10,10 +10,13 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/dark-ecosystem/dark/controlplane/state"
 	"github.com/dark-ecosystem/dark/internal/ca"
 	"github.com/dark-ecosystem/dark/internal/clock"
 	"github.com/dark-ecosystem/dark/internal/consensus"
+	"github.com/dark-ecosystem/dark/internal/diskroom"
 	"github.com/dark-ecosystem/dark/internal/keyring"
 )
 
@@ -68,6 +71,7 @@ type core struct {
 	node  *consensus.Node
 	group *consensus.Group
 	log   *state.Log
+	disk  *diskroom.Disk // of the node's directory
 }
 
 type coreConfig struct {
@@ -93,7 +97,10 @@ func openCore(c coreConfig) (_ *core, err error) {
 			err = errors.Join(err, k.close())
 		}
 	}()
-	if k.store, err = state.Open(filepath.Join(c.dir, "state"), state.Options{Logger: c.logger}); err != nil {
+	k.disk = diskroom.New(vfs.Default, c.dir, 0)
+	k.disk.Measure()
+	fs := k.disk.Relieve(vfs.Default)
+	if k.store, err = state.Open(filepath.Join(c.dir, "state"), state.Options{FS: fs, Logger: c.logger}); err != nil {
 		return nil, err
 	}
 	ln, err := net.Listen("tcp", c.listen)
@@ -101,7 +108,7 @@ func openCore(c coreConfig) (_ *core, err error) {
 		return nil, fmt.Errorf("listen for other control nodes on %s: %w", c.listen, err)
 	}
 	k.node, err = consensus.Open(consensus.Config{
-		Dir: filepath.Join(c.dir, "raft"), ID: consensus.ServerID(k.self.ServerID), Listener: ln, Advertise: c.advertise,
+		FS: fs, Disk: k.disk, Dir: filepath.Join(c.dir, "raft"), ID: consensus.ServerID(k.self.ServerID), Listener: ln, Advertise: c.advertise,
 		TLS: consensus.TLS{Config: k.creds.TLS, Peer: k.controlPeer}, Timing: c.timing, Logger: c.logger,
 	})
 	if err != nil {

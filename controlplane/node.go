@@ -289,6 +289,7 @@ func (n *Node) serve(ctx context.Context) error {
 	feedListener := n.feedListener
 	n.feedListener = nil
 	start("feed", func(ctx context.Context) error { return n.feed.Serve(ctx, feedListener) })
+	start("disk", func(ctx context.Context) error { n.watchDisk(ctx); return nil })
 	start("controllers", func(ctx context.Context) error { n.lead(ctx); return nil })
 	start("announce", n.announce)
 	start("renewal", n.renewOwn)
@@ -370,7 +371,13 @@ func (n *Node) Well() error {
 	return nil
 }
 
-func (n *Node) readyz(context.Context) error { return n.Well() }
+// readyz: a follower with a full disk is behind, and others are not.
+func (n *Node) readyz(context.Context) error {
+	if n.diskFull() && !n.core.group.IsLeader() {
+		return errors.New("the disk of this control node is full")
+	}
+	return n.Well()
+}
 
 // WaitLeader waits until the cluster has a leader and it is known here.
 func (n *Node) WaitLeader(ctx context.Context) error {

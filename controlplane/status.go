@@ -69,6 +69,9 @@ func (n *Node) statuses(ctx context.Context, maxAge time.Duration) map[string]*c
 			continue
 		}
 		out[name].State, out[name].Position = "ready", report.Revision
+		if report.DiskFull {
+			out[name].State = "disk full"
+		}
 		for _, e := range report.Nodes {
 			edge := strings.TrimPrefix(e.Name, "nodes/")
 			if have := out[edge]; have == nil || newer(e.Status, have) {
@@ -120,7 +123,7 @@ func (n *Node) reports(ctx context.Context) map[string]*clusterv1.ControlReport 
 
 // report is what this node says of itself and its edges.
 func (n *Node) report() *clusterv1.ControlReport {
-	r := &clusterv1.ControlReport{Finished: n.core.group.Finished(), Revision: n.core.store.Revision()}
+	r := &clusterv1.ControlReport{Finished: n.core.group.Finished(), Revision: n.core.store.Revision(), DiskFull: n.diskFull()}
 	if n.feed == nil {
 		return r
 	}

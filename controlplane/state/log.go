@@ -267,6 +267,8 @@ func (l *Log) propose(ctx context.Context, batch []*pending) {
 // settle turns one transaction's outcome into its proposer's answer.
 func settle(index uint64, outcomes []outcome, i int, err error) proposed {
 	switch {
+	case errors.Is(err, consensus.ErrDiskFull):
+		return proposed{err: err}
 	case err != nil && !errors.Is(err, consensus.ErrUnknown):
 		return proposed{err: errNoLeader}
 	case err != nil:

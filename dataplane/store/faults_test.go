@@ -92,7 +92,7 @@ func TestAFullDiskRefusesWritesAndReadsOn(t *testing.T) {
 			break
 		}
 		keys = append(keys, key)
-		s.disk.look() // as a tenth of a second later
+		s.disk.Look() // as a tenth of a second later
 	}
 	if !errors.Is(err, ErrFull) || len(keys) < 5 {
 		t.Fatalf("%d bodies, then %v", len(keys), err)
@@ -107,24 +107,10 @@ func TestAFullDiskRefusesWritesAndReadsOn(t *testing.T) {
 		commit(t, p, Op{Kind: Delete, Key: []byte(key)})
 	}
 	fs.SetFree(200 << 20)
-	s.disk.look()
+	s.disk.Look()
 	put(t, p, "again", pattern(1<<20, 1))
 	wantBody(t, p, "again", pattern(1<<20, 1))
 	wantClean(t, s)
-}
-
-// look forgets how much space there was.
-func (d *disk) look() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.mu.looked = time.Now().Add(-2 * roomEvery)
-}
-
-// believe makes an answer last.
-func (d *disk) believe(avail uint64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.mu.avail, d.mu.looked = avail, time.Now().Add(time.Hour)
 }
 
 // TestTheBallastLetsPebbleFinish: others fill the disk, below our reserve, to the end.
@@ -137,7 +123,7 @@ func TestTheBallastLetsPebbleFinish(t *testing.T) {
 	p := at(t, s, space1)
 	put(t, p, "a", []byte("x"))
 	fs.SetFree(0)
-	s.disk.believe(1 << 40)
+	s.disk.Believe(1<<40, time.Hour)
 	for i := range 20 {
 		op := putOp(fmt.Sprint(i), Body{})
 		op.Value = make([]byte, 100_000)
@@ -153,7 +139,7 @@ func TestTheBallastLetsPebbleFinish(t *testing.T) {
 		t.Fatal("the ballast is still there")
 	}
 	fs.SetFree(400 << 20)
-	s.disk.look()
+	s.disk.Look()
 	maintain(t, s)
 	if _, err := fs.Stat("store/ballast"); err != nil {
 		t.Fatal(err)

@@ -104,7 +104,7 @@ func (s *Store) syncLate(ctx context.Context, fresh []*freshExtent) error {
 func (s *Store) diskError(err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
-		s.noRoom()
+		s.disk.Full()
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	case errors.Is(err, segment.ErrReadOnly):
 		return s.fail(err)

@@ -28,7 +28,7 @@ func (s *Store) Stats() Stats {
 		SegmentBytes: uint64(files.Size), LiveBytes: uint64(files.Live), Extents: uint64(files.Extents),
 		Damaged: s.damaged.Load(), Applied: s.log.applied(),
 	}
-	st.FreeBytes, _ = s.avail()
+	st.FreeBytes, _ = s.disk.Avail()
 	if err := s.writable(); err != nil {
 		st.ReadOnly = err.Error()
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dark-ecosystem/dark/dataplane/store/sealedfs"
 	"github.com/dark-ecosystem/dark/dataplane/store/segment"
+	"github.com/dark-ecosystem/dark/internal/diskroom"
 )
 
 // Store keeps the spaces of one member. All methods may be called by any goroutine.
@@ -32,7 +33,7 @@ type Store struct {
 	writer    uint64 // this incarnation: random
 	extents   atomic.Uint64
 	intents   intents
-	disk      disk
+	disk      *diskroom.Disk
 	fault     *fault
 	damages   damages
 	gate      gate
@@ -129,7 +130,8 @@ func newStore(o Options) (*Store, error) {
 	}
 	s := &Store{opt: o, fault: newFault(), control: o.control, wake: make(chan struct{}, 1)}
 	s.wals = &walFS{FS: o.FS}
-	s.fs = vfs.OnDiskFull(s.wals, s.diskFull)
+	s.disk = diskroom.New(o.FS, o.Dir, o.Reserve)
+	s.fs = s.disk.Relieve(s.wals)
 	s.mu.generations = map[ID]uint64{}
 	s.mu.shredAfter = map[ID]time.Duration{}
 	s.chain = newKeychain(s)
@@ -160,7 +162,7 @@ func (s *Store) open() (err error) {
 	} else {
 		s.opt.Logger.Error("bodies are not where the index says; no segment is used again before `darkd rebuild`", "store", s.opt.Dir)
 	}
-	if err := s.restock(context.Background()); err != nil {
+	if err := s.disk.Restock(); err != nil {
 		return err
 	}
 	s.start()

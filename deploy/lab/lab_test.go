@@ -55,7 +55,10 @@ const (
 // start brings up a cluster with an organization and an empty zone.
 func start(t *testing.T, o Options) *Cluster {
 	t.Helper()
-	o.Darkd, o.Dir = darkd, t.TempDir()
+	o.Darkd = darkd
+	if o.Dir == "" {
+		o.Dir = t.TempDir()
+	}
 	if o.User != nil {
 		// Nodes that run as other users must be able to reach their directories.
 		if err := os.Chmod(filepath.Dir(o.Dir), 0o755); err != nil {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/dark-ecosystem/dark/internal/diskroom"
 )
 
 // Config says how a Node is opened.
@@ -22,6 +24,10 @@ type Config struct {
 	TLS       TLS
 	Timing    Timing // zero: LAN
 	Logger    *slog.Logger
+	// Disk is where Dir lies. Below half its reserve nothing is proposed through this member,
+	// and it stands for no election; below an eighth nothing is appended to its log. nil:
+	// the disk has no end.
+	Disk *diskroom.Disk
 	// Fatal is told, once, of the failed write or sync after which nothing more is
 	// written. It must end the process. nil: log it and exit with status 1.
 	Fatal func(error)

@@ -15,6 +15,15 @@ var ErrUnknown = errors.New("outcome unknown")
 // ErrClosed is returned after Close.
 var ErrClosed error = errs.New(errs.Unavailable, "this member is shutting down")
 
+// ErrDiskFull is matched by refusals for want of space on this member's disk. They had no
+// effect.
+var ErrDiskFull = errors.New("disk full")
+
+// fullError is a refusal that matches ErrDiskFull.
+type fullError struct{ error }
+
+func (e fullError) Unwrap() []error { return []error{ErrDiskFull, e.error} }
+
 // NotLeaderError says that the request had no effect because this member does not
 // lead the group, and who does, where that is known.
 type NotLeaderError struct {

@@ -56,6 +56,9 @@ func (g *Group) Propose(ctx context.Context, data []byte) (Result, error) {
 	if g.raft.State() != raft.Leader {
 		return Result{}, g.notLeader()
 	}
+	if err := g.Room(); err != nil {
+		return Result{}, err
+	}
 	var f raft.ApplyFuture
 	err := g.await(ctx, func() error {
 		f = g.raft.Apply(data, timeoutOf(ctx))

@@ -158,6 +158,9 @@ func (l *groupLog) append(logs []*raft.Log, more func(*pebble.Batch) error) erro
 	if len(logs) == 0 {
 		return nil
 	}
+	if err := l.db.room(); err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.db.db.NewBatch()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -23,6 +24,7 @@ type logDB struct {
 	db    *pebble.DB
 	dir   string
 	fatal func(error)
+	room  func() error // asked before entries are appended
 
 	mu struct {
 		sync.Mutex
@@ -39,7 +41,7 @@ const (
 )
 
 func openLogDB(fsys vfs.FS, dir string, logger *slog.Logger, fatal func(error)) (*logDB, error) {
-	l := &logDB{dir: dir, fatal: fatal}
+	l := &logDB{dir: dir, fatal: fatal, room: func() error { return nil }}
 	plog := pebbleLogger{logger, l}
 	opts := &pebble.Options{
 		FS: fsys,
@@ -49,6 +51,10 @@ func openLogDB(fsys vfs.FS, dir string, logger *slog.Logger, fatal func(error)) 
 		MemTableSize:       16 << 20,
 		Logger:             plog,
 		EventListener: &pebble.EventListener{BackgroundError: func(err error) {
+			if errors.Is(err, syscall.ENOSPC) { // a flush or compaction, which Pebble begins again
+				logger.Error("consensus: log store, in the background", "error", err)
+				return
+			}
 			_ = l.fail(fmt.Errorf("log store, in the background: %w", err))
 		}},
 	}

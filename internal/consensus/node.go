@@ -37,6 +37,7 @@ func Open(cfg Config) (*Node, error) {
 	if n.db, err = n.openStore(); err != nil {
 		return nil, errors.Join(err, cfg.Listener.Close())
 	}
+	n.db.room = func() error { return n.room(appendPart) }
 	n.trans = newTransport(n)
 	n.Handle(methodReadIndex, n.handleReadIndex)
 	n.Handle(methodConfirm, n.handleConfirm)
@@ -182,7 +183,7 @@ func (g *Group) startRaft(cfg GroupConfig, logs raft.LogStore) error {
 		Stream: g.stream, MaxPool: 4, Timeout: t.RPC, Logger: logger, MsgpackUseNewTimeFormat: true,
 	})
 	var err error
-	if g.raft, err = raft.NewRaft(rc, g.fsm, logs, g.log, g.snaps, trans); err != nil {
+	if g.raft, err = raft.NewRaft(rc, g.fsm, logs, g.log, g.snaps, voteless{trans, g.Room}); err != nil {
 		err = errors.Join(fmt.Errorf("group %s: %w", g.name, err), trans.Close())
 		g.stream.shut()
 		return err

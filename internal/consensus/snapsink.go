@@ -66,6 +66,9 @@ func (k *snapSink) adopt(temp string, applied uint64) error {
 
 // Write implements raft.SnapshotSink, for a stream from another member.
 func (k *snapSink) Write(p []byte) (int, error) {
+	if err := k.store.log.db.room(); err != nil {
+		return 0, err
+	}
 	if k.pipe == nil {
 		k.temp = k.store.newTemp()
 		data := k.store.fs.PathJoin(k.temp, "data")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/dark-ecosystem/dark/internal/consensus"
+	"github.com/dark-ecosystem/dark/internal/diskroom"
 )
 
 // GroupName is the group that a Member runs.
@@ -35,6 +36,7 @@ type Setup struct {
 	Bootstrap []consensus.Server
 	Timing    consensus.Timing // zero is Fast
 	Fatal     func(error)
+	Disk      *diskroom.Disk // nil: it has no end
 	Change    func(*consensus.GroupConfig)
 	Logger    *slog.Logger
 }
@@ -79,7 +81,7 @@ func (ca *CA) Open(s Setup) (*Member, error) {
 	}
 	node, err := consensus.Open(consensus.Config{
 		FS: s.FS, Dir: s.Dir, ID: s.ID, Listener: s.Listener, TLS: ca.TLS(string(s.ID)),
-		Timing: s.Timing, Fatal: s.Fatal, Logger: s.Logger,
+		Timing: s.Timing, Fatal: s.Fatal, Logger: s.Logger, Disk: s.Disk,
 	})
 	if err != nil {
 		return nil, errors.Join(err, ledger.Close())

@@ -240,7 +240,7 @@ type NodeStatus struct {
 	Address string `protobuf:"bytes,9,opt,name=address,proto3" json:"address,omitempty"`
 	// Days until the first of its certificates and keys ends.
 	BudgetDays uint32 `protobuf:"varint,10,opt,name=budget_days,json=budgetDays,proto3" json:"budget_days,omitempty"`
-	// Days since it last heard a control node, as a fraction of the autonomy budget of 14.
+	// "ready", "silent", or "disk full": a control node without space takes no writes.
 	State string `protobuf:"bytes,11,opt,name=state,proto3" json:"state,omitempty"`
 	// Frames that it refused, by reason.
 	RefusedFrames map[string]uint64 `protobuf:"bytes,12,rep,name=refused_frames,json=refusedFrames,proto3" json:"refused_frames,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
@@ -847,7 +847,9 @@ type ControlReport struct {
 	// Nodes with their status.
 	Nodes []*Node `protobuf:"bytes,2,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	// Revision that can be read there.
-	Revision      uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Its disk is full: it takes no writes, and steps down.
+	DiskFull      bool `protobuf:"varint,4,opt,name=disk_full,json=diskFull,proto3" json:"disk_full,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -901,6 +903,13 @@ func (x *ControlReport) GetRevision() uint64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *ControlReport) GetDiskFull() bool {
+	if x != nil {
+		return x.DiskFull
+	}
+	return false
 }
 
 // ZoneStats are the queries of one zone, summed over the connected edges since each
@@ -2328,11 +2337,12 @@ const file_dark_cluster_v1_cluster_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1a\n" +
 	"\bsuffrage\x18\x03 \x01(\tR\bsuffrage\x12\x16\n" +
-	"\x06leader\x18\x04 \x01(\bR\x06leader\"t\n" +
+	"\x06leader\x18\x04 \x01(\bR\x06leader\"\x91\x01\n" +
 	"\rControlReport\x12\x1a\n" +
 	"\bfinished\x18\x01 \x01(\x04R\bfinished\x12+\n" +
 	"\x05nodes\x18\x02 \x03(\v2\x15.dark.cluster.v1.NodeR\x05nodes\x12\x1a\n" +
-	"\brevision\x18\x03 \x01(\x04R\brevision\"\x98\x02\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\x12\x1b\n" +
+	"\tdisk_full\x18\x04 \x01(\bR\bdiskFull\"\x98\x02\n" +
 	"\tZoneStats\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aqueries\x18\x02 \x01(\x04R\aqueries\x12\x1a\n" +

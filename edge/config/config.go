@@ -29,6 +29,7 @@ import (
 
 	"github.com/dark-ecosystem/dark/edge/view"
 	"github.com/dark-ecosystem/dark/internal/clock"
+	"github.com/dark-ecosystem/dark/internal/diskroom"
 	"github.com/dark-ecosystem/dark/internal/frame"
 	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
@@ -125,6 +126,7 @@ type Sink interface {
 // Config is one edge's configuration.
 type Config struct {
 	o     Options
+	disk  *diskroom.Disk
 	store *store
 	began time.Time // since when Zones are counted
 
@@ -139,6 +141,7 @@ type Config struct {
 	purged     time.Time
 	next       int // address to try
 	early      []view.Refusal
+	leftover   map[string]bool // streams with records of an unfinished snapshot
 
 	deny     denySet
 	revision atomic.Uint64 // cut and active
@@ -161,8 +164,10 @@ func Open(o Options) (*Config, []view.Change, error) {
 		return nil, nil, errors.New("config: Dir, Cluster, Pinned and TLS are required")
 	}
 	o.fill()
+	disk := diskroom.New(o.FS, o.Dir, 0)
+	disk.Measure()
 	var all *content
-	st, err := openStore(o.FS, o.FS.PathJoin(o.Dir, "config"), o.Log, func(db *pebble.DB) (err error) {
+	st, err := openStore(disk, o.FS, o.FS.PathJoin(o.Dir, "config"), o.Log, func(db *pebble.DB) (err error) {
 		all, err = load(db)
 		return err
 	})
@@ -172,7 +177,7 @@ func Open(o Options) (*Config, []view.Change, error) {
 	if all == nil { // begun just now
 		all = &content{streams: map[string]*stream{}, keys: map[[8]byte]*feedv1.PublishingKey{}}
 	}
-	c := &Config{o: o, store: st, began: o.Clock.Now(), streams: all.streams, keyRecords: all.keys, epoch: all.epoch, feeds: all.feeds}
+	c := &Config{o: o, disk: disk, store: st, began: o.Clock.Now(), streams: all.streams, keyRecords: all.keys, epoch: all.epoch, feeds: all.feeds}
 	c.sessions = newSessionCache()
 	c.mu.refused = map[string]uint64{}
 	c.mu.cut = make(chan struct{})
@@ -184,15 +189,23 @@ func Open(o Options) (*Config, []view.Change, error) {
 	c.deny.add(all.deny)
 	c.revision.Store(all.revision)
 	c.contact.Store(all.contact)
-	if err := c.sweep(all); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("configuration: %w", err), st.close())
+	c.leftover = all.leftover
+	if !st.readOnly {
+		if err := c.tidy(); err != nil {
+			return nil, nil, errors.Join(fmt.Errorf("configuration: %w", err), st.close())
+		}
 	}
 	return c, all.changes, nil
 }
 
-// sweep removes what an unfinished snapshot left.
-func (c *Config) sweep(all *content) error {
-	for name := range all.leftover {
+// tidy makes the ballast and removes what an unfinished snapshot left.
+func (c *Config) tidy() error {
+	if err := c.disk.Restock(); err != nil {
+		return err
+	}
+	leftover := c.leftover
+	c.leftover = nil
+	for name := range leftover {
 		b := c.open()
 		from, to := itemsRange(name)
 		if st := c.streams[name]; st != nil {

@@ -39,7 +39,13 @@ func (e broken) Unwrap() error       { return e.error }
 // every cut to sink. It returns an error only when the configuration cannot be written.
 func (c *Config) Run(ctx context.Context, sink Sink) error {
 	fails := 0
-	for ctx.Err() == nil {
+	for {
+		if err := c.waitRoom(ctx); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			break
+		}
 		took, err := c.follow(ctx, sink)
 		var own broken
 		if errors.As(err, &own) {

@@ -48,6 +48,7 @@ func (s *store) openGeneration(name string, create bool) (g *generation, err err
 	}()
 	db, err := pebble.Open(dir, &pebble.Options{
 		FS:                 s.fs,
+		ReadOnly:           s.readOnly,
 		Cache:              s.cache,
 		Logger:             pebbleLog{s.log},
 		FormatMajorVersion: pebble.FormatWALSyncChunks,

@@ -129,6 +129,9 @@ func (s *session) run(ctx context.Context, sink Sink) error {
 
 // step takes in one message.
 func (s *session) step(sink Sink) error {
+	if s.c.store.full() {
+		return errFull
+	}
 	s.conn.SetReadDeadline(time.Now().Add(s.c.o.Silence))
 	msg, err := frame.ReadMsg(s.in, s.buf, frame.MaxMessage)
 	s.buf = msg
@@ -243,6 +246,9 @@ func (s *session) keepAlive(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+			if err := s.c.disk.Restock(); err != nil {
+				s.c.o.Log.Warn("config: disk", "error", err)
+			}
 			if err := s.ackCounts(told, kept); err != nil {
 				s.conn.NetConn().Close()
 				return

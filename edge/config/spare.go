@@ -90,14 +90,22 @@ func (s *store) startSpareLocked() {
 	})
 }
 
+// otherName is the name of the other generation.
+func otherName(name string) string {
+	if name == "a" {
+		return "b"
+	}
+	return "a"
+}
+
 // makeSpare copies a snapshot of the live generation and then what was committed since.
 // The number of the last commit is written when the copy is complete, so that one that
 // was interrupted is never served.
 func (s *store) makeSpare(from *pebble.Snapshot, seq uint64) (g *generation, err error) {
-	name := "a"
-	if s.live.name == "a" {
-		name = "b"
+	if s.full() {
+		return nil, errors.Join(errFull, from.Close())
 	}
+	name := otherName(s.live.name)
 	if err := errors.Join(s.fs.RemoveAll(s.path(name)), syncDir(s.fs, s.dir)); err != nil {
 		return nil, errors.Join(err, from.Close())
 	}

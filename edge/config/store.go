@@ -10,6 +10,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/dark-ecosystem/dark/internal/diskroom"
 )
 
 // errDamaged is content that no version of ours wrote.
@@ -36,14 +38,17 @@ const (
 // goroutine commits.
 type store struct {
 	fs    vfs.FS
+	disk  *diskroom.Disk
 	dir   string
 	log   *slog.Logger
 	cache *pebble.Cache
 	lock  io.Closer
 	live  *generation
-	work  sync.WaitGroup // the goroutine that makes or verifies a spare
-	stop  chan struct{}
-	sync  *pebble.WriteOptions // of commits to the live generation; a test leaves it out
+	// readOnly: the disk was full at the start, and wake was not called yet.
+	readOnly bool
+	work     sync.WaitGroup // the goroutine that makes or verifies a spare
+	stop     chan struct{}
+	sync     *pebble.WriteOptions // of commits to the live generation; a test leaves it out
 
 	mu struct {
 		sync.Mutex
@@ -62,8 +67,10 @@ func (s *store) path(name string) string { return s.fs.PathJoin(s.dir, name) }
 // openStore opens the configuration in dir, or begins one. What is read from the
 // generation that is chosen is handed to read, which is called again for the other
 // should the first be damaged.
-func openStore(fs vfs.FS, dir string, log *slog.Logger, read func(*pebble.DB) error) (*store, error) {
-	s := &store{fs: fs, dir: dir, log: log, stop: make(chan struct{}), sync: pebble.Sync}
+func openStore(disk *diskroom.Disk, fs vfs.FS, dir string, log *slog.Logger, read func(*pebble.DB) error) (*store, error) {
+	fs = disk.Relieve(fs)
+	s := &store{fs: fs, disk: disk, dir: dir, log: log, stop: make(chan struct{}), sync: pebble.Sync}
+	s.readOnly = s.full()
 	if err := makeDir(fs, dir); err != nil {
 		return nil, fmt.Errorf("make %s: %w", dir, err)
 	}
@@ -110,6 +117,9 @@ func (s *store) choose(read func(*pebble.DB) error) error {
 	faults = append(faults, aerr, berr, err)
 	err = errors.Join(faults...)
 	if err == nil && fresh {
+		if s.readOnly {
+			return errors.Join(fmt.Errorf("begin %s: %w", s.dir, errFull), a.close(), b.close())
+		}
 		return s.create(a, b)
 	}
 	return errors.Join(fmt.Errorf("%w in %s; move it away and start again, and the edge fetches everything from a control node", ErrLost, s.dir), err, a.close(), b.close())
@@ -161,6 +171,9 @@ func (s *store) begin(live, other *generation, damaged bool) error {
 	s.live = live
 	s.mu.seq = live.seq
 	s.mu.synced = time.Now()
+	if s.readOnly {
+		return other.close()
+	}
 	if other != nil && other.seq == live.seq && !damaged {
 		s.mu.spare = other
 		s.work.Go(func() { s.verifySpare(other) })

@@ -101,17 +101,21 @@ func (d *Disk) Believe(avail uint64, lasts time.Duration) {
 func (d *Disk) Full() { d.Believe(0, every) }
 
 // Relieve returns fs with the ballast given up, and the write tried once more, where a
-// write meets a full disk.
+// write meets a full disk. Without a ballast it takes a moment to fail: Pebble begins a
+// flush again as soon as it failed, with a core of its own.
 func (d *Disk) Relieve(fs vfs.FS) vfs.FS {
 	return vfs.OnDiskFull(fs, func() {
 		d.Full()
-		_ = d.fs.Remove(d.ballast())
+		if d.fs.Remove(d.ballast()) != nil {
+			time.Sleep(every)
+		}
 	})
 }
 
 func (d *Disk) ballast() string { return d.fs.PathJoin(d.dir, "ballast") }
 
-// Restock makes the ballast anew when there is space for it.
+// Restock makes the ballast anew when there is space for it. Its pages are reserved and
+// not written: a file system that compresses would keep nothing free for zeros.
 func (d *Disk) Restock() error {
 	size := min(d.reserve/ballastPart, maxBallast)
 	if avail, err := d.Avail(); size == 0 || err != nil || avail < uint64(restock*d.reserve) {
@@ -124,20 +128,9 @@ func (d *Disk) Restock() error {
 	if err != nil {
 		return fmt.Errorf("make the ballast: %w", err)
 	}
-	if err := fill(file, size); err != nil {
+	if err := errors.Join(file.Preallocate(0, size), file.Sync(), file.Close()); err != nil {
 		_ = d.fs.Remove(d.ballast())
 		return fmt.Errorf("fill the ballast: %w", err)
 	}
 	return nil
-}
-
-func fill(file vfs.File, size int64) (err error) {
-	defer func() { err = errors.Join(err, file.Close()) }()
-	zeros := make([]byte, min(size, 1<<20))
-	for n := int64(0); n < size; n += int64(len(zeros)) {
-		if _, err := file.Write(zeros); err != nil {
-			return err
-		}
-	}
-	return file.Sync()
 }

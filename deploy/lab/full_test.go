@@ -138,3 +138,48 @@ func TestAFullControlNodeHandsOver(t *testing.T) {
 	}
 	reaches(t, c, c.Edges[0], "with-space-"+first.Name, "kept")
 }
+
+// TestAFullEdgeGoesOnAnswering: an edge with a full disk takes nothing in and answers
+// what it has, also after a kill; with space it catches up by itself.
+func TestAFullEdgeGoesOnAnswering(t *testing.T) {
+	o := Options{Controls: 1, Edges: 1, Dir: t.TempDir()}
+	smallDisk(t, filepath.Join(o.Dir, "e1"))(controlDisk)
+	c := start(t, o)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	conn, edge := patient(t, c, c.Controls[0]), c.Edges[0]
+	write := func(owner string) {
+		t.Helper()
+		if err := writeUntil(ctx, c, conn, owner, "kept"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("before")
+	reaches(t, c, edge, "before", "kept")
+	file := use(t, edge.dir)
+	for i := range 50 {
+		write(fmt.Sprint("while-full-", i))
+	}
+	if err := c.until(ctx, "the edge hears nothing more", func() bool { return strings.Contains(edge.Log(1<<20), "the disk is full") }); err != nil {
+		t.Fatal(err)
+	}
+	write("unheard")
+	reaches(t, c, edge, "before", "kept")
+	edge.Kill()
+	if err := edge.Start(); err != nil {
+		t.Fatal(err)
+	}
+	reaches(t, c, edge, "before", "kept")
+	if got, err := ask(ctx, edge, "unheard"); err != nil || got != "" {
+		t.Errorf("an edge with a full disk took a change in: %q, %v", got, err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	for _, owner := range []string{"before", "while-full-49", "unheard"} {
+		reaches(t, c, edge, owner, "kept")
+	}
+	if !edge.Running() {
+		t.Error("the edge ended")
+	}
+}

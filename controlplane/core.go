@@ -100,7 +100,7 @@ func openCore(c coreConfig) (_ *core, err error) {
 	k.disk = diskroom.New(vfs.Default, c.dir, 0)
 	k.disk.Measure()
 	if err := k.disk.Restock(); err != nil {
-		return nil, err
+		c.logger.Warn("disk", "err", err)
 	}
 	fs := k.disk.Relieve(vfs.Default)
 	if k.store, err = state.Open(filepath.Join(c.dir, "state"), state.Options{FS: fs, Logger: c.logger}); err != nil {

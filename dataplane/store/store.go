@@ -163,7 +163,7 @@ func (s *Store) open() (err error) {
 		s.opt.Logger.Error("bodies are not where the index says; no segment is used again before `darkd rebuild`", "store", s.opt.Dir)
 	}
 	if err := s.disk.Restock(); err != nil {
-		return err
+		s.opt.Logger.Warn("disk", "store", s.opt.Dir, "error", err)
 	}
 	s.start()
 	return nil

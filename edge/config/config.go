@@ -201,7 +201,7 @@ func Open(o Options) (*Config, []view.Change, error) {
 // tidy makes the ballast and removes what an unfinished snapshot left.
 func (c *Config) tidy() error {
 	if err := c.disk.Restock(); err != nil {
-		return err
+		c.o.Log.Warn("config: disk", "error", err)
 	}
 	leftover := c.leftover
 	c.leftover = nil

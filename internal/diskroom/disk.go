@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -114,8 +115,8 @@ func (d *Disk) Relieve(fs vfs.FS) vfs.FS {
 
 func (d *Disk) ballast() string { return d.fs.PathJoin(d.dir, "ballast") }
 
-// Restock makes the ballast anew when there is space for it. Its pages are reserved and
-// not written: a file system that compresses would keep nothing free for zeros.
+// Restock makes the ballast anew when there is space for it. Where the file system can, its
+// pages are reserved and not written.
 func (d *Disk) Restock() error {
 	size := min(d.reserve/ballastPart, maxBallast)
 	if avail, err := d.Avail(); size == 0 || err != nil || avail < uint64(restock*d.reserve) {
@@ -128,9 +129,24 @@ func (d *Disk) Restock() error {
 	if err != nil {
 		return fmt.Errorf("make the ballast: %w", err)
 	}
-	if err := errors.Join(file.Preallocate(0, size), file.Sync(), file.Close()); err != nil {
+	if err := errors.Join(take(file, size), file.Sync(), file.Close()); err != nil {
 		_ = d.fs.Remove(d.ballast())
 		return fmt.Errorf("fill the ballast: %w", err)
+	}
+	return nil
+}
+
+// take makes a file hold so many octets of the disk.
+func take(file vfs.File, size int64) error {
+	err := file.Preallocate(0, size)
+	if !errors.Is(err, syscall.EOPNOTSUPP) && !errors.Is(err, syscall.ENOSYS) {
+		return err
+	}
+	zeros := make([]byte, min(size, 1<<20))
+	for n := int64(0); n < size; n += int64(len(zeros)) {
+		if _, err := file.Write(zeros); err != nil {
+			return err
+		}
 	}
 	return nil
 }

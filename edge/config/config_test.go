@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/dark-ecosystem/dark/internal/crashmem"
 	"github.com/dark-ecosystem/dark/internal/frame"
 	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
 )
@@ -258,7 +259,7 @@ type history map[string]map[string]string
 func crash(t *testing.T, seed int64, sync *pebble.WriteOptions) error {
 	t.Helper()
 	rng := rand.New(rand.NewSource(seed))
-	fs, p := vfs.NewCrashableMem(), newPublisher(t)
+	fs, p := crashmem.New(), newPublisher(t)
 	c, a := reopen(t, fs, "org/a", "org/b")
 	c.store.sync = sync
 	past := map[string]history{"org/a": {"0/0": {}}, "org/b": {"0/0": {}}}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/dark-ecosystem/dark/internal/crashmem"
 )
 
 func nilTLS() (*tls.Config, error) { return &tls.Config{}, nil }
@@ -19,9 +20,9 @@ func randV2(seed int64) *rand.Rand { return rand.New(rand.NewPCG(uint64(seed), 1
 
 // filled returns a file system with a configuration that was closed cleanly, which
 // generation serves, and what it answers.
-func filled(t testing.TB) (fs *vfs.MemFS, live string, want map[string]string) {
+func filled(t testing.TB) (fs *crashmem.FS, live string, want map[string]string) {
 	t.Helper()
-	mem, p := vfs.NewCrashableMem(), newPublisher(t)
+	mem, p := crashmem.New(), newPublisher(t)
 	c, a := reopen(t, mem, "org/a")
 	for i := range 20 {
 		next(t, c, a, p, item(fmt.Sprint("x", i%7), fmt.Sprint(i)))
@@ -53,7 +54,7 @@ func settled(t testing.TB, c *Config) {
 	}
 }
 
-func copyFS(t testing.TB, fs *vfs.MemFS) *vfs.MemFS {
+func copyFS(t testing.TB, fs *crashmem.FS) *crashmem.FS {
 	return fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: randV2(1)})
 }
 

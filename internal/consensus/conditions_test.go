@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/dark-ecosystem/dark/internal/consensus"
 	ct "github.com/dark-ecosystem/dark/internal/consensus/consensustest"
+	"github.com/dark-ecosystem/dark/internal/crashmem"
 )
 
 // The conditions (a) to (e) under which the machine may run without sync.
@@ -61,7 +62,7 @@ func mustClose(t *testing.T, c io.Closer) {
 func quickSnapshots(c *consensus.GroupConfig) { c.TrailingLogs = 1 }
 
 func TestConditionA_EntriesTheMachineHasAreNotAppliedAgain(t *testing.T) {
-	ca, mem := ct.NewCA(t), vfs.NewCrashableMem()
+	ca, mem := ct.NewCA(t), crashmem.New()
 	m, err := single(t, ca, mem, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +81,7 @@ func TestConditionA_EntriesTheMachineHasAreNotAppliedAgain(t *testing.T) {
 }
 
 func TestConditionB_AReportedSnapshotSurvivesPowerLoss(t *testing.T) {
-	ca, mem := ct.NewCA(t), vfs.NewCrashableMem()
+	ca, mem := ct.NewCA(t), crashmem.New()
 	m, err := single(t, ca, mem, quickSnapshots)
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/dark-ecosystem/dark/internal/consensus"
 	ct "github.com/dark-ecosystem/dark/internal/consensus/consensustest"
+	"github.com/dark-ecosystem/dark/internal/crashmem"
 )
 
 // alone elects a single member at once.
@@ -30,11 +31,10 @@ type crashRun struct {
 	rng     *rand.Rand
 	percent int // of unsynced data that survives
 	lossy   func(name string, dir bool) bool
-	mem     *vfs.MemFS
+	mem     *crashmem.FS
 	// loseMachine removes the machine's own directory before the last start.
 	loseMachine bool
 
-	links sync.Mutex
 	mu    sync.Mutex
 	acked map[string]bool
 	next  atomic.Int64
@@ -43,7 +43,7 @@ type crashRun struct {
 func newCrashRun(ca *ct.CA, seed uint64, percent int) *crashRun {
 	return &crashRun{
 		ca: ca, rng: rand.New(rand.NewPCG(seed, 1)), percent: percent,
-		mem: vfs.NewCrashableMem(), acked: map[string]bool{}, loseMachine: seed%2 == 1,
+		mem: crashmem.New(), acked: map[string]bool{}, loseMachine: seed%2 == 1,
 	}
 }
 
@@ -52,7 +52,7 @@ func (r *crashRun) open() (*ct.Member, error) {
 	if drop == nil {
 		drop = func(string, bool) bool { return false }
 	}
-	fsys := &ct.Lossy{FS: r.mem, Drop: drop, Links: &r.links}
+	fsys := &ct.Lossy{FS: r.mem, Drop: drop}
 	return r.ca.Open(ct.Setup{
 		FS: fsys, ID: "a", Timing: alone, Bootstrap: []consensus.Server{{ID: "a", Addr: "127.0.0.1:1"}},
 		Fatal:  func(error) {},
@@ -92,7 +92,7 @@ func (r *crashRun) run() error {
 
 // work writes until a random number of commands is acknowledged and returns what the
 // disk holds at that moment, with the writers still at it.
-func (r *crashRun) work(m *ct.Member) (*vfs.MemFS, error) {
+func (r *crashRun) work(m *ct.Member) (*crashmem.FS, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	acked := r.acked
@@ -130,8 +130,6 @@ func (r *crashRun) work(m *ct.Member) (*vfs.MemFS, error) {
 	}
 	r.mu.Lock() // what is acknowledged from here on need not be in the clone
 	defer r.mu.Unlock()
-	r.links.Lock()
-	defer r.links.Unlock()
 	r.acked = maps.Clone(acked)
 	return r.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: r.percent, RNG: r.rng}), nil
 }

@@ -13,13 +13,14 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/dark-ecosystem/dark/internal/consensus"
 	ct "github.com/dark-ecosystem/dark/internal/consensus/consensustest"
+	"github.com/dark-ecosystem/dark/internal/crashmem"
 )
 
 // crashed returns the disk of a member that acknowledged n entries and lost its power,
 // and the length of its WAL before the last entry was proposed.
-func crashed(t *testing.T, ca *ct.CA, n int, lossy func(string, bool) bool) (disk *vfs.MemFS, before int) {
+func crashed(t *testing.T, ca *ct.CA, n int, lossy func(string, bool) bool) (disk *crashmem.FS, before int) {
 	t.Helper()
-	mem := vfs.NewCrashableMem()
+	mem := crashmem.New()
 	var fsys vfs.FS = mem
 	if lossy != nil {
 		fsys = &ct.Lossy{FS: mem, Drop: lossy}

@@ -1,10 +1,6 @@
 package consensustest
 
-import (
-	"sync"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
-)
+import "github.com/cockroachdb/pebble/v2/vfs"
 
 // Lossy is a file system that forgets to sync what Drop names, for control runs: a
 // crash test that passes on it does not bite.
@@ -12,18 +8,6 @@ type Lossy struct {
 	vfs.FS
 	// Drop reports whether a sync of name, a file or a directory, does nothing.
 	Drop func(name string, dir bool) bool
-	// Links keeps links out while a crash clone is made, which holds it: MemFS.Link takes
-	// its read lock twice, and a CrashClone between the two would wait for ever.
-	Links *sync.Mutex
-}
-
-// Link implements vfs.FS.
-func (l *Lossy) Link(old, name string) error {
-	if l.Links != nil {
-		l.Links.Lock()
-		defer l.Links.Unlock()
-	}
-	return l.FS.Link(old, name)
 }
 
 type lossyFile struct{ vfs.File }

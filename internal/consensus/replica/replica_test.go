@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/dark-ecosystem/dark/internal/consensus/replica"
+	"github.com/dark-ecosystem/dark/internal/crashmem"
 	"go.uber.org/goleak"
 )
 
@@ -58,7 +59,7 @@ func closeIt(t *testing.T, r *replica.Replica) {
 }
 
 func TestCheckpointAndRestore(t *testing.T) {
-	mem := vfs.NewCrashableMem()
+	mem := crashmem.New()
 	r := open(t, mem)
 	set(t, r, "k", "old")
 	if err := r.Checkpoint(mem, "/cp"); err != nil {
@@ -85,7 +86,7 @@ func TestConditionC_RestoreIsAllOrNothing(t *testing.T) {
 	olds, news := 0, 0
 	for _, percent := range []int{0, 50, 100} {
 		for at := 0; ; at++ {
-			mem := vfs.NewCrashableMem()
+			mem := crashmem.New()
 			hook := &syncHook{FS: mem}
 			r := open(t, hook)
 			set(t, r, "k", "new")
@@ -99,7 +100,7 @@ func TestConditionC_RestoreIsAllOrNothing(t *testing.T) {
 			if err := makeDurable(hook); err != nil {
 				t.Fatal(err)
 			}
-			var clone *vfs.MemFS
+			var clone *crashmem.FS
 			hook.arm(at, func() {
 				clone = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(uint64(at), 3))})
 			})
@@ -188,14 +189,6 @@ func (h *syncHook) hooked(f vfs.File, err error) (vfs.File, error) {
 		return nil, err
 	}
 	return hookedFile{f, h}, nil
-}
-
-// Link keeps out the clone: MemFS.Link takes its read lock twice, and a CrashClone that
-// comes between the two would wait for it, and it for the clone, for ever.
-func (h *syncHook) Link(o, n string) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.FS.Link(o, n)
 }
 
 func (h *syncHook) Create(n string, c vfs.DiskWriteCategory) (vfs.File, error) {
@@ -291,7 +284,7 @@ func TestAFailedRestoreKeepsTheState(t *testing.T) {
 // Pebble opens.
 func TestPowerLossLeavesAPrefix(t *testing.T) {
 	for seed := range uint64(30) {
-		mem := vfs.NewCrashableMem()
+		mem := crashmem.New()
 		r, err := replica.Open(mem, "/m", &pebble.Options{MemTableSize: 64 << 10})
 		if err != nil {
 			t.Fatal(err)

@@ -204,7 +204,7 @@ func resolves(ts *testscript.TestScript, neg bool, args []string) {
 	r := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(ts.Getenv("HOST"), "5300"))
 	}}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	ips, err := r.LookupNetIP(ctx, "ip4", args[0]+".")
 	var none *net.DNSError
@@ -232,7 +232,7 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: eventually PATTERN COMMAND ARGS...")
 	}
 	pattern := regexp.MustCompile(`(?m)` + args[0])
-	for until := time.Now().Add(30 * time.Second); ; <-time.After(200 * time.Millisecond) {
+	for until := time.Now().Add(time.Minute); ; <-time.After(200 * time.Millisecond) {
 		ts.Check(ts.Exec(args[1], args[2:]...))
 		if pattern.MatchString(ts.ReadFile("stdout")) {
 			return

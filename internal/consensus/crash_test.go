@@ -125,7 +125,7 @@ func (r *crashRun) work(m *ct.Member) (*crashmem.FS, error) {
 	}
 	select {
 	case <-enough:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		return nil, fmt.Errorf("no progress")
 	}
 	r.mu.Lock() // what is acknowledged from here on need not be in the clone
@@ -135,7 +135,7 @@ func (r *crashRun) work(m *ct.Member) (*crashmem.FS, error) {
 }
 
 func (r *crashRun) check(m *ct.Member) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for m.Group.Read(ctx) != nil {
 		select {

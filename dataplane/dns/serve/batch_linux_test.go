@@ -120,7 +120,7 @@ func compare(t *testing.T, h *Handler, conn *net.UDPConn, msgs [][]byte) {
 			}
 		}
 		for len(want) > 0 {
-			if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+			if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 				t.Fatal(err)
 			}
 			n, err := conn.Read(buf)

@@ -187,7 +187,7 @@ func TestAFullDiskLivesOnWhatIsFreed(t *testing.T) {
 			t.Fatalf("extent %d on a full disk: %v", 2+i, err)
 		}
 		f.Free(r)
-		deadline := time.Now().Add(5 * time.Second)
+		deadline := time.Now().Add(time.Minute)
 		for { // the preparer may be at it, and then there is nothing to take yet
 			var err error
 			if r, err = write(f, 2+i, 900_000, 900_000); err == nil {

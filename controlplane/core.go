@@ -10,8 +10,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/dark-ecosystem/dark/controlplane/state"
 	"github.com/dark-ecosystem/dark/internal/ca"
 	"github.com/dark-ecosystem/dark/internal/clock"
@@ -97,12 +95,11 @@ func openCore(c coreConfig) (_ *core, err error) {
 			err = errors.Join(err, k.close())
 		}
 	}()
-	k.disk = diskroom.New(vfs.Default, c.dir, 0)
-	k.disk.Measure()
+	k.disk = diskroom.Local(c.dir)
 	if err := k.disk.Restock(); err != nil {
 		c.logger.Warn("disk", "err", err)
 	}
-	fs := k.disk.Relieve(vfs.Default)
+	fs := k.disk.FS()
 	if k.store, err = state.Open(filepath.Join(c.dir, "state"), state.Options{FS: fs, Logger: c.logger}); err != nil {
 		return nil, err
 	}

@@ -67,8 +67,8 @@ func (s *store) path(name string) string { return s.fs.PathJoin(s.dir, name) }
 // openStore opens the configuration in dir, or begins one. What is read from the
 // generation that is chosen is handed to read, which is called again for the other
 // should the first be damaged.
-func openStore(disk *diskroom.Disk, fs vfs.FS, dir string, log *slog.Logger, read func(*pebble.DB) error) (*store, error) {
-	fs = disk.Relieve(fs)
+func openStore(disk *diskroom.Disk, dir string, log *slog.Logger, read func(*pebble.DB) error) (*store, error) {
+	fs := disk.FS()
 	s := &store{fs: fs, disk: disk, dir: dir, log: log, stop: make(chan struct{}), sync: pebble.Sync}
 	s.readOnly = s.full()
 	if err := makeDir(fs, dir); err != nil {

@@ -45,6 +45,17 @@ func New(fs vfs.FS, dir string, reserve int64) *Disk {
 	return &Disk{fs: fs, dir: dir, total: math.MaxInt64, reserve: reserve}
 }
 
+// Local is New for a directory of the system's file system and the reserve by its size. It is
+// measured already.
+func Local(dir string) *Disk {
+	d := New(vfs.Default, dir, 0)
+	d.Measure()
+	return d
+}
+
+// FS is the file system of the directory, relieved.
+func (d *Disk) FS() vfs.FS { return d.Relieve(d.fs) }
+
 // Measure sees how large the disk is. It is called once, when the directory exists and
 // before it is written to.
 func (d *Disk) Measure() {

@@ -183,6 +183,7 @@ func (n *Node) through() []string {
 // waitRecord waits until the entry that began the cluster has reached this member.
 func (n *Node) waitRecord(ctx context.Context) error {
 	for {
+		at := n.core.store.Revision() // first: what arrives after it ends the wait
 		keys, err := n.core.openCluster()
 		if err == nil {
 			n.keys, n.epoch = keys, keys.Epoch
@@ -191,7 +192,7 @@ func (n *Node) waitRecord(ctx context.Context) error {
 		if !errors.Is(err, errNoRecord) {
 			return err
 		}
-		if err := n.core.store.WaitRevision(ctx, n.core.store.Revision()); err != nil {
+		if err := n.core.store.WaitRevision(ctx, at); err != nil {
 			return err
 		}
 	}

@@ -68,10 +68,10 @@ func TestAWakeAsksAtOnce(t *testing.T) {
 	go func() { done <- p.Run(ctx) }()
 	published := func(want string) {
 		for {
+			through, _ := w.store.Through() // first: what is published after it ends the wait
 			if have, _ := w.store.Published("role/edge", "k", "n"); string(have) == want {
 				return
 			}
-			through, _ := w.store.Through()
 			if err := w.store.WaitPublished(ctx, through); err != nil {
 				t.Errorf("%q: %v", want, err)
 				return

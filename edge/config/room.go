@@ -34,6 +34,9 @@ func (c *Config) waitRoom(ctx context.Context) error {
 		}
 		if ctx.Err() == nil {
 			c.o.Log.Info("config: there is space again")
+			if !c.store.readOnly {
+				c.store.respare()
+			}
 		}
 	}
 	if ctx.Err() != nil || !c.store.readOnly {

@@ -70,6 +70,15 @@ func (s *store) startSpare() {
 	s.startSpareLocked()
 }
 
+// respare begins a spare where none could be made for want of space.
+func (s *store) respare() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.spare == nil && !s.mu.making {
+		s.startSpareLocked()
+	}
+}
+
 // startSpareLocked makes a spare in a goroutine. From here on commits are kept for it.
 func (s *store) startSpareLocked() {
 	select {
@@ -77,12 +86,15 @@ func (s *store) startSpareLocked() {
 		return
 	default:
 	}
-	s.mu.backlog, s.mu.bytes = nil, 0
+	s.mu.backlog, s.mu.bytes, s.mu.making = nil, 0, true
 	from, seq := s.live.db.NewSnapshot(), s.mu.seq
 	s.work.Go(func() {
 		g, err := s.makeSpare(from, seq)
+		s.mu.Lock()
+		s.mu.making = false
+		s.mu.Unlock()
 		if err != nil && !errors.Is(err, errStopped) {
-			s.log.Error("config: no spare generation could be made; the next start tries again", "error", err)
+			s.log.Error("config: no spare generation could be made; the next start, or space on a full disk, tries again", "error", err)
 		}
 		if err == nil {
 			s.log.Info("config: a spare generation was made", "generation", g.name)

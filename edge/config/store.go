@@ -54,7 +54,8 @@ type store struct {
 		sync.Mutex
 		seq      uint64
 		spare    *generation // nil while it is made
-		backlog  [][]byte    // commits since the making began
+		making   bool
+		backlog  [][]byte // commits since the making began
 		bytes    int
 		since    int // commits since the spare was synced
 		synced   time.Time

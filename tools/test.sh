@@ -2,13 +2,12 @@
 # Runs the tests with the flags given, counts what passed, failed and was skipped, and
 # with CI=true lets no skip pass. Tests print names of every kind: the log is read as text.
 # Packages whose tests elect leaders and hold promises of a second run last, one by one:
-# what other packages do with the cores would be measured there too. What fails is judged
-# by tools/again.sh.
+# what other packages do with the cores would be measured there too.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 log=$(mktemp)
-trap 'rm -f "$log" "$log".*' EXIT
-status=0 again=
+trap 'rm -f "$log"' EXIT
+status=0
 alone='/(deploy/lab|internal/consensus(/.*)?|controlplane/feed|edge|edge/config|cmd/darkd)$'
 packages=$(go list ${PACKAGES:-./...})
 run() { # run FLAGS with the packages of standard input, if any
@@ -26,12 +25,9 @@ if [ "$skipped" -gt 0 ]; then
 	grep -aA3 -E '^\s*--- SKIP: ' "$log" | grep -vE '^--$|=== ' || true
 fi
 if [ $status -ne 0 ]; then
-	awk -f tools/failures.awk "$log" | tee "$log.failures"
-	if tools/again.sh "$log.failures" "$@"; then
-		status=0 again=$failed failed=0
-	fi
+	awk -f tools/failures.awk "$log"
 fi
-echo "$passed passed, $failed failed, $skipped skipped${again:+, $again passed only when run again}"
+echo "$passed passed, $failed failed, $skipped skipped"
 if [ -n "${CI:-}" ] && [ "$skipped" -gt 0 ]; then
 	echo "in CI a skipped test is a failed one"
 	exit 1

@@ -79,16 +79,9 @@ func TestSubmitRefused(t *testing.T) {
 	}
 	w.stop()
 	eventually(t, "disconnected", func() bool { return !e.Connected() })
-	best := time.Hour // of three: a stall of the machine is not in all
-	for try := 0; try < 3 && best > time.Second; try++ {
-		before := time.Now()
-		if err := submit("key:2", "make"); !errs.Is(err, errs.Unavailable) {
-			t.Errorf("with control dead: %v", err)
-		}
-		best = min(best, time.Since(before))
-	}
-	if best > time.Second {
-		t.Errorf("with control dead an answer took %v", best)
+	before := time.Now()
+	if err := submit("key:2", "make"); !errs.Is(err, errs.Unavailable) || time.Since(before) > time.Second {
+		t.Errorf("with control dead: %v after %v", err, time.Since(before))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,6 +92,17 @@ func TestAFullControlNodeHandsOver(t *testing.T) {
 	}
 	if got := state(others[0], first.Name); got != "disk full" {
 		t.Errorf("%s is told of as %q", first.Name, got)
+	}
+	web := &http.Client{Transport: &http.Transport{TLSClientConfig: c.tls, DisableKeepAlives: true}, Timeout: time.Minute}
+	for p, want := range map[*Proc]int{first: http.StatusServiceUnavailable, others[0]: http.StatusOK} {
+		r, err := web.Get("https://" + p.Addr + ":8080/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		if r.StatusCode != want {
+			t.Errorf("/readyz of %s is %d, want %d", p.Name, r.StatusCode, want)
+		}
 	}
 
 	for _, p := range others {

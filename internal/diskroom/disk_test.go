@@ -4,6 +4,7 @@ import (
 	"errors"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -63,25 +64,50 @@ func TestTheBallastIsGivenUpForAWrite(t *testing.T) {
 }
 
 func TestAnAnswerLastsATenthOfASecond(t *testing.T) {
-	fs := &small{FS: vfs.NewMem(), avail: 10}
-	d := New(fs, "", 5)
-	d.Measure()
-	if avail, err := d.Avail(); avail != 10 || err != nil {
-		t.Fatal(avail, err)
-	}
-	fs.avail = 3
-	for begin := time.Now(); !d.Below(d.Reserve()); time.Sleep(time.Millisecond) {
-		if time.Since(begin) > time.Minute {
-			t.Fatal("it never looked again")
+	synctest.Test(t, func(t *testing.T) {
+		fs := &small{FS: vfs.NewMem(), avail: 10}
+		d := New(fs, "", 5)
+		d.Measure()
+		if avail, err := d.Avail(); avail != 10 || err != nil {
+			t.Fatal(avail, err)
 		}
-	}
-	d.Believe(7, time.Hour)
-	if d.Below(7) || !d.Below(8) {
-		t.Error("it does not believe what it is told")
-	}
-	fs.unknown = true
-	d.Look()
-	if _, err := d.Avail(); !errors.Is(err, vfs.ErrUnsupported) || d.Below(1<<40) {
-		t.Errorf("where nobody knows the space: %v", err)
-	}
+		fs.avail = 3
+		time.Sleep(every)
+		if d.Below(5) {
+			t.Error("it looked again too early")
+		}
+		time.Sleep(time.Nanosecond)
+		if !d.Below(5) || d.Below(3) {
+			t.Error("it did not look again")
+		}
+		d.Believe(7, time.Hour)
+		if d.Below(7) || !d.Below(8) {
+			t.Error("it does not believe what it is told")
+		}
+		fs.unknown = true
+		d.Look()
+		if _, err := d.Avail(); !errors.Is(err, vfs.ErrUnsupported) || d.Below(1<<40) {
+			t.Errorf("where nobody knows the space: %v", err)
+		}
+	})
 }
+
+// TestWithoutABallastAWriteTakesAMomentToFail: Pebble begins a failed flush again at once.
+func TestWithoutABallastAWriteTakesAMomentToFail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := New(failing{vfs.NewMem()}, "", 0)
+		d.Measure()
+		begin := time.Now()
+		if _, err := d.FS().Create("a", vfs.WriteCategoryUnspecified); !errors.Is(err, syscall.ENOSPC) {
+			t.Error(err)
+		}
+		if took := time.Since(begin); took != every {
+			t.Errorf("it failed after %v", took)
+		}
+	})
+}
+
+// failing has no space for anything.
+type failing struct{ vfs.FS }
+
+func (failing) Create(string, vfs.DiskWriteCategory) (vfs.File, error) { return nil, syscall.ENOSPC }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/dark-ecosystem/dark/bench/rig"
 	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
@@ -94,7 +95,7 @@ func (z *zone) change(ctx context.Context, r *rig.Rig, conn *grpc.ClientConn, as
 	_, err := dnsgrpc.NewRecordSetServiceClient(conn).UpdateRecordSet(r.As(ctx, rig.Organization), &dnsv1.UpdateRecordSetRequest{
 		RecordSet: &dnsv1.RecordSet{
 			Name: "zones/" + z.apex + "/records/changing/TXT",
-			Spec: &dnsv1.RecordSetSpec{Ttl: 60, Records: []string{fmt.Sprintf("%q", want)}},
+			Spec: &dnsv1.RecordSetSpec{Ttl: proto.Uint32(60), Records: []string{fmt.Sprintf("%q", want)}},
 		},
 		AllowMissing: true,
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/dark-ecosystem/dark/bench/rig"
 	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
@@ -53,7 +54,7 @@ func (s *apiSide) write(ctx context.Context, client, n int) error {
 	_, err := dnsgrpc.NewRecordSetServiceClient(s.conns[client%len(s.conns)]).UpdateRecordSet(s.rig.As(ctx, rig.Organization), &dnsv1.UpdateRecordSetRequest{
 		RecordSet: &dnsv1.RecordSet{
 			Name: fmt.Sprintf("zones/%s/records/w%d-%d/TXT", apex, client, n%keysEach),
-			Spec: &dnsv1.RecordSetSpec{Ttl: 60, Records: []string{fmt.Sprintf("%q %q", v[:128], v[128:])}},
+			Spec: &dnsv1.RecordSetSpec{Ttl: proto.Uint32(60), Records: []string{fmt.Sprintf("%q %q", v[:128], v[128:])}},
 		},
 		AllowMissing: true,
 	})

@@ -78,10 +78,10 @@ func (s *sets) next() (key string, spec *dnsv1.RecordSetSpec, lines []uint32, er
 		return "", nil, nil, nil
 	}
 	key = s.head.key
-	spec = &dnsv1.RecordSetSpec{Ttl: s.head.ttl}
+	spec = &dnsv1.RecordSetSpec{Ttl: proto.Uint32(s.head.ttl)}
 	for s.more && s.head.key == key {
 		// RFC 2181 5.2: the TTLs of a set are equal; where a file's differ the least counts.
-		spec.Ttl = min(spec.Ttl, s.head.ttl)
+		*spec.Ttl = min(*spec.Ttl, s.head.ttl)
 		if !slices.Contains(spec.Records, s.head.text) {
 			spec.Records = append(spec.Records, s.head.text)
 			lines = append(lines, s.head.line)
@@ -192,15 +192,15 @@ func (i *importing) same(key string, spec *dnsv1.RecordSetSpec, v admit.Version)
 	if err := proto.Unmarshal(v.Value, old); err != nil {
 		return false, fmt.Errorf("read %s: %w", v.Name, err)
 	}
-	if ttl(i.base, old.Spec) != spec.Ttl {
+	if ttl(i.base, old.Spec) != spec.GetTtl() {
 		return false, nil
 	}
 	if slices.Equal(old.GetSpec().GetRecords(), spec.Records) {
 		return true, nil
 	}
 	owner, typ := splitKey(key)
-	a, bad := i.z.o.ParseRecordSet(i.apex, owner, typ, spec.Ttl, spec.Records)
-	b, bad2 := i.z.o.ParseRecordSet(i.apex, owner, typ, spec.Ttl, old.GetSpec().GetRecords())
+	a, bad := i.z.o.ParseRecordSet(i.apex, owner, typ, spec.GetTtl(), spec.Records)
+	b, bad2 := i.z.o.ParseRecordSet(i.apex, owner, typ, spec.GetTtl(), old.GetSpec().GetRecords())
 	return len(bad)+len(bad2) == 0 && slices.EqualFunc(a.RData, b.RData, slices.Equal[[]byte]), nil
 }
 
@@ -226,7 +226,7 @@ func (c *checker) fail(line uint32, text string) {
 
 func (c *checker) check(key string, spec *dnsv1.RecordSetSpec, lines []uint32) {
 	owner, typ := splitKey(key)
-	set, bad := c.i.z.o.ParseRecordSet(c.i.apex, owner, typ, spec.Ttl, spec.Records)
+	set, bad := c.i.z.o.ParseRecordSet(c.i.apex, owner, typ, spec.GetTtl(), spec.Records)
 	for _, b := range bad {
 		line := lines[0]
 		if b.Index >= 0 {

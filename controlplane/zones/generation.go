@@ -29,31 +29,31 @@ func (i *importing) soa(owner string, l Line) error {
 		}
 		n[j] = uint32(v)
 	}
-	if mname, ok := i.absolute(f[0]); ok {
-		i.spec.PrimaryNameServer = mname
-	}
-	if rname, ok := i.absolute(f[1]); ok {
-		i.spec.Contact = contact(rname)
-	}
-	i.spec.MinimumSerial, i.spec.Refresh, i.spec.Retry, i.spec.Expire, i.spec.NegativeTtl = n[0], n[1], n[2], n[3], n[4]
-	i.spec.SoaTtl = l.TTL
+	i.spec.PrimaryNameServer = i.absolute(f[0])
+	i.spec.Contact = contact(i.absolute(f[1]))
+	i.spec.MinimumSerial, i.spec.Refresh, i.spec.Retry, i.spec.Expire, i.spec.NegativeTtl = n[0], &n[1], &n[2], &n[3], &n[4]
+	i.spec.SoaTtl = &l.TTL
 	return nil
 }
 
-// absolute is a name of the file without its last dot; false where it is none that the
-// zone could say.
-func (i *importing) absolute(name string) (string, bool) {
+// absolute is a name of the file without its last dot; the root stays ".".
+func (i *importing) absolute(name string) string {
 	switch {
 	case name == "@":
-		return i.apex, true
+		return i.apex
+	case name == ".":
+		return name
 	case !strings.HasSuffix(name, "."):
-		return name + "." + i.apex, true
+		return name + "." + i.apex
 	}
-	return strings.TrimSuffix(name, "."), name != "."
+	return strings.TrimSuffix(name, ".")
 }
 
 // contact reverses mailbox: the first label, with its escaped dots, is the user.
 func contact(rname string) string {
+	if rname == "." {
+		return rname
+	}
 	var user strings.Builder
 	for i := 0; i < len(rname); i++ {
 		switch {

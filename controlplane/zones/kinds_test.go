@@ -123,15 +123,15 @@ func TestWhatMayStandTogether(t *testing.T) {
 		{"a/ANY", "x", false},
 		{"big/TXT", strings.Repeat(`"`+strings.Repeat("x", 255)+`" `, 255), false},
 	} {
-		err := w.set("acme", "example.com/"+c.name, 0, c.record)
+		err := w.set("acme", "example.com/"+c.name, -1, c.record)
 		if c.ok != (err == nil) || !c.ok && !errs.Is(err, errs.Invalid) {
 			t.Errorf("%s: %v, want ok %v", c.name, err, c.ok)
 		}
 	}
-	if err := w.set("acme", "example.net/a/A", 0, "192.0.2.1"); !errs.Is(err, errs.NotFound) {
+	if err := w.set("acme", "example.net/a/A", -1, "192.0.2.1"); !errs.Is(err, errs.NotFound) {
 		t.Errorf("without a zone: %v", err)
 	}
-	if err := w.set("other", "example.com/a/A", 0, "192.0.2.1"); !errs.Is(err, errs.NotFound) {
+	if err := w.set("other", "example.com/a/A", -1, "192.0.2.1"); !errs.Is(err, errs.NotFound) {
 		t.Errorf("another organization's zone: %v", err)
 	}
 }
@@ -147,7 +147,7 @@ func TestCNAMERace(t *testing.T) {
 		_, err := tx.Put(ctx, w.z.RecordSet(), &dnsv1.RecordSet{Name: "example.com/a/CNAME", Spec: &dnsv1.RecordSetSpec{Records: []string{"b"}}}, admit.Options{})
 		if once && err == nil {
 			once = false
-			if err := w.set("acme", "example.com/a/A", 0, "192.0.2.1"); err != nil {
+			if err := w.set("acme", "example.com/a/A", -1, "192.0.2.1"); err != nil {
 				t.Error(err)
 			}
 		}
@@ -236,13 +236,13 @@ func (w *world) accept(rs []kind.Record) {
 
 func TestPublish(t *testing.T) {
 	w := newWorld(t)
-	pending := w.zone("acme", "zones/example.com", false, &dnsv1.ZoneSpec{MinimumSerial: 100, DefaultTtl: 60})
+	pending := w.zone("acme", "zones/example.com", false, &dnsv1.ZoneSpec{MinimumSerial: 100, DefaultTtl: proto.Uint32(60)})
 	if pending != nil {
 		t.Fatal(pending)
 	}
 	gen := w.get("acme", "zones/example.com").Status.Generation
 	stored := fmt.Sprintf("zones/example.com/%016x/www/A", gen)
-	if err := w.set("acme", "example.com/www/A", 0, "192.0.2.1"); err != nil {
+	if err := w.set("acme", "example.com/www/A", -1, "192.0.2.1"); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.set("acme", "example.com/x/A", 5, "192.0.2.1"); err != nil {
@@ -251,7 +251,7 @@ func TestPublish(t *testing.T) {
 	if rs := w.publish("acme", stored, nil); len(rs) != 0 {
 		t.Fatalf("pending: %s", names(rs))
 	}
-	if err := w.zone("acme", "zones/example.com", true, &dnsv1.ZoneSpec{MinimumSerial: 100, DefaultTtl: 60}); err != nil {
+	if err := w.zone("acme", "zones/example.com", true, &dnsv1.ZoneSpec{MinimumSerial: 100, DefaultTtl: proto.Uint32(60)}); err != nil {
 		t.Fatal(err)
 	}
 	rs := w.publish("acme", "zones/example.com", nil)
@@ -279,7 +279,7 @@ func TestPublish(t *testing.T) {
 	}
 	w.accept(rs)
 	// One record set changes: itself and the serial, the same however often it is asked.
-	if err := w.set("acme", "example.com/www/A", 0, "192.0.2.2"); err != nil {
+	if err := w.set("acme", "example.com/www/A", -1, "192.0.2.2"); err != nil {
 		t.Fatal(err)
 	}
 	one, two := w.publish("acme", stored, nil), w.publish("acme", stored, nil)
@@ -288,7 +288,7 @@ func TestPublish(t *testing.T) {
 	}
 	w.accept(one)
 	// The zone's TTL is that of sets that give none.
-	if err := w.zone("acme", "zones/example.com", true, &dnsv1.ZoneSpec{MinimumSerial: 100, DefaultTtl: 61}); err != nil {
+	if err := w.zone("acme", "zones/example.com", true, &dnsv1.ZoneSpec{MinimumSerial: 100, DefaultTtl: proto.Uint32(61)}); err != nil {
 		t.Fatal(err)
 	}
 	if rs = w.publish("acme", "zones/example.com", nil); names(rs) != fmt.Sprintf("zones/example.com/%d/www/A zones/example.com", gen) {

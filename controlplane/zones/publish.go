@@ -74,7 +74,7 @@ func (z *Zones) publishZone(ctx context.Context, p kind.Publication, emit func(k
 		return pub.end()
 	}
 	fresh := prev == nil || was != is || prev.Generation != is
-	if fresh || old.GetSpec().GetDefaultTtl() != now.GetSpec().GetDefaultTtl() {
+	if fresh || ttl(old, nil) != ttl(now, nil) {
 		if err := pub.sets(ctx, now, fresh); err != nil {
 			return err
 		}
@@ -121,7 +121,7 @@ func (p publication) sets(ctx context.Context, zone *dnsv1.Zone, all bool) error
 	var bad error
 	prefix := setPrefix(p.segment, zone.GetStatus().GetGeneration())
 	err := p.After.List(ctx, setName, p.Organization, prefix, func(name string, m proto.Message) bool {
-		if set := m.(*dnsv1.RecordSet); all || set.GetSpec().GetTtl() == 0 {
+		if set := m.(*dnsv1.RecordSet); all || set.GetSpec() == nil || set.Spec.Ttl == nil {
 			bad = p.set(zone, name, set)
 		}
 		return bad == nil

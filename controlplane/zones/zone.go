@@ -50,7 +50,7 @@ func (z *Zones) admitZone(ctx context.Context, a *kind.Admission) error {
 
 func (z *Zones) checkSpec(a *kind.Admission, apex string, s *dnsv1.ZoneSpec) {
 	if ns := s.GetPrimaryNameServer(); ns != "" {
-		if _, err := z.o.CanonicalApex(ns); err != nil {
+		if _, err := z.host(ns); err != nil {
 			a.Bad("spec.primaryNameServer", "%v", err)
 		}
 	}
@@ -185,8 +185,7 @@ func (z *Zones) mailbox(apex, contact string) (string, error) {
 	}
 	user, host, ok := strings.Cut(contact, "@")
 	if !ok {
-		host, err := z.o.CanonicalApex(contact)
-		return host + ".", err
+		return z.host(contact)
 	}
 	host, err := z.o.CanonicalApex(host)
 	if err != nil {
@@ -198,21 +197,33 @@ func (z *Zones) mailbox(apex, contact string) (string, error) {
 	return strings.ReplaceAll(user, ".", `\.`) + "." + host + ".", nil
 }
 
+// host is an absolute domain name as the SOA has it. "." is one: it says that there is none.
+func (z *Zones) host(name string) (string, error) {
+	if name == "." {
+		return name, nil
+	}
+	h, err := z.o.CanonicalApex(name)
+	return h + ".", err
+}
+
 // soa is a zone's SOA with every default filled in.
 func (z *Zones) soa(apex string, s *dnsv1.ZoneSpec) SOA {
-	or := func(v, d uint32) uint32 {
-		if v == 0 {
+	or := func(v *uint32, d uint32) uint32 {
+		if v == nil {
 			return d
 		}
-		return v
+		return *v // 0 is a value: RFC 1035 3.2.1 has it for what must not be cached
+	}
+	if s == nil {
+		s = &dnsv1.ZoneSpec{}
 	}
 	out := SOA{
-		MName: z.o.NameServer, Refresh: or(s.GetRefresh(), defaultRefresh), Retry: or(s.GetRetry(), defaultRetry),
-		Expire: or(s.GetExpire(), defaultExpire), NegativeTTL: or(s.GetNegativeTtl(), defaultNegativeTTL), TTL: or(s.GetSoaTtl(), defaultSOATTL),
+		MName: z.o.NameServer, Refresh: or(s.Refresh, defaultRefresh), Retry: or(s.Retry, defaultRetry),
+		Expire: or(s.Expire, defaultExpire), NegativeTTL: or(s.NegativeTtl, defaultNegativeTTL), TTL: or(s.SoaTtl, defaultSOATTL),
 	}
 	if ns := s.GetPrimaryNameServer(); ns != "" {
-		if c, err := z.o.CanonicalApex(ns); err == nil {
-			out.MName = c + "."
+		if h, err := z.host(ns); err == nil {
+			out.MName = h
 		}
 	}
 	m, err := z.mailbox(apex, s.GetContact())
@@ -226,10 +237,10 @@ func (z *Zones) soa(apex string, s *dnsv1.ZoneSpec) SOA {
 // ttl of a record set, from the zone where it gives none.
 func ttl(zone *dnsv1.Zone, s *dnsv1.RecordSetSpec) uint32 {
 	switch {
-	case s.GetTtl() > 0:
-		return s.GetTtl()
-	case zone.GetSpec().GetDefaultTtl() > 0:
-		return zone.GetSpec().GetDefaultTtl()
+	case s != nil && s.Ttl != nil:
+		return *s.Ttl
+	case zone != nil && zone.Spec != nil && zone.Spec.DefaultTtl != nil:
+		return *zone.Spec.DefaultTtl
 	}
 	return defaultTTL
 }

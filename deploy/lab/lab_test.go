@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
@@ -130,7 +131,7 @@ func apply(t *testing.T, ctx context.Context, conn grpc.ClientConnInterface, doc
 func txt(owner, text string) *dnsv1.RecordSet {
 	return &dnsv1.RecordSet{
 		Name: "zones/" + apex + "/records/" + owner + "/TXT",
-		Spec: &dnsv1.RecordSetSpec{Ttl: 60, Records: []string{fmt.Sprintf("%q", text)}},
+		Spec: &dnsv1.RecordSetSpec{Ttl: proto.Uint32(60), Records: []string{fmt.Sprintf("%q", text)}},
 	}
 }
 

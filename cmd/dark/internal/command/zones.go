@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -58,7 +59,8 @@ func (s *session) zonesCreate() *cobra.Command {
 	}
 	c.Flags().StringVar(&spec.PrimaryNameServer, "primary-name-server", "", "primary name server in the SOA (default: the installation's)")
 	c.Flags().StringVar(&spec.Contact, "contact", "", "mailbox in the SOA (default: hostmaster of the zone)")
-	c.Flags().Uint32Var(&spec.NegativeTtl, "negative-ttl", 0, "TTL of negative answers in seconds (default 300)")
+	c.Flags().Var(seconds{&spec.NegativeTtl}, "negative-ttl", "TTL of negative answers in seconds (default 300)")
+	c.Flags().Var(seconds{&spec.DefaultTtl}, "default-ttl", "TTL of record sets that give none, in seconds (default 3600)")
 	w.flags(c)
 	return c
 }
@@ -100,10 +102,33 @@ func Records(s *session) *cobra.Command {
 		s.generic("delete ZONE OWNER TYPE", "delete the records of one type at one owner", Delete, "RecordSet", cobra.ExactArgs(3)))
 }
 
+// seconds is a flag that stays nil where it is not given, because 0 is a value.
+type seconds struct{ value **uint32 }
+
+func (s seconds) Type() string { return "seconds" }
+
+func (s seconds) String() string {
+	if s.value == nil || *s.value == nil {
+		return ""
+	}
+	return strconv.FormatUint(uint64(**s.value), 10)
+}
+
+// Set reads whole seconds up to the most of RFC 2181 8.
+func (s seconds) Set(text string) error {
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil {
+		return fmt.Errorf("%q is not a number of seconds from 0 to 2147483647", text)
+	}
+	v := uint32(n)
+	*s.value = &v
+	return nil
+}
+
 type setRecords struct {
 	*session
 	write
-	ttl  uint32
+	ttl  *uint32
 	wait bool
 }
 
@@ -114,10 +139,10 @@ func (s *session) recordsSet() *cobra.Command {
 		Example: "  dark records set example.com www A 192.0.2.1 192.0.2.2 --ttl 300\n  dark records set example.com @ MX '10 mail.example.com.'",
 		Args:    cobra.MinimumNArgs(4), ValidArgsFunction: s.completeFixed("Zone"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return r.run(c.Context(), args, c.Flags().Changed("ttl"))
+			return r.run(c.Context(), args)
 		},
 	}
-	c.Flags().Uint32Var(&r.ttl, "ttl", 0, "TTL in seconds; 0 takes the zone's default (default: as it is)")
+	c.Flags().Var(seconds{&r.ttl}, "ttl", "TTL in seconds, 0 being a value (default: as it is, the zone's for new records)")
 	c.Flags().BoolVar(&r.wait, "wait", false, "follow the change to every edge")
 	r.flags(c)
 	return c
@@ -129,12 +154,12 @@ func recordName(zone, owner, typ string) string {
 	return zoneName(zone) + "/records/" + escape(owner) + "/" + typ
 }
 
-func (r *setRecords) run(ctx context.Context, args []string, ttl bool) error {
+func (r *setRecords) run(ctx context.Context, args []string) error {
 	q := &dnsv1.UpdateRecordSetRequest{
 		RecordSet:  &dnsv1.RecordSet{Name: recordName(args[0], args[1], args[2]), Spec: &dnsv1.RecordSetSpec{Records: args[3:], Ttl: r.ttl}},
 		UpdateMask: mask("spec.records"), AllowMissing: true, RequestId: r.id(), Reason: r.reason, ValidateOnly: r.dryRun,
 	}
-	if ttl {
+	if r.ttl != nil {
 		q.UpdateMask.Paths = append(q.UpdateMask.Paths, "spec.ttl")
 	}
 	var m *dnsv1.RecordSet

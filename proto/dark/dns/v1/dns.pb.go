@@ -200,22 +200,23 @@ func (x *Zone) GetStatus() *ZoneStatus {
 // ZoneSpec is what a person decides about a zone.
 type ZoneSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Primary name server in the SOA, "ns1.example.net"; empty takes the installation's.
+	// Primary name server in the SOA, "ns1.example.net", or "." for none; empty takes the installation's.
 	PrimaryNameServer string `protobuf:"bytes,1,opt,name=primary_name_server,json=primaryNameServer,proto3" json:"primary_name_server,omitempty"`
-	// Mailbox in the SOA, "hostmaster@example.net"; empty takes hostmaster of the zone.
+	// Mailbox in the SOA, "hostmaster@example.net", a domain name, or "." for none; empty takes
+	// hostmaster of the zone.
 	Contact string `protobuf:"bytes,2,opt,name=contact,proto3" json:"contact,omitempty"`
-	// SOA refresh in seconds; 0 means 7,200.
-	Refresh uint32 `protobuf:"varint,3,opt,name=refresh,proto3" json:"refresh,omitempty"`
-	// SOA retry in seconds; 0 means 900.
-	Retry uint32 `protobuf:"varint,4,opt,name=retry,proto3" json:"retry,omitempty"`
-	// SOA expire in seconds; 0 means 1,209,600.
-	Expire uint32 `protobuf:"varint,5,opt,name=expire,proto3" json:"expire,omitempty"`
-	// TTL of negative answers in seconds (RFC 2308); 0 means 300.
-	NegativeTtl uint32 `protobuf:"varint,6,opt,name=negative_ttl,json=negativeTtl,proto3" json:"negative_ttl,omitempty"`
-	// TTL of the SOA record in seconds; 0 means 3,600.
-	SoaTtl uint32 `protobuf:"varint,7,opt,name=soa_ttl,json=soaTtl,proto3" json:"soa_ttl,omitempty"`
-	// TTL of record sets that give none, in seconds; 0 means 3,600.
-	DefaultTtl uint32 `protobuf:"varint,8,opt,name=default_ttl,json=defaultTtl,proto3" json:"default_ttl,omitempty"`
+	// SOA refresh in seconds; unset means 7,200. 0 is a value.
+	Refresh *uint32 `protobuf:"varint,3,opt,name=refresh,proto3,oneof" json:"refresh,omitempty"`
+	// SOA retry in seconds; unset means 900. 0 is a value.
+	Retry *uint32 `protobuf:"varint,4,opt,name=retry,proto3,oneof" json:"retry,omitempty"`
+	// SOA expire in seconds; unset means 1,209,600. 0 is a value.
+	Expire *uint32 `protobuf:"varint,5,opt,name=expire,proto3,oneof" json:"expire,omitempty"`
+	// TTL of negative answers in seconds (RFC 2308); unset means 300. 0 is a value.
+	NegativeTtl *uint32 `protobuf:"varint,6,opt,name=negative_ttl,json=negativeTtl,proto3,oneof" json:"negative_ttl,omitempty"`
+	// TTL of the SOA record in seconds; unset means 3,600. 0 is a value.
+	SoaTtl *uint32 `protobuf:"varint,7,opt,name=soa_ttl,json=soaTtl,proto3,oneof" json:"soa_ttl,omitempty"`
+	// TTL of record sets that give none, in seconds; unset means 3,600. 0 is a value.
+	DefaultTtl *uint32 `protobuf:"varint,8,opt,name=default_ttl,json=defaultTtl,proto3,oneof" json:"default_ttl,omitempty"`
 	// Organizations that may hold zones above or below this one.
 	Grants []string `protobuf:"bytes,9,rep,name=grants,proto3" json:"grants,omitempty"`
 	// The served serial never is below this one (RFC 1982); an import sets it.
@@ -269,43 +270,43 @@ func (x *ZoneSpec) GetContact() string {
 }
 
 func (x *ZoneSpec) GetRefresh() uint32 {
-	if x != nil {
-		return x.Refresh
+	if x != nil && x.Refresh != nil {
+		return *x.Refresh
 	}
 	return 0
 }
 
 func (x *ZoneSpec) GetRetry() uint32 {
-	if x != nil {
-		return x.Retry
+	if x != nil && x.Retry != nil {
+		return *x.Retry
 	}
 	return 0
 }
 
 func (x *ZoneSpec) GetExpire() uint32 {
-	if x != nil {
-		return x.Expire
+	if x != nil && x.Expire != nil {
+		return *x.Expire
 	}
 	return 0
 }
 
 func (x *ZoneSpec) GetNegativeTtl() uint32 {
-	if x != nil {
-		return x.NegativeTtl
+	if x != nil && x.NegativeTtl != nil {
+		return *x.NegativeTtl
 	}
 	return 0
 }
 
 func (x *ZoneSpec) GetSoaTtl() uint32 {
-	if x != nil {
-		return x.SoaTtl
+	if x != nil && x.SoaTtl != nil {
+		return *x.SoaTtl
 	}
 	return 0
 }
 
 func (x *ZoneSpec) GetDefaultTtl() uint32 {
-	if x != nil {
-		return x.DefaultTtl
+	if x != nil && x.DefaultTtl != nil {
+		return *x.DefaultTtl
 	}
 	return 0
 }
@@ -509,8 +510,8 @@ func (x *RecordSet) GetSpec() *RecordSetSpec {
 // RecordSetSpec is the content of a record set.
 type RecordSetSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// TTL in seconds; 0 takes the zone's default.
-	Ttl uint32 `protobuf:"varint,1,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	// TTL in seconds; unset takes the zone's default. 0 is a value: what must not be cached.
+	Ttl *uint32 `protobuf:"varint,1,opt,name=ttl,proto3,oneof" json:"ttl,omitempty"`
 	// Records in presentation format (RFC 1035 5.1, RFC 3597 5): "192.0.2.1", "10 mail.example.com.".
 	Records       []string `protobuf:"bytes,2,rep,name=records,proto3" json:"records,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -548,8 +549,8 @@ func (*RecordSetSpec) Descriptor() ([]byte, []int) {
 }
 
 func (x *RecordSetSpec) GetTtl() uint32 {
-	if x != nil {
-		return x.Ttl
+	if x != nil && x.Ttl != nil {
+		return *x.Ttl
 	}
 	return 0
 }
@@ -2233,21 +2234,29 @@ const file_dark_dns_v1_dns_proto_rawDesc = "" +
 	"\x06status\x18\t \x01(\v2\x17.dark.dns.v1.ZoneStatusR\x06status\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xac\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x98\x04\n" +
 	"\bZoneSpec\x128\n" +
 	"\x13primary_name_server\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x11primaryNameServer\x12\"\n" +
-	"\acontact\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc0\x02R\acontact\x12%\n" +
-	"\arefresh\x18\x03 \x01(\rB\v\xbaH\b*\x06\x18\xff\xff\xff\xff\aR\arefresh\x12!\n" +
-	"\x05retry\x18\x04 \x01(\rB\v\xbaH\b*\x06\x18\xff\xff\xff\xff\aR\x05retry\x12#\n" +
-	"\x06expire\x18\x05 \x01(\rB\v\xbaH\b*\x06\x18\xff\xff\xff\xff\aR\x06expire\x12.\n" +
-	"\fnegative_ttl\x18\x06 \x01(\rB\v\xbaH\b*\x06\x18\xff\xff\xff\xff\aR\vnegativeTtl\x12$\n" +
-	"\asoa_ttl\x18\a \x01(\rB\v\xbaH\b*\x06\x18\xff\xff\xff\xff\aR\x06soaTtl\x12,\n" +
-	"\vdefault_ttl\x18\b \x01(\rB\v\xbaH\b*\x06\x18\xff\xff\xff\xff\aR\n" +
-	"defaultTtl\x12(\n" +
+	"\acontact\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc0\x02R\acontact\x12*\n" +
+	"\arefresh\x18\x03 \x01(\rB\v\xbaH\b*\x06\x18\xff\xff\xff\xff\aH\x00R\arefresh\x88\x01\x01\x12&\n" +
+	"\x05retry\x18\x04 \x01(\rB\v\xbaH\b*\x06\x18\xff\xff\xff\xff\aH\x01R\x05retry\x88\x01\x01\x12(\n" +
+	"\x06expire\x18\x05 \x01(\rB\v\xbaH\b*\x06\x18\xff\xff\xff\xff\aH\x02R\x06expire\x88\x01\x01\x123\n" +
+	"\fnegative_ttl\x18\x06 \x01(\rB\v\xbaH\b*\x06\x18\xff\xff\xff\xff\aH\x03R\vnegativeTtl\x88\x01\x01\x12)\n" +
+	"\asoa_ttl\x18\a \x01(\rB\v\xbaH\b*\x06\x18\xff\xff\xff\xff\aH\x04R\x06soaTtl\x88\x01\x01\x121\n" +
+	"\vdefault_ttl\x18\b \x01(\rB\v\xbaH\b*\x06\x18\xff\xff\xff\xff\aH\x05R\n" +
+	"defaultTtl\x88\x01\x01\x12(\n" +
 	"\x06grants\x18\t \x03(\tB\x10\xbaH\r\x92\x01\n" +
 	"\x10@\"\x06r\x04\x10\x01\x18?R\x06grants\x12%\n" +
 	"\x0eminimum_serial\x18\n" +
-	" \x01(\rR\rminimumSerial\"\xf3\x01\n" +
+	" \x01(\rR\rminimumSerialB\n" +
+	"\n" +
+	"\b_refreshB\b\n" +
+	"\x06_retryB\t\n" +
+	"\a_expireB\x0f\n" +
+	"\r_negative_ttlB\n" +
+	"\n" +
+	"\b_soa_ttlB\x0e\n" +
+	"\f_default_ttl\"\xf3\x01\n" +
 	"\n" +
 	"ZoneStatus\x129\n" +
 	"\acontrol\x18\x01 \x01(\x0e2\x1f.dark.dns.v1.ZoneStatus.ControlR\acontrol\x12&\n" +
@@ -2273,10 +2282,11 @@ const file_dark_dns_v1_dns_proto_rawDesc = "" +
 	"\x04spec\x18\b \x01(\v2\x1a.dark.dns.v1.RecordSetSpecR\x04spec\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"_\n" +
-	"\rRecordSetSpec\x12\x1d\n" +
-	"\x03ttl\x18\x01 \x01(\rB\v\xbaH\b*\x06\x18\xff\xff\xff\xff\aR\x03ttl\x12/\n" +
-	"\arecords\x18\x02 \x03(\tB\x15\xbaH\x12\x92\x01\x0f\b\x01\x10\xe8\a\"\br\x06\x10\x01\x18\xff\xff\x03R\arecords\"\xd6\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"l\n" +
+	"\rRecordSetSpec\x12\"\n" +
+	"\x03ttl\x18\x01 \x01(\rB\v\xbaH\b*\x06\x18\xff\xff\xff\xff\aH\x00R\x03ttl\x88\x01\x01\x12/\n" +
+	"\arecords\x18\x02 \x03(\tB\x15\xbaH\x12\x92\x01\x0f\b\x01\x10\xe8\a\"\br\x06\x10\x01\x18\xff\xff\x03R\arecordsB\x06\n" +
+	"\x04_ttl\"\xd6\x02\n" +
 	"\rPublishedZone\x12\x12\n" +
 	"\x04apex\x18\x01 \x01(\tR\x04apex\x12\x1e\n" +
 	"\n" +
@@ -2499,6 +2509,8 @@ func file_dark_dns_v1_dns_proto_init() {
 	if File_dark_dns_v1_dns_proto != nil {
 		return
 	}
+	file_dark_dns_v1_dns_proto_msgTypes[1].OneofWrappers = []any{}
+	file_dark_dns_v1_dns_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

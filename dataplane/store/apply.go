@@ -204,7 +204,9 @@ func (c *change) one(space ID, op *storev1.Op) (Result, error) {
 // settle writes what the ops left in memory, and judges quotas.
 func (c *change) settle() error {
 	for id, x := range c.extents {
-		c.settleExtent(id, x)
+		if err := c.settleExtent(id, x); err != nil {
+			return err
+		}
 	}
 	for id, e := range c.epochs {
 		if e.dirty {
@@ -224,14 +226,20 @@ func (c *change) settle() error {
 	return c.batch.Set(appliedKey, binary.BigEndian.AppendUint64(c.buf[:0], c.index), nil)
 }
 
-func (c *change) settleExtent(id ID, x *extentChange) {
+// settleExtent writes an extent, or removes it where nobody holds it any more. An epoch key
+// that cannot be read fails the command: its count of holds would be wrong for ever.
+func (c *change) settleExtent(id ID, x *extentChange) error {
 	kept := x.holds[:0]
 	for _, h := range x.holds {
 		if h.references > 0 {
 			kept = append(kept, h)
 			continue
 		}
-		if e, err := c.epoch(h.space, h.name, h.epoch); err == nil && (e.there || e.dirty) {
+		e, err := c.epoch(h.space, h.name, h.epoch)
+		if err != nil {
+			return err
+		}
+		if e.there || e.dirty {
 			e.holds--
 			e.dirty = true
 		}
@@ -243,7 +251,7 @@ func (c *change) settleExtent(id ID, x *extentChange) {
 		if x.extentInline() {
 			_ = c.batch.Set(inlineKey(x.index, x.number), x.inline, nil) // never fails before its commit
 		}
-		return
+		return nil
 	}
 	if x.there {
 		_ = c.batch.Delete(idKey(tagExtent, id), nil) // never fails before its commit
@@ -254,6 +262,7 @@ func (c *change) settleExtent(id ID, x *extentChange) {
 	if !x.extent.inline {
 		c.removed = append(c.removed, id)
 	}
+	return nil
 }
 
 // extentInline: its octets came with this command.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -254,4 +255,42 @@ func TestNoFreshExtentPassesItsHorizon(t *testing.T) {
 	if err := send(7, fresh(1, 9)); err != nil { // known already
 		t.Error(err)
 	}
+}
+
+// TestApplyFailsWhereAnEpochKeyIsDamaged: deleting the last row of an extent counts its epoch
+// key's holds down; where that key cannot be read the command fails and names it, and the
+// row stays.
+func TestApplyFailsWhereAnEpochKeyIsDamaged(t *testing.T) {
+	r, space, id := newReplica(t), ID{1}, ID{9}
+	r.must(t, 1, &storev1.Op{Space: space[:], Op: &storev1.Op_Epoch{Epoch: &storev1.Epoch{Epoch: 1, KeyVersion: 1}}})
+	r.must(t, 2, &storev1.Op{Space: space[:], Key: []byte("k"), Op: &storev1.Op_Put{Put: &storev1.Put{
+		Extents: []*storev1.ExtentRef{{Id: id[:], Length: 1}},
+		Fresh:   []*storev1.NewExtent{{Id: id[:], Length: 1, Writer: 5, Sequence: 1, Hold: &storev1.Hold{Epoch: 1}}},
+	}}})
+	if err := r.m.db.Set(epochKey(space, "", 1), []byte{0xff}, pebble.NoSync); err != nil {
+		t.Fatal(err)
+	}
+	batch := r.m.db.NewIndexedBatch()
+	defer batch.Close()
+	remove := &storev1.Op{Space: space[:], Key: []byte("k"), Op: &storev1.Op_Delete{Delete: &storev1.Delete{}}}
+	_, err := r.m.Apply(batch, 3, &storev1.Command{Ops: []*storev1.Op{remove}})
+	var damaged *Damaged
+	if !errors.As(err, &damaged) || !strings.Contains(damaged.What, "epoch key") {
+		t.Fatalf("applied with %v", err)
+	}
+}
+
+// must applies one op.
+func (r *replica) must(t *testing.T, index uint64, op *storev1.Op) {
+	t.Helper()
+	batch := r.m.db.NewIndexedBatch()
+	defer batch.Close()
+	out, err := r.m.Apply(batch, index, &storev1.Command{Ops: []*storev1.Op{op}})
+	if err == nil {
+		err = batch.Commit(pebble.NoSync)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.m.done(&out)
 }

@@ -31,11 +31,33 @@ func (q *request) authorize() error {
 	if err := q.peek(); err != nil {
 		return err
 	}
-	action := q.op.action
-	if q.op.version != "" && q.query.has("versionId") {
-		action = q.op.version
+	if err := q.demand(q.action()); err != nil {
+		return err
 	}
-	return q.demand(action)
+	if q.op.owner != "" && q.who.organization != q.bucket.Organization {
+		return s3xml.New(q.op.owner)
+	}
+	return nil
+}
+
+// action is what the operation needs, in general or for the version that the request names.
+func (q *request) action() string {
+	if q.op.version != "" && q.query.has("versionId") {
+		return q.op.version
+	}
+	return q.op.action
+}
+
+// judge decides again, about an object that was read after the first decision: where ACLs
+// or tags have a say, another object may lie at the key by then, with others of both.
+func (q *request) judge(f *found) error {
+	if !q.bucket.access.NeedsObject() {
+		return nil
+	}
+	q.peeked = f
+	err := q.demand(q.action())
+	q.peeked = nil
+	return err
 }
 
 // expectOwner holds a bucket's owner against whom the client thinks it to be: an

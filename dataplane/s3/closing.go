@@ -82,7 +82,7 @@ func (q *request) close() (mark []byte, err error) {
 // could still delete the bucket.
 func refusedForGood(err error) bool {
 	switch errs.KindOf(err) {
-	case errs.Invalid, errs.Conflict, errs.Denied, errs.Unauthenticated, errs.Exhausted:
+	case errs.Invalid, errs.Conflict, errs.Denied, errs.Unauthenticated, errs.Exhausted, errs.NotFound:
 		return true
 	}
 	return false

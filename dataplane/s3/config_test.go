@@ -10,6 +10,8 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/dark-ecosystem/dark/dataplane/s3/policy"
+	"github.com/dark-ecosystem/dark/dataplane/store"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
@@ -274,4 +276,84 @@ func TestAttributesOfObjects(t *testing.T) {
 	if *got.ObjectSize != 3 || got.Checksum.ChecksumCRC32 == nil || got.StorageClass != types.StorageClassStandard {
 		t.Fatalf("%+v", got)
 	}
+}
+
+// TestAStrangersPolicyAllowsNoConfiguration: a bucket that lets another organization do
+// everything lets it neither configure nor delete the bucket, nor read its policy, and the
+// bucket stays open to writes.
+func TestAStrangersPolicyAllowsNoConfiguration(t *testing.T) {
+	s := newServer(t)
+	mine, other := s.client("AKACME"), s.client("AKOTHER")
+	s.bucket(t, "box", &storagev1.BucketSpec{Policy: `{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Principal":{"AWS":"other"},"Action":"s3:*","Resource":["arn:aws:s3:::box/*","arn:aws:s3:::box"]}]}`})
+	box := aws.String("box")
+	for range 2 {
+		_, err := other.DeleteBucket(t.Context(), &awss3.DeleteBucketInput{Bucket: box})
+		wantCode(t, err, "AccessDenied")
+		put(t, mine, "box", "k", []byte("x"))
+		ok(mine.DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: box, Key: aws.String("k")}))(t)
+	}
+	_, err := other.GetBucketPolicy(t.Context(), &awss3.GetBucketPolicyInput{Bucket: box})
+	wantCode(t, err, "MethodNotAllowed")
+	_, err = other.GetBucketPolicyStatus(t.Context(), &awss3.GetBucketPolicyStatusInput{Bucket: box})
+	wantCode(t, err, "MethodNotAllowed")
+	_, err = other.PutBucketPolicy(t.Context(), &awss3.PutBucketPolicyInput{Bucket: box, Policy: aws.String("{}")})
+	wantCode(t, err, "MethodNotAllowed")
+	_, err = other.PutBucketVersioning(t.Context(), &awss3.PutBucketVersioningInput{Bucket: box, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}})
+	wantCode(t, err, "AccessDenied")
+	ok(other.GetBucketVersioning(t.Context(), &awss3.GetBucketVersioningInput{Bucket: box}))(t)
+	ok(mine.GetBucketPolicy(t.Context(), &awss3.GetBucketPolicyInput{Bucket: box}))(t)
+	mfa := s.raw(t, "PUT", "/box?versioning", []byte("<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>"))
+	if mfa.code() != "NotImplemented" || strings.Contains(mfa.body, "<Header>") || !strings.Contains(mfa.body, "MfaDelete") {
+		t.Errorf("%+v", mfa)
+	}
+	ok(mine.DeleteBucket(t.Context(), &awss3.DeleteBucketInput{Bucket: box}))(t)
+}
+
+// TestAReplacedObjectIsJudgedAgain: between the decision about an object and the change of
+// it, or the reading of its body, another object came to lie at its key.
+func TestAReplacedObjectIsJudgedAgain(t *testing.T) {
+	var replace func() // once, when the store is asked for the second time
+	s := newServer(t, func(c *Config) { c.Store = &replaced{Store: c.Store, replace: &replace} })
+	c, other := s.client("AKACME"), s.client("AKOTHER")
+	s.bucket(t, "acl-on", &storagev1.BucketSpec{Ownership: storagev1.BucketSpec_OWNERSHIP_OBJECT_WRITER, PublicAccessBlock: &storagev1.PublicAccessBlock{}})
+	key := func() (bucket, key *string) { return aws.String("acl-on"), aws.String("k") }
+	b, k := key()
+	grant := aws.String(`id="` + policy.CanonicalID("other") + `"`)
+	for name, ask := range map[string]func() error{
+		"amend": func() error {
+			_, err := other.PutObjectAcl(t.Context(), &awss3.PutObjectAclInput{Bucket: b, Key: k, ACL: types.ObjectCannedACLPublicRead})
+			return err
+		},
+		"read": func() error {
+			_, err := other.GetObject(t.Context(), &awss3.GetObjectInput{Bucket: b, Key: k})
+			return err
+		},
+	} {
+		body := strings.Repeat("x", store.InlineSize+1)
+		ok(c.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: b, Key: k, Body: strings.NewReader(body), GrantFullControl: grant}))(t)
+		replace = func() { put(t, c, "acl-on", "k", []byte("secret")) }
+		wantCode(t, ask(), "AccessDenied")
+		if replace != nil {
+			t.Errorf("%s: nothing was replaced meanwhile", name)
+		}
+	}
+}
+
+// replaced is a store in which something happens between a request's first look and its
+// second.
+type replaced struct {
+	Store
+	replace *func()
+	asked   int
+}
+
+func (r *replaced) At(p store.Placement) (*store.Space, error) {
+	if f := *r.replace; f != nil {
+		if r.asked++; r.asked == 2 {
+			r.asked, *r.replace = 0, nil
+			f()
+		}
+	}
+	return r.Store.At(p)
 }

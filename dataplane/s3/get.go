@@ -81,7 +81,11 @@ func (q *request) find() (found, error) {
 	case row.Marker:
 		return found{}, q.deleted(&row, v)
 	}
-	return open(row)
+	f, err := open(row)
+	if err != nil {
+		return found{}, err
+	}
+	return f, q.judge(&f)
 }
 
 // missing is the error for what is not there. Who may not list the bucket is not told

@@ -1,13 +1,17 @@
 package s3
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
+)
 
 // The operations of the S3 API that are served.
 var (
 	opListBuckets = operation{name: "ListBuckets", action: "s3:ListAllMyBuckets", sort: lists, run: (*request).listBuckets}
 
 	opCreateBucket = operation{name: "CreateBucket", action: "s3:CreateBucket", sort: writes, run: (*request).createBucket, create: true, open: true}
-	opDeleteBucket = operation{name: "DeleteBucket", action: "s3:DeleteBucket", sort: writes, run: (*request).deleteBucket}
+	opDeleteBucket = operation{name: "DeleteBucket", action: "s3:DeleteBucket", sort: writes, run: (*request).deleteBucket, owner: s3xml.AccessDenied}
 	opHeadBucket   = operation{name: "HeadBucket", action: "s3:ListBucket", sort: reads, run: (*request).headBucket}
 	opLocation     = operation{name: "GetBucketLocation", action: "s3:GetBucketLocation", sort: reads, run: (*request).getLocation}
 
@@ -72,13 +76,19 @@ func init() {
 	routes[route{ofObject, http.MethodPut, "acl"}] = &opPutObjectACL
 }
 
-// configure adds the operation of one part of a bucket's configuration.
+// configure adds the operation of one part of a bucket's configuration. The control plane
+// takes changes only from the bucket's own organization, so that others are refused here,
+// before anything is done. AWS lets no other account read or write a bucket's policy, and
+// answers 405 to one that the policy itself allows to (API reference, GetBucketPolicy).
 func configure(method, sub, name, action string, run func(*request) error) {
-	k := reads
+	op := &operation{name: name, action: action, sort: reads, run: run}
 	if method != http.MethodGet {
-		k = writes
+		op.sort, op.owner = writes, s3xml.AccessDenied
 	}
-	routes[route{ofBucket, method, sub}] = &operation{name: name, action: action, sort: k, run: run, owner: sub == "policy" || sub == "policyStatus"}
+	if sub == "policy" || sub == "policyStatus" {
+		op.owner = s3xml.MethodNotAllowed
+	}
+	routes[route{ofBucket, method, sub}] = op
 }
 
 func init() {

@@ -34,8 +34,9 @@ type operation struct {
 	action, version string
 	sort            sort
 	run             func(*request) error
-	// owner: only the bucket's organization may, whatever a policy says.
-	owner bool
+	// owner: only the bucket's organization may. Others are told this, though a policy
+	// lets them; empty, they may.
+	owner s3xml.Code
 	// open: it is judged by itself, not by authorize.
 	open bool
 	// create: the bucket need not be there.

@@ -63,7 +63,7 @@ func (q *request) setTags(status int, tags map[string]string) error {
 }
 
 // amend changes an object's value where it lies, nothing else of it. Where somebody was
-// first, it is read again.
+// first, it is read again and judged again: another object may lie there by now.
 func (q *request) amend(f *found, change func(*storagev1.Object)) error {
 	for range 8 {
 		change(f.object)
@@ -88,6 +88,9 @@ func (q *request) amend(f *found, change func(*storagev1.Object)) error {
 			return err
 		}
 		if *f, err = open(row); err != nil {
+			return err
+		}
+		if err := q.judge(f); err != nil {
 			return err
 		}
 	}

@@ -24,7 +24,7 @@ func ParseCreateBucket(doc []byte) (*CreateBucket, error) {
 		return nil, err
 	}
 	directory := func(*node) error {
-		return Say(NotImplemented, "Directory buckets are not implemented", "Header", "CreateBucketConfiguration")
+		return Say(NotImplemented, "Directory buckets are not implemented", "Element", "CreateBucketConfiguration")
 	}
 	err = root.fields(map[string]func(*node) error{
 		"LocationConstraint": into(&c.Region),
@@ -53,7 +53,7 @@ func ParseVersioning(doc []byte) (storagev1.BucketSpec_Versioning, error) {
 	}
 	switch {
 	case mfa == "Enabled":
-		return 0, Say(NotImplemented, "MFA delete is not implemented", "Header", "x-amz-mfa")
+		return 0, Say(NotImplemented, "MFA delete is not implemented; leave MfaDelete out of VersioningConfiguration, or say Disabled", "Element", "MfaDelete")
 	case mfa != "" && mfa != "Disabled":
 		return 0, unexpected(root)
 	}
@@ -150,7 +150,7 @@ func blockedEncryption(n *node) error {
 		if n.text == "NONE" {
 			return nil
 		}
-		return Say(NotImplemented, "Blocking types of encryption is not implemented", "Header", "BlockedEncryptionTypes")
+		return Say(NotImplemented, "Blocking types of encryption is not implemented", "Element", "BlockedEncryptionTypes")
 	}})
 }
 
@@ -166,7 +166,7 @@ func (e *Encryption) judge(algorithm string, root *node) error {
 		e.KMS = true
 		return nil
 	case "aws:kms:dsse":
-		return Say(NotImplemented, "aws:kms:dsse is not implemented", "Header", "SSEAlgorithm")
+		return Say(NotImplemented, "aws:kms:dsse is not implemented", "Element", "SSEAlgorithm")
 	}
 	return unexpected(root)
 }
@@ -186,7 +186,7 @@ func ParseRequestPayment(doc []byte) error {
 	case "BucketOwner":
 		return nil
 	case "Requester":
-		return Say(NotImplemented, "Requester pays is not implemented", "Header", "Payer")
+		return Say(NotImplemented, "Requester pays is not implemented", "Element", "Payer")
 	}
 	return unexpected(root)
 }

@@ -71,7 +71,7 @@ func lifecycleRule(n *node) (*storagev1.LifecycleRule, error) {
 }
 
 func transition(n *node) error {
-	return Say(NotImplemented, "Transitions to other storage classes are not implemented", "Header", n.name)
+	return Say(NotImplemented, "Transitions to other storage classes are not implemented", "Element", n.name)
 }
 
 func (p *ruleReader) legacyPrefix(n *node) error {

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
@@ -20,7 +21,36 @@ func (q *request) describeNew(o *storagev1.Object) error {
 		return s3xml.Argument("The website redirect location must have a prefix of 'http://' or 'https://' or '/'.", "x-amz-website-redirect-location", at)
 	}
 	o.Metadata = q.metadata()
+	if err := checkText(o); err != nil {
+		return err
+	}
 	return s3xml.CheckMetadata(o.Metadata)
+}
+
+// checkText refuses headers that are not UTF-8, which is what objects are kept with, before
+// a body is read. Other text has its encodings: RFC 8187 for file names, RFC 2047 for
+// metadata ("Working with object metadata" of Amazon's user guide).
+func checkText(o *storagev1.Object) error {
+	for _, h := range []struct{ name, value string }{
+		{"content-type", o.ContentType}, {"content-encoding", o.ContentEncoding}, {"content-disposition", o.ContentDisposition},
+		{"content-language", o.ContentLanguage}, {"cache-control", o.CacheControl}, {"expires", o.Expires},
+		{"x-amz-website-redirect-location", o.RedirectLocation},
+	} {
+		if !utf8.ValidString(h.value) {
+			return notUTF8(h.name, h.value)
+		}
+	}
+	for name, value := range o.Metadata {
+		if !utf8.ValidString(name) || !utf8.ValidString(value) {
+			return notUTF8("x-amz-meta-"+name, value)
+		}
+	}
+	return nil
+}
+
+func notUTF8(name, value string) error {
+	name, value = strings.ToValidUTF8(name, "\uFFFD"), strings.ToValidUTF8(value, "\uFFFD")
+	return s3xml.Argument("The header "+name+" is not UTF-8. Encode it: as UTF-8, by RFC 8187 (filename*=UTF-8''...), or by RFC 2047 (=?UTF-8?Q?...?=).", name, value)
 }
 
 // metadata is what x-amz-meta-* say, nil if there are none.

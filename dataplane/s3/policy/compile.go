@@ -2,11 +2,17 @@ package policy
 
 import (
 	"strings"
+	"unicode/utf8"
+
+	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
 )
 
 // Compile reads the policy of a bucket. What it refuses, AWS refuses: the error is an
 // *s3xml.Error of code MalformedPolicy whose text names the element.
 func Compile(doc []byte, bucket string) (*Policy, error) {
+	if !utf8.Valid(doc) { // RFC 8259 8.1
+		return nil, s3xml.Say(s3xml.MalformedPolicy, "The policy is not UTF-8.")
+	}
 	root, err := readJSON(doc)
 	if err != nil {
 		return nil, err

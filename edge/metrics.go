@@ -12,7 +12,7 @@ import (
 type metrics struct {
 	n *Node
 
-	revision, connected, contact, refused, frames, deny, loaded *prometheus.Desc
+	revision, connected, contact, refused, frames, deny, loaded, damages, lost *prometheus.Desc
 }
 
 func newMetrics(n *Node) *metrics {
@@ -28,6 +28,8 @@ func newMetrics(n *Node) *metrics {
 		frames:    d("refused_frames_total", "Frames that were refused.", "reason"),
 		deny:      d("deny_entries", "Size of the deny set."),
 		loaded:    d("start_seconds", "Time from the start to a compiled view."),
+		damages:   d("config_damages_total", "Generations of the configuration that were found damaged."),
+		lost:      d("config_lost", "1 while both generations were damaged and nothing was told since."),
 	}
 }
 
@@ -41,9 +43,12 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
 	}
 	gauge(m.revision, float64(s.Revision))
-	connected, contact := 0.0, 0.0
+	connected, contact, lost := 0.0, 0.0, 0.0
 	if s.Connected {
 		connected = 1
+	}
+	if s.Lost {
+		lost = 1
 	}
 	if !s.LastContact.IsZero() {
 		contact = float64(s.LastContact.UnixNano()) / 1e9
@@ -52,6 +57,8 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(m.contact, contact)
 	gauge(m.deny, float64(s.DenyEntries))
 	gauge(m.loaded, s.Loaded.Seconds())
+	gauge(m.lost, lost)
+	ch <- prometheus.MustNewConstMetric(m.damages, prometheus.CounterValue, float64(s.Damages))
 	ch <- prometheus.MustNewConstMetric(m.refused, prometheus.CounterValue, float64(s.Refused))
 	for _, reason := range frame.Reasons() {
 		ch <- prometheus.MustNewConstMetric(m.frames, prometheus.CounterValue, float64(s.RefusedFrames[reason]), reason)

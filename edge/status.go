@@ -20,6 +20,10 @@ type Status struct {
 	Refused       uint64
 	RefusedFrames map[string]uint64
 	DenyEntries   int
+	// Damages counts the generations of the configuration that were found damaged since the
+	// start. Lost: both were, and no control node has told everything again since.
+	Damages uint64
+	Lost    bool
 	// Loaded is how long the start took until the view was compiled.
 	Loaded time.Duration
 }
@@ -30,7 +34,7 @@ func (n *Node) Status() Status {
 		Name: n.cfg.Name, Revision: n.view.Revision(),
 		Connected: n.config.Connected(), LastContact: n.config.LastContact(),
 		Refused: n.view.Refused(), RefusedFrames: n.config.RefusedFrames(), DenyEntries: n.config.DenyEntries(),
-		Loaded: n.loaded,
+		Damages: n.config.Damages(), Lost: n.config.Lost(), Loaded: n.loaded,
 	}
 }
 
@@ -43,6 +47,8 @@ func (n *Node) Ready() error {
 	switch {
 	case !serving:
 		return errors.New("the node is not serving")
+	case n.view.Revision() == 0 && n.config.Lost():
+		return errors.New("both generations of the configuration were damaged, and no control node has told it again yet")
 	case n.view.Revision() == 0:
 		return errors.New("the node has no configuration yet: it has not reached a control node since it joined")
 	}

@@ -173,6 +173,13 @@ func (r *records) Apply(revision uint64, changes []view.Change) []view.Refusal {
 	return nil
 }
 
+func (r *records) Replace(revision uint64, changes []view.Change) []view.Refusal {
+	r.mu.Lock()
+	r.now = nil
+	r.mu.Unlock()
+	return r.Apply(revision, changes)
+}
+
 func (r *records) get(stream, name string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

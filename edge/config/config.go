@@ -120,7 +120,10 @@ func (o *Options) fill() {
 
 // Sink takes cuts of the configuration; view.View is one.
 type Sink interface {
+	// Apply makes changes active.
 	Apply(revision uint64, changes []view.Change) []view.Refusal
+	// Replace makes changes active and everything that was before them end.
+	Replace(revision uint64, changes []view.Change) []view.Refusal
 }
 
 // Config is one edge's configuration.
@@ -142,6 +145,7 @@ type Config struct {
 	next       int // address to try
 	early      []view.Refusal
 	leftover   map[string]bool // streams with records of an unfinished snapshot
+	replace    bool            // the next cut has everything: both generations were damaged
 
 	deny     denySet
 	revision atomic.Uint64 // cut and active
@@ -157,8 +161,8 @@ type Config struct {
 }
 
 // Open reads the configuration in o.Dir, or begins one, and returns it with everything
-// that a view needs: one change for each record. It fails with ErrLost when there is
-// one that cannot be read.
+// that a view needs: one change for each record. Where both generations are damaged there
+// is none, and Lost says so until a control node has told everything again.
 func Open(o Options) (*Config, []view.Change, error) {
 	if o.Dir == "" || o.Cluster == "" || len(o.Pinned) != ed25519.PublicKeySize || o.TLS == nil {
 		return nil, nil, errors.New("config: Dir, Cluster, Pinned and TLS are required")
@@ -177,19 +181,15 @@ func Open(o Options) (*Config, []view.Change, error) {
 	if all == nil { // begun just now
 		all = &content{streams: map[string]*stream{}, keys: map[[8]byte]*feedv1.PublishingKey{}}
 	}
-	c := &Config{o: o, disk: disk, store: st, began: o.Clock.Now(), streams: all.streams, keyRecords: all.keys, epoch: all.epoch, feeds: all.feeds}
+	c := &Config{o: o, disk: disk, store: st, began: o.Clock.Now()}
 	c.sessions = newSessionCache()
 	c.mu.refused = map[string]uint64{}
 	c.mu.cut = make(chan struct{})
 	c.next = rand.IntN(1 << 16)
-	c.keys = frame.NewKeys(frame.Key{Public: o.Pinned})
-	for _, rec := range all.keys {
-		c.keys = c.keys.With(keyOf(rec))
+	c.adopt(all)
+	if all.revision == 0 && st.hasAside() {
+		st.lost.Store(true)
 	}
-	c.deny.add(all.deny)
-	c.revision.Store(all.revision)
-	c.contact.Store(all.contact)
-	c.leftover = all.leftover
 	if !st.readOnly {
 		if err := c.tidy(); err != nil {
 			return nil, nil, errors.Join(fmt.Errorf("configuration: %w", err), st.close())
@@ -198,10 +198,27 @@ func Open(o Options) (*Config, []view.Change, error) {
 	return c, all.changes, nil
 }
 
+// adopt takes over what was read.
+func (c *Config) adopt(all *content) {
+	c.streams, c.keyRecords, c.epoch, c.feeds, c.leftover = all.streams, all.keys, all.epoch, all.feeds, all.leftover
+	c.keys = frame.NewKeys(frame.Key{Public: c.o.Pinned})
+	for _, rec := range all.keys {
+		c.keys = c.keys.With(keyOf(rec))
+	}
+	c.deny.add(all.deny)
+	c.revision.Store(all.revision)
+	c.contact.Store(all.contact)
+}
+
 // tidy makes the ballast and removes what an unfinished snapshot left.
 func (c *Config) tidy() error {
 	if err := c.disk.Restock(); err != nil {
 		c.o.Log.Warn("config: disk", "error", err)
+	}
+	if c.revision.Load() > 0 {
+		if err := c.store.found(); err != nil {
+			c.o.Log.Warn("config: remove the damaged generations", "error", err)
+		}
 	}
 	leftover := c.leftover
 	c.leftover = nil
@@ -255,6 +272,12 @@ func (c *Config) RefusedFrames() map[string]uint64 {
 
 // DenyEntries is the size of the deny set.
 func (c *Config) DenyEntries() int { return c.deny.len() }
+
+// Lost reports whether both generations were damaged and nothing was told since.
+func (c *Config) Lost() bool { return c.store.lost.Load() }
+
+// Damages counts the generations that were found damaged since the start.
+func (c *Config) Damages() uint64 { return c.store.damages.Load() }
 
 func (c *Config) current() *session {
 	c.mu.Lock()

@@ -90,6 +90,15 @@ func merge(a, b map[string]int64) map[string]int64 {
 	return m
 }
 
+// all is every entry, in no order.
+func (d *denySet) all() map[string]int64 {
+	cur := d.now.Load()
+	if cur == nil {
+		return nil
+	}
+	return merge(cur.base, cur.recent)
+}
+
 // expired lists what may be forgotten at a time.
 func (d *denySet) expired(now time.Time) []string {
 	cur := d.now.Load()

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/dark-ecosystem/dark/edge/view"
@@ -46,9 +47,12 @@ func (c *Config) Run(ctx context.Context, sink Sink) error {
 		if ctx.Err() != nil {
 			break
 		}
+		if err := c.mend(); err != nil {
+			return broken{err}
+		}
 		took, err := c.follow(ctx, sink)
 		var own broken
-		if errors.As(err, &own) {
+		if errors.As(err, &own) && !c.damaged(own) {
 			return own
 		}
 		if took {
@@ -162,19 +166,21 @@ func (c *Config) welcomed(w *feedv1.Welcome) error {
 		return fmt.Errorf("control node %s is in epoch %d, this edge in %d", w.GetNode(), w.GetEpoch(), c.epoch)
 	}
 	if len(w.GetFeeds()) > 0 && !maps.Equal(w.GetFeeds(), c.feeds) {
-		raw, err := proto.Marshal(&feedv1.Welcome{Feeds: w.GetFeeds()})
-		if err != nil {
-			return err
-		}
 		c.feeds = w.GetFeeds()
-		if err := c.open().Set(keyFeeds, raw, nil); err != nil {
-			return broken{err}
-		}
-		if err := c.flush(); err != nil {
+		if err := errors.Join(c.writeFeeds(c.open()), c.flush()); err != nil {
 			return broken{err}
 		}
 	}
 	return c.own(c.subscribe(w.GetSubscription().GetStreams()))
+}
+
+// writeFeeds keeps where control nodes are.
+func (c *Config) writeFeeds(b *pebble.Batch) error {
+	raw, err := proto.Marshal(&feedv1.Welcome{Feeds: c.feeds})
+	if err != nil {
+		return err
+	}
+	return b.Set(keyFeeds, raw, nil)
 }
 
 // own marks an error as this node's.
@@ -216,7 +222,7 @@ func (c *Config) cut(sink Sink, revision uint64) ([]view.Refusal, time.Duration,
 	}
 	changes, arrived := c.pending.changes, c.pending.arrived
 	c.pending.changes = nil
-	refused := sink.Apply(revision, changes)
+	refused := c.activate(sink, revision, changes)
 	c.revision.Store(revision)
 	c.mu.Lock()
 	close(c.mu.cut)
@@ -226,6 +232,21 @@ func (c *Config) cut(sink Sink, revision uint64) ([]view.Refusal, time.Duration,
 		return refused, 0, nil
 	}
 	return refused, time.Since(arrived), nil
+}
+
+// activate hands changes to the view, or everything when it begins anew.
+func (c *Config) activate(sink Sink, revision uint64, changes []view.Change) []view.Refusal {
+	if c.store.lost.Load() {
+		c.o.Log.Info("config: everything was told again", "records", len(changes), "revision", revision)
+		if err := c.store.found(); err != nil {
+			c.o.Log.Warn("config: remove the damaged generations", "error", err)
+		}
+	}
+	if !c.replace {
+		return sink.Apply(revision, changes)
+	}
+	c.replace = false
+	return sink.Replace(revision, changes)
 }
 
 // purge forgets deny entries long past their expiry, once an hour.

@@ -4,18 +4,38 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
+	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// generation is one of the two databases.
+// generation is one of the two databases. Its owner closes it; fault and damaged may be
+// called from anywhere.
 type generation struct {
 	name string // "a" or "b"
 	db   *pebble.DB
 	seq  uint64 // number of the last commit when it was opened; 0: never finished
+
+	reading sync.WaitGroup        // goroutines that read all of it
+	dropped atomic.Bool           // they shall stop
+	wrong   atomic.Pointer[error] // the first damage that was met
+}
+
+// damaged notes what is wrong with the files. Pebble reports it by this, too, for what it
+// finds in the background.
+func (g *generation) damaged(err error) { g.wrong.CompareAndSwap(nil, &err) }
+
+// fault is the first damage that was met; nil when there is none.
+func (g *generation) fault() error {
+	if err := g.wrong.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // pebbleLog passes on what Pebble says. A failed write or sync stops the process and is
@@ -31,39 +51,66 @@ func (l pebbleLog) Fatalf(format string, args ...any) {
 	panic("config database: " + fmt.Sprintf(format, args...))
 }
 
+// listener has damage noted. Pebble calls Fatalf for it otherwise: the panic left open
+// iterators behind, which no database can be closed with.
+func (g *generation) listener() *pebble.EventListener {
+	return &pebble.EventListener{DataCorruption: func(i pebble.DataCorruptionInfo) {
+		g.damaged(fmt.Errorf("%s: %w", i.Path, i.Details))
+	}}
+}
+
+// unlocked is a file system without locks: the store's own keeps others out, and a
+// database that panicked would keep its one until the process ends.
+type unlocked struct{ vfs.FS }
+
+func (unlocked) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
+
 // openGeneration opens one database; nil without an error when it does not exist and
-// shall not be made. Damage that makes Pebble panic is an error like any other.
-func (s *store) openGeneration(name string, create bool) (g *generation, err error) {
-	dir := s.path(name)
-	if _, serr := s.fs.Stat(dir); serr != nil && !create {
-		if errors.Is(serr, os.ErrNotExist) {
+// shall not be made.
+func (s *store) openGeneration(name string, create bool) (*generation, error) {
+	if _, err := s.fs.Stat(s.path(name)); err != nil && !create {
+		if errors.Is(err, os.ErrNotExist) {
 			return nil, nil
 		}
-		return nil, serr
+		return nil, err
 	}
-	defer func() {
-		if r := recover(); r != nil {
-			g, err = nil, fmt.Errorf("open generation %s: %v", name, r)
+	return s.openOn(s.fs, name, s.readOnly)
+}
+
+// openOn opens one database on a file system. Damage that makes Pebble panic is an error
+// like any other.
+func (s *store) openOn(fs vfs.FS, name string, readOnly bool) (*generation, error) {
+	g := &generation{name: name}
+	err := guard(func() (err error) {
+		g.db, err = pebble.Open(s.path(name), &pebble.Options{
+			FS:                 unlocked{fs},
+			ReadOnly:           readOnly,
+			Cache:              s.cache,
+			Logger:             pebbleLog{s.log},
+			EventListener:      g.listener(),
+			FormatMajorVersion: pebble.FormatWALSyncChunks,
+			MemTableSize:       8 << 20,
+			MaxOpenFiles:       500,
+		})
+		if err == nil {
+			g.seq, err = getNumber(g.db, keySeq)
 		}
-	}()
-	db, err := pebble.Open(dir, &pebble.Options{
-		FS:                 s.fs,
-		ReadOnly:           s.readOnly,
-		Cache:              s.cache,
-		Logger:             pebbleLog{s.log},
-		FormatMajorVersion: pebble.FormatWALSyncChunks,
-		MemTableSize:       8 << 20,
-		MaxOpenFiles:       500,
+		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open generation %s: %w", name, err)
-	}
-	g = &generation{name: name, db: db}
-	if g.seq, err = getNumber(db, keySeq); err != nil {
-		db.Close()
-		return nil, fmt.Errorf("read generation %s: %w", name, err)
+		return nil, errors.Join(fmt.Errorf("open generation %s: %w", name, err), g.close())
 	}
 	return g, nil
+}
+
+// guard makes a panic over damaged octets an error.
+func guard(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", errDamaged, r)
+		}
+	}()
+	return f()
 }
 
 // empty reports whether there is nothing in it.
@@ -76,30 +123,35 @@ func (g *generation) empty() (bool, error) {
 	return !some, errors.Join(it.Error(), it.Close())
 }
 
-// verify reads everything, so that every checksum is looked at.
-func (g *generation) verify() (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%v", r)
-		}
-	}()
-	it, err := g.db.NewIter(nil)
-	if err != nil {
-		return err
-	}
-	for ok := it.First(); ok; ok = it.Next() {
-		if _, err := it.ValueAndErr(); err != nil {
-			return errors.Join(err, it.Close())
-		}
-	}
-	return errors.Join(it.Error(), it.Close())
+// verify reads everything, so that every checksum is looked at, unless it is told to stop.
+func (g *generation) verify(stop <-chan struct{}) error {
+	return guard(func() error {
+		return scan(g.db, nil, func([]byte, []byte) error {
+			select {
+			case <-stop:
+				return errStopped
+			default:
+			}
+			if g.dropped.Load() {
+				return errStopped
+			}
+			return nil
+		})
+	})
 }
 
+// close closes the database when nothing reads it any more. One that is damaged may
+// panic over it, which concerns nobody else.
 func (g *generation) close() error {
-	if g == nil {
+	if g == nil || g.db == nil {
 		return nil
 	}
-	return g.db.Close()
+	g.dropped.Store(true)
+	g.reading.Wait()
+	if err := guard(g.db.Close); err != nil {
+		return fmt.Errorf("close generation %s: %w", g.name, err)
+	}
+	return nil
 }
 
 // getNumber reads an 8-octet number; 0 when there is none.

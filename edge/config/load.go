@@ -59,22 +59,24 @@ func load(db *pebble.DB) (*content, error) {
 	return c, c.check()
 }
 
-// scan calls f for every key of a space; what it is given is not kept.
-func scan(db pebble.Reader, prefix []byte, f func(key, value []byte) error) error {
+// scan calls f for every key of a space, of all when the prefix is nil; what it is given
+// is not kept. The iterator is closed whatever happens.
+func scan(db pebble.Reader, prefix []byte, f func(key, value []byte) error) (err error) {
 	it, err := db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, it.Close()) }()
 	for ok := it.First(); ok; ok = it.Next() {
 		v, err := it.ValueAndErr()
 		if err == nil {
 			err = f(it.Key(), v)
 		}
 		if err != nil {
-			return errors.Join(err, it.Close())
+			return err
 		}
 	}
-	return errors.Join(it.Error(), it.Close())
+	return it.Error()
 }
 
 func (c *content) readPosition(key, value []byte) error {

@@ -120,6 +120,11 @@ func (a *answers) Apply(_ uint64, changes []view.Change) []view.Refusal {
 	return nil
 }
 
+func (a *answers) Replace(revision uint64, changes []view.Change) []view.Refusal {
+	clear(a.now)
+	return a.Apply(revision, changes)
+}
+
 // reopen opens an edge's configuration in fs, with the given streams.
 func reopen(t testing.TB, fs vfs.FS, streams ...string) (*Config, *answers) {
 	t.Helper()
@@ -135,9 +140,11 @@ func reopen(t testing.TB, fs vfs.FS, streams ...string) (*Config, *answers) {
 	return c, a
 }
 
-func tryOpen(fs vfs.FS) (*Config, *answers, error) {
+func tryOpen(fs vfs.FS) (*Config, *answers, error) { return tryOpenLogging(fs, nil) }
+
+func tryOpenLogging(fs vfs.FS, log *slog.Logger) (*Config, *answers, error) {
 	c, loaded, err := Open(Options{
-		Dir: "edge", FS: fs, Cluster: "test", Pinned: testKey.Public().(ed25519.PublicKey),
+		Dir: "edge", FS: fs, Log: log, Cluster: "test", Pinned: testKey.Public().(ed25519.PublicKey),
 		TLS: func() (*tls.Config, error) { return &tls.Config{}, nil },
 	})
 	if err != nil {

@@ -45,6 +45,13 @@ func (c *Config) waitRoom(ctx context.Context) error {
 	if err := c.store.wake(); err != nil {
 		return broken{err}
 	}
+	if c.store.lost.Load() { // what was salvaged is not in memory yet
+		all, err := load(c.store.live.db)
+		if err != nil {
+			return broken{err}
+		}
+		c.adopt(all)
+	}
 	if err := c.tidy(); err != nil {
 		return broken{err}
 	}
@@ -57,7 +64,13 @@ func (s *store) wake() error {
 	if err := s.live.close(); err != nil {
 		return err
 	}
-	s.live, s.readOnly = nil, false
+	s.readOnly = false
+	switch {
+	case s.lost.Load():
+		return s.anew()
+	case seq == 0: // begun in memory
+		return s.create()
+	}
 	live, err := s.openGeneration(name, false)
 	if err != nil {
 		return err
@@ -67,6 +80,7 @@ func (s *store) wake() error {
 	}
 	other, err := s.openGeneration(otherName(name), false)
 	if err != nil {
+		s.damages.Add(1)
 		s.log.Error("config: the spare generation cannot be read and is made anew", "error", err)
 	}
 	return s.begin(live, other, false)

@@ -132,6 +132,9 @@ func (s *session) step(sink Sink) error {
 	if s.c.store.full() {
 		return errFull
 	}
+	if s.c.store.live.fault() != nil {
+		return errLive
+	}
 	s.conn.SetReadDeadline(time.Now().Add(s.c.o.Silence))
 	msg, err := frame.ReadMsg(s.in, s.buf, frame.MaxMessage)
 	s.buf = msg

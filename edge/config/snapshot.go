@@ -45,9 +45,10 @@ func (c *Config) takeSnapshot(st *stream, f *feedv1.Frame) error {
 
 // finishSnapshot makes a complete snapshot current.
 func (c *Config) finishSnapshot(st *stream, f *feedv1.Frame) error {
-	b := c.open()
+	b, before := c.open(), len(c.pending.changes)
 	old, next := contentPrefix(f.GetStream(), st.content), contentPrefix(f.GetStream(), st.content+1)
 	if err := c.difference(b, f.GetStream(), f.GetRevision(), old, next); err != nil {
+		c.pending.changes = c.pending.changes[:before] // it is sent again
 		return err
 	}
 	st.content++
@@ -164,7 +165,7 @@ func (c *Config) drop(name string, st *stream) error {
 	if err := c.flush(); err != nil {
 		return err
 	}
-	b := c.open()
+	b, before := c.open(), len(c.pending.changes)
 	r := itemReader{stream: name, org: organization(name)}
 	err := scan(c.store.live.db, contentPrefix(name, st.content), func(key, value []byte) error {
 		_, _, k, n, _ := splitItem(key)
@@ -172,6 +173,7 @@ func (c *Config) drop(name string, st *stream) error {
 		return nil
 	})
 	if err != nil {
+		c.pending.changes = c.pending.changes[:before] // it is dropped later
 		return err
 	}
 	delete(c.streams, name)

@@ -21,6 +21,10 @@ func (s *store) mirrorLocked(repr []byte, urgent bool) {
 		}
 		return
 	}
+	if err := s.mu.spare.fault(); err != nil {
+		s.dropSpareLocked(err)
+		return
+	}
 	s.mu.since++
 	opts := pebble.NoSync
 	if urgent || s.mu.since >= spareCommits || time.Since(s.mu.synced) > spareEvery {
@@ -42,10 +46,12 @@ func apply(db *pebble.DB, repr []byte, opts *pebble.WriteOptions) error {
 
 // verifySpare looks at every checksum of the spare, in the background of a start.
 func (s *store) verifySpare(g *generation) {
-	err := g.verify()
-	if err == nil {
+	err := g.verify(s.stop)
+	g.reading.Done()
+	if err == nil || errors.Is(err, errStopped) {
 		return
 	}
+	g.damaged(err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.spare == g {
@@ -55,19 +61,11 @@ func (s *store) verifySpare(g *generation) {
 
 // dropSpareLocked gives up a spare that failed and begins another.
 func (s *store) dropSpareLocked(err error) {
-	s.log.Error("config: the spare generation failed and is made anew", "generation", s.mu.spare.name, "error", err)
-	if err := s.mu.spare.close(); err != nil {
-		s.log.Warn("config: close the failed generation", "error", err)
-	}
+	old := s.mu.spare
+	s.damages.Add(1)
+	s.log.Error("config: the spare generation failed and is made anew", "generation", old.name, "error", err)
 	s.mu.spare = nil
-	s.mu.backlog, s.mu.bytes = nil, 0
-	s.startSpareLocked()
-}
-
-func (s *store) startSpare() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.startSpareLocked()
+	s.startSpareLocked(old)
 }
 
 // respare begins a spare where none could be made for want of space.
@@ -75,21 +73,20 @@ func (s *store) respare() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.spare == nil && !s.mu.making {
-		s.startSpareLocked()
+		s.startSpareLocked(nil)
 	}
 }
 
-// startSpareLocked makes a spare in a goroutine. From here on commits are kept for it.
-func (s *store) startSpareLocked() {
-	select {
-	case <-s.stop:
-		return
-	default:
-	}
+// startSpareLocked makes a spare in a goroutine, which first closes an old one. From here
+// on commits are kept for it.
+func (s *store) startSpareLocked(old *generation) {
 	s.mu.backlog, s.mu.bytes, s.mu.making = nil, 0, true
-	from, seq := s.live.db.NewSnapshot(), s.mu.seq
+	from, name, seq := s.live.db.NewSnapshot(), otherName(s.live.name), s.mu.seq
 	s.work.Go(func() {
-		g, err := s.makeSpare(from, seq)
+		if err := old.close(); err != nil {
+			s.log.Warn("config: close the failed generation", "error", err)
+		}
+		g, err := s.makeSpare(name, from, seq)
 		s.mu.Lock()
 		s.mu.making = false
 		s.mu.Unlock()
@@ -113,18 +110,12 @@ func otherName(name string) string {
 // makeSpare copies a snapshot of the live generation and then what was committed since.
 // The number of the last commit is written when the copy is complete, so that one that
 // was interrupted is never served.
-func (s *store) makeSpare(from *pebble.Snapshot, seq uint64) (g *generation, err error) {
-	if s.full() {
-		return nil, errors.Join(errFull, from.Close())
-	}
-	name := otherName(s.live.name)
-	if err := errors.Join(s.fs.RemoveAll(s.path(name)), syncDir(s.fs, s.dir)); err != nil {
+func (s *store) makeSpare(name string, from *pebble.Snapshot, seq uint64) (*generation, error) {
+	g, err := s.emptySpare(name)
+	if err != nil {
 		return nil, errors.Join(err, from.Close())
 	}
-	if g, err = s.openGeneration(name, true); err != nil {
-		return nil, errors.Join(err, from.Close())
-	}
-	err = s.copyAll(g.db, from)
+	err = guard(func() error { return s.copyAll(g.db, from) })
 	err = errors.Join(err, from.Close())
 	if err == nil {
 		err = errors.Join(syncDir(s.fs, s.dir), g.db.Set(keySeq, number(seq), pebble.Sync))
@@ -138,27 +129,30 @@ func (s *store) makeSpare(from *pebble.Snapshot, seq uint64) (g *generation, err
 	return g, nil
 }
 
-func (s *store) copyAll(to *pebble.DB, from *pebble.Snapshot) error {
-	it, err := from.NewIter(nil)
-	if err != nil {
-		return err
+func (s *store) emptySpare(name string) (*generation, error) {
+	select {
+	case <-s.stop:
+		return nil, errStopped
+	default:
 	}
-	defer it.Close()
+	if s.full() {
+		return nil, errFull
+	}
+	if err := errors.Join(s.fs.RemoveAll(s.path(name)), syncDir(s.fs, s.dir)); err != nil {
+		return nil, err
+	}
+	return s.openGeneration(name, true)
+}
+
+func (s *store) copyAll(to *pebble.DB, from *pebble.Snapshot) error {
 	b := to.NewBatch()
 	defer func() { b.Close() }()
-	for ok := it.First(); ok; ok = it.Next() {
-		v, err := it.ValueAndErr()
-		if err != nil {
+	err := scan(from, nil, func(key, value []byte) error {
+		if bytes.Equal(key, keySeq) {
+			return nil
+		}
+		if err := b.Set(key, value, nil); err != nil || b.Len() < 1<<20 {
 			return err
-		}
-		if bytes.Equal(it.Key(), keySeq) {
-			continue
-		}
-		if err := b.Set(it.Key(), v, nil); err != nil {
-			return err
-		}
-		if b.Len() < 1<<20 {
-			continue
 		}
 		if err := b.Commit(pebble.NoSync); err != nil {
 			return err
@@ -169,9 +163,13 @@ func (s *store) copyAll(to *pebble.DB, from *pebble.Snapshot) error {
 		case <-s.stop:
 			return errStopped
 		default:
+			return nil
 		}
+	})
+	if err != nil {
+		return err
 	}
-	return errors.Join(it.Error(), b.Commit(pebble.Sync))
+	return b.Commit(pebble.Sync)
 }
 
 // adopt applies what was committed meanwhile and makes g the spare.

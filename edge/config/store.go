@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -16,9 +19,6 @@ import (
 
 // errDamaged is content that no version of ours wrote.
 var errDamaged = errors.New("damaged")
-
-// ErrLost: there is a configuration here and none of its generations can be read.
-var ErrLost = errors.New("both generations of the configuration are unreadable")
 
 // Commits and time after which the spare generation is synced too.
 const (
@@ -34,8 +34,8 @@ const (
 // from the same changes and shares no file with the live one, as hard-linked files (a
 // Pebble checkpoint) would share their damage.
 //
-// mu guards what follows it, and is held while something is committed; only one
-// goroutine commits.
+// mu guards what follows it and changes of live, and is held while something is committed;
+// only one goroutine commits, and it alone changes live.
 type store struct {
 	fs    vfs.FS
 	disk  *diskroom.Disk
@@ -46,6 +46,8 @@ type store struct {
 	live  *generation
 	// readOnly: the disk was full at the start, and wake was not called yet.
 	readOnly bool
+	lost     atomic.Bool    // both generations were damaged and nothing was told since
+	damages  atomic.Uint64  // generations that were found damaged
 	work     sync.WaitGroup // the goroutine that makes or verifies a spare
 	stop     chan struct{}
 	sync     *pebble.WriteOptions // of commits to the live generation; a test leaves it out
@@ -66,8 +68,8 @@ type store struct {
 func (s *store) path(name string) string { return s.fs.PathJoin(s.dir, name) }
 
 // openStore opens the configuration in dir, or begins one. What is read from the
-// generation that is chosen is handed to read, which is called again for the other
-// should the first be damaged.
+// generation that is chosen is handed to read, which is called again for another should
+// the first be damaged.
 func openStore(disk *diskroom.Disk, dir string, log *slog.Logger, read func(*pebble.DB) error) (*store, error) {
 	fs := disk.FS()
 	s := &store{fs: fs, disk: disk, dir: dir, log: log, stop: make(chan struct{}), sync: pebble.Sync}
@@ -88,7 +90,8 @@ func openStore(disk *diskroom.Disk, dir string, log *slog.Logger, read func(*peb
 	return s, nil
 }
 
-// choose opens both generations and takes the newer one that can be read throughout.
+// choose opens both generations and takes the newer one that can be read throughout. With
+// neither it begins a new configuration.
 func (s *store) choose(read func(*pebble.DB) error) error {
 	a, aerr := s.openGeneration("a", false)
 	b, berr := s.openGeneration("b", false)
@@ -97,43 +100,57 @@ func (s *store) choose(read func(*pebble.DB) error) error {
 	} else if a == nil {
 		a, b = b, a
 	}
-	var faults []error
+	faults := []error{aerr, berr}
 	for _, pair := range [2][2]*generation{{a, b}, {b, a}} {
 		g, other := pair[0], pair[1]
 		if g == nil || g.seq == 0 {
 			continue
 		}
-		if err := readAll(g, read); err != nil {
+		if err := guard(func() error { return errors.Join(read(g.db), g.fault()) }); err != nil {
 			faults = append(faults, fmt.Errorf("generation %s: %w", g.name, err))
 			continue
 		}
-		for _, f := range append(faults, aerr, berr) {
+		for _, f := range faults {
 			if f != nil {
-				s.log.Error("config: a generation cannot be read; serving from the other", "serving", g.name, "revision commit", g.seq, "error", f)
+				s.damages.Add(1)
+				s.log.Error("config: a generation cannot be read; serving from the other", "serving", g.name, "commit", g.seq, "error", f)
 			}
 		}
-		return s.begin(g, other, len(faults) > 0)
+		return s.begin(g, other, other != nil && other.fault() != nil)
 	}
-	fresh, err := unused(a, b)
-	faults = append(faults, aerr, berr, err)
-	err = errors.Join(faults...)
-	if err == nil && fresh {
-		if s.readOnly {
-			return errors.Join(fmt.Errorf("begin %s: %w", s.dir, errFull), a.close(), b.close())
-		}
-		return s.create(a, b)
-	}
-	return errors.Join(fmt.Errorf("%w in %s; move it away and start again, and the edge fetches everything from a control node", ErrLost, s.dir), err, a.close(), b.close())
+	return s.without(read, errors.Join(faults...), a, b)
 }
 
-// readAll reads a generation; damage that makes Pebble panic is an error like any other.
-func readAll(g *generation, read func(*pebble.DB) error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%v", r)
+// without begins a configuration where no generation can be served.
+func (s *store) without(read func(*pebble.DB) error, fault error, a, b *generation) error {
+	fresh, err := unused(a, b)
+	fault = errors.Join(fault, err)
+	if err := errors.Join(a.close(), b.close()); err != nil {
+		s.log.Warn("config: close", "error", err)
+	}
+	if passing(fault) {
+		return fmt.Errorf("read %s: %w", s.dir, fault)
+	}
+	if fault == nil && fresh && !s.hasAside() {
+		return s.create()
+	}
+	s.damages.Add(2)
+	s.log.Error("config: both generations are damaged; the edge answers nothing until a control node has told it everything again",
+		"dir", s.dir, "error", fault)
+	if err := s.anew(); err != nil {
+		return err
+	}
+	return read(s.live.db)
+}
+
+// passing reports whether files may be whole that could not be read.
+func passing(err error) bool {
+	for _, e := range []error{fs.ErrPermission, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOSPC, syscall.EROFS} {
+		if errors.Is(err, e) {
+			return true
 		}
-	}()
-	return read(g.db)
+	}
+	return false
 }
 
 // unused reports whether generations hold nothing at all, as after a first start that
@@ -143,23 +160,40 @@ func unused(gs ...*generation) (bool, error) {
 		if g == nil {
 			continue
 		}
-		if empty, err := g.empty(); !empty || err != nil {
+		var empty bool
+		err := guard(func() (err error) {
+			empty, err = g.empty()
+			return err
+		})
+		if !empty || err != nil {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-// create begins an empty configuration.
-func (s *store) create(a, b *generation) error {
-	if err := errors.Join(a.close(), b.close()); err != nil {
-		return err
+// create begins an empty configuration; on a full disk in memory, until wake.
+func (s *store) create() error {
+	if s.readOnly {
+		live, err := s.openOn(vfs.NewMem(), "a", false)
+		if err != nil {
+			return err
+		}
+		return s.begin(live, nil, false)
 	}
 	live, err := s.openGeneration("a", true)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(syncDir(s.fs, s.dir), live.db.Set(keySeq, number(1), pebble.Sync)); err != nil {
+	if err := syncDir(s.fs, s.dir); err != nil {
+		return errors.Join(err, live.close())
+	}
+	return s.complete(live)
+}
+
+// complete makes a new generation one that a start may choose, and serves from it.
+func (s *store) complete(live *generation) error {
+	if err := live.db.Set(keySeq, number(1), pebble.Sync); err != nil {
 		return errors.Join(err, live.close())
 	}
 	live.seq = 1
@@ -169,21 +203,23 @@ func (s *store) create(a, b *generation) error {
 // begin serves from live. The other generation is the spare if it has the same commits,
 // else it is made anew.
 func (s *store) begin(live, other *generation, damaged bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.live = live
 	s.mu.seq = live.seq
 	s.mu.synced = time.Now()
-	if s.readOnly {
-		return other.close()
-	}
-	if other != nil && other.seq == live.seq && !damaged {
+	if other != nil && other.seq == live.seq && !damaged && !s.readOnly {
 		s.mu.spare = other
+		other.reading.Add(1)
 		s.work.Go(func() { s.verifySpare(other) })
 		return nil
 	}
 	if err := other.close(); err != nil {
-		s.log.Warn("config: close the old generation", "generation", other.name, "error", err)
+		s.log.Warn("config: close the old generation", "error", err)
 	}
-	s.startSpare()
+	if !s.readOnly {
+		s.startSpareLocked(nil)
+	}
 	return nil
 }
 

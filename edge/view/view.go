@@ -95,6 +95,15 @@ func (v *View) Apply(revision uint64, changes []Change) []Refusal {
 	return refused
 }
 
+// Replace makes changes active, and all that they do not name ends: each service compiles
+// its value anew.
+func (v *View) Replace(revision uint64, changes []Change) []Refusal {
+	for _, p := range v.parts {
+		p.value = nil
+	}
+	return v.Apply(revision, changes)
+}
+
 // distribute gives each service its changes. It counts first: a start brings millions.
 func (v *View) distribute(changes []Change) (refused []Refusal) {
 	counts := map[*part]int{}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -85,7 +86,7 @@ type coreConfig struct {
 func openCore(c coreConfig) (_ *core, err error) {
 	k := &core{}
 	if k.self, err = ReadSelf(c.dir); err != nil {
-		return nil, fmt.Errorf("this directory holds no control node: %w; run `darkd init` or `darkd control --join TOKEN`", err)
+		return nil, noSelf(c.dir, err)
 	}
 	if err := k.openKeys(c.dir); err != nil {
 		return nil, err
@@ -99,16 +100,17 @@ func openCore(c coreConfig) (_ *core, err error) {
 	if err := k.disk.Restock(); err != nil {
 		c.logger.Warn("disk", "err", err)
 	}
-	fs := k.disk.FS()
-	if k.store, err = state.Open(filepath.Join(c.dir, "state"), state.Options{FS: fs, Logger: c.logger}); err != nil {
-		return nil, err
+	disk := k.disk.FS()
+	rows := filepath.Join(c.dir, "state")
+	if k.store, err = state.Open(rows, state.Options{FS: disk, Logger: c.logger}); err != nil {
+		return nil, fmt.Errorf("%w; the rows in %s are made from the log: if they are damaged, move that directory away and start again", err, rows)
 	}
 	ln, err := net.Listen("tcp", c.listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen for other control nodes on %s: %w", c.listen, err)
 	}
 	k.node, err = consensus.Open(consensus.Config{
-		FS: fs, Disk: k.disk, Dir: filepath.Join(c.dir, "raft"), ID: consensus.ServerID(k.self.ServerID), Listener: ln, Advertise: c.advertise,
+		FS: disk, Disk: k.disk, Dir: filepath.Join(c.dir, "raft"), ID: consensus.ServerID(k.self.ServerID), Listener: ln, Advertise: c.advertise,
 		TLS: consensus.TLS{Config: k.creds.TLS, Peer: k.controlPeer}, Timing: c.timing, Logger: c.logger,
 	})
 	if err != nil {
@@ -132,13 +134,28 @@ func (k *core) openKeys(dir string) error {
 	}
 	wrapped, err := os.ReadFile(filepath.Join(dir, fileRoot))
 	if err != nil {
-		return fmt.Errorf("root key: %w", err)
+		return fmt.Errorf("root key: %w; %s", err, restoreFile)
 	}
 	if k.root, err = keyring.UnwrapRoot(wrapped, machine.Identity()); err != nil {
-		return err
+		return fmt.Errorf("%w; %s", err, restoreFile)
 	}
-	k.creds, err = ca.LoadCredentials(filepath.Join(dir, fileCert))
-	return err
+	if k.creds, err = ca.LoadCredentials(filepath.Join(dir, fileCert)); err != nil {
+		return fmt.Errorf("%w; %s", err, restoreFile)
+	}
+	return nil
+}
+
+// restoreFile is what to do about a damaged file of a control node's own.
+const restoreFile = "put the file back from a copy of this directory; or, only where a majority of the other control nodes is well, " +
+	"wipe this one with `darkd rejoin` and let it join again (docs/operations/quorum.md)"
+
+// noSelf explains why a directory's node.json was not read. `darkd init` is for a directory
+// without one: where there is a damaged one there is a cluster.
+func noSelf(dir string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("this directory holds no control node: %w; run `darkd init`, or `darkd control --join TOKEN --through HOST:PORT`", err)
+	}
+	return fmt.Errorf("who the control node in %s is cannot be read: %w; %s", dir, err, restoreFile)
 }
 
 // controlPeer admits control nodes of this cluster to the transport, and nobody else.

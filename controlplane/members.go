@@ -8,6 +8,7 @@ import (
 
 	"github.com/dark-ecosystem/dark/internal/consensus"
 	"github.com/dark-ecosystem/dark/internal/errs"
+	"github.com/dark-ecosystem/dark/internal/obs"
 	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
 	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
 )
@@ -87,6 +88,7 @@ func (n *Node) enter(ctx context.Context, through []string) error {
 	if err != nil {
 		return err
 	}
+	told := obs.NewSparse()
 	for !n.isMember() {
 		for _, addr := range through {
 			if _, err = n.core.node.Call(ctx, addr, callEnter, req); err == nil {
@@ -94,13 +96,25 @@ func (n *Node) enter(ctx context.Context, through []string) error {
 			}
 		}
 		if err != nil {
-			n.cfg.Logger.Info("waiting to be added to the cluster", "err", err)
+			n.tellWaiting(told, err)
 		}
 		if !pause(ctx, 300*time.Millisecond) {
 			return ctx.Err()
 		}
 	}
 	return nil
+}
+
+// tellWaiting says why this node is no member yet: once, and then once a minute.
+func (n *Node) tellWaiting(told *obs.Sparse, err error) {
+	if ok, _ := told.Allow(err.Error()); !ok {
+		return
+	}
+	attrs := []any{"err", err}
+	if errs.Is(err, errs.Conflict) {
+		attrs = append(attrs, "do", "where that member is gone for good, as after `darkd rejoin`, remove it at a control node that is well: dark members remove NAME --yes")
+	}
+	n.cfg.Logger.Warn("waiting to be added to the cluster", attrs...)
 }
 
 func (n *Node) isMember() bool {
@@ -161,26 +175,6 @@ func (n *Node) promote(ctx context.Context) {
 			n.cfg.Logger.Warn("give a vote", "member", m.ID, "err", err)
 		}
 	}
-}
-
-// ListMembers lists the control nodes as consensus sees them.
-func (n *Node) ListMembers(context.Context) (*clusterv1.ListMembersResponse, error) {
-	members, err := n.core.group.Members()
-	if err != nil {
-		return nil, err
-	}
-	leader, _, _ := n.core.group.Leader()
-	resp := &clusterv1.ListMembersResponse{Term: n.core.group.Term()}
-	for _, m := range members {
-		suffrage := "voter"
-		if m.Learner {
-			suffrage = "learner"
-		}
-		resp.Members = append(resp.Members, &clusterv1.Member{
-			Name: string(m.ID), Address: m.Addr, Suffrage: suffrage, Leader: m.ID == leader,
-		})
-	}
-	return resp, nil
 }
 
 // RemoveMember takes a control node out of consensus and of the installation.
@@ -251,7 +245,7 @@ func (n *Node) TransferLeadership(ctx context.Context, to string) (string, error
 	}
 	for {
 		if now, _, ok := n.core.group.Leader(); ok && (now != before || string(now) == to) {
-			return string(now), nil
+			return orID(n.memberNames(), now), nil
 		}
 		if !pause(ctx, 10*time.Millisecond) {
 			return "", errs.New(errs.Unavailable, "leadership was handed over; who has it is not known yet")

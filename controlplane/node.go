@@ -82,6 +82,7 @@ type Node struct {
 	feedAddr string
 	apiAddr  string
 	status   statusCache
+	seen     seen
 	storage  *storage.Storage // nil where the program has none
 	wake     chan struct{}    // the publisher
 
@@ -290,12 +291,15 @@ func (n *Node) serve(ctx context.Context) error {
 	feedListener := n.feedListener
 	n.feedListener = nil
 	start("feed", func(ctx context.Context) error { return n.feed.Serve(ctx, feedListener) })
+	start("members", func(ctx context.Context) error { n.watchMembers(ctx); return nil })
 	start("disk", func(ctx context.Context) error { n.watchDisk(ctx); return nil })
 	start("controllers", func(ctx context.Context) error { n.lead(ctx); return nil })
 	start("announce", n.announce)
 	start("renewal", n.renewOwn)
 	start("use of access keys", n.noteUse)
 	close(n.ready)
+	n.cfg.Logger.Info("this control node serves", "node", n.core.self.Name, "version", n.cfg.Version, "api", n.apiAddr, "feed", n.feedAddr,
+		"transport", n.core.node.Addr())
 	var err error
 	select {
 	case <-ctx.Done():
@@ -318,7 +322,7 @@ func (n *Node) handOver() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	if err := n.core.group.Transfer(ctx, ""); err != nil {
-		n.cfg.Logger.Warn("hand leadership over", "err", err)
+		n.cfg.Logger.Info("leadership was not handed over: the others elect a leader", "err", err)
 	}
 }
 

@@ -34,10 +34,9 @@ type statusCache struct {
 // Status tells how the installation is, as this node sees it.
 func (n *Node) Status(context.Context) (*clusterv1.GetStatusResponse, error) {
 	through, _ := n.core.store.Through()
-	leader, _, _ := n.core.group.Leader()
 	return &clusterv1.GetStatusResponse{
 		ClusterId: n.core.self.ClusterID, Revision: n.core.store.Revision(), Node: n.core.self.Name,
-		Leader: string(leader), Version: n.cfg.Version, Published: through, Epoch: n.epoch,
+		Leader: n.leaderName(), Version: n.cfg.Version, Published: through, Epoch: n.epoch,
 		Oldest: n.core.store.Oldest(), FeatureLevel: n.core.store.FeatureLevel(),
 	}, nil
 }
@@ -123,7 +122,7 @@ func (n *Node) reports(ctx context.Context) map[string]*clusterv1.ControlReport 
 
 // report is what this node says of itself and its edges.
 func (n *Node) report() *clusterv1.ControlReport {
-	r := &clusterv1.ControlReport{Finished: n.core.group.Finished(), Revision: n.core.store.Revision(), DiskFull: n.diskFull()}
+	r := n.ownReport()
 	if n.feed == nil {
 		return r
 	}
@@ -132,6 +131,11 @@ func (n *Node) report() *clusterv1.ControlReport {
 		r.Nodes = append(r.Nodes, &clusterv1.Node{Name: "nodes/" + name, Status: edgeStatus(s, last)})
 	}
 	return r
+}
+
+// ownReport is what this node says of itself.
+func (n *Node) ownReport() *clusterv1.ControlReport {
+	return &clusterv1.ControlReport{Finished: n.core.group.Finished(), Revision: n.core.store.Revision(), DiskFull: n.diskFull()}
 }
 
 func edgeStatus(s feed.NodeStatus, last uint64) *clusterv1.NodeStatus {
@@ -153,7 +157,10 @@ func edgeStatus(s feed.NodeStatus, last uint64) *clusterv1.NodeStatus {
 	return out
 }
 
-func (n *Node) serveStatus(context.Context, string, []byte) ([]byte, error) {
+func (n *Node) serveStatus(_ context.Context, _ string, req []byte) ([]byte, error) {
+	if string(req) == askSelf {
+		return proto.Marshal(n.ownReport())
+	}
 	return proto.Marshal(n.report())
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -20,8 +21,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dark-ecosystem/dark/controlplane"
+	"github.com/dark-ecosystem/dark/internal/ca"
 	"github.com/dark-ecosystem/dark/internal/consensus"
 	"github.com/dark-ecosystem/dark/internal/errs"
+	"github.com/dark-ecosystem/dark/internal/obs"
 )
 
 // controlSettings are those of a control node.
@@ -173,13 +176,16 @@ func resolver(addrs []string) *net.Resolver {
 	}}
 }
 
-// logger writes what happens as lines of key=value.
+// logger writes what happens as lines of key=value. What the standard library and others log by
+// themselves goes there too.
 func logger(w io.Writer, level string) *slog.Logger {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		l = slog.LevelInfo
 	}
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: l}))
+	log := obs.Logger(w, l)
+	slog.SetDefault(log)
+	return log
 }
 
 // observed is what a process shows to those who watch it: /metrics, /livez and /readyz.
@@ -227,14 +233,15 @@ func newRejoin() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "rejoin", Short: "Wipe a control node whose log is damaged, so that it can join again", Args: cobra.NoArgs,
-		Long: "Wipe what a control node keeps, when its log or state is damaged. Afterwards remove the old member\n(dark members remove NAME), make a token (dark nodes token NAME --role control) and start it with --join.",
+		Long: "Wipe what a control node keeps, when its log or state is damaged. Afterwards remove the old member\n(dark members remove NAME --yes), make a token (dark nodes token NAME --role control) and start it with --join.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			self, err := controlplane.ReadSelf(dir)
+			name, err := controlNode(dir)
 			if err != nil {
 				return fmt.Errorf("%s holds no control node: %w", dir, err)
 			}
 			if !yes {
-				fmt.Fprintf(cmd.ErrOrStderr(), "This wipes all that control node %s keeps in %s. Say --yes to do it.\n", self.Name, dir)
+				fmt.Fprintf(cmd.ErrOrStderr(), "This wipes all that control node %s keeps in %s. Only the other control nodes have it then:\n"+
+					"see that a majority of them is well (dark members), and say --yes to do it.\n", name, dir)
 				os.Exit(5)
 			}
 			for _, name := range []string{"raft", "state", "node.json", "node.pem", "root.age", "members.json"} {
@@ -242,11 +249,29 @@ func newRejoin() *cobra.Command {
 					return err
 				}
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Wiped. Next, where a control node is well:\n  dark members remove %[1]s\n  dark nodes token %[1]s --role control\nand here: darkd control --dir %[2]s --join TOKEN --through HOST:PORT\n", self.Name, dir)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Wiped. Next, where a control node is well:\n  dark members remove %[1]s --yes\n  dark nodes token %[1]s --role control\nand here: darkd control --dir %[2]s --join TOKEN --through HOST:PORT\n", name, dir)
 			return err
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "/var/lib/dark/control", "`DIR` that the node lives in")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do it")
 	return cmd
+}
+
+// controlNode is the name of the control node in a directory; its certificate tells it too,
+// where node.json is damaged.
+func controlNode(dir string) (string, error) {
+	self, err := controlplane.ReadSelf(dir)
+	if err == nil {
+		return self.Name, nil
+	}
+	creds, cerr := ca.LoadCredentials(filepath.Join(dir, "node.pem"))
+	if errors.Is(err, fs.ErrNotExist) || cerr != nil {
+		return "", err
+	}
+	n, cerr := creds.Peer(creds.Leaf())
+	if cerr != nil || n.Role != ca.Control {
+		return "", err
+	}
+	return n.Node, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"time"
@@ -94,7 +95,7 @@ func (e *edgeSettings) enrol(ctx context.Context) error {
 func (e *edgeSettings) open(log *slog.Logger, o *observed) (*edge.Node, error) {
 	self, err := edge.ReadSelf(e.dir)
 	if err != nil {
-		return nil, fmt.Errorf("%s holds no edge: %w; run `darkd edge --join TOKEN --through HOST:PORT`", e.dir, err)
+		return nil, e.noSelf(err)
 	}
 	creds, err := edge.Credentials(e.dir)
 	if err != nil {
@@ -117,6 +118,15 @@ func (e *edgeSettings) open(log *slog.Logger, o *observed) (*edge.Node, error) {
 		return nil, err
 	}
 	return edge.New(cfg)
+}
+
+// noSelf explains why the directory's edge.json was not read.
+func (e *edgeSettings) noSelf(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s holds no edge: %w; run `darkd edge --join TOKEN --through HOST:PORT`", e.dir, err)
+	}
+	return fmt.Errorf("who the edge in %s is cannot be read: %w; put the file back from a copy; or let the edge join "+
+		"again, with a token of `dark nodes token NAME` and another --dir (objects that only this edge keeps stay in the old one)", e.dir, err)
 }
 
 // renewal keeps the key of a request until its certificate comes.

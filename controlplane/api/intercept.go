@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"net"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 
 	"github.com/dark-ecosystem/dark/controlplane/identity"
 	"github.com/dark-ecosystem/dark/internal/errs"
+	"github.com/dark-ecosystem/dark/internal/obs"
 )
 
 const (
@@ -198,7 +198,7 @@ func (s *Server) caller(ctx context.Context, md metadata.MD) (identity.Caller, e
 func (c *call) end(ctx context.Context, err error, panicked any) error {
 	log := c.s.log.With("method", c.method, "request_id", c.id, "who", c.who, "from", c.from)
 	if panicked != nil {
-		log.ErrorContext(ctx, "a request panicked", "panic", panicked, "stack", string(debug.Stack()))
+		log.ErrorContext(ctx, "a request panicked", "panic", panicked, "at", obs.Stack())
 		err = errs.New(errs.Internal, "panic")
 	}
 	took, code := time.Since(c.start), codes.OK

@@ -124,8 +124,8 @@ func wait(ctx context.Context, d time.Duration) {
 }
 
 // serve is the life of one connection.
-func (s *Server) serve(ctx context.Context, raw net.Conn) {
-	ctx, cancel := context.WithCancel(ctx)
+func (s *Server) serve(serving context.Context, raw net.Conn) {
+	ctx, cancel := context.WithCancel(serving)
 	defer cancel()
 	defer raw.Close()
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
@@ -139,7 +139,7 @@ func (s *Server) serve(ctx context.Context, raw net.Conn) {
 	}
 	s.connections.Add(1)
 	err = c.run(ctx, cancel)
-	if ctx.Err() == nil || !errors.Is(err, context.Canceled) {
+	if serving.Err() == nil { // this node ends all connections when it stops
 		s.o.Log.Info("feed: connection ended", "node", c.node, "from", raw.RemoteAddr(), "reason", err)
 	}
 }

@@ -90,7 +90,7 @@ func (l *Log) Propose(ctx context.Context, tx *statev1.Transaction) (Outcome, er
 			return out, err
 		}
 		if time.Now().After(until) {
-			return Outcome{}, errs.New(errs.Unavailable, "no control node leads at the moment; nothing was written; try again")
+			return Outcome{}, errs.New(errs.Unavailable, "no control node leads at the moment; nothing was written; try again, and see `dark members`")
 		}
 		select {
 		case <-time.After(wait):
@@ -306,7 +306,7 @@ func (l *Log) Current(ctx context.Context) error {
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			return errs.Wrap(errs.Unavailable, err, "no majority of control nodes can be reached; ask for a stale read, or try again")
+			return errs.Wrap(errs.Unavailable, err, "no majority of control nodes can be reached, so nobody knows whether what is here is the latest; `dark members` shows who does not answer, and --stale reads what this control node has")
 		}
 	}
 }

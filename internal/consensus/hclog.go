@@ -8,16 +8,24 @@ import (
 	"log/slog"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+
+	"github.com/dark-ecosystem/dark/internal/obs"
 )
 
-// hlog is raft's logger, writing to slog.
+// hlog is raft's logger, writing to slog what an operator can use. Raft warns of much that is
+// in order: an election at each start, a follower that was sent too much, a leader that learnt of
+// the next. And it repeats itself many times a second while a member does not answer.
 type hlog struct {
-	to   *slog.Logger
-	name string
-	with []any
+	to     *slog.Logger
+	name   string
+	with   []any
+	sparse *obs.Sparse // of members that do not answer
 }
 
-func newHclog(to *slog.Logger, name string) hclog.Logger { return &hlog{to: to, name: name} }
+func newHclog(to *slog.Logger, name string) hclog.Logger {
+	return &hlog{to: to, name: name, sparse: obs.NewSparse()}
+}
 
 var slogLevels = map[hclog.Level]slog.Level{
 	hclog.Trace: slog.LevelDebug - 4,
@@ -29,6 +37,13 @@ var slogLevels = map[hclog.Level]slog.Level{
 
 func (h *hlog) Log(level hclog.Level, msg string, args ...any) {
 	l, ok := slogLevels[level]
+	if _, quiet := routine[msg]; quiet {
+		l = slog.LevelDebug
+	}
+	if addr := silent(msg, args); addr != "" && l > slog.LevelDebug {
+		h.unanswered(addr, args)
+		l = slog.LevelDebug
+	}
 	if !ok || !h.to.Enabled(context.Background(), l) {
 		return
 	}
@@ -38,6 +53,83 @@ func (h *hlog) Log(level hclog.Level, msg string, args ...any) {
 		}
 	}
 	h.to.Log(context.Background(), l, "raft: "+msg, args...)
+}
+
+// routine are raft's warnings of what happens in a cluster that is well, at each start, join and
+// change of the leader. What goes wrong beside them, controlplane says in its own words: that there
+// is no leader, and who does not answer.
+var routine = map[string]struct{}{
+	"heartbeat timeout reached, starting election":                                                                   {},
+	"heartbeat timeout reached, not part of a stable configuration or a non-voter, not triggering a leader election": {},
+	"not part of stable configuration, aborting election":                                                            {},
+	"no known peers, aborting election":                                                                              {},
+	"Election timeout reached, restarting election":                                                                  {},
+	"failed to get previous log":                                                                                     {},
+	"previous log term mis-match":                                                                                    {},
+	"clearing log suffix":                                                                                            {},
+	"appendEntries rejected, sending older logs":                                                                     {},
+	"peer has newer term, stopping replication":                                                                      {},
+	"new leader elected, stepping down":                                                                              {},
+	"failed to contact":                                                                                              {},
+	"failed to contact quorum of nodes, stepping down":                                                               {},
+	"duplicate requestVote from":                                                                                     {},
+	"rejecting vote request since node is not in configuration":                                                      {},
+	"rejecting vote request since we have a leader":                                                                  {},
+	"rejecting vote request since node is not a voter":                                                               {},
+	"rejecting vote request since our last term is greater":                                                          {},
+	"rejecting vote request since our last index is greater":                                                         {},
+	"rejecting pre-vote request since node is not in configuration":                                                  {},
+	"rejecting pre-vote request since we have a leader":                                                              {},
+	"rejecting pre-vote request since node is not a voter":                                                           {},
+	"rejecting pre-vote request since our last term is greater":                                                      {},
+	"rejecting pre-vote request since our last index is greater":                                                     {},
+	"failed to decode incoming command":                                                                              {}, // the other end went
+	"failed to flush response":                                                                                       {},
+}
+
+// unreachable are raft's messages of one member that does not answer.
+var unreachable = map[string]struct{}{
+	"failed to heartbeat to":                  {},
+	"failed to appendEntries to":              {},
+	"failed to pipeline appendEntries":        {},
+	"failed to start pipeline replication to": {},
+	"failed to make requestVote RPC":          {},
+	"failed to send snapshot to":              {},
+	"failed to install snapshot":              {},
+}
+
+// silent is the address of the member that a message says does not answer; "" for another message.
+func silent(msg string, args []any) string {
+	if _, ok := unreachable[msg]; !ok {
+		return ""
+	}
+	for _, a := range args {
+		switch a := a.(type) {
+		case raft.Server:
+			return string(a.Address)
+		case raft.ServerAddress:
+			return string(a)
+		}
+	}
+	return "unknown"
+}
+
+// unanswered says, once a minute for a member, that it does not answer, and why.
+func (h *hlog) unanswered(addr string, args []any) {
+	ok, more := h.sparse.Allow(addr)
+	if !ok {
+		return
+	}
+	attrs := []any{"address", addr}
+	for i := 0; i+1 < len(args); i += 2 {
+		if args[i] == "error" {
+			attrs = append(attrs, "error", args[i+1])
+		}
+	}
+	if more > 0 {
+		attrs = append(attrs, "attempts", more+1)
+	}
+	h.to.Warn("another member does not answer", attrs...)
 }
 
 func (h *hlog) Trace(msg string, args ...any) { h.Log(hclog.Trace, msg, args...) }
@@ -58,11 +150,11 @@ func (h *hlog) ImpliedArgs() []any { return h.with }
 func (h *hlog) Name() string       { return h.name }
 
 func (h *hlog) With(args ...any) hclog.Logger {
-	return &hlog{to: h.to.With(args...), name: h.name, with: append(append([]any{}, h.with...), args...)}
+	return &hlog{to: h.to.With(args...), name: h.name, sparse: h.sparse, with: append(append([]any{}, h.with...), args...)}
 }
 
 func (h *hlog) Named(name string) hclog.Logger      { return h.ResetNamed(name) }
-func (h *hlog) ResetNamed(name string) hclog.Logger { return &hlog{h.to, name, h.with} }
+func (h *hlog) ResetNamed(name string) hclog.Logger { return &hlog{h.to, name, h.with, h.sparse} }
 
 // SetLevel does nothing: slog's handler decides.
 func (h *hlog) SetLevel(hclog.Level)  {}

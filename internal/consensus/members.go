@@ -27,9 +27,27 @@ func (g *Group) AddLearner(ctx context.Context, s Server) error {
 	if err := checkServer(s); err != nil {
 		return err
 	}
+	if err := g.addressFree(s); err != nil {
+		return err
+	}
 	return g.change(ctx, "add learner "+string(s.ID), func() raft.Future {
 		return g.raft.AddNonvoter(raft.ServerID(s.ID), raft.ServerAddress(s.Addr), 0, timeoutOf(ctx))
 	})
+}
+
+// addressFree refuses a member whose address another one has: raft would refuse it as well, in
+// words that name neither.
+func (g *Group) addressFree(s Server) error {
+	members, err := g.Members()
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		if m.Addr == s.Addr && m.ID != s.ID {
+			return errs.New(errs.Conflict, "member %s has the address %s already", m.ID, m.Addr)
+		}
+	}
+	return nil
 }
 
 // AddVoter adds a member with a vote, or gives a learner one. Leader only.

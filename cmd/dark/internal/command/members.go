@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -37,14 +38,55 @@ func (s *session) membersList() *cobra.Command {
 				return nil
 			}
 			return s.message(r, func() error {
-				t := render.NewTable("MEMBER", "SUFFRAGE", "LEADS", "ADDRESS")
+				t := render.NewTable("MEMBER", "SUFFRAGE", "STATE", "LAG", "ADDRESS", "ID")
 				for _, m := range r.Members {
-					t.Row(m.Name, m.Suffrage, map[bool]string{true: "leads"}[m.Leader], m.Address)
+					t.Row(m.Name, m.Suffrage, memberState(m), fmt.Sprint(m.Lag), m.Address, m.Id)
 				}
-				return t.Flush(s.Out)
+				return errors.Join(t.Flush(s.Out), s.tellMajority(r.Members))
 			})
 		},
 	}
+}
+
+func memberState(m *clusterv1.Member) string {
+	switch {
+	case m.Leader:
+		return "leads"
+	case m.Answers:
+		return "answers"
+	}
+	return "silent"
+}
+
+// tellMajority says what it means that members do not answer, and what to do about it.
+func (s *session) tellMajority(all []*clusterv1.Member) error {
+	var silent []string
+	voters, answer := 0, 0
+	for _, m := range all {
+		switch {
+		case m.Suffrage != "voter":
+		case m.Answers:
+			voters, answer = voters+1, answer+1
+		default:
+			voters++
+			silent = append(silent, m.Name)
+		}
+	}
+	if len(silent) == 0 {
+		return nil
+	}
+	names := strings.Join(silent, ", ")
+	if 2*answer > voters {
+		_, err := fmt.Fprintf(s.Err, "%d of %d control nodes answer, which is a majority. Start %s again; one that is gone for good: dark members remove NAME --yes\n", answer, voters, names)
+		return err
+	}
+	_, err := fmt.Fprintf(s.Err, `The majority is lost: %d of %d control nodes answer, and %d are needed.
+  no change is accepted, and reads need --stale; edges serve what they have, for 14 days at least
+  start %s again where it stands, with its data, or mend the network: then all goes on by itself
+  do not wipe a member, run darkd rejoin or darkd init; bringing a cluster back from fewer than a majority is not built yet
+  docs/operations/quorum.md has each step
+`, answer, voters, voters/2+1, names)
+	return err
 }
 
 func (s *session) members(ctx context.Context) (r *clusterv1.ListMembersResponse, err error) {
@@ -128,7 +170,7 @@ func Status(s *session) *cobra.Command {
 }
 
 func (s *session) statusTable(r *clusterv1.GetStatusResponse) error {
-	leader := firstOf(r.Leader, "none: changes are refused until one is elected")
+	leader := firstOf(r.Leader, "none: no change is accepted; dark members shows who does not answer")
 	_, err := fmt.Fprintf(s.Out, "cluster    %s, epoch %d\nanswered   %s, version %s\nleader     %s\nrevision   %d\npublished  %d\nhistory    from revision %d\n",
 		r.ClusterId, r.Epoch, r.Node, r.Version, leader, r.Revision, r.Published, r.Oldest)
 	return err

@@ -17,6 +17,7 @@ const (
 	ReasonTooLarge      = "TRANSACTION_TOO_LARGE"
 	ReasonQuota         = "QUOTA"
 	ReasonWatches       = "TOO_MANY_WATCHES"
+	ReasonBusy          = "BUSY" // there is too much at work here; it may be asked again
 )
 
 // reasoned is an error with a reason for programs.

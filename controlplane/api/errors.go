@@ -102,7 +102,7 @@ func toStatus(err error, requestID string) *status.Status {
 	if own != nil && len(own.Fields) > 0 {
 		details = append(details, badRequest(own.Fields))
 	}
-	if code == codes.Unavailable {
+	if code == codes.Unavailable || reason == admit.ReasonBusy {
 		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(retryAfter)})
 	}
 	return withDetails(status.New(code, text), details)

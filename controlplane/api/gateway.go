@@ -7,19 +7,17 @@ import (
 	"net"
 	"net/http"
 	"net/textproto"
-	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	clustergw "github.com/dark-ecosystem/dark/proto/dark/cluster/v1/gw"
 	resourcegw "github.com/dark-ecosystem/dark/proto/dark/resource/v1/gw"
@@ -37,7 +35,7 @@ func (s *Server) startGateway() error {
 	if err != nil {
 		return fmt.Errorf("connect the gateway: %w", err)
 	}
-	mux := runtime.NewServeMux(
+	s.mux = runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.HTTPBodyMarshaler{Marshaler: &runtime.JSONPb{
 			MarshalOptions:   protojson.MarshalOptions{},
 			UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: false},
@@ -49,7 +47,9 @@ func (s *Server) startGateway() error {
 		runtime.WithStreamErrorHandler(streamError),
 		runtime.WithMetadata(s.localMetadata),
 		runtime.WithDisableHTTPMethodOverride(),
-		runtime.SetQueryParameterParser(strictQuery{}),
+		runtime.WithDisablePathLengthFallback(),
+		runtime.WithMiddlewares(s.strict),
+		runtime.WithRoutingErrorHandler(s.routingError),
 	)
 	register := []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		resourcegw.RegisterResourceServiceHandler, clustergw.RegisterClusterServiceHandler,
@@ -60,29 +60,11 @@ func (s *Server) startGateway() error {
 		}
 	}
 	for _, f := range register {
-		if err := f(context.Background(), mux, s.conn); err != nil {
+		if err := f(context.Background(), s.mux, s.conn); err != nil {
 			return fmt.Errorf("register the gateway: %w", err)
 		}
 	}
-	s.gateway = mux
-	return nil
-}
-
-// strictQuery refuses query parameters that the request does not have: a mistyped one
-// must not pass for one left out.
-type strictQuery struct{ runtime.DefaultQueryParser }
-
-// Parse is runtime.QueryParameterParser's.
-func (q strictQuery) Parse(m proto.Message, values url.Values, filter *utilities.DoubleArray) error {
-	fields := m.ProtoReflect().Descriptor().Fields()
-	for key := range values {
-		name, _, _ := strings.Cut(key, ".")
-		name, _, _ = strings.Cut(name, "[")
-		if fields.ByName(protoreflect.Name(name)) == nil && fields.ByJSONName(name) == nil {
-			return fmt.Errorf("unknown field %q", key)
-		}
-	}
-	return q.DefaultQueryParser.Parse(m, values, filter)
+	return errors.Join(s.routes.add("dark.resource.v1.ResourceService"), s.routes.add("dark.cluster.v1.ClusterService"))
 }
 
 // incoming lets through the headers that mean something to the API, and no others: a
@@ -108,6 +90,11 @@ func httpError(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, 
 	if code == 0 {
 		code = httpOf(status.Code(err))
 	}
+	for _, d := range status.Convert(err).Details() {
+		if retry, ok := d.(*errdetails.RetryInfo); ok {
+			w.Header().Set("Retry-After", strconv.Itoa(int(retry.GetRetryDelay().AsDuration().Seconds())))
+		}
+	}
 	runtime.DefaultHTTPErrorHandler(ctx, mux, m, w, r, &runtime.HTTPStatusError{HTTPStatus: code, Err: err})
 }
 
@@ -128,6 +115,7 @@ func (s *Server) Close() error {
 	s.close()
 	err := s.conn.Close()
 	s.grpc.Stop()
+	s.streams.Wait()
 	if serr := <-s.looped; serr != nil && !errors.Is(serr, grpc.ErrServerStopped) {
 		err = errors.Join(err, serr)
 	}

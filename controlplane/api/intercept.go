@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -39,6 +40,7 @@ type call struct {
 	start  time.Time
 	who    string
 	from   string
+	local  bool // came by the break-glass socket
 }
 
 func (s *Server) unaryInterceptor(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
@@ -63,11 +65,22 @@ func (s *Server) unaryInterceptor(ctx context.Context, req any, info *grpc.Unary
 	if err := s.valid.request(m, s.resourceField[info.FullMethod]); err != nil {
 		return nil, err
 	}
+	if err := visitOf(ctx).enter(ctx, s.lanes.of(info.FullMethod)); err != nil {
+		return nil, err
+	}
+	if s.lanes.of(info.FullMethod) == s.lanes.lists && !c.local {
+		leave, err := s.lanes.computing.enter(ctx, askedOf(ctx).caller)
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
+	}
 	return next(ctx, req)
 }
 
 func (s *Server) streamInterceptor(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
 	ctx := stream.Context()
+	v := visitOf(ctx)
 	c := s.begin(ctx, info.FullMethod)
 	_ = stream.SetHeader(metadata.Pairs(headerRequestID, c.id))
 	defer func() { err = c.end(ctx, err, recover()) }()
@@ -79,35 +92,50 @@ func (s *Server) streamInterceptor(srv any, stream grpc.ServerStream, info *grpc
 		if err := s.allow(ctx, info.FullMethod, nil); err != nil {
 			return err
 		}
-		w.allowed = true
+		w.allowed.Store(true)
 	}
-	return next(srv, w)
+	if s.table[info.FullMethod].open {
+		return next(srv, w)
+	}
+	if err := v.enter(ctx, s.lanes.of(info.FullMethod)); err != nil {
+		return err
+	}
+	return s.whileAllowed(w, func() error { return next(srv, w) })
 }
 
 // guarded asks for permission with a stream's first message, and validates each.
 type guarded struct {
 	grpc.ServerStream
-	ctx     context.Context
-	s       *Server
-	method  string
-	allowed bool
+	ctx    context.Context
+	s      *Server
+	method string
+	// allowed is set when the caller may make this request, and first is then the
+	// message that says so, for methods where it decides.
+	allowed atomic.Bool
+	first   atomic.Pointer[proto.Message]
 }
 
 func (g *guarded) Context() context.Context { return g.ctx }
 
 func (g *guarded) RecvMsg(m any) error {
-	if err := g.ServerStream.RecvMsg(m); err != nil {
-		return err
-	}
 	msg, ok := m.(proto.Message)
 	if !ok {
 		return errs.New(errs.Internal, "%T is no message", m)
 	}
-	if !g.allowed {
+	visitOf(g.ctx).next()
+	d := &decoding{into: msg}
+	if err := g.ServerStream.RecvMsg(d); err != nil {
+		return err
+	}
+	if d.err != nil {
+		return d.err
+	}
+	if !g.allowed.Load() {
 		if err := g.s.allow(g.ctx, g.method, msg); err != nil {
 			return err
 		}
-		g.allowed = true
+		g.first.Store(&msg)
+		g.allowed.Store(true)
 	}
 	return g.s.valid.request(msg, nil)
 }
@@ -118,7 +146,8 @@ func (s *Server) begin(ctx context.Context, method string) *call {
 	if !plainID(id) {
 		id = newRequestID()
 	}
-	return &call{s: s, method: method, id: id, start: time.Now(), from: from(ctx, md)}
+	_, local := s.local(ctx, md)
+	return &call{s: s, method: method, id: id, start: time.Now(), from: from(ctx, md), local: local}
 }
 
 func newRequestID() string {

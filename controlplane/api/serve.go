@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/dark-ecosystem/dark/internal/preauth"
 )
 
-// bodyTime is how long a REST request's body may take.
+// bodyTime is how long the body of a REST request may take, or one message of gRPC.
 const bodyTime = time.Minute
 
 // drainTime is how long requests may take to end when the server goes.
@@ -20,8 +22,9 @@ const drainTime = 10 * time.Second
 
 // ServeHTTP is the one handler of the one port: gRPC is told apart by content type.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w = newAnswer(w)
 	if r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
-		s.grpc.ServeHTTP(w, r)
+		s.serveGRPC(w, r)
 		return
 	}
 	switch {
@@ -46,18 +49,12 @@ func (s *Server) rest(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(headerRequestID, r.Header.Get(headerRequestID))
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
-	if r.Method != http.MethodGet {
-		// A body that trickles in must not hold a connection. A read that has a stream for
-		// its answer is left alone: there the deadline would end it.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
-	}
-	r.Body = http.MaxBytesReader(w, r.Body, MaxRequest)
 	// The gateway decodes each segment once; a slash within an owner (RFC 2317) is written
 	// %2F in a resource's name, and stays so.
 	if p := r.URL.RawPath; p != "" {
 		r.URL.RawPath = strings.NewReplacer("%2F", "%252F", "%2f", "%252F").Replace(p)
 	}
-	s.gateway.ServeHTTP(w, r)
+	s.mux.ServeHTTP(w, r)
 }
 
 func probe(w http.ResponseWriter, r *http.Request, check func(context.Context) error) {
@@ -76,6 +73,8 @@ func probe(w http.ResponseWriter, r *http.Request, check func(context.Context) e
 // it speaks HTTP/1.1 and HTTP/2 in clear (h2c), which is for loopback only.
 func (s *Server) Serve(ctx context.Context, l net.Listener, t *tls.Config) error {
 	h := s.httpServer()
+	h.ConnContext = connContext
+	l = preauth.Listen(l, strangers)
 	if t != nil {
 		t = t.Clone()
 		t.NextProtos = []string{"h2", "http/1.1"}
@@ -92,7 +91,7 @@ func (s *Server) httpServer() *http.Server {
 	p.SetHTTP2(true)
 	return &http.Server{
 		Handler: s, Protocols: p, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 1000, MaxReceiveBufferPerStream: 1 << 20, MaxReceiveBufferPerConnection: 4 << 20, SendPingTimeout: 30 * time.Second},
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 256, MaxReceiveBufferPerStream: 512 << 10, MaxReceiveBufferPerConnection: 1 << 20, SendPingTimeout: 30 * time.Second},
 	}
 }
 

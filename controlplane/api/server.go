@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
+	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
@@ -79,12 +82,19 @@ type Server struct {
 	log           *slog.Logger
 	table         map[string]need
 	resourceField map[string]protoreflect.FieldDescriptor
+	kindOfMethod  map[string]*kind.Kind // of the standard methods
+	routes        routes
+	bodyTime      time.Duration // how long the body of a request may take
+	recheck       time.Duration // how often a stream's caller is looked at again
+	lanes         *lanes
+	openLane      *lane
+	streams       sync.WaitGroup // handlers of streams
 	metrics       *metrics
 	grpc          *grpc.Server
 	health        *health.Server
 	loop          *bufconn.Listener // by which the gateway reaches grpc
 	conn          *grpc.ClientConn
-	gateway       http.Handler
+	mux           *runtime.ServeMux // REST, over grpc
 	openapi       []byte
 	secret        string // of headerLocal
 	close         func() // closes core.closing
@@ -104,12 +114,15 @@ func New(o Options) (*Server, error) {
 	rand.Read(secret[:])
 	s := &Server{
 		core: c, o: o, log: o.Log, table: c.needs(), resourceField: map[string]protoreflect.FieldDescriptor{},
+		kindOfMethod: map[string]*kind.Kind{}, routes: routes{}, bodyTime: bodyTime,
+		recheck: recheckEvery, lanes: newLanes(), openLane: openLane(),
 		secret: hex.EncodeToString(secret[:]), close: stop, looped: make(chan error, 1),
 	}
 	if s.metrics, err = newMetrics(o.Registry); err != nil {
 		return nil, err
 	}
-	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(MaxRequest), grpc.UnaryInterceptor(s.unaryInterceptor), grpc.StreamInterceptor(s.streamInterceptor))
+	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(MaxRequest), grpc.ForceServerCodecV2(strictCodec{encoding.GetCodecV2("proto")}),
+		grpc.UnaryInterceptor(s.unaryInterceptor), grpc.StreamInterceptor(s.streamInterceptor))
 	if err := s.register(); err != nil {
 		return nil, err
 	}
@@ -160,8 +173,8 @@ func (s *Server) register() error {
 			return fmt.Errorf("api: service %s: %w", r.Service, err)
 		}
 	}
-	resourcegrpc.RegisterResourceServiceServer(s.grpc, &resources{core: s.core})
-	clustergrpc.RegisterClusterServiceServer(s.grpc, &clusterService{c: s.o.Cluster})
+	resourcegrpc.RegisterResourceServiceServer(registrar{s.grpc}, &resources{core: s.core})
+	clustergrpc.RegisterClusterServiceServer(registrar{s.grpc}, &clusterService{c: s.o.Cluster})
 	s.health = health.NewServer()
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
@@ -185,7 +198,7 @@ func (s *Server) registerKind(r Registration) error {
 		full := "/" + string(r.Service) + "/" + string(md.Name())
 		if u, verb, in := std.method(md); u != nil {
 			desc.Methods = append(desc.Methods, handler(md, full, u))
-			s.table[full], s.resourceField[full] = ofKind(r.Kind, verb), in
+			s.table[full], s.resourceField[full], s.kindOfMethod[full] = ofKind(r.Kind, verb), in, r.Kind
 			continue
 		}
 		x, ok := s.extra(r.Service, string(md.Name()))
@@ -206,8 +219,8 @@ func (s *Server) registerKind(r Registration) error {
 			Handler: func(_ any, stream grpc.ServerStream) error { return x.Stream(stream) },
 		})
 	}
-	s.grpc.RegisterService(&desc, nil)
-	return nil
+	registrar{s.grpc}.RegisterService(&desc, nil)
+	return s.routes.add(r.Service)
 }
 
 func (s *Server) extra(service protoreflect.FullName, name string) (Extra, bool) {

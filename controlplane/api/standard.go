@@ -122,7 +122,9 @@ func (f fields) mask() []string {
 	var out []string
 	paths := v.Message().Get(v.Message().Descriptor().Fields().ByName("paths")).List()
 	for i := range paths.Len() {
-		out = append(out, paths.Get(i).String())
+		if p := paths.Get(i).String(); p != "" { // what the gateway makes of the body {}
+			out = append(out, p)
+		}
 	}
 	return out
 }
@@ -165,7 +167,34 @@ func (s standard) create(ctx context.Context, req proto.Message, in protoreflect
 func (s standard) update(ctx context.Context, req proto.Message, in protoreflect.FieldDescriptor) (proto.Message, error) {
 	f := fieldsOf(req)
 	m := req.ProtoReflect().Get(in).Message().Interface()
-	return s.put(ctx, req, m, admit.Options{MustExist: !f.flag("allow_missing"), ETag: admit.Text(m, "etag"), Mask: f.mask()})
+	mask := f.mask()
+	if len(mask) == 0 {
+		mask = given(m)
+	}
+	if len(mask) == 0 {
+		return nil, s.c.nothingGiven(m, errs.Field{Name: in.JSONName(), Text: "has neither spec nor labels, so there is nothing to change; to clear one, name it in updateMask"})
+	}
+	return s.put(ctx, req, m, admit.Options{MustExist: !f.flag("allow_missing"), ETag: admit.Text(m, "etag"), Mask: mask})
+}
+
+// nothingGiven refuses an update of nothing, and says what else is wrong with it.
+func (c *core) nothingGiven(m proto.Message, why errs.Field) error {
+	bad := []errs.Field{why}
+	for _, v := range c.valid.violations(m) {
+		bad = append(bad, errs.Field{Name: v.Field, Text: v.Text})
+	}
+	return errs.Bad(bad...)
+}
+
+// given is the mask of an update that has none: what the request fills (AIP-134).
+func given(m proto.Message) []string {
+	var out []string
+	for _, name := range []protoreflect.Name{"labels", "spec"} {
+		if fd := m.ProtoReflect().Descriptor().Fields().ByName(name); fd != nil && m.ProtoReflect().Has(fd) {
+			out = append(out, string(name))
+		}
+	}
+	return out
 }
 
 // under refuses a resource whose name is not below the parent that the request names.

@@ -19,6 +19,7 @@ import (
 	"github.com/dark-ecosystem/dark/edge/listen"
 	"github.com/dark-ecosystem/dark/internal/keyring"
 	"github.com/dark-ecosystem/dark/internal/kind"
+	"github.com/dark-ecosystem/dark/internal/preauth"
 )
 
 const (
@@ -32,6 +33,11 @@ const (
 	// s3Connections is the most at a time; further ones are closed at once.
 	s3Connections = 16 << 10
 )
+
+// s3Unauthenticated bounds the connections whose callers are not known: those that have
+// asked nothing yet, whose requests were refused, or that wait for their next request. One
+// source has a quarter. Sources that authenticated are remembered and counted apart.
+var s3Unauthenticated = preauth.Limits{Total: 4096, PerSource: 1024, Deadline: s3Idle, Known: 8192}
 
 // s3Server is the S3 endpoint of a node: the store, the keys that open it, and the
 // handler. erasing guards what is to be erased.
@@ -159,7 +165,7 @@ func (s *s3Server) serve(ctx context.Context, g *listen.Group) error {
 	h := s.server()
 	failed := make(chan error, len(g.TCP()))
 	for _, l := range g.TCP() {
-		beside.Go(func() { failed <- s.listen(h, l) })
+		beside.Go(func() { failed <- s.listen(h, preauth.Listen(l, s3Unauthenticated)) })
 	}
 	var err error
 	select {
@@ -181,8 +187,13 @@ func (s *s3Server) server() *http.Server {
 	return &http.Server{
 		Handler: s.handler, Protocols: p, TLSConfig: s.c.S3TLS, DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout: s3Header, IdleTimeout: s3Idle, MaxHeaderBytes: s3HeaderBytes,
+		ConnContext: s3.ConnContext,
 		ConnState: func(c net.Conn, s http.ConnState) {
 			switch s {
+			case http.StateIdle: // the next request says anew who asks
+				if p := preauth.Of(c); p != nil {
+					p.Unauthenticated()
+				}
 			case http.StateNew:
 				if connections.Add(1) > s3Connections {
 					c.Close()

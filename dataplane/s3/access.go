@@ -34,6 +34,7 @@ func (q *request) authorize() error {
 	if err := q.demand(q.action()); err != nil {
 		return err
 	}
+	q.authenticated()
 	if q.op.owner != "" && q.who.organization != q.bucket.Organization {
 		return s3xml.New(q.op.owner)
 	}

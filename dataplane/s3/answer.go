@@ -76,10 +76,7 @@ func (q *request) body(status int, contentType string, b []byte) error {
 	if q.r.Method == http.MethodHead {
 		return nil
 	}
-	q.writable()
-	n, err := q.w.Write(b)
-	q.out += int64(n)
-	return err
+	return q.write(b)
 }
 
 const typeXML = "application/xml"
@@ -102,15 +99,11 @@ func (q *request) refuse(err error) {
 	if q.status != 0 {
 		return // half an answer: its length is wrong, and net/http closes the connection
 	}
-	rest := q.unread(e.Code)
-	if rest {
+	if q.remains = q.unread(e.Code); q.remains {
 		q.set("Connection", "close")
 		_ = q.rc().EnableFullDuplex() // a recorder in a test knows of none
 	}
 	q.tell(e)
-	if rest {
-		q.drain()
-	}
 }
 
 // tell answers with an error.
@@ -126,7 +119,8 @@ func (q *request) tell(e *s3xml.Error) {
 }
 
 // Bounds of what is read of a body only so that its sender comes to read the answer:
-// before it, where that saves the connection, and after it.
+// before it, where that saves the connection, and after it. It is a courtesy, for so many
+// at a time as Limits.Courtesy says, and nothing else is held for it.
 const (
 	drainFirst     = 256 << 10
 	drainFirstTime = time.Second
@@ -141,7 +135,7 @@ func (q *request) unread(c s3xml.Code) bool {
 	if q.raw == nil || q.raw == http.NoBody {
 		return false
 	}
-	if closes(c) || q.expects() && !q.touched {
+	if q.polite = q.courteous(); !q.polite || closes(c) || q.expects() && !q.touched || !q.touched && q.r.ContentLength > drainFirst {
 		return true
 	}
 	_ = q.rc().SetReadDeadline(time.Now().Add(drainFirstTime)) // a recorder in a test takes none
@@ -149,14 +143,27 @@ func (q *request) unread(c s3xml.Code) bool {
 	return !errors.Is(err, io.EOF)
 }
 
-// drain sends the answer and then reads what is left of the body: when a connection is
-// closed whose client still sends, it sees a reset and not the answer.
-func (q *request) drain() {
-	if q.told.Code == s3xml.SlowDown || q.rc().Flush() != nil {
-		return // there is no time for it, or nobody to tell
+// courteous takes a place for reading what is refused, if there is one. end gives it back.
+func (q *request) courteous() bool {
+	if q.h.bounds.courtesy.Add(1) <= int64(q.h.config.Limits.Courtesy) {
+		return true
 	}
-	_ = q.rc().SetReadDeadline(time.Now().Add(drainTime))
-	_, _ = io.CopyN(io.Discard, q.raw, drainSize)
+	q.h.bounds.courtesy.Add(-1)
+	return false
+}
+
+// drain sends the answer of a refused request and then reads what is left of its body: when
+// a connection is closed whose client still sends, it sees a reset and not the answer. The
+// request holds no place by now.
+func (q *request) drain() {
+	if !q.remains {
+		return
+	}
+	if q.polite && q.told.Code != s3xml.SlowDown && q.rc().Flush() == nil {
+		_ = q.rc().SetReadDeadline(time.Now().Add(drainTime))
+		_, _ = io.CopyN(io.Discard, q.raw, drainSize)
+	}
+	_ = q.rc().SetReadDeadline(time.Now()) // net/http reads no more of it either
 }
 
 // expects: the client waits for 100 Continue before it sends its body (RFC 9110 10.1.1).
@@ -179,11 +186,6 @@ func (q *request) operation() string {
 	return q.op.name
 }
 
-// writable gives the client some time to take the next octets.
-func (q *request) writable() {
-	_ = q.rc().SetWriteDeadline(time.Now().Add(q.h.config.Limits.Stall)) // a recorder in a test takes none
-}
-
 func (q *request) rc() *http.ResponseController { return http.NewResponseController(q.w) }
 
 // stream is the answer's body: it sends the headers with the first octets, so that what
@@ -195,13 +197,10 @@ type stream struct {
 
 func (s stream) Write(b []byte) (int, error) {
 	s.q.head(s.status)
-	s.q.writable()
-	n, err := s.q.w.Write(b)
-	s.q.out += int64(n)
-	if err != nil {
-		err = errors.Join(errClientGone, err)
+	if err := s.q.write(b); err != nil {
+		return 0, errors.Join(errClientGone, err)
 	}
-	return n, err
+	return len(b), nil
 }
 
 // errClientGone: nobody is left to tell.

@@ -15,12 +15,28 @@ type caller struct {
 	organization string
 }
 
-// admit holds the number of requests at a time.
+// admit holds the number of requests at a time, once it is known who asks.
 func (q *request) admit() error {
-	if q.h.flying.Add(1) > int64(q.h.config.Limits.InFlight) {
+	q.holder = holder{organization: q.who.organization}
+	if q.who.anonymous() {
+		q.holder.source = sourceOf(q.r.RemoteAddr)
+	}
+	if !q.h.slots.take(q.holder) {
 		return s3xml.SlowDown
 	}
+	q.admitted = true
+	if !q.who.anonymous() {
+		q.authenticated()
+	}
 	return nil
+}
+
+// leave gives the request's place back.
+func (q *request) leave() {
+	if q.admitted {
+		q.admitted = false
+		q.h.slots.give(q.holder)
+	}
 }
 
 // authenticate finds out who asks. The body is held against the signature when it is read.

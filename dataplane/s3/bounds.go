@@ -18,6 +18,7 @@ type bounds struct {
 	documents atomic.Int64  // octets of documents that are held
 	working   chan struct{} // a place for each large document that is worked on
 	bodies    chan struct{} // a place for each body on its way into the store
+	courtesy  atomic.Int64  // refused bodies that are read
 }
 
 func newBounds(l Limits) bounds {
@@ -31,15 +32,20 @@ const smallDocument = 16 << 10
 func (q *request) bound() error {
 	n := q.r.ContentLength
 	switch {
+	case q.op == &opPostObject: // its fields come first, and say who asks
 	case q.op.body && (n < 0 || n > store.InlineSize), q.op == &opUploadPartCopy:
-		if err := q.enter(q.h.bounds.bodies); err != nil {
-			return err
-		}
-		q.taking = true
+		return q.beginBody()
 	case !q.op.body && q.raw != nil && q.raw != http.NoBody:
 		q.r.Body = held{q, q.raw}
 	}
 	return nil
+}
+
+// beginBody waits for a place for the request's body.
+func (q *request) beginBody() error {
+	err := q.enter(q.h.bounds.bodies)
+	q.taking = err == nil
+	return err
 }
 
 // enter waits for a place as long as a client may stall.
@@ -111,11 +117,19 @@ type held struct {
 
 func (h held) Read(b []byte) (int, error) {
 	n, err := h.body.Read(b)
-	h.q.held += int64(n)
-	if h.q.h.bounds.documents.Add(int64(n)) > int64(h.q.h.config.Limits.Documents) {
-		return n, s3xml.New(s3xml.SlowDown)
+	if full := h.q.hold(n); full != nil {
+		return n, full
 	}
 	return n, err
+}
+
+// hold counts n octets of a document.
+func (q *request) hold(n int) error {
+	q.held += int64(n)
+	if q.h.bounds.documents.Add(int64(n)) > int64(q.h.config.Limits.Documents) {
+		return s3xml.New(s3xml.SlowDown)
+	}
+	return nil
 }
 
 func (h held) Close() error { return h.body.Close() }

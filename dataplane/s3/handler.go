@@ -61,13 +61,15 @@ type Config struct {
 
 // Limits bound what clients may make the endpoint do; zero fields are defaults.
 type Limits struct {
-	InFlight  int           // requests at a time; 0: 4,096
+	InFlight  int           // requests of known callers at a time; 0: 4,096
 	Stall     time.Duration // how long a client may not send or take an octet; 0: 30 s
+	LeastRate int           // octets a second that a client must move, averaged over Stall; 0: 1,024
 	Document  int           // octets of a request's XML or JSON; 0: 20 KiB to 4 MiB, as each kind needs
 	Documents int           // octets of all requests' XML and JSON that are held at a time; 0: 8 MiB or more, by memory
 	Working   int           // documents over 16 KiB that are worked on at a time; 0: 2
 	Bodies    int           // bodies over 16 KiB that are taken at a time; 0: 256 or more, by memory
 	Backlog   int           // lines of the request log that may wait; 0: 8,192
+	Courtesy  int           // refused bodies that are read at a time, so that their senders hear why; 0: 128
 }
 
 // bodyBuffers are the most octets that a body on its way into the store holds.
@@ -93,6 +95,12 @@ func (l Limits) orDefaults() Limits {
 	if l.Backlog == 0 {
 		l.Backlog = 8192
 	}
+	if l.LeastRate == 0 {
+		l.LeastRate = 1 << 10
+	}
+	if l.Courtesy == 0 {
+		l.Courtesy = 128
+	}
 	return l
 }
 
@@ -104,7 +112,7 @@ type Handler struct {
 	view    atomic.Pointer[View]
 	serial  atomic.Uint64
 	salt    uint64
-	flying  atomic.Int64
+	slots   *slots
 	total   totals
 	bounds  bounds
 	closing sync.Map // identities of the buckets whose deletion is under way
@@ -120,7 +128,7 @@ func New(c Config) *Handler {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	c.Limits = c.Limits.orDefaults()
-	h := &Handler{config: c, bounds: newBounds(c.Limits)}
+	h := &Handler{config: c, bounds: newBounds(c.Limits), slots: newSlots(c.Limits.InFlight)}
 	for _, d := range c.Domains {
 		h.domains = append(h.domains, "."+strings.ToLower(strings.Trim(d, ".")))
 	}
@@ -146,27 +154,31 @@ func (h *Handler) View() *View { return h.view.Load() }
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := h.begin(w, r)
 	defer q.end()
-	err := q.admit()
-	if err == nil {
-		err = q.parse()
-	}
-	if err == nil {
-		err = q.authenticate()
-	}
-	if err == nil {
-		err = q.authorize()
-	}
-	if err == nil {
-		err = q.bound()
-	}
-	if err == nil {
-		err = q.op.run(q)
-	}
+	err := q.serve()
 	q.unbound()
 	if err != nil {
-		q.refuse(q.closed(err))
+		err = q.closed(err)
+	}
+	q.leave() // what follows waits for nobody else
+	if err != nil {
+		q.refuse(err)
 	}
 	q.count()
+	q.drain()
+}
+
+// serve is the list of a request's stages. Nothing is held for it before admit.
+func (q *request) serve() error {
+	for _, stage := range stages {
+		if err := stage(q); err != nil {
+			return err
+		}
+	}
+	return q.op.run(q)
+}
+
+var stages = []func(*request) error{
+	(*request).parse, (*request).authenticate, (*request).admit, (*request).authorize, (*request).bound,
 }
 
 // verifier verifies signatures with the view's keys.

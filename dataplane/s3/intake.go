@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"time"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/checksum"
 	"github.com/dark-ecosystem/dark/dataplane/s3/chunked"
@@ -158,16 +157,10 @@ func (in *intake) release() {
 	}
 }
 
-// paced is a body whose client may stall only so long.
+// paced is a body whose client is waited for as long as there is patience.
 type paced struct {
 	q    *request
 	body io.ReadCloser
-}
-
-func (p paced) Read(b []byte) (int, error) {
-	p.q.touched = true
-	_ = p.q.rc().SetReadDeadline(time.Now().Add(p.q.h.config.Limits.Stall)) // a recorder in a test takes none
-	return p.body.Read(b)
 }
 
 func (p paced) Close() error { return p.body.Close() }

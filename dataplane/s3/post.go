@@ -51,6 +51,10 @@ func (q *request) postObject() error {
 	if err := q.demand(policy.PutObject); err != nil {
 		return err
 	}
+	q.authenticated()
+	if err := q.beginBody(); err != nil {
+		return err
+	}
 	return q.putForm(f)
 }
 
@@ -83,6 +87,9 @@ func (q *request) readForm() (*form, error) {
 		value, err := io.ReadAll(io.LimitReader(part, left+1))
 		if err != nil {
 			return nil, s3xml.New(s3xml.MalformedPOSTRequest).Because(err)
+		}
+		if err := q.hold(len(value) + len(name)); err != nil {
+			return nil, err
 		}
 		if left -= int64(len(value) + len(name)); left < 0 || len(f.fields) == maxFormFields {
 			return nil, s3xml.MaxPostPreDataLengthExceeded

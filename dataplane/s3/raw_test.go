@@ -445,11 +445,11 @@ func TestClientsThatStallOrLie(t *testing.T) {
 func TestTooManyAtOnceAreToldToSlowDown(t *testing.T) {
 	s := newServer(t, func(c *Config) { c.Limits.InFlight = 1 })
 	s.bucket(t, "box", nil)
-	s.h.flying.Add(1)
+	s.h.slots.take(holder{})
 	if a := s.raw(t, "GET", "/box", nil); a.status != 503 || a.code() != "SlowDown" {
 		t.Fatalf("%+v", a)
 	}
-	s.h.flying.Add(-1)
+	s.h.slots.give(holder{})
 	if a := s.raw(t, "GET", "/box", nil); a.status != 200 {
 		t.Fatalf("%+v", a)
 	}

@@ -56,6 +56,14 @@ type request struct {
 	ownUpload bool              // the caller's organization began it
 	tags      map[string]string // that the request brings in its body
 
+	// Admitted.
+	holder   holder
+	admitted bool
+	patience time.Duration // of which patience.go tells
+
+	// Refused: a part of the body is still to come, and there is a place to read it.
+	remains, polite bool
+
 	// Counted.
 	status  int
 	in, out int64
@@ -72,12 +80,17 @@ var requests = sync.Pool{New: func() any { return &request{buf: make([]byte, 0, 
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request) *request {
 	q := requests.Get().(*request)
 	q.h, q.v, q.w, q.r, q.now = h, h.view.Load(), w, r, h.config.Clock.Now()
-	q.id, q.raw = h.requestID(), r.Body
+	q.id, q.raw, q.patience = h.requestID(), r.Body, h.config.Limits.Stall
 	return q
 }
 
 // end gives it back, with nothing in it of who asked for what.
 func (q *request) end() {
+	q.unbound()
+	q.leave()
+	if q.polite {
+		q.h.bounds.courtesy.Add(-1)
+	}
 	buf, pairs := q.buf[:0], q.query[:0]
 	clear(q.query)
 	row := q.rowKey[:0]

@@ -60,7 +60,6 @@ type totals struct{ counts }
 
 // count ends a request: it is counted, and told to the log of buckets that have one.
 func (q *request) count() {
-	q.h.flying.Add(-1)
 	q.h.total.add(q)
 	b := q.bucket
 	if b == nil && q.name != "" {
@@ -126,7 +125,7 @@ var (
 	descRequests = prometheus.NewDesc("dark_s3_requests_total", "Requests by what they do.", []string{"kind"}, nil)
 	descErrors   = prometheus.NewDesc("dark_s3_errors_total", "Answers with 4xx and 5xx.", []string{"class"}, nil)
 	descBytes    = prometheus.NewDesc("dark_s3_body_bytes_total", "Octets of bodies, in the clear.", []string{"direction"}, nil)
-	descFlying   = prometheus.NewDesc("dark_s3_requests_in_flight", "Requests that are being answered.", nil, nil)
+	descFlying   = prometheus.NewDesc("dark_s3_requests_in_flight", "Requests that are being answered, whose callers were authenticated or need not be.", nil, nil)
 	descDropped  = prometheus.NewDesc("dark_s3_log_lines_dropped_total", "Lines of the request log that were dropped, its queue being full.", nil, nil)
 	descBuckets  = prometheus.NewDesc("dark_s3_buckets", "Buckets in the view.", nil, nil)
 )
@@ -153,6 +152,6 @@ func (h *Handler) Collect(out chan<- prometheus.Metric) {
 	counter(descBytes, t.in.Load(), "in")
 	counter(descBytes, t.out.Load(), "out")
 	counter(descDropped, h.log.dropped.Load())
-	out <- prometheus.MustNewConstMetric(descFlying, prometheus.GaugeValue, float64(h.flying.Load()))
+	out <- prometheus.MustNewConstMetric(descFlying, prometheus.GaugeValue, float64(h.slots.taken()))
 	out <- prometheus.MustNewConstMetric(descBuckets, prometheus.GaugeValue, float64(h.View().buckets.size))
 }

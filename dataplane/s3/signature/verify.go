@@ -181,8 +181,9 @@ func (c *claim) match(s *scratch, r *http.Request) *Error {
 	return mismatch(c.credential.accessKeyID, string(toSign), c.signature, string(canonical))
 }
 
-// maxShown bounds the canonical request in an answer; in hex it is there three times more.
-const maxShown = 16 << 10
+// maxShown bounds the canonical request in an answer, which nobody was authenticated for;
+// in hex it is there three times more.
+const maxShown = 4 << 10
 
 func mismatch(akid, toSign, given, canonical string) *Error {
 	e := s3xml.Say(s3xml.SignatureDoesNotMatch, "The request signature we calculated does not match the signature you "+

@@ -8,6 +8,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/dark-ecosystem/dark/internal/compaction"
 )
 
 // What the rows' database may hold in memory: memtables are taken out of the cache, whose
@@ -52,6 +54,7 @@ func openRows(fs vfs.FS, dir string, log pebbleLog, readOnly bool) (*pebble.DB, 
 	// has rotted. Compactions below the first level move the tables of small bodies without
 	// rewriting them anyway: they have tables of their own, in the order of commands.
 	o.Experimental.SpanPolicyFunc = bodiesApart
+	o.Experimental.CompactionScheduler = compaction.New()
 	db, err := pebble.Open(dir, o)
 	if err != nil {
 		return nil, fmt.Errorf("open rows in %s: %w", dir, firstOf(judgeOptions(fs, dir, o), err))

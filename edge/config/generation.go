@@ -12,6 +12,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/dark-ecosystem/dark/internal/compaction"
 )
 
 // generation is one of the two databases. Its owner closes it; fault and damaged may be
@@ -81,17 +83,19 @@ func (s *store) openGeneration(name string, create bool) (*generation, error) {
 // like any other.
 func (s *store) openOn(fs vfs.FS, name string, readOnly bool) (*generation, error) {
 	g := &generation{name: name}
+	o := &pebble.Options{
+		FS:                 unlocked{fs},
+		ReadOnly:           readOnly,
+		Cache:              s.cache,
+		Logger:             pebbleLog{s.log},
+		EventListener:      g.listener(),
+		FormatMajorVersion: pebble.FormatWALSyncChunks,
+		MemTableSize:       8 << 20,
+		MaxOpenFiles:       500,
+	}
+	o.Experimental.CompactionScheduler = compaction.New()
 	err := guard(func() (err error) {
-		g.db, err = pebble.Open(s.path(name), &pebble.Options{
-			FS:                 unlocked{fs},
-			ReadOnly:           readOnly,
-			Cache:              s.cache,
-			Logger:             pebbleLog{s.log},
-			EventListener:      g.listener(),
-			FormatMajorVersion: pebble.FormatWALSyncChunks,
-			MemTableSize:       8 << 20,
-			MaxOpenFiles:       500,
-		})
+		g.db, err = pebble.Open(s.path(name), o)
 		if err == nil {
 			g.seq, err = getNumber(g.db, keySeq)
 		}

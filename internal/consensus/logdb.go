@@ -10,6 +10,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/dark-ecosystem/dark/internal/compaction"
 )
 
 // logDB is the one Pebble with the logs and stable stores of all groups of a process,
@@ -58,6 +60,7 @@ func openLogDB(fsys vfs.FS, dir string, logger *slog.Logger, fatal func(error)) 
 			_ = l.fail(fmt.Errorf("log store, in the background: %w", err))
 		}},
 	}
+	opts.Experimental.CompactionScheduler = compaction.New()
 	db, err := pebble.Open(dir, opts)
 	if err == nil {
 		l.db = db

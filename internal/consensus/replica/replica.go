@@ -29,6 +29,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/dark-ecosystem/dark/internal/compaction"
 )
 
 const (
@@ -122,7 +124,9 @@ func (r *Replica) openNumber(n uint64) (*pebble.DB, error) {
 	if err := syncDir(r.fs, r.dir); err != nil {
 		return nil, err
 	}
-	return pebble.Open(dir, r.opts.Clone())
+	o := r.opts.Clone()
+	o.Experimental.CompactionScheduler = compaction.New() // one for each database
+	return pebble.Open(dir, o)
 }
 
 func (r *Replica) path(n uint64) string { return r.fs.PathJoin(r.dir, fmt.Sprintf("%06d", n)) }

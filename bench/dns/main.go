@@ -1,11 +1,9 @@
-// Command dns measures Dark's DNS server beside Knot and NSD on the same zones in the
-// same run: dnsperf at full load and at two fixed rates, in interleaved rounds, the
-// servers' CPU a query taken from /proc, user and system apart.
+// Command dns measures a real edge, which follows a control node, beside Knot and NSD on
+// the same zone in the same run: what each costs while nobody asks, then dnsperf at full
+// load and at two fixed rates, in interleaved rounds. The CPU of each server's processes
+// is taken from /proc, user and system apart.
 //
 //	go run ./bench/dns [-names 100000] [-seconds 4] [-rounds 3]
-//
-// With -rounds 0 it only starts them, and says how long that took and how much memory
-// each holds.
 package main
 
 import (
@@ -15,12 +13,13 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"time"
+
+	"github.com/dark-ecosystem/dark/bench/rig"
 )
 
 const apex = "bench.test"
@@ -38,12 +37,12 @@ func main() {
 
 // server is one of those compared.
 type server struct {
-	name  string
-	port  int
-	cmd   *exec.Cmd
-	start time.Duration
-	rss   int64
-	runs  map[string][]run // by load
+	name string
+	at   netip.AddrPort
+	cmd  *exec.Cmd // of a peer
+	pid  int
+	idle time.Duration    // CPU a second while nobody asks
+	runs map[string][]run // by load
 }
 
 // run is one measurement.
@@ -52,7 +51,7 @@ type run struct {
 	completed      float64 // percent
 }
 
-func measure(ctx context.Context, names, seconds, rounds int) error {
+func measure(ctx context.Context, names, seconds, rounds int) (err error) {
 	dir, err := os.MkdirTemp("", "dark-bench-dns")
 	if err != nil {
 		return err
@@ -65,14 +64,21 @@ func measure(ctx context.Context, names, seconds, rounds int) error {
 	if err := writeQueries(queries, names); err != nil {
 		return err
 	}
-	servers := []*server{{name: "dark", port: 15353}, {name: "knot", port: 15354}, {name: "nsd", port: 15355}}
-	for _, s := range servers {
-		s.runs = map[string][]run{}
-		if err := s.launch(ctx, dir); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+	edge, control, err := startDark(ctx, filepath.Join(dir, "zone"))
+	if err != nil {
+		return fmt.Errorf("dark: %w", err)
+	}
+	defer func() { err = errors.Join(err, control.rig.Close()) }()
+	servers := []*server{edge}
+	for _, name := range []string{"knot", "nsd"} {
+		s, err := startPeer(ctx, name, dir)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 		defer s.stop()
+		servers = append(servers, s)
 	}
+	measureIdle(append(servers, control.server), time.Duration(seconds)*2*time.Second)
 	for range rounds {
 		for _, l := range loads {
 			for _, s := range servers {
@@ -84,36 +90,54 @@ func measure(ctx context.Context, names, seconds, rounds int) error {
 			}
 		}
 	}
-	fmt.Printf("load average %s\n\n", loadAverage())
-	if rounds > 0 {
-		printRounds(servers, names, rounds, seconds)
-	}
-	fmt.Printf("%d names\n\n| server | first answer after | resident MiB | octets a name |\n|---|---|---|---|\n", names)
-	for _, s := range servers {
-		fmt.Printf("| %s | %v | %d | %d |\n", s.name, s.start.Round(time.Millisecond), s.rss>>20, s.rss/int64(names))
-	}
+	fmt.Println(rig.Machine())
+	printRounds(servers, names, rounds, seconds)
+	printMemory(append(servers, control.server), names)
 	return nil
+}
+
+// measureIdle lets what a start began come to rest, and then takes each server's CPU.
+func measureIdle(servers []*server, d time.Duration) {
+	<-time.After(d)
+	before := make([]time.Duration, len(servers))
+	for i, s := range servers {
+		before[i] = rig.CPU(s.pids()...)
+	}
+	<-time.After(d)
+	for i, s := range servers {
+		s.idle = (rig.CPU(s.pids()...) - before[i]) / (d / time.Second)
+	}
 }
 
 // loads are the rates of questions; 0 is as many as the server takes.
 var loads = []struct {
 	name string
 	rate int
-}{{"full", 0}, {"20000/s", 20000}, {"tenth", 10000}}
+}{{"full", 0}, {"20000/s", 20000}, {"1000/s", 1000}}
 
 func printRounds(servers []*server, names, rounds, seconds int) {
 	fmt.Printf("%d names, %d rounds of %d s, medians (least–most of the sum)\n\n", names, rounds, seconds)
-	fmt.Println("| server | load | queries/s | completed % | user µs | system µs | both µs |")
-	fmt.Println("|---|---|---|---|---|---|---|")
+	fmt.Println("| server | load | queries/s | completed % | user µs | system µs | both µs | of the cheaper peer |")
+	fmt.Println("|---|---|---|---|---|---|---|---|")
 	for _, l := range loads {
+		best := min(servers[1].median(l.name), servers[2].median(l.name))
 		for _, s := range servers {
-			s.print(l.name)
+			s.print(l.name, best)
 		}
 	}
 	fmt.Println()
 }
 
-func (s *server) print(load string) {
+// median is what a question costs a server, in microseconds.
+func (s *server) median(load string) float64 {
+	var v []float64
+	for _, r := range s.runs[load] {
+		v = append(v, r.user+r.sys)
+	}
+	return median(v)
+}
+
+func (s *server) print(load string, best float64) {
 	pick := func(f func(run) float64) (v []float64) {
 		for _, r := range s.runs[load] {
 			v = append(v, f(r))
@@ -121,10 +145,18 @@ func (s *server) print(load string) {
 		return v
 	}
 	both := pick(func(r run) float64 { return r.user + r.sys })
-	fmt.Printf("| %s | %s | %.0f | %.2f | %.2f | %.2f | %.2f (%.2f–%.2f) |\n", s.name, load,
+	fmt.Printf("| %s | %s | %.0f | %.2f | %.2f | %.2f | %.2f (%.2f–%.2f) | %.2f |\n", s.name, load,
 		median(pick(func(r run) float64 { return r.qps })), median(pick(func(r run) float64 { return r.completed })),
 		median(pick(func(r run) float64 { return r.user })), median(pick(func(r run) float64 { return r.sys })),
-		median(both), least(both), most(both))
+		median(both), least(both), most(both), median(both)/best)
+}
+
+func printMemory(servers []*server, names int) {
+	fmt.Printf("%d names\n\n| server | idle: ms of CPU a second | resident MiB | octets a name |\n|---|---|---|---|\n", names)
+	for _, s := range servers {
+		rss := resident(s.pids())
+		fmt.Printf("| %s | %.1f | %d | %d |\n", s.name, float64(s.idle.Microseconds())/1000, rss>>20, rss/int64(names))
+	}
 }
 
 func writeZone(path string, names int) error {
@@ -133,7 +165,7 @@ func writeZone(path string, names int) error {
 		return err
 	}
 	w := bufio.NewWriter(f)
-	fmt.Fprintf(w, "$ORIGIN %s.\n$TTL 300\n@ 3600 IN SOA ns h 1 3600 600 86400 300\n@ NS ns\nns A 127.0.0.1\n", apex)
+	fmt.Fprintf(w, "$ORIGIN %s.\n$TTL 300\n@ 3600 IN SOA ns h 1 3600 600 86400 300\n@ NS ns\nns A 127.0.0.1\nlast TXT here\n", apex)
 	for i := range names {
 		fmt.Fprintf(w, "host%07d A 10.%d.%d.%d\n", i, i>>16&255, i>>8&255, i&255)
 	}
@@ -156,74 +188,4 @@ func writeQueries(path string, names int) error {
 		fmt.Fprintf(w, "%shost%07d.%s A\n", no, r.IntN(names), apex)
 	}
 	return errors.Join(w.Flush(), f.Close())
-}
-
-func (s *server) launch(ctx context.Context, dir string) error {
-	sub := filepath.Join(dir, s.name)
-	if err := os.Mkdir(sub, 0o755); err != nil {
-		return err
-	}
-	zoneFile, conf := filepath.Join(dir, "zone"), filepath.Join(sub, "conf")
-	var text string
-	switch s.name {
-	case "dark":
-		bin := filepath.Join(sub, "dark")
-		build := exec.CommandContext(ctx, "go", "build", "-o", bin, "./dataplane/dns/standalone")
-		if out, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("build (run this in the repository's root): %w\n%s", err, out)
-		}
-		s.cmd = exec.CommandContext(ctx, bin, strconv.Itoa(s.port), apex, zoneFile)
-		s.cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
-	case "knot":
-		text = fmt.Sprintf("server:\n    rundir: %s\n    listen: 127.0.0.1@%d\n    udp-workers: 1\n    tcp-workers: 1\n    background-workers: 1\ndatabase:\n    storage: %s\nlog:\n  - target: stderr\n    any: error\nzone:\n  - domain: %s\n    file: %s\n    semantic-checks: off\n    zonefile-sync: -1\n    journal-content: none\n", sub, s.port, sub, apex, zoneFile)
-		s.cmd = exec.CommandContext(ctx, "/usr/sbin/knotd", "-c", conf)
-	case "nsd":
-		text = fmt.Sprintf("server:\n    ip-address: 127.0.0.1@%d\n    username: \"\"\n    chroot: \"\"\n    database: \"\"\n    pidfile: %s/pid\n    zonelistfile: %s/zones\n    xfrdfile: %s/xfrd\n    xfrdir: %s\n    minimal-responses: yes\n    rrl-ratelimit: 0\n    server-count: 1\nremote-control:\n    control-enable: no\nzone:\n    name: %s\n    zonefile: %s\n", s.port, sub, sub, sub, sub, apex, zoneFile)
-		s.cmd = exec.CommandContext(ctx, "/usr/sbin/nsd", "-d", "-c", conf)
-	}
-	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
-		return err
-	}
-	s.cmd.Stderr = os.Stderr
-	began := time.Now()
-	if err := s.cmd.Start(); err != nil {
-		return err
-	}
-	if err := s.firstAnswer(ctx, began); err != nil {
-		return err
-	}
-	s.rss = resident(s.pids())
-	return nil
-}
-
-// firstAnswer asks until the zone is served.
-func (s *server) firstAnswer(ctx context.Context, began time.Time) error {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "udp4", fmt.Sprintf("127.0.0.1:%d", s.port))
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	q := []byte("\x00\x01\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x02ns\x05bench\x04test\x00\x00\x01\x00\x01")
-	buf := make([]byte, 512)
-	for time.Since(began) < time.Minute {
-		if _, err := c.Write(q); err == nil {
-			if err := c.SetReadDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
-				return err
-			}
-			if n, err := c.Read(buf); err == nil && n > 12 && buf[7] == 1 {
-				s.start = time.Since(began)
-				return nil
-			}
-		}
-		// A port that nobody has yet refuses at once: asking without a pause would take
-		// the processor from who loads.
-		<-time.After(5 * time.Millisecond)
-	}
-	return errors.New("no answer in a minute")
-}
-
-func (s *server) stop() {
-	_ = s.cmd.Process.Signal(os.Interrupt)
-	_ = s.cmd.Wait()
 }

@@ -13,7 +13,7 @@ import (
 
 // run measures one load; rate 0 is as fast as it goes.
 func (s *server) run(ctx context.Context, queries string, rate, seconds int) (run, error) {
-	args := []string{"-s", "127.0.0.1", "-p", strconv.Itoa(s.port), "-d", queries, "-l", strconv.Itoa(seconds), "-q", "100", "-c", "1", "-T", "1", "-b", "4096", "-e"}
+	args := []string{"-s", s.at.Addr().String(), "-p", strconv.Itoa(int(s.at.Port())), "-d", queries, "-l", strconv.Itoa(seconds), "-q", "100", "-c", "8", "-T", "1", "-b", "4096", "-e"}
 	if rate > 0 {
 		args = append(args, "-Q", strconv.Itoa(rate))
 	}
@@ -52,7 +52,7 @@ func percent(out, label string) float64 {
 
 // pids are the server's process and its children.
 func (s *server) pids() []int {
-	all := []int{s.cmd.Process.Pid}
+	all := []int{s.pid}
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range stats {
 		f := stat(path)
@@ -103,15 +103,6 @@ func resident(pids []int) (sum int64) {
 		sum += int64(field(string(b), "Pss:")) << 10
 	}
 	return sum
-}
-
-// loadAverage is what the machine did in the last minute, this bench included.
-func loadAverage() string {
-	b, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	return strings.Fields(string(b))[0]
 }
 
 func median(v []float64) float64 { s := slices.Sorted(slices.Values(v)); return s[len(s)/2] }

@@ -30,8 +30,9 @@ type Rig struct {
 	dir string
 }
 
-// Start starts an installation; Close ends it and forgets its data.
-func Start(ctx context.Context, controls, edges int) (*Rig, error) {
+// Start starts an installation, its edges with more arguments if given; Close ends it
+// and forgets its data.
+func Start(ctx context.Context, controls, edges int, edgeArgs ...string) (*Rig, error) {
 	bin, err := Darkd()
 	if err != nil {
 		return nil, err
@@ -40,7 +41,7 @@ func Start(ctx context.Context, controls, edges int) (*Rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := lab.Start(ctx, lab.Options{Darkd: bin, Dir: dir, Controls: controls, Edges: edges, Timing: "wan"})
+	c, err := lab.Start(ctx, lab.Options{Darkd: bin, Dir: dir, Controls: controls, Edges: edges, EdgeArgs: edgeArgs, Timing: "wan"})
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}

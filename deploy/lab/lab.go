@@ -34,6 +34,7 @@ import (
 type Options struct {
 	Darkd    string // path of the binary
 	Dir      string
+	EdgeArgs []string // more arguments of `darkd edge`
 	Controls int
 	Edges    int
 	Timing   string // lan, wan or ci
@@ -116,6 +117,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	for i := 1; i <= c.o.Edges; i++ {
 		p := c.proc(fmt.Sprint("e", i), fmt.Sprintf("%s.%d", c.net, 100+i))
 		p.args = []string{"edge", "--dir", p.dir, "--dns", p.Addr + ":5300", "--log", "warn"}
+		p.args = append(p.args, c.o.EdgeArgs...)
 		c.Edges = append(c.Edges, p)
 	}
 	return c.startAll(ctx, res.JoinTokens)

@@ -7,11 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"runtime"
-	"sync"
+	"sync/atomic"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -19,65 +16,74 @@ import (
 
 const (
 	batchSize = 64
-	// stopCheck is how often an idle loop looks whether it should end.
-	stopCheck = 200 * time.Millisecond
-	// rawWait is how long a loop waits without telling Go's scheduler.
-	rawWait = time.Millisecond
-	// msgWaitForOne makes recvmmsg return with what there is after the first message.
-	msgWaitForOne = 0x10000
-	pmtuOmit      = 5 // IP_PMTUDISC_OMIT: never fragment by a path MTU that strangers send
+	// busyBatches without a wait between them is a loop under full load; see flow.
+	busyBatches = 16
+	pmtuOmit    = 5 // IP_PMTUDISC_OMIT: never fragment by a path MTU that strangers send
 )
 
 // ServeBatch answers messages on c until ctx ends; it closes c then. It is tier 1: up
 // to 64 messages a system call each way, nothing allocated. Run one on each socket of
-// an SO_REUSEPORT group, one socket a core.
+// an SO_REUSEPORT group, one socket a core. On a socket bound to all addresses the
+// answer leaves from the address that was asked (IP_PKTINFO).
 //
-// The loop waits in recvmmsg itself, which costs one wake-up for each burst and next to
-// none when nothing comes; under load it never sleeps. The socket is put in blocking
-// mode with a receive time-out, and GOMAXPROCS is raised by one for the loop. On a
-// socket bound to all addresses the answer leaves from the address that was asked
-// (IP_PKTINFO).
+// An idle loop waits in Go's poller and costs nothing. It reads and writes by raw system
+// calls that never block, because each ordinary one that leaves an idle process wakes
+// Go's monitor thread, which then looks round every 20 us for a millisecond: at a
+// thousand messages a second that cost several times what the answers cost.
 func (h *Handler) ServeBatch(ctx context.Context, c *net.UDPConn) error {
 	defer c.Close()
-	f, err := c.File()
+	raw, err := c.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("take the socket at %v: %w", c.LocalAddr(), err)
 	}
-	defer f.Close()
-	b, err := newBatch(f, c.LocalAddr())
+	b, err := newBatch(raw, c.LocalAddr())
 	if err != nil {
 		return fmt.Errorf("prepare the socket at %v: %w", c.LocalAddr(), err)
 	}
-	defer ownProcessor()()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	defer context.AfterFunc(ctx, func() {
+		b.ended.Store(true)
+		c.Close()
+	})()
 	x := h.newExchange()
 	x.batched = true
-	for ctx.Err() == nil {
-		n, err := b.receive()
-		if err != nil {
-			return fmt.Errorf("read DNS messages at %v: %w", c.LocalAddr(), err)
-		}
-		x.now = h.clock.Now()
-		b.answer(x, n)
-		b.send()
+	err = raw.Read(func(fd uintptr) bool {
+		b.fd = fd
+		return b.flow(x)
+	})
+	switch {
+	case b.err != nil:
+		return fmt.Errorf("read DNS messages at %v: %w", c.LocalAddr(), b.err)
+	case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
+		return nil
 	}
-	return nil
+	return fmt.Errorf("wait for DNS messages at %v: %w", c.LocalAddr(), err)
 }
 
-// processors guards GOMAXPROCS, which is the process's.
-var processors sync.Mutex
-
-// ownProcessor gives Go one processor more for a loop, which keeps one busy while it
-// waits; the function returned takes it back.
-func ownProcessor() func() {
-	add := func(n int) {
-		processors.Lock()
-		defer processors.Unlock()
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + n)
+// flow answers what is there. It returns false to wait for more, and true when the loop
+// must end: b.err then says why, or b.ended is set.
+//
+// After a message that came alone it waits at once: the poller tells of one that came
+// meanwhile, since flow's caller arms it once and for all.
+func (b *batch) flow(x *exchange) (end bool) {
+	for busy := 0; !b.ended.Load(); busy++ {
+		n, errno := b.receive()
+		if errno != 0 {
+			b.err = errno
+			return true
+		}
+		if n == 0 {
+			return false
+		}
+		x.now = x.h.clock.Now()
+		b.answer(x, n)
+		// Raw calls hide a busy loop from Go's monitor, if that sleeps. An ordinary one
+		// wakes it, so that it gives other goroutines and sockets their turn.
+		b.send(busy%busyBatches == busyBatches-1)
+		if n == 1 {
+			return false
+		}
 	}
-	add(1)
-	return func() { add(-1) }
+	return true
 }
 
 // mmsghdr is struct mmsghdr of recvmmsg(2).
@@ -90,7 +96,9 @@ type mmsghdr struct {
 // batch is the memory of one loop. Go's heap does not move, so the kernel's pointers
 // into it stay good; every one of them is held as a typed pointer too.
 type batch struct {
-	fd      int
+	fd      uintptr
+	ended   atomic.Bool
+	err     error // why flow ended
 	pktinfo bool
 	in      [batchSize]mmsghdr
 	out     [batchSize]mmsghdr
@@ -101,32 +109,17 @@ type batch struct {
 	data    [batchSize][udpBuffer]byte
 	buf     []byte
 	nout    int
-	poll    [1]unix.PollFd
 }
 
-func newBatch(f *os.File, local net.Addr) (*batch, error) {
-	b := &batch{fd: int(f.Fd()), buf: make([]byte, 0, batchSize*defaultUDPSize)}
-	b.poll[0] = unix.PollFd{Fd: int32(b.fd), Events: unix.POLLIN}
+func newBatch(raw syscall.RawConn, local net.Addr) (*batch, error) {
+	b := &batch{buf: make([]byte, 0, batchSize*defaultUDPSize)}
 	a, ok := local.(*net.UDPAddr)
 	if !ok {
 		return nil, errors.New("not a UDP socket")
 	}
-	v4 := a.IP.To4() != nil
 	b.pktinfo = a.IP.IsUnspecified()
-	err := errors.Join(
-		unix.SetNonblock(b.fd, false),
-		unix.SetsockoptTimeval(b.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: rawWait.Microseconds()}),
-	)
-	if v4 {
-		err = errors.Join(err, unix.SetsockoptInt(b.fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, pmtuOmit))
-	} else {
-		err = errors.Join(err, unix.SetsockoptInt(b.fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, pmtuOmit))
-	}
-	if b.pktinfo && v4 {
-		err = errors.Join(err, unix.SetsockoptInt(b.fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1))
-	} else if b.pktinfo {
-		err = errors.Join(err, unix.SetsockoptInt(b.fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1))
-	}
+	var err error
+	cerr := raw.Control(func(fd uintptr) { err = b.prepare(int(fd), a.IP.To4() != nil) })
 	for i := range b.in {
 		b.inVec[i].Base = &b.data[i][0]
 		b.inVec[i].SetLen(udpBuffer)
@@ -139,7 +132,22 @@ func newBatch(f *os.File, local net.Addr) (*batch, error) {
 		}
 		b.rearm(i)
 	}
-	return b, err
+	return b, errors.Join(cerr, err)
+}
+
+// prepare sets the socket's options.
+func (b *batch) prepare(fd int, v4 bool) (err error) {
+	if v4 {
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, pmtuOmit)
+	} else {
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, pmtuOmit)
+	}
+	if b.pktinfo && v4 {
+		err = errors.Join(err, unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1))
+	} else if b.pktinfo {
+		err = errors.Join(err, unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1))
+	}
+	return err
 }
 
 // rearm sets the lengths that the kernel changed.
@@ -151,32 +159,21 @@ func (b *batch) rearm(i int) {
 	}
 }
 
-// receive waits for messages and returns their number, 0 when none came in time.
-//
-// The first wait is short and hidden from Go's scheduler (a raw system call), which
-// else would take the processor away and give it back around each burst: that costs
-// more than the answer. Signals still end it, so that the collector never waits. When
-// nothing came, the long wait is an ordinary one.
-func (b *batch) receive() (int, error) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(b.fd), uintptr(unsafe.Pointer(&b.in[0])), batchSize, msgWaitForOne, 0, 0)
-	switch errno {
-	case 0:
-		return int(n), nil
-	case syscall.EAGAIN:
-		return 0, b.wait()
-	case syscall.EINTR, syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH:
-		return 0, nil
+// receive reads the messages that are there and returns their number.
+func (b *batch) receive() (int, syscall.Errno) {
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, b.fd, uintptr(unsafe.Pointer(&b.in[0])), batchSize,
+			unix.MSG_DONTWAIT, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), 0
+		case syscall.EAGAIN:
+			return 0, 0
+		case syscall.EINTR, syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH:
+			continue // the last three tell of answers sent earlier
+		}
+		return 0, errno
 	}
-	return 0, errno
-}
-
-// wait returns when a message is there, or after stopCheck.
-func (b *batch) wait() error {
-	_, err := unix.Poll(b.poll[:], int(stopCheck.Milliseconds()))
-	if err != nil && !errors.Is(err, syscall.EINTR) {
-		return err
-	}
-	return nil
 }
 
 // answer makes the answers to the first n messages.
@@ -248,10 +245,16 @@ func port(p *uint16) uint16 {
 	return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(p))[:])
 }
 
-// send sends all answers; one that cannot be sent is as one lost on the way.
-func (b *batch) send() {
+// send sends all answers; one that cannot be sent is as one lost on the way. An ordinary
+// call tells Go's scheduler of itself.
+func (b *batch) send(ordinary bool) {
+	call := unix.RawSyscall6
+	if ordinary {
+		call = unix.Syscall6
+	}
 	for i := 0; i < b.nout; {
-		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(b.fd), uintptr(unsafe.Pointer(&b.out[i])), uintptr(b.nout-i), unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := call(unix.SYS_SENDMMSG, b.fd, uintptr(unsafe.Pointer(&b.out[i])), uintptr(b.nout-i),
+			unix.MSG_DONTWAIT, 0, 0)
 		switch {
 		case errno == 0:
 			i += int(n)

@@ -205,7 +205,7 @@ func (c *Config) adopt(all *content) {
 	for _, rec := range all.keys {
 		c.keys = c.keys.With(keyOf(rec))
 	}
-	c.deny.add(all.deny)
+	c.deny.load(all.deny)
 	c.revision.Store(all.revision)
 	c.contact.Store(all.contact)
 }

@@ -41,8 +41,8 @@ func checkText(o *storagev1.Object) error {
 			return notUTF8(h.name, h.value)
 		}
 	}
-	for name, value := range o.Metadata {
-		if !utf8.ValidString(name) || !utf8.ValidString(value) {
+	for name, value := range o.Metadata { // values are text by now: decodeMetadata
+		if !utf8.ValidString(name) {
 			return notUTF8("x-amz-meta-"+name, value)
 		}
 	}

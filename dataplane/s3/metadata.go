@@ -39,7 +39,7 @@ func encodeMetadata(text string) string { return mime.BEncoding.Encode("UTF-8", 
 // asHeader is a form's field or a query's parameter as the header that it stands for. Those
 // are UTF-8.
 func asHeader(name, value string) string {
-	if strings.HasPrefix(name, "X-Amz-Meta-") && !ascii(value) {
+	if strings.HasPrefix(name, "X-Amz-Meta-") && !ascii(value) && utf8.ValidString(value) {
 		return encodeMetadata(value)
 	}
 	return value

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/policy"
+	"github.com/dark-ecosystem/dark/dataplane/store"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
@@ -309,7 +311,8 @@ func TestAKeyForAPrefix(t *testing.T) {
 
 // TestWritesIntoADeletedBucketFindNone: the request was let in before the bucket went.
 func TestWritesIntoADeletedBucketFindNone(t *testing.T) {
-	s := newServer(t)
+	begun := &asked{first: make(chan struct{})}
+	s := newServer(t, func(c *Config) { begun.Store, c.Store = c.Store, begun })
 	s.bucket(t, "box", nil)
 	body, w := io.Pipe()
 	r := ok(http.NewRequestWithContext(t.Context(), "PUT", s.URL+"/box/k", body))(t)
@@ -319,9 +322,7 @@ func TestWritesIntoADeletedBucketFindNone(t *testing.T) {
 	answers := make(chan answer, 1)
 	go func() { answers <- s.do(t, r) }()
 	ok(io.WriteString(w, "te"))(t)
-	for s.h.flying.Load() == 0 {
-		s.raw(t, "GET", "/", nil) // until the PUT is there
-	}
+	<-begun.first
 	if a := s.raw(t, "DELETE", "/box", nil); a.status != 204 {
 		t.Fatalf("%+v", a)
 	}
@@ -329,6 +330,18 @@ func TestWritesIntoADeletedBucketFindNone(t *testing.T) {
 	if a := <-answers; a.status != 404 || a.code() != "NoSuchBucket" {
 		t.Errorf("%+v", a)
 	}
+}
+
+// asked is a store that tells when it is asked for the first time.
+type asked struct {
+	Store
+	once  sync.Once
+	first chan struct{}
+}
+
+func (a *asked) At(p store.Placement) (*store.Space, error) {
+	a.once.Do(func() { close(a.first) })
+	return a.Store.At(p)
 }
 
 // TestURLsOfKeysWithBlanks, in the answers of forms and completed uploads.

@@ -53,7 +53,7 @@ func (n *Node) control(ctx context.Context, leading <-chan bool) bool {
 	var controllers sync.WaitGroup
 	defer controllers.Wait()
 	defer stop()
-	for _, c := range []func(context.Context){n.runPublisher, n.runPromote, n.runChecksum, n.runTidy, n.runDomains, n.runCookies, n.runStorage} {
+	for _, c := range []func(context.Context){n.runPublisher, n.runPromote, n.runFeatures, n.runChecksum, n.runTidy, n.runDomains, n.runCookies, n.runStorage} {
 		controllers.Add(1)
 		go func() { defer controllers.Done(); c(ctx) }()
 	}

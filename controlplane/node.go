@@ -22,6 +22,7 @@ import (
 	"github.com/dark-ecosystem/dark/controlplane/api"
 	"github.com/dark-ecosystem/dark/controlplane/feed"
 	"github.com/dark-ecosystem/dark/controlplane/identity"
+	"github.com/dark-ecosystem/dark/controlplane/state"
 	"github.com/dark-ecosystem/dark/controlplane/storage"
 	"github.com/dark-ecosystem/dark/internal/ca"
 	"github.com/dark-ecosystem/dark/internal/clock"
@@ -35,7 +36,7 @@ import (
 )
 
 // FeatureLevel is the level of features that this program's Apply knows.
-const FeatureLevel = 1
+const FeatureLevel = state.LevelElapsed
 
 // Config is what a control node needs.
 type Config struct {

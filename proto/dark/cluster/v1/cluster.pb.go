@@ -877,7 +877,9 @@ type ControlReport struct {
 	// Revision that can be read there.
 	Revision uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Its disk is full: it takes no writes, and steps down.
-	DiskFull      bool `protobuf:"varint,4,opt,name=disk_full,json=diskFull,proto3" json:"disk_full,omitempty"`
+	DiskFull bool `protobuf:"varint,4,opt,name=disk_full,json=diskFull,proto3" json:"disk_full,omitempty"`
+	// Its time of day, Unix nanoseconds.
+	Time          int64 `protobuf:"varint,5,opt,name=time,proto3" json:"time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -938,6 +940,13 @@ func (x *ControlReport) GetDiskFull() bool {
 		return x.DiskFull
 	}
 	return false
+}
+
+func (x *ControlReport) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
 }
 
 // ZoneStats are the queries of one zone, summed over the connected edges since each
@@ -2062,7 +2071,7 @@ type UpdateNodeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new content; its etag, if given, must be current.
 	Node *Node `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	// Fields to change, such as "spec"; empty means labels and spec.
+	// Fields to change, such as "spec"; empty means what the request fills of labels and spec.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -2368,12 +2377,13 @@ const file_dark_cluster_v1_cluster_proto_rawDesc = "" +
 	"\x06leader\x18\x04 \x01(\bR\x06leader\x12\x0e\n" +
 	"\x02id\x18\x05 \x01(\tR\x02id\x12\x18\n" +
 	"\aanswers\x18\x06 \x01(\bR\aanswers\x12\x10\n" +
-	"\x03lag\x18\a \x01(\x04R\x03lag\"\x91\x01\n" +
+	"\x03lag\x18\a \x01(\x04R\x03lag\"\xa5\x01\n" +
 	"\rControlReport\x12\x1a\n" +
 	"\bfinished\x18\x01 \x01(\x04R\bfinished\x12+\n" +
 	"\x05nodes\x18\x02 \x03(\v2\x15.dark.cluster.v1.NodeR\x05nodes\x12\x1a\n" +
 	"\brevision\x18\x03 \x01(\x04R\brevision\x12\x1b\n" +
-	"\tdisk_full\x18\x04 \x01(\bR\bdiskFull\"\x98\x02\n" +
+	"\tdisk_full\x18\x04 \x01(\bR\bdiskFull\x12\x12\n" +
+	"\x04time\x18\x05 \x01(\x03R\x04time\"\x98\x02\n" +
 	"\tZoneStats\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aqueries\x18\x02 \x01(\x04R\aqueries\x12\x1a\n" +

@@ -3439,7 +3439,7 @@ type UpdateBucketRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new content; its etag, if given, must be current.
 	Bucket *Bucket `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
-	// Fields to change, such as "spec"; empty means labels and spec.
+	// Fields to change, such as "spec"; empty means what the request fills of labels and spec.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -3932,7 +3932,7 @@ type UpdateAccessKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new content; its etag, if given, must be current.
 	AccessKey *AccessKey `protobuf:"bytes,1,opt,name=access_key,json=accessKey,proto3" json:"access_key,omitempty"`
-	// Fields to change, such as "spec"; empty means labels and spec.
+	// Fields to change, such as "spec"; empty means what the request fills of labels and spec.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -4425,7 +4425,7 @@ type UpdateEncryptionKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new content; its etag, if given, must be current.
 	EncryptionKey *EncryptionKey `protobuf:"bytes,1,opt,name=encryption_key,json=encryptionKey,proto3" json:"encryption_key,omitempty"`
-	// Fields to change, such as "spec"; empty means labels and spec.
+	// Fields to change, such as "spec"; empty means what the request fills of labels and spec.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`

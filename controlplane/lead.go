@@ -116,7 +116,7 @@ func (n *Node) controller(name string) *statev1.Origin {
 // runTidy forgets old history, unfinished imports and generations that ended.
 func (n *Node) runTidy(ctx context.Context) {
 	every(ctx, tidyEvery, func(ctx context.Context) {
-		for _, tidy := range []func(context.Context) error{n.compact, n.sweepImports, n.sweepGenerations} {
+		for _, tidy := range []func(context.Context) error{n.compact, n.sweepImports, n.sweepGenerations, n.sweepDenied} {
 			if err := tidy(ctx); err != nil && ctx.Err() == nil {
 				n.cfg.Logger.Warn("tidy", "err", err)
 			}

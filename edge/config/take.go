@@ -308,5 +308,8 @@ func (c *Config) flush() error {
 		return fmt.Errorf("write configuration: %w", err)
 	}
 	c.deny.add(deny)
+	if len(deny) > 0 {
+		c.judgeAgain()
+	}
 	return nil
 }

@@ -153,10 +153,15 @@ type NodeSpec struct {
 	MachineKey []byte `protobuf:"bytes,2,opt,name=machine_key,json=machineKey,proto3" json:"machine_key,omitempty"`
 	// No new work is given to it.
 	Drained bool `protobuf:"varint,3,opt,name=drained,proto3" json:"drained,omitempty"`
-	// Public key of its node certificate, PKIX DER.
-	PublicKey     []byte `protobuf:"bytes,4,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Public key of its node certificate, PKIX DER; set by joining and renewing.
+	PublicKey []byte `protobuf:"bytes,4,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	// Id of this enrolment: a node that joins again under the same name has another one. Set by joining.
+	Instance string `protobuf:"bytes,5,opt,name=instance,proto3" json:"instance,omitempty"`
+	// Public key of a renewed certificate that was issued and not used yet; then it becomes
+	// public_key. Set by renewing.
+	RenewedPublicKey []byte `protobuf:"bytes,6,opt,name=renewed_public_key,json=renewedPublicKey,proto3" json:"renewed_public_key,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *NodeSpec) Reset() {
@@ -217,6 +222,20 @@ func (x *NodeSpec) GetPublicKey() []byte {
 	return nil
 }
 
+func (x *NodeSpec) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *NodeSpec) GetRenewedPublicKey() []byte {
+	if x != nil {
+		return x.RenewedPublicKey
+	}
+	return nil
+}
+
 // NodeStatus is what is known of a node at the moment.
 type NodeStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -244,8 +263,10 @@ type NodeStatus struct {
 	State string `protobuf:"bytes,11,opt,name=state,proto3" json:"state,omitempty"`
 	// Frames that it refused, by reason.
 	RefusedFrames map[string]uint64 `protobuf:"bytes,12,rep,name=refused_frames,json=refusedFrames,proto3" json:"refused_frames,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// The stream of the last refusal: "org/NAME" where it concerns one organization.
+	LastRefusalStream string `protobuf:"bytes,13,opt,name=last_refusal_stream,json=lastRefusalStream,proto3" json:"last_refusal_stream,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *NodeStatus) Reset() {
@@ -362,6 +383,13 @@ func (x *NodeStatus) GetRefusedFrames() map[string]uint64 {
 	return nil
 }
 
+func (x *NodeStatus) GetLastRefusalStream() string {
+	if x != nil {
+		return x.LastRefusalStream
+	}
+	return ""
+}
+
 // CreateJoinTokenRequest asks for a token by which one machine may join, once, within an hour.
 type CreateJoinTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -370,7 +398,10 @@ type CreateJoinTokenRequest struct {
 	// "control" or "edge".
 	Role string `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
 	// Why, for the audit.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Names and addresses that the node's certificate will have, beside its own name: those at
+	// which clients reach its API or its S3. Nothing else that the machine asks for is certified.
+	Hosts         []string `protobuf:"bytes,4,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -424,6 +455,13 @@ func (x *CreateJoinTokenRequest) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *CreateJoinTokenRequest) GetHosts() []string {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
 }
 
 // CreateJoinTokenResponse holds the token.
@@ -492,7 +530,10 @@ type JoinRequest struct {
 	// Machine key's recipient.
 	MachineKey []byte `protobuf:"bytes,3,opt,name=machine_key,json=machineKey,proto3" json:"machine_key,omitempty"`
 	// Address at which its transport listens; control nodes only.
-	Address       string `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
+	Address string `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
+	// "control" or "edge": what the machine is about to run. A token for the other role is
+	// refused and stays good; empty: whatever the token is for.
+	Role          string `protobuf:"bytes,5,opt,name=role,proto3" json:"role,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -551,6 +592,13 @@ func (x *JoinRequest) GetMachineKey() []byte {
 func (x *JoinRequest) GetAddress() string {
 	if x != nil {
 		return x.Address
+	}
+	return ""
+}
+
+func (x *JoinRequest) GetRole() string {
+	if x != nil {
+		return x.Role
 	}
 	return ""
 }
@@ -768,7 +816,7 @@ func (x *RenewResponse) GetCertificates() [][]byte {
 // Member is a control node as consensus sees it.
 type Member struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name.
+	// Name of the node.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Address of its transport.
 	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
@@ -1337,7 +1385,7 @@ func (x *ListMembersResponse) GetTerm() uint64 {
 // RemoveMemberRequest takes a control node out, dead or alive.
 type RemoveMemberRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its name.
+	// Its name, or its id in consensus.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Why, for the audit.
 	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -1429,7 +1477,7 @@ func (*RemoveMemberResponse) Descriptor() ([]byte, []int) {
 // TransferLeadershipRequest hands leadership over.
 type TransferLeadershipRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// To whom; empty lets consensus choose.
+	// To whom, by name or id in consensus; empty lets consensus choose.
 	To            string `protobuf:"bytes,1,opt,name=to,proto3" json:"to,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2304,14 +2352,16 @@ const file_dark_cluster_v1_cluster_proto_rawDesc = "" +
 	"\x06status\x18\t \x01(\v2\x1b.dark.cluster.v1.NodeStatusR\x06status\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa2\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xff\x01\n" +
 	"\bNodeSpec\x12(\n" +
 	"\x04role\x18\x01 \x01(\tB\x14\xbaH\x11r\x0fR\acontrolR\x04edgeR\x04role\x12)\n" +
 	"\vmachine_key\x18\x02 \x01(\fB\b\xbaH\x05z\x03\x18\x80\x01R\n" +
 	"machineKey\x12\x18\n" +
 	"\adrained\x18\x03 \x01(\bR\adrained\x12'\n" +
 	"\n" +
-	"public_key\x18\x04 \x01(\fB\b\xbaH\x05z\x03\x18\x80\x04R\tpublicKey\"\xf2\x03\n" +
+	"public_key\x18\x04 \x01(\fB\b\xbaH\x05z\x03\x18\x80\x04R\tpublicKey\x12#\n" +
+	"\binstance\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\binstance\x126\n" +
+	"\x12renewed_public_key\x18\x06 \x01(\fB\b\xbaH\x05z\x03\x18\x80\x04R\x10renewedPublicKey\"\xa2\x04\n" +
 	"\n" +
 	"NodeStatus\x12\x1c\n" +
 	"\tconnected\x18\x01 \x01(\bR\tconnected\x12\x1a\n" +
@@ -2327,18 +2377,20 @@ const file_dark_cluster_v1_cluster_proto_rawDesc = "" +
 	" \x01(\rR\n" +
 	"budgetDays\x12\x14\n" +
 	"\x05state\x18\v \x01(\tR\x05state\x12U\n" +
-	"\x0erefused_frames\x18\f \x03(\v2..dark.cluster.v1.NodeStatus.RefusedFramesEntryR\rrefusedFrames\x1a@\n" +
+	"\x0erefused_frames\x18\f \x03(\v2..dark.cluster.v1.NodeStatus.RefusedFramesEntryR\rrefusedFrames\x12.\n" +
+	"\x13last_refusal_stream\x18\r \x01(\tR\x11lastRefusalStream\x1a@\n" +
 	"\x12RefusedFramesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xa5\x01\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xce\x01\n" +
 	"\x16CreateJoinTokenRequest\x12?\n" +
 	"\x04node\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04node\x12(\n" +
 	"\x04role\x18\x02 \x01(\tB\x14\xbaH\x11r\x0fR\acontrolR\x04edgeR\x04role\x12 \n" +
-	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\"l\n" +
+	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\x12'\n" +
+	"\x05hosts\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10 \"\ar\x05\x10\x01\x18\xfd\x01R\x05hosts\"l\n" +
 	"\x17CreateJoinTokenResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xbb\x01\n" +
+	"expireTime\"\xe7\x01\n" +
 	"\vJoinRequest\x12 \n" +
 	"\x05token\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\x05token\x12;\n" +
@@ -2346,7 +2398,8 @@ const file_dark_cluster_v1_cluster_proto_rawDesc = "" +
 	"\xbaH\az\x05\x10\x01\x18\x80 R\x12certificateRequest\x12)\n" +
 	"\vmachine_key\x18\x03 \x01(\fB\b\xbaH\x05z\x03\x18\x80\x01R\n" +
 	"machineKey\x12\"\n" +
-	"\aaddress\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\aaddress\"\xe3\x03\n" +
+	"\aaddress\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\aaddress\x12*\n" +
+	"\x04role\x18\x05 \x01(\tB\x16\xbaH\x13r\x11R\x00R\acontrolR\x04edgeR\x04role\"\xe3\x03\n" +
 	"\fJoinResponse\x12\"\n" +
 	"\fcertificates\x18\x01 \x03(\fR\fcertificates\x12 \n" +
 	"\vauthorities\x18\x02 \x03(\fR\vauthorities\x12\x1d\n" +
@@ -2412,11 +2465,11 @@ const file_dark_cluster_v1_cluster_proto_rawDesc = "" +
 	"\amembers\x18\x01 \x03(\v2\x17.dark.cluster.v1.MemberR\amembers\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\"V\n" +
 	"\x13RemoveMemberRequest\x12\x1d\n" +
-	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x04name\x12 \n" +
+	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x04name\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\"\x16\n" +
 	"\x14RemoveMemberResponse\"4\n" +
 	"\x19TransferLeadershipRequest\x12\x17\n" +
-	"\x02to\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18?R\x02to\"4\n" +
+	"\x02to\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18PR\x02to\"4\n" +
 	"\x1aTransferLeadershipResponse\x12\x16\n" +
 	"\x06leader\x18\x01 \x01(\tR\x06leader\"\x12\n" +
 	"\x10GetStatusRequest\"\x85\x02\n" +

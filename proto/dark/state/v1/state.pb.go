@@ -2806,7 +2806,9 @@ type JoinTokenRecord struct {
 	// Digest of the token's secret.
 	Digest []byte `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
 	// When it ends, Unix seconds.
-	Expires       int64 `protobuf:"varint,4,opt,name=expires,proto3" json:"expires,omitempty"`
+	Expires int64 `protobuf:"varint,4,opt,name=expires,proto3" json:"expires,omitempty"`
+	// Names and addresses that the node's certificate will have.
+	Hosts         []string `protobuf:"bytes,5,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2867,6 +2869,13 @@ func (x *JoinTokenRecord) GetExpires() int64 {
 		return x.Expires
 	}
 	return 0
+}
+
+func (x *JoinTokenRecord) GetHosts() []string {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
 }
 
 // MemberRecord is a meta key "member/NAME": where a control node listens.
@@ -3178,12 +3187,13 @@ const file_dark_state_v1_state_proto_rawDesc = "" +
 	"\x12recovery_recipient\x18\x03 \x01(\tR\x11recoveryRecipient\x12\x1c\n" +
 	"\tauthority\x18\x04 \x01(\fR\tauthority\x120\n" +
 	"\x14sealed_authority_key\x18\x05 \x01(\fR\x12sealedAuthorityKey\x122\n" +
-	"\x15sealed_publishing_key\x18\x06 \x01(\fR\x13sealedPublishingKey\"k\n" +
+	"\x15sealed_publishing_key\x18\x06 \x01(\fR\x13sealedPublishingKey\"\x81\x01\n" +
 	"\x0fJoinTokenRecord\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x16\n" +
 	"\x06digest\x18\x03 \x01(\fR\x06digest\x12\x18\n" +
-	"\aexpires\x18\x04 \x01(\x03R\aexpires\"\xae\x01\n" +
+	"\aexpires\x18\x04 \x01(\x03R\aexpires\x12\x14\n" +
+	"\x05hosts\x18\x05 \x03(\tR\x05hosts\"\xae\x01\n" +
 	"\fMemberRecord\x12\x1b\n" +
 	"\tserver_id\x18\x01 \x01(\tR\bserverId\x12\x1c\n" +
 	"\ttransport\x18\x02 \x01(\tR\ttransport\x12\x12\n" +

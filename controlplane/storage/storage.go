@@ -142,9 +142,9 @@ func stream(organization string) string { return "org/" + organization }
 // roleStream carries what concerns every edge.
 const roleStream = "role/" + ca.Edge
 
-// BucketSubject is the entry of the deny set that says that a bucket, by its identity,
-// was deleted: an edge erases what it keeps of it. A record that merely vanishes may
-// come back, as when the organization is placed elsewhere for a while.
+// BucketSubject is the name of the record that says that a bucket, by its identity, was
+// deleted: an edge erases what it keeps of it. A bucket's own record that merely vanishes
+// may come back, as when the organization is placed elsewhere for a while.
 func BucketSubject(id []byte) string { return "bucket:" + hex.EncodeToString(id) }
 
 // AccessKeySubject is the entry of the deny set that ends an access key.

@@ -53,7 +53,7 @@ func (n *Node) control(ctx context.Context, leading <-chan bool) bool {
 	var controllers sync.WaitGroup
 	defer controllers.Wait()
 	defer stop()
-	for _, c := range []func(context.Context){n.runPublisher, n.runPromote, n.runFeatures, n.runChecksum, n.runTidy, n.runDomains, n.runCookies, n.runStorage} {
+	for _, c := range []func(context.Context){n.runPublisher, n.runPromote, n.runChecksum, n.runTidy, n.runDomains, n.runCookies, n.runStorage} {
 		controllers.Add(1)
 		go func() { defer controllers.Done(); c(ctx) }()
 	}
@@ -116,7 +116,7 @@ func (n *Node) controller(name string) *statev1.Origin {
 // runTidy forgets old history, unfinished imports and generations that ended.
 func (n *Node) runTidy(ctx context.Context) {
 	every(ctx, tidyEvery, func(ctx context.Context) {
-		for _, tidy := range []func(context.Context) error{n.compact, n.sweepImports, n.sweepGenerations, n.sweepDenied} {
+		for _, tidy := range []func(context.Context) error{n.compact, n.sweepImports, n.sweepGenerations} {
 			if err := tidy(ctx); err != nil && ctx.Err() == nil {
 				n.cfg.Logger.Warn("tidy", "err", err)
 			}
@@ -145,7 +145,10 @@ func (n *Node) compact(ctx context.Context) error {
 	return nil
 }
 
-const metaImport = "import/" // ORGANIZATION/zones/APEX/GENERATION: Unix seconds of its beginning
+const (
+	metaImport = "import/" // ORGANIZATION/zones/APEX/GENERATION: Unix seconds of its beginning
+	metaFill   = "fill/"   // the same: how far it came
+)
 
 // sweepImports drops what imports stored that were never made active.
 func (n *Node) sweepImports(ctx context.Context) error {
@@ -168,7 +171,10 @@ func (n *Node) sweepImports(ctx context.Context) error {
 		}
 		tx := &statev1.Transaction{
 			Origin: n.controller("sweep"), Preconditions: []*statev1.Precondition{metaAt(name, revision)},
-			Ops: []*statev1.Op{dropRecords(org, stored+"/"), {Op: &statev1.Op_DeleteMeta{DeleteMeta: name}}},
+			Ops: []*statev1.Op{
+				dropRecords(org, stored+"/"), {Op: &statev1.Op_DeleteMeta{DeleteMeta: name}},
+				{Op: &statev1.Op_DeleteMeta{DeleteMeta: metaFill + org + "/" + stored}},
+			},
 		}
 		if _, err := n.core.log.Propose(ctx, tx); err != nil {
 			return err

@@ -16,6 +16,7 @@ import (
 	"github.com/dark-ecosystem/dark/internal/ca"
 	"github.com/dark-ecosystem/dark/internal/errs"
 	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
+	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
 )
 
 // statusFor is how long what other control nodes said is used again: a list of a
@@ -78,8 +79,28 @@ func (n *Node) statuses(ctx context.Context, maxAge time.Duration) map[string]*c
 			}
 		}
 	}
+	for _, s := range out {
+		if s.Leader {
+			n.setAside(s)
+		}
+	}
 	n.status.mu.at, n.status.mu.nodes = time.Now(), out
 	return out
+}
+
+// setAside says on the leader's status what its publisher could not publish; every member
+// of the state has the notes of it.
+func (n *Node) setAside(s *clusterv1.NodeStatus) {
+	names, err := n.core.store.MetaNames("aside/")
+	if err != nil || len(names) == 0 {
+		return
+	}
+	s.SetAside = uint64(len(names))
+	value, _, err := n.core.store.Meta(names[0])
+	a := &statev1.SetAside{}
+	if err == nil && proto.Unmarshal(value, a) == nil && a.Ref != nil {
+		s.LastSetAside = strings.TrimSpace(fmt.Sprintf("%s %s: %s", a.Ref.Organization, a.Ref.Name, a.Reason))
+	}
 }
 
 // newer: a connection counts more than a memory of one, and a later memory more.
@@ -135,7 +156,7 @@ func (n *Node) report() *clusterv1.ControlReport {
 
 // ownReport is what this node says of itself.
 func (n *Node) ownReport() *clusterv1.ControlReport {
-	return &clusterv1.ControlReport{Finished: n.core.group.Finished(), Revision: n.core.store.Revision(), DiskFull: n.diskFull(), Time: n.cfg.Clock.Now().UnixNano()}
+	return &clusterv1.ControlReport{Finished: n.core.group.Finished(), Revision: n.core.store.Revision(), DiskFull: n.diskFull()}
 }
 
 func edgeStatus(s feed.NodeStatus, last uint64) *clusterv1.NodeStatus {

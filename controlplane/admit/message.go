@@ -76,6 +76,14 @@ func clearPath(r protoreflect.Message, path []string) {
 	}
 }
 
+// SetUnpublished sets status.unpublished of a resource that has it.
+func SetUnpublished(m proto.Message, reason string) {
+	r := m.ProtoReflect()
+	if fd := r.Descriptor().Fields().ByName("status"); fd != nil && fd.Message() != nil {
+		SetText(r.Mutable(fd).Message().Interface(), "unpublished", reason)
+	}
+}
+
 // Complete sets what the server says of every resource: etag, revision, times.
 func Complete(m proto.Message, v Version) {
 	r := m.ProtoReflect()

@@ -107,7 +107,24 @@ func (c *core) show(ctx context.Context, v *admit.View, k *kind.Kind, ver admit.
 	}
 	admit.HideSecrets(k, m)
 	admit.Complete(m, ver)
-	return m, nil
+	return m, c.unpublished(k, m, ver)
+}
+
+// unpublished says on a resource's status why edges were not told of its last change.
+func (c *core) unpublished(k *kind.Kind, m proto.Message, ver admit.Version) error {
+	if k.Publish == nil {
+		return nil
+	}
+	value, _, err := c.state.Meta(kind.AsideKey(ver.Kind, ver.Organization, ver.Name))
+	if err != nil || value == nil {
+		return err
+	}
+	a := &statev1.SetAside{}
+	if err := proto.Unmarshal(value, a); err != nil {
+		return errs.Wrap(errs.Internal, err, "read why %s is not published", ver.Name)
+	}
+	admit.SetUnpublished(m, a.Reason)
+	return nil
 }
 
 // organization under which the caller's resources of a kind are stored.

@@ -65,6 +65,7 @@ func (fakeCluster) Wait(_ context.Context, _ uint64, send func(*clusterv1.WaitRe
 func start(t *testing.T, more ...api.Registration) *installation {
 	t.Helper()
 	i := &installation{t: t, state: statetest.New()}
+	i.state.Told = true
 	token, tx, err := identity.BootstrapKey(pepper)
 	if err != nil {
 		t.Fatal(err)

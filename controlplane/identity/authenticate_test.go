@@ -115,15 +115,11 @@ func TestDeletedKeyIsRevokedAtEdges(t *testing.T) {
 	for _, c := range []struct {
 		expire *timestamppb.Timestamp
 		want   time.Time
-	}{
-		{nil, now.Add(time.Hour)},
-		{timestamppb.New(now.Add(time.Minute)), now.Add(time.Minute)},
-		{timestamppb.New(now.Add(9000 * time.Hour)), now.Add(time.Hour)}, // no longer than edges could use it
-	} {
+	}{{nil, now.Add(identity.RevocationLife)}, {timestamppb.New(now.Add(time.Hour)), now.Add(time.Hour)}} {
 		old.Spec.ExpireTime = c.expire
 		var got []kind.Record
 		emit := func(r kind.Record) error { got = append(got, r); return nil }
-		if err := k.Publish(t.Context(), kind.Publication{Old: old, Now: now}, emit); err != nil {
+		if err := k.Deny(t.Context(), kind.Publication{Old: old, Now: now}, emit); err != nil {
 			t.Fatal(err)
 		}
 		r := &identityv1.PublishedRevocation{}
@@ -132,7 +128,7 @@ func TestDeletedKeyIsRevokedAtEdges(t *testing.T) {
 			t.Fatalf("%v %v", got, r)
 		}
 		got = nil
-		if err := k.Publish(t.Context(), kind.Publication{Old: old, New: old, Now: now}, emit); err != nil || len(got) != 0 {
+		if err := k.Deny(t.Context(), kind.Publication{Old: old, New: old, Now: now}, emit); err != nil || len(got) != 0 {
 			t.Fatalf("a living key: %v %v", got, err)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/dark-ecosystem/dark/controlplane/admit"
 	"github.com/dark-ecosystem/dark/internal/errs"
@@ -22,9 +21,9 @@ var (
 	roleBindingKind  = string((&identityv1.RoleBinding{}).ProtoReflect().Descriptor().FullName())
 )
 
-// apiKeyLife is how long edges remember that an API key is dead. Edges keep nothing of API
-// keys: what they forward with one, a control node judges again.
-const apiKeyLife = time.Hour
+// RevocationLife is how long edges remember that a key without an end is dead: longer
+// than anything signed with it may live.
+const RevocationLife = 400 * 24 * time.Hour
 
 func keyMeta(id string) string { return "apikey/" + id }
 
@@ -38,7 +37,7 @@ func ApiKey(pepper []byte) *kind.Kind {
 		Message: &identityv1.ApiKey{}, Plural: "apikeys", Pattern: "apikeys/{apikey}", Service: "identity",
 		Lane: kind.LaneDeny, SecretFields: []string{"status.secret_hash", "status.token"},
 		Admit:   func(ctx context.Context, a *kind.Admission) error { return admitKey(ctx, pepper, a) },
-		Publish: publishKey,
+		Deny:    denyKey,
 		Columns: []kind.Column{{Title: "ID", Path: "status.keyId"}, {Title: "PERMISSIONS", Path: "spec.permissions"}, {Title: "EXPIRES", Path: "spec.expireTime"}},
 	}
 }
@@ -88,29 +87,22 @@ func checkGrants(ctx context.Context, a *kind.Admission, permissions []string) {
 }
 
 // publishKey tells edges of a dead key; living ones are not theirs to know.
-func publishKey(_ context.Context, p kind.Publication, emit func(kind.Record) error) error {
+func denyKey(_ context.Context, p kind.Publication, emit func(kind.Record) error) error {
 	if p.Old == nil || p.New != nil {
 		return nil
 	}
 	old := p.Old.(*identityv1.ApiKey)
 	subject := "key:" + old.GetStatus().GetKeyId()
-	r, err := Revocation(apiKeyKind, subject, p.Now, apiKeyLife, old.GetSpec().GetExpireTime())
+	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(
+		&identityv1.PublishedRevocation{Subject: subject, RevokedAt: p.Now.Unix()})
 	if err != nil {
 		return fmt.Errorf("publish revocation of %s: %w", subject, err)
 	}
-	return emit(r)
-}
-
-// Revocation is the entry of the deny set for a credential that ended: it lives as long as
-// the credential could at an edge that is told nothing more, and no longer than the
-// credential itself.
-func Revocation(kindName, subject string, now time.Time, life time.Duration, ends *timestamppb.Timestamp) (kind.Record, error) {
-	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&identityv1.PublishedRevocation{Subject: subject, RevokedAt: now.Unix()})
-	expires := now.Add(life)
-	if ends != nil && ends.AsTime().Before(expires) {
-		expires = ends.AsTime()
+	expires := p.Now.Add(RevocationLife)
+	if t := old.GetSpec().GetExpireTime(); t != nil {
+		expires = t.AsTime()
 	}
-	return kind.Record{Kind: kindName, Stream: "system", Name: subject, Lane: kind.LaneDeny, Value: value, Expires: expires.Unix()}, err
+	return emit(kind.Record{Kind: apiKeyKind, Stream: "system", Name: subject, Lane: kind.LaneDeny, Value: value, Expires: expires.Unix()})
 }
 
 // RoleBinding is the kind of role bindings.

@@ -11,11 +11,14 @@ import (
 	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
 )
 
-// Sizes: a frame's items and what one transaction carries, well below the limits of
-// frame.MaxFrame and state.MaxTransactionBytes, since one item may be 64 KiB.
+// Sizes: a frame's items and what one transaction carries. They add up: a frame of one
+// item of kind.MaxRecord has less than 272 KiB, a transaction is proposed before a frame
+// would carry it over transactionBytes, and beside frames it has the notes of a round, at
+// most notesBytes of them. All of that is below state.MaxTransactionBytes.
 const (
 	partBytes        = 192 << 10
-	transactionBytes = 256 << 10
+	transactionBytes = 400 << 10
+	notesBytes       = 64 << 10
 )
 
 // batch is one publication: all that changed up to one revision.
@@ -27,6 +30,24 @@ type batch struct {
 	order           []string               // streams as they were first met
 	frames          []*statev1.StoredFrame // sealed, not proposed yet
 	bytes           int
+	notes           []*statev1.Op // of the round, not proposed yet
+}
+
+// write proposes a round: its records as frames, and its notes.
+func (p *Publisher) write(r *round) error {
+	b := &batch{p: p, ctx: r.ctx, through: r.through, target: r.target, streams: map[string]*stream{}}
+	for _, rec := range r.records {
+		if err := b.add(rec); err != nil {
+			return err
+		}
+	}
+	if err := b.finish(r.marks); err != nil {
+		return err
+	}
+	for _, then := range r.marked {
+		then()
+	}
+	return nil
 }
 
 // stream gathers the items of the next part of one stream's frames.
@@ -113,6 +134,11 @@ func (b *batch) seal(s *stream, last bool) error {
 	if err != nil {
 		return err
 	}
+	if len(b.frames) > 0 && b.bytes+len(data) > transactionBytes {
+		if err := b.propose(b.through, &statev1.PublishCursor{Target: b.target}); err != nil {
+			return err
+		}
+	}
 	b.frames = append(b.frames, &statev1.StoredFrame{
 		Stream: s.name, Revision: b.target, Part: s.part, Data: data, Hash: hash[:],
 		Last: last, PreviousRevision: s.revision,
@@ -122,23 +148,27 @@ func (b *batch) seal(s *stream, last bool) error {
 	s.hash = hash[:]
 	s.items, s.bytes = nil, 0
 	clear(s.at)
-	if b.bytes > transactionBytes && !last {
-		return b.propose(b.through, &statev1.PublishCursor{Target: b.target})
-	}
 	return nil
 }
 
-// finish seals the last part of each stream and moves the published revision.
-func (b *batch) finish() error {
-	for i, name := range b.order {
+// finish seals the last part of each stream, and moves the published revision with the
+// last of the notes.
+func (b *batch) finish(notes []*statev1.Op) error {
+	for _, name := range b.order {
 		if err := b.seal(b.streams[name], true); err != nil {
 			return err
 		}
-		if b.bytes > transactionBytes && i < len(b.order)-1 {
+	}
+	size := 0
+	for _, op := range notes {
+		n := proto.Size(op)
+		if size += n; size > notesBytes {
 			if err := b.propose(b.through, &statev1.PublishCursor{Target: b.target}); err != nil {
 				return err
 			}
+			size = n
 		}
+		b.notes = append(b.notes, op)
 	}
 	return b.propose(b.target, nil)
 }
@@ -158,8 +188,8 @@ func (b *batch) propose(through uint64, cursor *statev1.PublishCursor) error {
 		Preconditions: []*statev1.Precondition{{Condition: &statev1.Precondition_LeaseHeld{
 			LeaseHeld: &statev1.LeaseHeld{Lease: Lease, Generation: b.p.generation},
 		}}},
-		Ops: []*statev1.Op{{Op: &statev1.Op_Publish{Publish: pub}}},
+		Ops: append([]*statev1.Op{{Op: &statev1.Op_Publish{Publish: pub}}}, b.notes...),
 	})
-	b.frames, b.bytes = nil, 0
+	b.frames, b.bytes, b.notes = nil, 0, nil
 	return err
 }

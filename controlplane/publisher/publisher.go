@@ -11,7 +11,6 @@ package publisher
 import (
 	"context"
 	"crypto/ed25519"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -61,17 +60,27 @@ type Config struct {
 	Wake  <-chan struct{}
 	Clock clock.Clock
 	Log   *slog.Logger
+	// Bounds of one publication; the zero value stands for DefaultBounds.
+	Bounds Bounds
 }
 
 // Publisher publishes while its node leads.
 type Publisher struct {
 	Config
 	kinds      map[string]*kind.Kind
-	generation uint64 // of the lease
+	generation uint64          // of the lease
+	denied     uint64          // revision up to which revocations are out
+	aside      map[string]bool // keys of what is set aside
+	again      []*statev1.Ref  // what was set aside before this publisher began
+	turn       string          // key of the bulk that had a page last
+	waited     bool            // the last round put off its page
 }
 
 // New returns a publisher.
 func New(c Config) *Publisher {
+	if c.Bounds == (Bounds{}) {
+		c.Bounds = DefaultBounds
+	}
 	p := &Publisher{Config: c, kinds: map[string]*kind.Kind{}}
 	for _, k := range c.Kinds {
 		p.kinds[k.FullName()] = k
@@ -155,8 +164,8 @@ func (p *Publisher) takeLease(ctx context.Context) error {
 	if l.Holder != p.Node {
 		return errs.New(errs.Conflict, "%s took the lease at the same time", l.Holder)
 	}
-	p.generation = l.Generation
-	return nil
+	p.generation, p.denied = l.Generation, 0
+	return p.loadAside()
 }
 
 func (p *Publisher) origin(method string) *statev1.Origin {
@@ -169,108 +178,84 @@ func (p *Publisher) done() uint64 {
 	return through
 }
 
-// publish publishes what changed since the last time, as of one revision. It reports
-// whether there was anything.
+// publish makes one publication: the revocations among all changes so far, then the
+// installation's own records, then changes and a page of a bulk as far as they fit. It
+// reports whether there was anything.
 func (p *Publisher) publish(ctx context.Context) (more bool, err error) {
 	through := p.done()
-	target, err := p.target()
+	revision := p.Store.Revision() // before LastChange: what changes between the two is after it
+	last := p.Store.LastChange()
+	denied, deniedTo, err := p.ahead(ctx, through, last)
 	if err != nil {
 		return false, err
 	}
-	system, err := p.systemRecords()
+	target, fixed, err := p.target(through, last, revision)
+	if err != nil || target <= through {
+		return false, err
+	}
+	r, err := p.gather(ctx, through, target, fixed)
 	if err != nil {
 		return false, err
 	}
-	if target <= through {
-		if len(system) == 0 || through == 0 {
-			return false, nil // nor is anything told before the first resource
-		}
-		// Each publication is a revision of its own, so that there is one after through.
-		target = p.Store.Revision()
-	}
-	before, err := p.view(through)
-	if err != nil {
+	defer r.close()
+	if more, err = r.rest(len(denied) > 0); err != nil {
 		return false, err
 	}
-	defer before.close()
-	now, err := p.view(target)
-	if err != nil {
+	if r.records = append(denied, r.records...); len(r.records) == 0 && len(r.marks) == 0 && last <= through {
+		return false, nil
+	}
+	if err := p.write(r); err != nil {
 		return false, err
 	}
-	defer now.close()
-	b := &batch{p: p, ctx: ctx, through: through, target: target, streams: map[string]*stream{}}
-	for _, r := range system {
-		if err := b.add(r); err != nil {
-			return false, err
-		}
-	}
-	if err := p.changes(ctx, through, target, before, now, b); err != nil {
+	p.denied = deniedTo
+	return true, nil
+}
+
+// rest adds what is not a change: what was set aside before, the installation's own
+// records, and a page of a bulk, which waits for the next round where one is urgent.
+func (r *round) rest(urgent bool) (more bool, err error) {
+	if err := r.retry(); err != nil {
 		return false, err
 	}
-	return true, b.finish()
+	if err := r.system(); err != nil {
+		return false, err
+	}
+	if urgent && !r.p.waited {
+		r.p.waited = true
+		return true, nil
+	}
+	r.p.waited = false
+	return r.pages()
 }
 
 // target is the revision to publish next: where a publication that was cut short was
-// going, so that its parts fit together, or else the latest change.
-func (p *Publisher) target() (uint64, error) {
+// going, so that its parts fit together, or else the latest change. Where nothing
+// changed there may be records that follow from no change: each publication is a
+// revision of its own, so that there is one after through.
+func (p *Publisher) target(through, last, revision uint64) (target uint64, fixed bool, err error) {
 	if c := p.Store.PublishCursor(); len(c) > 0 {
 		m := &statev1.PublishCursor{}
 		err := proto.Unmarshal(c, m)
-		return m.Target, err
+		return m.Target, true, err
 	}
-	return p.Store.LastChange(), nil
-}
-
-// changes hands each resource that changed in (through, target] to its kind.
-func (p *Publisher) changes(ctx context.Context, through, target uint64, before, now *view, b *batch) error {
-	var bad error
-	refs, err := p.Store.Changed(through, target, func(r *statev1.Ref) bool {
-		k := p.kinds[r.Kind]
-		if k == nil || k.Publish == nil || k.Silent == nil {
-			return k != nil && k.Publish != nil
-		}
-		silent, err := k.Silent(ctx, kind.Publication{Before: before, After: now, Organization: r.Organization, Stored: r.Name})
-		bad = errors.Join(bad, err)
-		return !silent && bad == nil
-	})
-	if err = errors.Join(err, bad); err != nil {
-		return err
+	switch {
+	case last > through:
+		return last, false, nil
+	case through == 0:
+		return 0, false, nil // nor is anything told before the first resource
 	}
-	for _, ref := range refs {
-		pub := kind.Publication{
-			Before: before, After: now, Organization: ref.Organization, Stored: ref.Name, Now: p.Clock.Now(),
-		}
-		if pub.Old, _, err = before.Get(ctx, ref.Kind, ref.Organization, ref.Name); err != nil {
-			return err
-		}
-		if pub.New, _, err = now.Get(ctx, ref.Kind, ref.Organization, ref.Name); err != nil {
-			return err
-		}
-		if pub.Old == nil && pub.New == nil {
-			continue // came and went in between
-		}
-		if err := p.kinds[ref.Kind].Publish(ctx, pub, b.add); err != nil {
-			return fmt.Errorf("publish %s: %w", ref.Name, err)
-		}
-	}
-	return nil
-}
-
-// view is a reader of desired state for kinds.
-type view struct {
-	*admit.View
-	close func()
+	return revision, false, nil
 }
 
 func (p *Publisher) view(revision uint64) (*view, error) {
 	if revision == 0 {
-		return &view{admit.NewView(empty{}, p.Store.Published), func() {}}, nil
+		return newView(empty{}, p.Store.Published, func() {}), nil
 	}
 	r, err := p.Read(revision)
 	if err != nil {
 		return nil, err
 	}
-	return &view{admit.NewView(r, p.Store.Published), r.Close}, nil
+	return newView(r, p.Store.Published, r.Close), nil
 }
 
 // pause waits d; false when ctx ends before.

@@ -17,6 +17,32 @@ import (
 // keys sign frames; their name is the key's id in hexadecimal.
 const PublishingKeyKind = "dark.feed.v1.PublishingKey"
 
+// system adds the installation's own records, as far as they fit. Should they fail, the
+// publication goes on without them.
+func (r *round) system() error {
+	var all []kind.Record
+	_, err := r.make(&kind.Kind{MaxRecord: kind.MaxRecord}, func(func(kind.Record) error) (err error) {
+		all, err = r.p.systemRecords()
+		return err
+	})
+	if r.ctx.Err() != nil {
+		return r.ctx.Err()
+	}
+	if err != nil {
+		r.p.Log.Error("the installation's own records cannot be made; publication goes on without them", "err", err)
+		return nil
+	}
+	for _, rec := range all {
+		switch {
+		case len(rec.Value) > kind.MaxRecord:
+			r.p.Log.Error("a record of the installation's own is too large to be published", "kind", rec.Kind, "name", rec.Name, "octets", len(rec.Value))
+		case r.bytes+rec.Cost() < r.p.Bounds.Bytes:
+			r.take([]kind.Record{rec})
+		}
+	}
+	return nil
+}
+
 // systemRecords are what edges must know of the installation itself and were not told.
 func (p *Publisher) systemRecords() ([]kind.Record, error) {
 	news, err := p.ownKey()

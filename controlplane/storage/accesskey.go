@@ -45,6 +45,9 @@ func (s *Storage) admitAccessKey(ctx context.Context, a *kind.Admission) error {
 	if c, ok := identity.From(ctx); ok && !(c.Can("storage", identity.Read) && c.Can("storage", identity.Write)) {
 		a.Bad("spec", "%s may not give away what it has not: an access key reads and writes", c.Who)
 	}
+	if n := octets(k.Spec.GetScopes()); n > maxScopes {
+		a.Bad("spec.scopes", "has %d octets, at most %d are allowed; use patterns, or several keys", n, maxScopes)
+	}
 	if a.Old != nil {
 		return nil
 	}

@@ -61,6 +61,7 @@ func (s *Storage) checkBucket(a *kind.Admission, name string, spec *storagev1.Bu
 	if t := spec.GetShredAfter(); t != nil && (!t.IsValid() || t.AsDuration() < 0) {
 		a.Bad("spec.shredAfter", "must not be negative")
 	}
+	checkSizes(a, spec)
 	if s.o.CheckBucket != nil {
 		a.Violations = append(a.Violations, s.o.CheckBucket(name, spec)...)
 	}

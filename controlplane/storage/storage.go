@@ -105,19 +105,22 @@ func New(o Options) *Storage {
 	s.Reset()
 	s.bucket = &kind.Kind{
 		Message: &storagev1.Bucket{}, Plural: "buckets", Pattern: "buckets/{bucket}", Service: "storage", Lane: kind.LaneData,
-		ConfirmDelete: true, SecretFields: []string{"status.keys"}, NameRule: s.bucketIDs, Admit: s.admitBucket, Publish: s.publishBucket,
-		Columns: []kind.Column{{Title: "CELL", Path: "status.placement.cell"}, {Title: "VERSIONING", Path: "spec.versioning"}, {Title: "QUOTA", Path: "spec.quota.bytes"}},
+		ConfirmDelete: true, SecretFields: []string{"status.keys"}, NameRule: s.bucketIDs, Admit: s.admitBucket, Deny: s.denyBucket, Publish: s.publishBucket,
+		MaxRecord: maxBucket,
+		Columns:   []kind.Column{{Title: "CELL", Path: "status.placement.cell"}, {Title: "VERSIONING", Path: "spec.versioning"}, {Title: "QUOTA", Path: "spec.quota.bytes"}},
 	}
 	// Of the deny lane, as API keys are: what was revoked is not rolled back into life.
 	s.accessKey = &kind.Kind{
 		Message: &storagev1.AccessKey{}, Plural: "accesskeys", Pattern: "accesskeys/{accesskey}", Service: "storage", Lane: kind.LaneDeny,
-		SecretFields: []string{"status.sealed_secret", "status.secret_access_key"}, Admit: s.admitAccessKey, Publish: s.publishAccessKey, Show: s.showAccessKey,
-		Columns: []kind.Column{{Title: "ID", Path: "status.accessKeyId"}, {Title: "DESCRIPTION", Path: "spec.description"}, {Title: "EXPIRES", Path: "spec.expireTime"}, {Title: "LAST USED", Path: "status.lastUsedTime"}},
+		SecretFields: []string{"status.sealed_secret", "status.secret_access_key"}, Admit: s.admitAccessKey, Deny: s.denyAccessKey, Publish: s.publishAccessKey, Show: s.showAccessKey,
+		MaxRecord: kind.MaxRecord,
+		Columns:   []kind.Column{{Title: "ID", Path: "status.accessKeyId"}, {Title: "DESCRIPTION", Path: "spec.description"}, {Title: "EXPIRES", Path: "spec.expireTime"}, {Title: "LAST USED", Path: "status.lastUsedTime"}},
 	}
 	s.encryptionKey = &kind.Kind{
 		Message: &storagev1.EncryptionKey{}, Plural: "encryptionkeys", Pattern: "encryptionkeys/{encryptionkey}", Service: "storage", Lane: kind.LaneData,
 		ConfirmDelete: true, SecretFields: []string{"status.keys"}, Admit: s.admitEncryptionKey, Publish: s.publishEncryptionKey,
-		Columns: []kind.Column{{Title: "ARN", Path: "status.arn"}, {Title: "RETIRED", Path: "spec.retired"}, {Title: "ROTATION", Path: "spec.rotation"}},
+		MaxRecord: kind.MaxRecord,
+		Columns:   []kind.Column{{Title: "ARN", Path: "status.arn"}, {Title: "RETIRED", Path: "spec.retired"}, {Title: "ROTATION", Path: "spec.rotation"}},
 	}
 	return s
 }
@@ -142,9 +145,9 @@ func stream(organization string) string { return "org/" + organization }
 // roleStream carries what concerns every edge.
 const roleStream = "role/" + ca.Edge
 
-// BucketSubject is the name of the record that says that a bucket, by its identity, was
-// deleted: an edge erases what it keeps of it. A bucket's own record that merely vanishes
-// may come back, as when the organization is placed elsewhere for a while.
+// BucketSubject is the entry of the deny set that says that a bucket, by its identity,
+// was deleted: an edge erases what it keeps of it. A record that merely vanishes may
+// come back, as when the organization is placed elsewhere for a while.
 func BucketSubject(id []byte) string { return "bucket:" + hex.EncodeToString(id) }
 
 // AccessKeySubject is the entry of the deny set that ends an access key.

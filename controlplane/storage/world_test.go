@@ -141,6 +141,11 @@ func (w *world) publish(org string, k *kind.Kind, name string, since uint64) {
 	if p.New, _, err = after.Get(w.t.Context(), k.FullName(), org, name); err != nil {
 		w.t.Fatal(err)
 	}
+	if k.Deny != nil {
+		if err := k.Deny(w.t.Context(), p, w.emit); err != nil {
+			w.t.Fatal(err)
+		}
+	}
 	if err := k.Publish(w.t.Context(), p, w.emit); err != nil {
 		w.t.Fatal(err)
 	}

@@ -61,6 +61,7 @@ func BenchmarkImport(b *testing.B) {
 	const records = 1_000_000
 	for b.Loop() {
 		w := &world{state: statetest.New()}
+		w.state.Told = true
 		s := &sink{State: w.state}
 		z := newZones(b.TempDir())
 		tr := z.Transfers(&admit.Writer{State: s, Proposer: s, Validate: noViolations})

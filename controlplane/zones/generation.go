@@ -6,11 +6,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/dark-ecosystem/dark/controlplane/admit"
 	"github.com/dark-ecosystem/dark/internal/errs"
+	"github.com/dark-ecosystem/dark/internal/kind"
 	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
 	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
 )
@@ -69,108 +71,250 @@ func contact(rname string) string {
 	return rname
 }
 
-// large fills a generation that nothing reads and turns the zone to it.
+// large fills a generation that nothing reads, and turns the zone to it when the edges
+// have all of it: what is acknowledged is served a moment later.
 func (i *importing) large(d *difference) (admit.Done, error) {
-	generation := importGeneration(d.revision)
-	marker := importKey(i.caller.Organization, i.segment, generation)
-	begun, err := i.begin(marker)
+	f := filling{i: i, generation: importGeneration(d.revision)}
+	if err := f.begin(); err != nil {
+		return admit.Done{}, err
+	}
+	done, err := f.run()
 	if err != nil {
+		f.abandon()
+	}
+	return done, err
+}
+
+// filling is a generation on its way.
+type filling struct {
+	i          *importing
+	generation uint64
+	begun      uint64 // revision of the mark that the sweeper looks for
+	ahead      bool   // edges are told of the sets before the zone turns to them
+}
+
+func (f *filling) marker() string {
+	return importKey(f.i.caller.Organization, f.i.segment, f.generation)
+}
+func (f *filling) fill() string { return fillKey(f.i.caller.Organization, f.i.segment, f.generation) }
+func (f *filling) bulk() string {
+	return kind.BulkKey(zoneName, f.i.caller.Organization, f.i.name, f.generation)
+}
+
+func (f *filling) run() (admit.Done, error) {
+	if err := f.chunks(); err != nil {
 		return admit.Done{}, err
 	}
-	if err := i.fill(generation, marker, begun); err != nil {
+	if err := f.published(); err != nil {
 		return admit.Done{}, err
 	}
-	return i.w.Do(i.ctx, i.request(), func(ctx context.Context, tx *admit.Tx) error {
-		if err := i.putZone(withGeneration(ctx, generation), tx); err != nil {
+	return f.i.w.Do(f.i.ctx, f.i.request(), func(ctx context.Context, tx *admit.Tx) error {
+		if err := f.i.putZone(withGeneration(ctx, f.generation), tx); err != nil {
 			return err
 		}
-		tx.Require(metaAt(marker, begun))
-		tx.Add(deleteMeta(marker))
+		tx.Require(metaAt(f.marker(), f.begun))
+		tx.Add(deleteMeta(f.marker()))
+		tx.Add(deleteMeta(f.fill()))
 		return nil
 	})
+}
+
+// abandon drops what was filled; where that fails, too, the sweeper does it.
+func (f *filling) abandon() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(f.i.ctx), 10*time.Second)
+	defer cancel()
+	_, _ = f.i.w.Proposer.Propose(ctx, &statev1.Transaction{
+		Origin: f.i.request().Origin, Preconditions: []*statev1.Precondition{metaAt(f.marker(), f.begun)},
+		Ops: []*statev1.Op{
+			{Op: &statev1.Op_DropPrefix{DropPrefix: &statev1.Ref{
+				Kind: setName, Organization: f.i.caller.Organization, Name: setPrefix(f.i.segment, f.generation),
+			}}},
+			deleteMeta(f.marker()), deleteMeta(f.fill()),
+		},
+	})
+}
+
+// published waits until the edges were told of all sets. A zone that is not served is
+// told of when it is.
+func (f *filling) published() error {
+	if !f.ahead {
+		return nil
+	}
+	for {
+		seen := f.i.w.State.Revision()
+		value, _, err := f.i.w.State.Meta(f.bulk())
+		if err != nil {
+			return err
+		}
+		b := &statev1.Bulk{}
+		if err := proto.Unmarshal(value, b); err != nil {
+			return fmt.Errorf("read %s: %w", f.bulk(), err)
+		}
+		if b.Done {
+			return nil
+		}
+		if err := f.i.w.State.WaitRevision(f.i.ctx, seen); err != nil {
+			return errs.Wrap(errs.Unavailable, err, "the import was stored and not made active: %s is as it was; import it again", f.i.name)
+		}
+	}
 }
 
 func metaAt(key string, revision uint64) *statev1.Precondition {
 	return &statev1.Precondition{Condition: &statev1.Precondition_MetaAt{MetaAt: &statev1.MetaAt{Key: key, Revision: revision}}}
 }
 
-// begin leaves a mark for the sweeper. Two imports that chose the same generation meet
-// here, and one of them ends.
-func (i *importing) begin(marker string) (revision uint64, err error) {
+// begin leaves a mark for the sweeper, and one for the publisher. Two imports that chose
+// the same generation meet here, and one of them ends.
+func (f *filling) begin() error {
+	i := f.i
+	ops := []*statev1.Op{putMeta(f.marker(), i.w.Clock.Now().Unix())}
+	if f.ahead = served(i.base) != 0 || i.base == nil && i.request().Caller.TrustedDomains; f.ahead {
+		value, err := proto.Marshal(&statev1.Bulk{
+			Ref: &statev1.Ref{Kind: zoneName, Organization: i.caller.Organization, Name: i.name}, Generation: f.generation,
+		})
+		if err != nil {
+			return err
+		}
+		ops = append(ops, &statev1.Op{Op: &statev1.Op_PutMeta{PutMeta: &statev1.PutMeta{Key: f.bulk(), Value: value}}})
+	}
 	out, err := i.w.Proposer.Propose(i.ctx, &statev1.Transaction{
-		Origin: i.request().Origin, Preconditions: []*statev1.Precondition{metaAt(marker, 0)},
-		Ops: []*statev1.Op{putMeta(marker, i.w.Clock.Now().Unix())},
+		Origin: i.request().Origin, Preconditions: []*statev1.Precondition{metaAt(f.marker(), 0)}, Ops: ops,
 	})
 	if errs.Is(err, errs.Conflict) {
 		err = admit.Because(errs.Conflict, admit.ReasonChanged, "another import of %s began at the same time; import it again when that has ended", i.name)
 	}
-	return out.Revision, err
-}
-
-// fill proposes the file's sets, several transactions at once. Each holds only while
-// the mark stands, so that nothing is written to what the sweeper took.
-func (i *importing) fill(generation uint64, marker string, begun uint64) error {
-	file, err := i.sorter.sets()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancelCause(i.ctx)
-	defer cancel(nil)
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, chunksInFlight)
-	send := func(ops []*statev1.Op) {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			_, err := i.w.Proposer.Propose(ctx, &statev1.Transaction{
-				Organization: i.caller.Organization, Origin: i.request().Origin,
-				Preconditions: []*statev1.Precondition{metaAt(marker, begun)}, Ops: ops,
-			})
-			if err != nil {
-				cancel(err)
-			}
-		})
-	}
-	err = i.chunks(ctx, file, setPrefix(i.segment, generation), send)
-	wg.Wait()
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
-	}
+	f.begun = out.Revision
 	return err
 }
 
-// chunks cuts the sets into transactions.
-func (i *importing) chunks(ctx context.Context, file *sets, prefix string, send func([]*statev1.Op)) error {
-	var ops []*statev1.Op
-	size, n := 0, 0
-	for ctx.Err() == nil {
+// chunk is a transaction's worth of record sets.
+type chunk struct {
+	ops  []*statev1.Op
+	last string // stored name of the last of them
+	size int
+}
+
+// chunks proposes the file's sets, several transactions at once. Each holds only while
+// the mark stands, so that nothing is written to what the sweeper took. Each says up to
+// which set all before it was stored, which is how far the publisher may go.
+func (f *filling) chunks() error {
+	file, err := f.i.sorter.sets()
+	if err != nil {
+		return err
+	}
+	s := sending{f: f, slots: make(chan struct{}, chunksInFlight)}
+	s.ctx, s.cancel = context.WithCancelCause(f.i.ctx)
+	defer s.cancel(nil)
+	last, err := f.cut(&s, file)
+	s.work.Wait()
+	if cause := context.Cause(s.ctx); cause != nil {
+		return cause
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.propose(f.i.ctx, last, &statev1.FillMark{Through: last.last, All: true})
+	return err
+}
+
+// cut cuts the sets into transactions and sends all but the last, which it returns.
+func (f *filling) cut(s *sending, file *sets) (chunk, error) {
+	var c chunk
+	for n := 1; s.ctx.Err() == nil; n++ {
 		key, spec, _, err := file.next()
+		if err != nil || key == "" {
+			return c, err
+		}
+		op, err := f.i.putSet(setPrefix(f.i.segment, f.generation), key, spec)
 		if err != nil {
-			return err
+			return c, err
 		}
-		if key == "" {
-			break
+		if size := proto.Size(op) + 8; c.size+size > chunkBytes {
+			s.send(c)
+			c = chunk{}
 		}
-		op, err := i.putSet(prefix, key, spec)
-		if err != nil {
-			return err
-		}
-		s := proto.Size(op) + 8
-		if size+s > chunkBytes {
-			send(ops)
-			ops, size = nil, 0
-		}
-		ops, size = append(ops, op), size+s
-		if n++; n%progressEvery == 0 {
-			if err := i.say(); err != nil {
-				return err
+		c.ops, c.size, c.last = append(c.ops, op), c.size+proto.Size(op)+8, op.GetPutResource().Ref.Name
+		if n%progressEvery == 0 {
+			if err := f.i.say(); err != nil {
+				return c, err
 			}
 		}
 	}
-	if len(ops) > 0 {
-		send(ops)
+	return c, nil
+}
+
+func (f *filling) propose(ctx context.Context, c chunk, mark *statev1.FillMark) (revision uint64, err error) {
+	ops := c.ops
+	if f.ahead && mark != nil {
+		value, err := proto.Marshal(mark)
+		if err != nil {
+			return 0, err
+		}
+		ops = append(ops, &statev1.Op{Op: &statev1.Op_PutMeta{PutMeta: &statev1.PutMeta{Key: f.fill(), Value: value}}})
 	}
-	return nil
+	out, err := f.i.w.Proposer.Propose(ctx, &statev1.Transaction{
+		Organization: f.i.caller.Organization, Origin: f.i.request().Origin,
+		Preconditions: []*statev1.Precondition{metaAt(f.marker(), f.begun)}, Ops: ops,
+	})
+	return out.Revision, err
+}
+
+// sending has chunks on their way. mu guards what follows it.
+type sending struct {
+	f      *filling
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	slots  chan struct{}
+	work   sync.WaitGroup
+
+	mu struct {
+		sync.Mutex
+		sent, next int                       // chunks sent, and the first that is not stored
+		stored     map[int]*statev1.FillMark // of the chunks that are, from next on
+		through    *statev1.FillMark         // of all before next; nil at first
+	}
+}
+
+func (s *sending) send(c chunk) {
+	select {
+	case s.slots <- struct{}{}:
+	case <-s.ctx.Done():
+		return
+	}
+	number, mark := s.begin()
+	s.work.Go(func() {
+		defer func() { <-s.slots }()
+		revision, err := s.f.propose(s.ctx, c, mark)
+		if err != nil {
+			s.cancel(err)
+			return
+		}
+		s.end(number, &statev1.FillMark{Through: c.last, Revision: revision})
+	})
+}
+
+// begin numbers a chunk, and returns how far all before it are stored.
+func (s *sending) begin() (number int, mark *statev1.FillMark) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.sent++
+	return s.mu.sent - 1, s.mu.through
+}
+
+func (s *sending) end(number int, mark *statev1.FillMark) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.stored == nil {
+		s.mu.stored = map[int]*statev1.FillMark{}
+	}
+	s.mu.stored[number] = mark
+	for s.mu.stored[s.mu.next] != nil {
+		before := s.mu.through.GetRevision()
+		s.mu.through = s.mu.stored[s.mu.next]
+		s.mu.through.Revision = max(s.mu.through.Revision, before)
+		delete(s.mu.stored, s.mu.next)
+		s.mu.next++
+	}
 }
 
 func (i *importing) putSet(prefix, key string, spec *dnsv1.RecordSetSpec) (*statev1.Op, error) {

@@ -2,6 +2,7 @@ package zones
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -57,7 +58,8 @@ type publication struct {
 
 // publishZone tells edges of a zone. When another generation counts now, its record
 // sets go first, then the zone, then what ended: at no point does an edge that applies
-// them in order answer from half a zone.
+// them in order answer from half a zone. Where the sets are too many for one publication
+// they go out in pages (page.go), and the zone when they are out.
 func (z *Zones) publishZone(ctx context.Context, p kind.Publication, emit func(kind.Record) error) error {
 	pub := publication{p, z, strings.TrimPrefix(p.Stored, "zones/"), emit}
 	old, _ := p.Old.(*dnsv1.Zone)
@@ -74,9 +76,10 @@ func (z *Zones) publishZone(ctx context.Context, p kind.Publication, emit func(k
 		return pub.end()
 	}
 	fresh := prev == nil || was != is || prev.Generation != is
-	if fresh || ttl(old, nil) != ttl(now, nil) {
-		if err := pub.sets(ctx, now, fresh); err != nil {
-			return err
+	otherTTL := old.GetSpec().GetDefaultTtl() != now.GetSpec().GetDefaultTtl()
+	if fresh || otherTTL {
+		if bulk, err := pub.sets(ctx, now, fresh, otherTTL); err != nil || bulk != nil {
+			return pub.later(now, prev, bulk, err)
 		}
 	}
 	if err := pub.zone(now, prev); err != nil {
@@ -88,6 +91,18 @@ func (z *Zones) publishZone(ctx context.Context, p kind.Publication, emit func(k
 		}
 	}
 	return nil
+}
+
+// later has the record sets of a zone go out in pages. Edges go on with what they have of
+// the zone; a generation that they have already takes the zone's new settings at once.
+func (p publication) later(now *dnsv1.Zone, prev *dnsv1.PublishedZone, bulk *kind.Bulk, err error) error {
+	if err == nil && prev.GetGeneration() == bulk.Generation {
+		err = p.zone(now, prev)
+	}
+	if err != nil {
+		return err
+	}
+	return bulk
 }
 
 // ended lists generations that edges may still hold and that do not count.
@@ -116,20 +131,41 @@ func (p publication) end() error {
 func (p publication) zoneName() string { return "zones/" + p.segment }
 
 // sets emits the record sets of the zone's generation: all, or those whose TTL comes
-// from the zone.
-func (p publication) sets(ctx context.Context, zone *dnsv1.Zone, all bool) error {
-	var bad error
-	prefix := setPrefix(p.segment, zone.GetStatus().GetGeneration())
-	err := p.After.List(ctx, setName, p.Organization, prefix, func(name string, m proto.Message) bool {
-		if set := m.(*dnsv1.RecordSet); all || set.GetSpec() == nil || set.Spec.Ttl == nil {
-			bad = p.set(zone, name, set)
-		}
-		return bad == nil
-	})
-	if err == nil {
-		err = bad
+// from the zone. Where they went out in pages it emits none, and where they are too many
+// it says which bulk they are.
+func (p publication) sets(ctx context.Context, zone *dnsv1.Zone, all, otherTTL bool) (*kind.Bulk, error) {
+	generation := zone.GetStatus().GetGeneration()
+	if p.Paged != nil && p.Paged(generation) {
+		return nil, nil
 	}
-	return err
+	w := p
+	var made []kind.Record
+	w.emit = func(r kind.Record) error {
+		made = append(made, r)
+		return nil
+	}
+	var bad error
+	room, bytes, full := p.Room, 0, false
+	err := p.After.List(ctx, setName, p.Organization, setPrefix(p.segment, generation), func(name string, m proto.Message) bool {
+		if set := m.(*dnsv1.RecordSet); all || set.GetSpec().Ttl == nil {
+			bad = w.set(zone, name, set)
+			bytes += proto.Size(set)
+		}
+		full = room.Records > 0 && (len(made) > room.Records || bytes > room.Bytes)
+		return bad == nil && !full
+	})
+	if err = errors.Join(err, bad); err != nil {
+		return nil, err
+	}
+	if full {
+		return &kind.Bulk{Generation: generation, Anew: otherTTL}, nil
+	}
+	for _, r := range made {
+		if err := p.emit(r); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
 }
 
 // set emits one record set. One that cannot be compiled any more, since it was admitted
@@ -213,8 +249,8 @@ func (z *Zones) publishSet(ctx context.Context, p kind.Publication, emit func(ki
 		return err
 	}
 	prev, err := published(p.Before, p.Organization, pub.zoneName())
-	if err != nil {
-		return err
+	if err != nil || prev.GetGeneration() != served(now) {
+		return err // the zone is told of when all of its generation is out
 	}
 	return pub.zone(now, prev)
 }

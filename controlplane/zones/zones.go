@@ -106,7 +106,7 @@ func New(o Options) *Zones {
 	z := &Zones{o: o}
 	z.zoneKind = &kind.Kind{
 		Message: &dnsv1.Zone{}, Plural: "zones", Pattern: "zones/{zone}", Service: "dns", Lane: kind.LaneData, ConfirmDelete: true,
-		NameRule: z.zoneIDs, Admit: z.admitZone, Show: z.showZone, Publish: z.publishZone,
+		NameRule: z.zoneIDs, Admit: z.admitZone, Show: z.showZone, Publish: z.publishZone, Page: z.page,
 		Columns: []kind.Column{{Title: "CONTROL", Path: "status.control"}, {Title: "SERIAL", Path: "status.serial"}, {Title: "TTL", Path: "spec.defaultTtl"}},
 	}
 	z.setKind = &kind.Kind{

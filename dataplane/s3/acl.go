@@ -22,7 +22,11 @@ func (q *request) aclNew(o *storagev1.Object) error {
 		}
 		return nil
 	}
-	given := canned != "" || grants != nil
+	if canned != "" || grants != nil {
+		if err := q.demand(policy.PutObjectAcl); err != nil {
+			return err
+		}
+	}
 	o.Owner = q.newOwner(canned)
 	owner := b.owner.ID
 	if o.Owner != "" {
@@ -33,15 +37,8 @@ func (q *request) aclNew(o *storagev1.Object) error {
 			return err
 		}
 	}
-	if o.Grants, err = q.settleGrants(grants, owner); err != nil {
-		return err
-	}
-	// An ACL that gives nobody more than the writer and the bucket's owner needs no permission
-	// of its own: rclone, for one, sends "private" with each write.
-	if given && o.Grants != nil && canned != policy.BucketOwnerFullControl {
-		return q.demand(policy.PutObjectAcl)
-	}
-	return nil
+	o.Grants, err = q.settleGrants(grants, owner)
+	return err
 }
 
 // newOwner is whose a new object is, empty for the bucket's owner ("Controlling ownership
@@ -70,15 +67,15 @@ func (q *request) settleGrants(grants []*storagev1.Grant, owner string) ([]*stor
 }
 
 // aclGiven reads the ACL of PutObjectAcl and PutBucketAcl: a canned one, grants in headers,
-// or a document, which may be empty.
-func (q *request) aclGiven(owner, bucketOwner string) (all []*storagev1.Grant, empty bool, err error) {
+// or a document.
+func (q *request) aclGiven(owner, bucketOwner string) ([]*storagev1.Grant, error) {
 	canned := q.header("X-Amz-Acl")
 	grants, err := policy.HeaderGrants(q.r.Header)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	if !q.bucket.access.ACLs() {
-		return nil, false, s3xml.AccessControlListNotSupported
+		return nil, s3xml.AccessControlListNotSupported
 	}
 	switch {
 	case grants != nil:
@@ -88,10 +85,9 @@ func (q *request) aclGiven(owner, bucketOwner string) (all []*storagev1.Grant, e
 		grants, err = q.aclDocument(owner)
 	}
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	all, err = q.settleGrants(grants, owner)
-	return all, len(grants) == 0, err
+	return q.settleGrants(grants, owner)
 }
 
 func (q *request) aclDocument(owner string) ([]*storagev1.Grant, error) {
@@ -126,7 +122,11 @@ func (q *request) getObjectACL() error {
 		return err
 	}
 	q.versionHeader(&f)
-	return q.acl(q.ownerOfObject(f.object), f.object.GetGrants(), f.object.GetEmptyAcl())
+	grants := f.object.GetGrants()
+	if !q.bucket.access.ACLs() {
+		grants = nil
+	}
+	return q.xml(s3xml.AppendACL(q.buf[:0], q.ownerOfObject(f.object), grants, nil))
 }
 
 func (q *request) putObjectACL() error {
@@ -134,11 +134,11 @@ func (q *request) putObjectACL() error {
 	if err != nil {
 		return err
 	}
-	grants, empty, err := q.aclGiven(q.ownerOfObject(f.object).ID, q.bucket.owner.ID)
+	grants, err := q.aclGiven(q.ownerOfObject(f.object).ID, q.bucket.owner.ID)
 	if err != nil {
 		return err
 	}
-	if err := q.amend(&f, func(o *storagev1.Object) { o.Grants, o.EmptyAcl = grants, empty }); err != nil {
+	if err := q.amend(&f, func(o *storagev1.Object) { o.Grants = grants }); err != nil {
 		return err
 	}
 	q.versionHeader(&f)
@@ -153,25 +153,23 @@ func (q *request) versionHeader(f *found) {
 }
 
 func (q *request) getBucketACL() error {
-	return q.acl(*q.bucket.owner, q.bucket.access.Grants, q.bucket.Spec.GetEmptyAcl())
-}
-
-// acl answers with an ACL. No grants are the owner's full control, unless the ACL is empty;
-// so they are where ACLs are off.
-func (q *request) acl(owner s3xml.Owner, grants []*storagev1.Grant, empty bool) error {
-	if on := q.bucket.access.ACLs(); !on || len(grants) == 0 && !empty {
-		grants = []*storagev1.Grant{{Grantee: owner.ID, Permission: storagev1.Grant_PERMISSION_FULL_CONTROL}}
+	grants := q.bucket.access.Grants
+	if !q.bucket.access.ACLs() {
+		grants = nil
 	}
-	return q.xml(s3xml.AppendACL(q.buf[:0], owner, grants, nil))
+	return q.xml(s3xml.AppendACL(q.buf[:0], *q.bucket.owner, grants, nil))
 }
 
 func (q *request) putBucketACL() error {
-	grants, empty, err := q.aclGiven(q.bucket.owner.ID, "")
+	if !q.bucket.access.ACLs() && q.header("X-Amz-Acl") == policy.Private {
+		return q.empty(http.StatusOK) // it says what is so
+	}
+	grants, err := q.aclGiven(q.bucket.owner.ID, "")
 	if err != nil {
 		return err
 	}
 	return q.configure(http.StatusOK, func(s *storagev1.BucketSpec) error {
-		s.Grants, s.EmptyAcl = grants, empty
+		s.Grants = grants
 		return nil
 	})
 }

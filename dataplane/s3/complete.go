@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"strconv"
-	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -113,8 +112,7 @@ func (q *request) location() string {
 	if !q.virtual {
 		b = append(append(b, '/'), q.name...)
 	}
-	key := string(s3xml.AppendURL(nil, q.key)) // a "+" of the key's own is %2B
-	return string(append(b, '/')) + strings.ReplaceAll(key, "+", "%20")
+	return string(s3xml.AppendURL(append(b, '/'), q.key))
 }
 
 // gather reads the parts' rows, in order, and finds those that were named.

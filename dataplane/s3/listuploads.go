@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
@@ -25,9 +24,6 @@ func (q *request) listUploads() error {
 		if err := q.fillUploads(&answer); err != nil {
 			return err
 		}
-	}
-	if !p.url && uploadsNeedURL(&answer) {
-		return errNeedsURL()
 	}
 	return q.send(&answer)
 }
@@ -73,11 +69,6 @@ func (q *request) fillUploads(a *s3xml.ListUploads) error {
 		a.NextKeyMarker, a.NextUploadMarker = "", ""
 	}
 	return c.Err()
-}
-
-func uploadsNeedURL(a *s3xml.ListUploads) bool {
-	return slices.ContainsFunc(a.Uploads, func(u s3xml.Upload) bool { return s3xml.NeedsURL(u.Key) }) ||
-		slices.ContainsFunc(a.CommonPrefixes, func(p []byte) bool { return s3xml.NeedsURL(p) })
 }
 
 // uploadsFrom is where a page begins.

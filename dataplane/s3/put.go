@@ -144,11 +144,13 @@ func (q *request) putKind() store.OpKind {
 	return store.Put
 }
 
-// writtenID is the version ID of what was just written; empty where there are none. While
-// versioning is suspended, AWS tells it of delete markers only.
+// writtenID is the version ID of what was just written; empty where there are none.
 func (q *request) writtenID(r *store.Result) string {
-	if q.bucket.stacks() {
+	switch {
+	case q.bucket.stacks():
 		return versionID(r.Version)
+	case q.bucket.versioned():
+		return nullVersion
 	}
 	return ""
 }

@@ -106,8 +106,18 @@ type Kind struct {
 	Admit func(ctx context.Context, a *Admission) error
 	// Show completes a resource that is read, from published state and the like; nil for none.
 	Show func(ctx context.Context, r Reader, m proto.Message) error
-	// Publish emits the published records that follow from a change; nil for none.
+	// Publish emits the published records that follow from a change; nil for none. Where
+	// they are too many for p.Room it emits none of them and returns a *Bulk, and is called
+	// again when all pages are out.
 	Publish func(ctx context.Context, p Publication, emit func(Record) error) error
+	// Deny emits the records of the deny lane that follow from a change; nil for none. The
+	// publisher calls it ahead of Publish, over all changes so far.
+	Deny func(ctx context.Context, p Publication, emit func(Record) error) error
+	// Page emits the next records of a bulk, as many as fit into p.Room; nil for none.
+	Page func(ctx context.Context, p Page, emit func(Record) error) (Paged, error)
+	// MaxRecord bounds the octets of one published record; 0 means DefaultRecord, and
+	// MaxRecord is the most. Admit refuses what would make a larger one.
+	MaxRecord int
 	// Silent says of a change, by its name alone, that Publish has nothing to emit for it:
 	// the publisher then reads neither Old nor New, which is what makes a large import
 	// cheap. nil: no change is silent.
@@ -116,6 +126,21 @@ type Kind struct {
 	Columns []Column
 	// ConfirmDelete: deleting one takes much with it, so that commands ask for --yes.
 	ConfirmDelete bool
+}
+
+// Bounds of one published record's value, in octets: a frame and a transaction of the
+// state machine must hold it.
+const (
+	DefaultRecord = 64 << 10
+	MaxRecord     = 256 << 10
+)
+
+// RecordLimit is the most octets of one of the kind's published records.
+func (k *Kind) RecordLimit() int {
+	if k.MaxRecord == 0 {
+		return DefaultRecord
+	}
+	return k.MaxRecord
 }
 
 // Column is one column of a table.
@@ -184,7 +209,63 @@ type Publication struct {
 	Organization  string
 	Stored        string
 	Old, New      proto.Message // nil where there was none, or is none any more
-	Now           time.Time     // the leader's time in the entry that made the change
+	Now           time.Time     // the publisher's time
+	// Room is what one change may bring in one publication.
+	Room Room
+	// Paged reports whether all records of a generation below the resource went out in
+	// pages; nil: none did.
+	Paged func(generation uint64) bool
+}
+
+// Room bounds what goes into one publication.
+type Room struct {
+	Records int
+	Bytes   int // of names and values
+}
+
+// Bulk is the error of a Publish that would emit too much for one publication: the
+// records that are stored below its resource under a generation go out in pages first.
+type Bulk struct {
+	Generation uint64
+	Anew       bool // pages that are out already say what is not so any more
+}
+
+func (b *Bulk) Error() string {
+	return fmt.Sprintf("generation %d goes out in pages", b.Generation)
+}
+
+// Page asks for the next records of a bulk.
+type Page struct {
+	// Now reads the state that is published.
+	Now Reader
+	// List is Now's List, from the first stored name above after on.
+	List func(kind, organization, prefix, after string, yield func(stored string, m proto.Message) bool) error
+	// Meta reads a key of the state's own as it is now, which may be later than Now.
+	Meta                 func(key string) (value []byte, revision uint64, err error)
+	Organization, Stored string // the resource that the records will count for
+	Generation           uint64
+	After                string // as the last page ended; "" at first
+	Room                 Room
+}
+
+// Paged is what became of a page.
+type Paged struct {
+	After string // where the next one goes on
+	Done  bool   // that was the last
+	// Gone: nothing will count under the generation any more. The records that the page
+	// emitted then take back what earlier ones brought.
+	Gone bool
+}
+
+// BulkKey is the key of the state under which a bulk of a resource is noted.
+func BulkKey(kind, organization, stored string, generation uint64) string {
+	return fmt.Sprintf("bulk/%s/%s/%s/%016x", kind, organization, stored, generation)
+}
+
+// AsideKey is the key of the state under which it is noted that a resource cannot be
+// published as it is.
+func AsideKey(kind, organization, stored string) string {
+	return "aside/" + kind + "/" + organization + "/" + stored
 }
 
 // Record is one published record: what an edge needs of a resource.
@@ -198,6 +279,12 @@ type Record struct {
 	// Expires is when a deny entry may be forgotten, Unix seconds; 0 otherwise.
 	Expires int64
 }
+
+// recordCost is what a record has in a frame beside its name and value, at most.
+const recordCost = 96
+
+// Cost is the octets that the record takes of a publication's room.
+func (r Record) Cost() int { return len(r.Name) + len(r.Value) + recordCost }
 
 // Change is one published record as it reaches an edge.
 type Change struct {

@@ -27,8 +27,7 @@ type Delete struct {
 // ParseDelete reads the document of DeleteObjects (MaxDeleteDocument). Keys that are not
 // allowed are for the caller to answer one by one.
 func ParseDelete(doc []byte) (*Delete, error) {
-	s := scanner{doc: string(doc), left: 9 * MaxDeleteKeys, controls: true}
-	root, err := s.parse("Delete")
+	root, err := parse(doc, "Delete", 9*MaxDeleteKeys)
 	if err != nil {
 		return nil, err
 	}

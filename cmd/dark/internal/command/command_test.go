@@ -27,7 +27,9 @@ const zoneDoc = "kind: Zone\nname: example.test\nspec: {contact: a@b.c}\n"
 
 func TestNodesTellPositionLagAndTheLastRefusal(t *testing.T) {
 	f := &fake{nodes: nodes{list: []*clusterv1.Node{
-		{Name: "nodes/control-1", Spec: &clusterv1.NodeSpec{Role: "control"}, Status: &clusterv1.NodeStatus{Connected: true, Leader: true, Position: 40, Version: "v1"}},
+		{Name: "nodes/control-1", Spec: &clusterv1.NodeSpec{Role: "control"}, Status: &clusterv1.NodeStatus{
+			Connected: true, Leader: true, Position: 40, Version: "v1", SetAside: 2, LastSetAside: "acme buckets/photos: too \x1b[31mlarge",
+		}},
 		{Name: "nodes/edge-1", Spec: &clusterv1.NodeSpec{Role: "edge"}, Status: &clusterv1.NodeStatus{
 			Connected: true, Position: 38, Lag: 2, Refusals: 3,
 			LastRefusal: "site.zone:12: zones/example.test/records/www/A at revision 39: \x1b[31m\"x\" is not an address, and this reason is long enough to be cut elsewhere",

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -52,7 +53,26 @@ func (s *session) nodes(ctx context.Context, a at) error {
 		}
 		return nil
 	}
-	return messages(s, all, func() error { return nodeTable(all).Flush(s.Out) })
+	return messages(s, all, func() error {
+		if err := nodeTable(all).Flush(s.Out); err != nil {
+			return err
+		}
+		return unpublished(s.Out, all)
+	})
+}
+
+// unpublished says what edges are not told of.
+func unpublished(w io.Writer, all []*clusterv1.Node) error {
+	for _, n := range all {
+		st := n.GetStatus()
+		if st.GetSetAside() == 0 {
+			continue
+		}
+		_, err := fmt.Fprintf(w, "\n%d resources cannot be published as they are; edges keep what they had of them. One of them: %s\n"+
+			"Change it, and it is tried again.\n", st.GetSetAside(), render.Clean(st.GetLastSetAside()))
+		return err
+	}
+	return nil
 }
 
 func nodeTable(all []*clusterv1.Node) *render.Table {
@@ -94,9 +114,7 @@ func (s *session) nodesToken() *cobra.Command {
 	var q clusterv1.CreateJoinTokenRequest
 	c := &cobra.Command{
 		Use: "token NAME", Short: "make a token by which one machine may join, once, within an hour",
-		Long: "Make a token by which one machine may join, once, within an hour. The machine's certificate gets the names and\n" +
-			"addresses that the token states with --host, and no others: those at which clients reach its API, or its S3 over TLS.",
-		Example: "  dark nodes token edge-fra1 --role edge --reason 'new site'\n  dark nodes token c2 --role control --host 192.0.2.2 --host api.example.net",
+		Example: "  dark nodes token edge-fra1 --role edge --reason 'new site'",
 		Args:    cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error {
 			q.Node = args[0]
@@ -104,7 +122,6 @@ func (s *session) nodesToken() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&q.Role, "role", "edge", "edge or control")
-	c.Flags().StringSliceVar(&q.Hosts, "host", nil, "name or address in the node's certificate, one or more")
 	c.Flags().StringVar(&q.Reason, "reason", "", "why, for the audit")
 	_ = c.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]string{"edge", "control"}, cobra.ShellCompDirectiveNoFileComp))
 	return c

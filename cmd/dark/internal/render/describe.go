@@ -30,7 +30,7 @@ func (s Style) describe(b *strings.Builder, doc map[string]any, indent string) {
 			fmt.Fprintf(b, "%s%s\n", indent, s.paint(bold, k+":"))
 			s.items(b, v, indent+"  ")
 		default:
-			fmt.Fprintf(b, "%s%s%s%s\n", indent, s.paint(bold, k+":"), strings.Repeat(" ", widest-width(k)+1), clean(Cell(v)))
+			fmt.Fprintf(b, "%s%s%s%s\n", indent, s.paint(bold, k+":"), strings.Repeat(" ", widest-width(k)+1), Clean(Cell(v)))
 		}
 	}
 }
@@ -42,7 +42,7 @@ func (s Style) items(b *strings.Builder, list []any, indent string) {
 			s.describe(b, m, indent+"  ")
 			continue
 		}
-		fmt.Fprintf(b, "%s%s\n", indent, clean(Cell(x)))
+		fmt.Fprintf(b, "%s%s\n", indent, Clean(Cell(x)))
 	}
 }
 

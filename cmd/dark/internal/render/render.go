@@ -56,7 +56,7 @@ func (t *Table) Row(cells ...string) {
 	row := make([]string, len(t.widths))
 	copy(row, cells)
 	for i, c := range row {
-		row[i] = clean(c)
+		row[i] = Clean(c)
 		if i < len(row)-1 {
 			row[i] = cut(row[i])
 		}
@@ -95,8 +95,8 @@ func cut(s string) string {
 	return s
 }
 
-// clean keeps control characters, which a server's text may hold, from the terminal.
-func clean(s string) string {
+// Clean keeps control characters, which a server's text may hold, from the terminal.
+func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < 0x20 || r >= 0x7f && r < 0xa0 {
 			return ' '

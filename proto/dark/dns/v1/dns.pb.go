@@ -335,7 +335,9 @@ type ZoneStatus struct {
 	// The generation of record sets that is active.
 	Generation uint64 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
 	// Serial as last published; 0 before.
-	Serial        uint32 `protobuf:"varint,4,opt,name=serial,proto3" json:"serial,omitempty"`
+	Serial uint32 `protobuf:"varint,4,opt,name=serial,proto3" json:"serial,omitempty"`
+	// Why edges were not told of the last change; they keep what they had. Empty: they were.
+	Unpublished   string `protobuf:"bytes,5,opt,name=unpublished,proto3" json:"unpublished,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -398,6 +400,13 @@ func (x *ZoneStatus) GetSerial() uint32 {
 	return 0
 }
 
+func (x *ZoneStatus) GetUnpublished() string {
+	if x != nil {
+		return x.Unpublished
+	}
+	return ""
+}
+
 // RecordSet is all records of one type at one owner in a zone.
 type RecordSet struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -416,7 +425,9 @@ type RecordSet struct {
 	// When it last changed; set by the server.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// What the records are.
-	Spec          *RecordSetSpec `protobuf:"bytes,8,opt,name=spec,proto3" json:"spec,omitempty"`
+	Spec *RecordSetSpec `protobuf:"bytes,8,opt,name=spec,proto3" json:"spec,omitempty"`
+	// What the server says of it, where there is something to say.
+	Status        *RecordSetStatus `protobuf:"bytes,9,opt,name=status,proto3" json:"status,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -507,6 +518,59 @@ func (x *RecordSet) GetSpec() *RecordSetSpec {
 	return nil
 }
 
+func (x *RecordSet) GetStatus() *RecordSetStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+// RecordSetStatus is what the server knows of a record set.
+type RecordSetStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why edges were not told of the last change; they keep what they had. Empty: they were.
+	Unpublished   string `protobuf:"bytes,1,opt,name=unpublished,proto3" json:"unpublished,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordSetStatus) Reset() {
+	*x = RecordSetStatus{}
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordSetStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordSetStatus) ProtoMessage() {}
+
+func (x *RecordSetStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordSetStatus.ProtoReflect.Descriptor instead.
+func (*RecordSetStatus) Descriptor() ([]byte, []int) {
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RecordSetStatus) GetUnpublished() string {
+	if x != nil {
+		return x.Unpublished
+	}
+	return ""
+}
+
 // RecordSetSpec is the content of a record set.
 type RecordSetSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -520,7 +584,7 @@ type RecordSetSpec struct {
 
 func (x *RecordSetSpec) Reset() {
 	*x = RecordSetSpec{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[4]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -532,7 +596,7 @@ func (x *RecordSetSpec) String() string {
 func (*RecordSetSpec) ProtoMessage() {}
 
 func (x *RecordSetSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[4]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -545,7 +609,7 @@ func (x *RecordSetSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordSetSpec.ProtoReflect.Descriptor instead.
 func (*RecordSetSpec) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{4}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RecordSetSpec) GetTtl() uint32 {
@@ -593,7 +657,7 @@ type PublishedZone struct {
 
 func (x *PublishedZone) Reset() {
 	*x = PublishedZone{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[5]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -605,7 +669,7 @@ func (x *PublishedZone) String() string {
 func (*PublishedZone) ProtoMessage() {}
 
 func (x *PublishedZone) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[5]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -618,7 +682,7 @@ func (x *PublishedZone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishedZone.ProtoReflect.Descriptor instead.
 func (*PublishedZone) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{5}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PublishedZone) GetApex() string {
@@ -720,7 +784,7 @@ type PublishedRecordSet struct {
 
 func (x *PublishedRecordSet) Reset() {
 	*x = PublishedRecordSet{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[6]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -732,7 +796,7 @@ func (x *PublishedRecordSet) String() string {
 func (*PublishedRecordSet) ProtoMessage() {}
 
 func (x *PublishedRecordSet) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[6]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -745,7 +809,7 @@ func (x *PublishedRecordSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishedRecordSet.ProtoReflect.Descriptor instead.
 func (*PublishedRecordSet) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{6}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *PublishedRecordSet) GetApex() string {
@@ -802,7 +866,7 @@ type CookieSecrets struct {
 
 func (x *CookieSecrets) Reset() {
 	*x = CookieSecrets{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[7]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -814,7 +878,7 @@ func (x *CookieSecrets) String() string {
 func (*CookieSecrets) ProtoMessage() {}
 
 func (x *CookieSecrets) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[7]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -827,7 +891,7 @@ func (x *CookieSecrets) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CookieSecrets.ProtoReflect.Descriptor instead.
 func (*CookieSecrets) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{7}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CookieSecrets) GetSecrets() []*CookieSecret {
@@ -850,7 +914,7 @@ type CookieSecret struct {
 
 func (x *CookieSecret) Reset() {
 	*x = CookieSecret{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[8]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -862,7 +926,7 @@ func (x *CookieSecret) String() string {
 func (*CookieSecret) ProtoMessage() {}
 
 func (x *CookieSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[8]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -875,7 +939,7 @@ func (x *CookieSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CookieSecret.ProtoReflect.Descriptor instead.
 func (*CookieSecret) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{8}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CookieSecret) GetBegins() int64 {
@@ -913,7 +977,7 @@ type ImportZoneRequest struct {
 
 func (x *ImportZoneRequest) Reset() {
 	*x = ImportZoneRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[9]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +989,7 @@ func (x *ImportZoneRequest) String() string {
 func (*ImportZoneRequest) ProtoMessage() {}
 
 func (x *ImportZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[9]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1002,7 @@ func (x *ImportZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportZoneRequest.ProtoReflect.Descriptor instead.
 func (*ImportZoneRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{9}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ImportZoneRequest) GetName() string {
@@ -1010,7 +1074,7 @@ type ImportZoneResponse struct {
 
 func (x *ImportZoneResponse) Reset() {
 	*x = ImportZoneResponse{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[10]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1022,7 +1086,7 @@ func (x *ImportZoneResponse) String() string {
 func (*ImportZoneResponse) ProtoMessage() {}
 
 func (x *ImportZoneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[10]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1035,7 +1099,7 @@ func (x *ImportZoneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportZoneResponse.ProtoReflect.Descriptor instead.
 func (*ImportZoneResponse) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{10}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ImportZoneResponse) GetRecords() uint64 {
@@ -1114,7 +1178,7 @@ type ExportZoneRequest struct {
 
 func (x *ExportZoneRequest) Reset() {
 	*x = ExportZoneRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[11]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1126,7 +1190,7 @@ func (x *ExportZoneRequest) String() string {
 func (*ExportZoneRequest) ProtoMessage() {}
 
 func (x *ExportZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[11]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1139,7 +1203,7 @@ func (x *ExportZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportZoneRequest.ProtoReflect.Descriptor instead.
 func (*ExportZoneRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{11}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ExportZoneRequest) GetName() string {
@@ -1169,7 +1233,7 @@ type ExportZoneResponse struct {
 
 func (x *ExportZoneResponse) Reset() {
 	*x = ExportZoneResponse{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[12]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1181,7 +1245,7 @@ func (x *ExportZoneResponse) String() string {
 func (*ExportZoneResponse) ProtoMessage() {}
 
 func (x *ExportZoneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[12]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1194,7 +1258,7 @@ func (x *ExportZoneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportZoneResponse.ProtoReflect.Descriptor instead.
 func (*ExportZoneResponse) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{12}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ExportZoneResponse) GetData() []byte {
@@ -1226,7 +1290,7 @@ type GetZoneRequest struct {
 
 func (x *GetZoneRequest) Reset() {
 	*x = GetZoneRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[13]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1302,7 @@ func (x *GetZoneRequest) String() string {
 func (*GetZoneRequest) ProtoMessage() {}
 
 func (x *GetZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[13]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +1315,7 @@ func (x *GetZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetZoneRequest.ProtoReflect.Descriptor instead.
 func (*GetZoneRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{13}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetZoneRequest) GetName() string {
@@ -1292,7 +1356,7 @@ type ListZonesRequest struct {
 
 func (x *ListZonesRequest) Reset() {
 	*x = ListZonesRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[14]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1368,7 @@ func (x *ListZonesRequest) String() string {
 func (*ListZonesRequest) ProtoMessage() {}
 
 func (x *ListZonesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[14]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1381,7 @@ func (x *ListZonesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListZonesRequest.ProtoReflect.Descriptor instead.
 func (*ListZonesRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{14}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListZonesRequest) GetPageSize() int32 {
@@ -1363,7 +1427,7 @@ type ListZonesResponse struct {
 
 func (x *ListZonesResponse) Reset() {
 	*x = ListZonesResponse{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[15]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1439,7 @@ func (x *ListZonesResponse) String() string {
 func (*ListZonesResponse) ProtoMessage() {}
 
 func (x *ListZonesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[15]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1452,7 @@ func (x *ListZonesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListZonesResponse.ProtoReflect.Descriptor instead.
 func (*ListZonesResponse) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{15}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListZonesResponse) GetZones() []*Zone {
@@ -1429,7 +1493,7 @@ type CreateZoneRequest struct {
 
 func (x *CreateZoneRequest) Reset() {
 	*x = CreateZoneRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[16]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1441,7 +1505,7 @@ func (x *CreateZoneRequest) String() string {
 func (*CreateZoneRequest) ProtoMessage() {}
 
 func (x *CreateZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[16]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1454,7 +1518,7 @@ func (x *CreateZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateZoneRequest.ProtoReflect.Descriptor instead.
 func (*CreateZoneRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{16}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateZoneRequest) GetZone() *Zone {
@@ -1490,7 +1554,7 @@ type UpdateZoneRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new content; its etag, if given, must be current.
 	Zone *Zone `protobuf:"bytes,1,opt,name=zone,proto3" json:"zone,omitempty"`
-	// Fields to change, such as "spec"; empty means what the request fills of labels and spec.
+	// Fields to change, such as "spec"; empty means labels and spec.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -1506,7 +1570,7 @@ type UpdateZoneRequest struct {
 
 func (x *UpdateZoneRequest) Reset() {
 	*x = UpdateZoneRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[17]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1518,7 +1582,7 @@ func (x *UpdateZoneRequest) String() string {
 func (*UpdateZoneRequest) ProtoMessage() {}
 
 func (x *UpdateZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[17]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1531,7 +1595,7 @@ func (x *UpdateZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateZoneRequest.ProtoReflect.Descriptor instead.
 func (*UpdateZoneRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{17}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *UpdateZoneRequest) GetZone() *Zone {
@@ -1595,7 +1659,7 @@ type DeleteZoneRequest struct {
 
 func (x *DeleteZoneRequest) Reset() {
 	*x = DeleteZoneRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[18]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1607,7 +1671,7 @@ func (x *DeleteZoneRequest) String() string {
 func (*DeleteZoneRequest) ProtoMessage() {}
 
 func (x *DeleteZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[18]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1620,7 +1684,7 @@ func (x *DeleteZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteZoneRequest.ProtoReflect.Descriptor instead.
 func (*DeleteZoneRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{18}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DeleteZoneRequest) GetName() string {
@@ -1669,7 +1733,7 @@ type DeleteZoneResponse struct {
 
 func (x *DeleteZoneResponse) Reset() {
 	*x = DeleteZoneResponse{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[19]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1681,7 +1745,7 @@ func (x *DeleteZoneResponse) String() string {
 func (*DeleteZoneResponse) ProtoMessage() {}
 
 func (x *DeleteZoneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[19]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1694,7 +1758,7 @@ func (x *DeleteZoneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteZoneResponse.ProtoReflect.Descriptor instead.
 func (*DeleteZoneResponse) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{19}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DeleteZoneResponse) GetRevision() uint64 {
@@ -1719,7 +1783,7 @@ type GetRecordSetRequest struct {
 
 func (x *GetRecordSetRequest) Reset() {
 	*x = GetRecordSetRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[20]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1731,7 +1795,7 @@ func (x *GetRecordSetRequest) String() string {
 func (*GetRecordSetRequest) ProtoMessage() {}
 
 func (x *GetRecordSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[20]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1744,7 +1808,7 @@ func (x *GetRecordSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRecordSetRequest.ProtoReflect.Descriptor instead.
 func (*GetRecordSetRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{20}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetRecordSetRequest) GetName() string {
@@ -1787,7 +1851,7 @@ type ListRecordSetsRequest struct {
 
 func (x *ListRecordSetsRequest) Reset() {
 	*x = ListRecordSetsRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[21]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1799,7 +1863,7 @@ func (x *ListRecordSetsRequest) String() string {
 func (*ListRecordSetsRequest) ProtoMessage() {}
 
 func (x *ListRecordSetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[21]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1812,7 +1876,7 @@ func (x *ListRecordSetsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecordSetsRequest.ProtoReflect.Descriptor instead.
 func (*ListRecordSetsRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{21}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListRecordSetsRequest) GetPageSize() int32 {
@@ -1865,7 +1929,7 @@ type ListRecordSetsResponse struct {
 
 func (x *ListRecordSetsResponse) Reset() {
 	*x = ListRecordSetsResponse{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[22]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1877,7 +1941,7 @@ func (x *ListRecordSetsResponse) String() string {
 func (*ListRecordSetsResponse) ProtoMessage() {}
 
 func (x *ListRecordSetsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[22]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1890,7 +1954,7 @@ func (x *ListRecordSetsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecordSetsResponse.ProtoReflect.Descriptor instead.
 func (*ListRecordSetsResponse) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{22}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListRecordSetsResponse) GetRecordSets() []*RecordSet {
@@ -1933,7 +1997,7 @@ type CreateRecordSetRequest struct {
 
 func (x *CreateRecordSetRequest) Reset() {
 	*x = CreateRecordSetRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[23]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1945,7 +2009,7 @@ func (x *CreateRecordSetRequest) String() string {
 func (*CreateRecordSetRequest) ProtoMessage() {}
 
 func (x *CreateRecordSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[23]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1958,7 +2022,7 @@ func (x *CreateRecordSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRecordSetRequest.ProtoReflect.Descriptor instead.
 func (*CreateRecordSetRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{23}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CreateRecordSetRequest) GetRecordSet() *RecordSet {
@@ -2001,7 +2065,7 @@ type UpdateRecordSetRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new content; its etag, if given, must be current.
 	RecordSet *RecordSet `protobuf:"bytes,1,opt,name=record_set,json=recordSet,proto3" json:"record_set,omitempty"`
-	// Fields to change, such as "spec"; empty means what the request fills of labels and spec.
+	// Fields to change, such as "spec"; empty means labels and spec.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -2017,7 +2081,7 @@ type UpdateRecordSetRequest struct {
 
 func (x *UpdateRecordSetRequest) Reset() {
 	*x = UpdateRecordSetRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[24]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2029,7 +2093,7 @@ func (x *UpdateRecordSetRequest) String() string {
 func (*UpdateRecordSetRequest) ProtoMessage() {}
 
 func (x *UpdateRecordSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[24]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2042,7 +2106,7 @@ func (x *UpdateRecordSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateRecordSetRequest.ProtoReflect.Descriptor instead.
 func (*UpdateRecordSetRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{24}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *UpdateRecordSetRequest) GetRecordSet() *RecordSet {
@@ -2106,7 +2170,7 @@ type DeleteRecordSetRequest struct {
 
 func (x *DeleteRecordSetRequest) Reset() {
 	*x = DeleteRecordSetRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[25]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2118,7 +2182,7 @@ func (x *DeleteRecordSetRequest) String() string {
 func (*DeleteRecordSetRequest) ProtoMessage() {}
 
 func (x *DeleteRecordSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[25]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2131,7 +2195,7 @@ func (x *DeleteRecordSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRecordSetRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRecordSetRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{25}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DeleteRecordSetRequest) GetName() string {
@@ -2180,7 +2244,7 @@ type DeleteRecordSetResponse struct {
 
 func (x *DeleteRecordSetResponse) Reset() {
 	*x = DeleteRecordSetResponse{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[26]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2192,7 +2256,7 @@ func (x *DeleteRecordSetResponse) String() string {
 func (*DeleteRecordSetResponse) ProtoMessage() {}
 
 func (x *DeleteRecordSetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[26]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2205,7 +2269,7 @@ func (x *DeleteRecordSetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRecordSetResponse.ProtoReflect.Descriptor instead.
 func (*DeleteRecordSetResponse) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{26}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DeleteRecordSetResponse) GetRevision() uint64 {
@@ -2256,7 +2320,7 @@ const file_dark_dns_v1_dns_proto_rawDesc = "" +
 	"\r_negative_ttlB\n" +
 	"\n" +
 	"\b_soa_ttlB\x0e\n" +
-	"\f_default_ttl\"\xf3\x01\n" +
+	"\f_default_ttl\"\x95\x02\n" +
 	"\n" +
 	"ZoneStatus\x129\n" +
 	"\acontrol\x18\x01 \x01(\x0e2\x1f.dark.dns.v1.ZoneStatus.ControlR\acontrol\x12&\n" +
@@ -2264,11 +2328,12 @@ const file_dark_dns_v1_dns_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x03 \x01(\x04R\n" +
 	"generation\x12\x16\n" +
-	"\x06serial\x18\x04 \x01(\rR\x06serial\"J\n" +
+	"\x06serial\x18\x04 \x01(\rR\x06serial\x12 \n" +
+	"\vunpublished\x18\x05 \x01(\tR\vunpublished\"J\n" +
 	"\aControl\x12\x17\n" +
 	"\x13CONTROL_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCONTROL_PENDING\x10\x01\x12\x11\n" +
-	"\rCONTROL_SHOWN\x10\x02\"\xc9\x03\n" +
+	"\rCONTROL_SHOWN\x10\x02\"\xff\x03\n" +
 	"\tRecordSet\x12\x1c\n" +
 	"\x04name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x04name\x12+\n" +
 	"\forganization\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\forganization\x12S\n" +
@@ -2279,10 +2344,13 @@ const file_dark_dns_v1_dns_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12.\n" +
-	"\x04spec\x18\b \x01(\v2\x1a.dark.dns.v1.RecordSetSpecR\x04spec\x1a9\n" +
+	"\x04spec\x18\b \x01(\v2\x1a.dark.dns.v1.RecordSetSpecR\x04spec\x124\n" +
+	"\x06status\x18\t \x01(\v2\x1c.dark.dns.v1.RecordSetStatusR\x06status\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"l\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"3\n" +
+	"\x0fRecordSetStatus\x12 \n" +
+	"\vunpublished\x18\x01 \x01(\tR\vunpublished\"l\n" +
 	"\rRecordSetSpec\x12\"\n" +
 	"\x03ttl\x18\x01 \x01(\rB\v\xbaH\b*\x06\x18\xff\xff\xff\xff\aH\x00R\x03ttl\x88\x01\x01\x12/\n" +
 	"\arecords\x18\x02 \x03(\tB\x15\xbaH\x12\x92\x01\x0f\b\x01\x10\xe8\a\"\br\x06\x10\x01\x18\xff\xff\x03R\arecordsB\x06\n" +
@@ -2442,66 +2510,68 @@ func file_dark_dns_v1_dns_proto_rawDescGZIP() []byte {
 }
 
 var file_dark_dns_v1_dns_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_dark_dns_v1_dns_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_dark_dns_v1_dns_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_dark_dns_v1_dns_proto_goTypes = []any{
 	(ZoneStatus_Control)(0),         // 0: dark.dns.v1.ZoneStatus.Control
 	(*Zone)(nil),                    // 1: dark.dns.v1.Zone
 	(*ZoneSpec)(nil),                // 2: dark.dns.v1.ZoneSpec
 	(*ZoneStatus)(nil),              // 3: dark.dns.v1.ZoneStatus
 	(*RecordSet)(nil),               // 4: dark.dns.v1.RecordSet
-	(*RecordSetSpec)(nil),           // 5: dark.dns.v1.RecordSetSpec
-	(*PublishedZone)(nil),           // 6: dark.dns.v1.PublishedZone
-	(*PublishedRecordSet)(nil),      // 7: dark.dns.v1.PublishedRecordSet
-	(*CookieSecrets)(nil),           // 8: dark.dns.v1.CookieSecrets
-	(*CookieSecret)(nil),            // 9: dark.dns.v1.CookieSecret
-	(*ImportZoneRequest)(nil),       // 10: dark.dns.v1.ImportZoneRequest
-	(*ImportZoneResponse)(nil),      // 11: dark.dns.v1.ImportZoneResponse
-	(*ExportZoneRequest)(nil),       // 12: dark.dns.v1.ExportZoneRequest
-	(*ExportZoneResponse)(nil),      // 13: dark.dns.v1.ExportZoneResponse
-	(*GetZoneRequest)(nil),          // 14: dark.dns.v1.GetZoneRequest
-	(*ListZonesRequest)(nil),        // 15: dark.dns.v1.ListZonesRequest
-	(*ListZonesResponse)(nil),       // 16: dark.dns.v1.ListZonesResponse
-	(*CreateZoneRequest)(nil),       // 17: dark.dns.v1.CreateZoneRequest
-	(*UpdateZoneRequest)(nil),       // 18: dark.dns.v1.UpdateZoneRequest
-	(*DeleteZoneRequest)(nil),       // 19: dark.dns.v1.DeleteZoneRequest
-	(*DeleteZoneResponse)(nil),      // 20: dark.dns.v1.DeleteZoneResponse
-	(*GetRecordSetRequest)(nil),     // 21: dark.dns.v1.GetRecordSetRequest
-	(*ListRecordSetsRequest)(nil),   // 22: dark.dns.v1.ListRecordSetsRequest
-	(*ListRecordSetsResponse)(nil),  // 23: dark.dns.v1.ListRecordSetsResponse
-	(*CreateRecordSetRequest)(nil),  // 24: dark.dns.v1.CreateRecordSetRequest
-	(*UpdateRecordSetRequest)(nil),  // 25: dark.dns.v1.UpdateRecordSetRequest
-	(*DeleteRecordSetRequest)(nil),  // 26: dark.dns.v1.DeleteRecordSetRequest
-	(*DeleteRecordSetResponse)(nil), // 27: dark.dns.v1.DeleteRecordSetResponse
-	nil,                             // 28: dark.dns.v1.Zone.LabelsEntry
-	nil,                             // 29: dark.dns.v1.RecordSet.LabelsEntry
-	(*timestamppb.Timestamp)(nil),   // 30: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),   // 31: google.protobuf.FieldMask
+	(*RecordSetStatus)(nil),         // 5: dark.dns.v1.RecordSetStatus
+	(*RecordSetSpec)(nil),           // 6: dark.dns.v1.RecordSetSpec
+	(*PublishedZone)(nil),           // 7: dark.dns.v1.PublishedZone
+	(*PublishedRecordSet)(nil),      // 8: dark.dns.v1.PublishedRecordSet
+	(*CookieSecrets)(nil),           // 9: dark.dns.v1.CookieSecrets
+	(*CookieSecret)(nil),            // 10: dark.dns.v1.CookieSecret
+	(*ImportZoneRequest)(nil),       // 11: dark.dns.v1.ImportZoneRequest
+	(*ImportZoneResponse)(nil),      // 12: dark.dns.v1.ImportZoneResponse
+	(*ExportZoneRequest)(nil),       // 13: dark.dns.v1.ExportZoneRequest
+	(*ExportZoneResponse)(nil),      // 14: dark.dns.v1.ExportZoneResponse
+	(*GetZoneRequest)(nil),          // 15: dark.dns.v1.GetZoneRequest
+	(*ListZonesRequest)(nil),        // 16: dark.dns.v1.ListZonesRequest
+	(*ListZonesResponse)(nil),       // 17: dark.dns.v1.ListZonesResponse
+	(*CreateZoneRequest)(nil),       // 18: dark.dns.v1.CreateZoneRequest
+	(*UpdateZoneRequest)(nil),       // 19: dark.dns.v1.UpdateZoneRequest
+	(*DeleteZoneRequest)(nil),       // 20: dark.dns.v1.DeleteZoneRequest
+	(*DeleteZoneResponse)(nil),      // 21: dark.dns.v1.DeleteZoneResponse
+	(*GetRecordSetRequest)(nil),     // 22: dark.dns.v1.GetRecordSetRequest
+	(*ListRecordSetsRequest)(nil),   // 23: dark.dns.v1.ListRecordSetsRequest
+	(*ListRecordSetsResponse)(nil),  // 24: dark.dns.v1.ListRecordSetsResponse
+	(*CreateRecordSetRequest)(nil),  // 25: dark.dns.v1.CreateRecordSetRequest
+	(*UpdateRecordSetRequest)(nil),  // 26: dark.dns.v1.UpdateRecordSetRequest
+	(*DeleteRecordSetRequest)(nil),  // 27: dark.dns.v1.DeleteRecordSetRequest
+	(*DeleteRecordSetResponse)(nil), // 28: dark.dns.v1.DeleteRecordSetResponse
+	nil,                             // 29: dark.dns.v1.Zone.LabelsEntry
+	nil,                             // 30: dark.dns.v1.RecordSet.LabelsEntry
+	(*timestamppb.Timestamp)(nil),   // 31: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),   // 32: google.protobuf.FieldMask
 }
 var file_dark_dns_v1_dns_proto_depIdxs = []int32{
-	28, // 0: dark.dns.v1.Zone.labels:type_name -> dark.dns.v1.Zone.LabelsEntry
-	30, // 1: dark.dns.v1.Zone.create_time:type_name -> google.protobuf.Timestamp
-	30, // 2: dark.dns.v1.Zone.update_time:type_name -> google.protobuf.Timestamp
+	29, // 0: dark.dns.v1.Zone.labels:type_name -> dark.dns.v1.Zone.LabelsEntry
+	31, // 1: dark.dns.v1.Zone.create_time:type_name -> google.protobuf.Timestamp
+	31, // 2: dark.dns.v1.Zone.update_time:type_name -> google.protobuf.Timestamp
 	2,  // 3: dark.dns.v1.Zone.spec:type_name -> dark.dns.v1.ZoneSpec
 	3,  // 4: dark.dns.v1.Zone.status:type_name -> dark.dns.v1.ZoneStatus
 	0,  // 5: dark.dns.v1.ZoneStatus.control:type_name -> dark.dns.v1.ZoneStatus.Control
-	29, // 6: dark.dns.v1.RecordSet.labels:type_name -> dark.dns.v1.RecordSet.LabelsEntry
-	30, // 7: dark.dns.v1.RecordSet.create_time:type_name -> google.protobuf.Timestamp
-	30, // 8: dark.dns.v1.RecordSet.update_time:type_name -> google.protobuf.Timestamp
-	5,  // 9: dark.dns.v1.RecordSet.spec:type_name -> dark.dns.v1.RecordSetSpec
-	9,  // 10: dark.dns.v1.CookieSecrets.secrets:type_name -> dark.dns.v1.CookieSecret
-	1,  // 11: dark.dns.v1.ListZonesResponse.zones:type_name -> dark.dns.v1.Zone
-	1,  // 12: dark.dns.v1.CreateZoneRequest.zone:type_name -> dark.dns.v1.Zone
-	1,  // 13: dark.dns.v1.UpdateZoneRequest.zone:type_name -> dark.dns.v1.Zone
-	31, // 14: dark.dns.v1.UpdateZoneRequest.update_mask:type_name -> google.protobuf.FieldMask
-	4,  // 15: dark.dns.v1.ListRecordSetsResponse.record_sets:type_name -> dark.dns.v1.RecordSet
-	4,  // 16: dark.dns.v1.CreateRecordSetRequest.record_set:type_name -> dark.dns.v1.RecordSet
-	4,  // 17: dark.dns.v1.UpdateRecordSetRequest.record_set:type_name -> dark.dns.v1.RecordSet
-	31, // 18: dark.dns.v1.UpdateRecordSetRequest.update_mask:type_name -> google.protobuf.FieldMask
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	30, // 6: dark.dns.v1.RecordSet.labels:type_name -> dark.dns.v1.RecordSet.LabelsEntry
+	31, // 7: dark.dns.v1.RecordSet.create_time:type_name -> google.protobuf.Timestamp
+	31, // 8: dark.dns.v1.RecordSet.update_time:type_name -> google.protobuf.Timestamp
+	6,  // 9: dark.dns.v1.RecordSet.spec:type_name -> dark.dns.v1.RecordSetSpec
+	5,  // 10: dark.dns.v1.RecordSet.status:type_name -> dark.dns.v1.RecordSetStatus
+	10, // 11: dark.dns.v1.CookieSecrets.secrets:type_name -> dark.dns.v1.CookieSecret
+	1,  // 12: dark.dns.v1.ListZonesResponse.zones:type_name -> dark.dns.v1.Zone
+	1,  // 13: dark.dns.v1.CreateZoneRequest.zone:type_name -> dark.dns.v1.Zone
+	1,  // 14: dark.dns.v1.UpdateZoneRequest.zone:type_name -> dark.dns.v1.Zone
+	32, // 15: dark.dns.v1.UpdateZoneRequest.update_mask:type_name -> google.protobuf.FieldMask
+	4,  // 16: dark.dns.v1.ListRecordSetsResponse.record_sets:type_name -> dark.dns.v1.RecordSet
+	4,  // 17: dark.dns.v1.CreateRecordSetRequest.record_set:type_name -> dark.dns.v1.RecordSet
+	4,  // 18: dark.dns.v1.UpdateRecordSetRequest.record_set:type_name -> dark.dns.v1.RecordSet
+	32, // 19: dark.dns.v1.UpdateRecordSetRequest.update_mask:type_name -> google.protobuf.FieldMask
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_dark_dns_v1_dns_proto_init() }
@@ -2510,14 +2580,14 @@ func file_dark_dns_v1_dns_proto_init() {
 		return
 	}
 	file_dark_dns_v1_dns_proto_msgTypes[1].OneofWrappers = []any{}
-	file_dark_dns_v1_dns_proto_msgTypes[4].OneofWrappers = []any{}
+	file_dark_dns_v1_dns_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dark_dns_v1_dns_proto_rawDesc), len(file_dark_dns_v1_dns_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   29,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

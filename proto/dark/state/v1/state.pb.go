@@ -30,10 +30,7 @@ type Entry struct {
 	// The leader's time of day when it made the entry, Unix nanoseconds.
 	Time int64 `protobuf:"varint,1,opt,name=time,proto3" json:"time,omitempty"`
 	// The transactions, in order.
-	Transactions []*Transaction `protobuf:"bytes,2,rep,name=transactions,proto3" json:"transactions,omitempty"`
-	// Nanoseconds of the leader's monotonic time since its entry before, by which the write
-	// limits are refilled. Entries from before feature level 2 have none: those go by time.
-	Elapsed       *int64 `protobuf:"varint,3,opt,name=elapsed,proto3,oneof" json:"elapsed,omitempty"`
+	Transactions  []*Transaction `protobuf:"bytes,2,rep,name=transactions,proto3" json:"transactions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -80,13 +77,6 @@ func (x *Entry) GetTransactions() []*Transaction {
 		return x.Transactions
 	}
 	return nil
-}
-
-func (x *Entry) GetElapsed() int64 {
-	if x != nil && x.Elapsed != nil {
-		return *x.Elapsed
-	}
-	return 0
 }
 
 // Transaction is a set of changes that happen together or not at all.
@@ -2114,9 +2104,7 @@ type Usage struct {
 	// Time of the last refill, Unix nanoseconds.
 	Refilled int64 `protobuf:"varint,4,opt,name=refilled,proto3" json:"refilled,omitempty"`
 	// Limits set for it.
-	Limits *OrganizationLimits `protobuf:"bytes,5,opt,name=limits,proto3" json:"limits,omitempty"`
-	// Elapsed time of all entries at the last refill, nanoseconds; 0 before the first.
-	Filled        int64 `protobuf:"varint,6,opt,name=filled,proto3" json:"filled,omitempty"`
+	Limits        *OrganizationLimits `protobuf:"bytes,5,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2184,13 +2172,6 @@ func (x *Usage) GetLimits() *OrganizationLimits {
 		return x.Limits
 	}
 	return nil
-}
-
-func (x *Usage) GetFilled() int64 {
-	if x != nil {
-		return x.Filled
-	}
-	return 0
 }
 
 // ProposeRequest forwards a transaction to the leader.
@@ -2413,8 +2394,6 @@ type Progress struct {
 	CheckedIndex uint64 `protobuf:"varint,16,opt,name=checked_index,json=checkedIndex,proto3" json:"checked_index,omitempty"`
 	// Time of the commit of the last published revision, Unix nanoseconds.
 	PublishedTime int64 `protobuf:"varint,17,opt,name=published_time,json=publishedTime,proto3" json:"published_time,omitempty"`
-	// Elapsed time of all entries together, nanoseconds.
-	Elapsed       int64 `protobuf:"varint,18,opt,name=elapsed,proto3" json:"elapsed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2568,13 +2547,6 @@ func (x *Progress) GetPublishedTime() int64 {
 	return 0
 }
 
-func (x *Progress) GetElapsed() int64 {
-	if x != nil {
-		return x.Elapsed
-	}
-	return 0
-}
-
 // FrameRef finds a frame by its number in the ring.
 type FrameRef struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2703,6 +2675,228 @@ func (x *PublishCursor) GetTarget() uint64 {
 	return 0
 }
 
+// SetAside is the meta key "aside/KIND/ORGANIZATION/NAME": a resource that cannot be
+// published as it is. The publication goes on without it, and edges keep what they had.
+type SetAside struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The resource.
+	Ref *Ref `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	// Revision of the publication that left it out first.
+	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Why, fit for a customer.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When it was left out first, Unix seconds.
+	Time          int64 `protobuf:"varint,4,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetAside) Reset() {
+	*x = SetAside{}
+	mi := &file_dark_state_v1_state_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetAside) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetAside) ProtoMessage() {}
+
+func (x *SetAside) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_state_v1_state_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetAside.ProtoReflect.Descriptor instead.
+func (*SetAside) Descriptor() ([]byte, []int) {
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *SetAside) GetRef() *Ref {
+	if x != nil {
+		return x.Ref
+	}
+	return nil
+}
+
+func (x *SetAside) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *SetAside) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *SetAside) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+// Bulk is the meta key "bulk/KIND/ORGANIZATION/NAME/GENERATION": records that are too many
+// for one publication and go out in pages before something makes them count.
+type Bulk struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The resource that will make them count.
+	Ref *Ref `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	// What they are stored under, below the resource.
+	Generation uint64 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	// The last record that is out.
+	After string `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// All are out.
+	Done bool `protobuf:"varint,4,opt,name=done,proto3" json:"done,omitempty"`
+	// The resource waits: it is published when all are out.
+	Waits         bool `protobuf:"varint,5,opt,name=waits,proto3" json:"waits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Bulk) Reset() {
+	*x = Bulk{}
+	mi := &file_dark_state_v1_state_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Bulk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Bulk) ProtoMessage() {}
+
+func (x *Bulk) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_state_v1_state_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Bulk.ProtoReflect.Descriptor instead.
+func (*Bulk) Descriptor() ([]byte, []int) {
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *Bulk) GetRef() *Ref {
+	if x != nil {
+		return x.Ref
+	}
+	return nil
+}
+
+func (x *Bulk) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *Bulk) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *Bulk) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
+func (x *Bulk) GetWaits() bool {
+	if x != nil {
+		return x.Waits
+	}
+	return false
+}
+
+// FillMark is the meta key "fill/ORGANIZATION/zones/ZONE/GENERATION": how far an import has
+// filled a generation that nothing serves yet.
+type FillMark struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All record sets up to this one, as stored, are there.
+	Through string `protobuf:"bytes,1,opt,name=through,proto3" json:"through,omitempty"`
+	// All are there.
+	All bool `protobuf:"varint,2,opt,name=all,proto3" json:"all,omitempty"`
+	// Revision at which the one of through was stored.
+	Revision      uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FillMark) Reset() {
+	*x = FillMark{}
+	mi := &file_dark_state_v1_state_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FillMark) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FillMark) ProtoMessage() {}
+
+func (x *FillMark) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_state_v1_state_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FillMark.ProtoReflect.Descriptor instead.
+func (*FillMark) Descriptor() ([]byte, []int) {
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *FillMark) GetThrough() string {
+	if x != nil {
+		return x.Through
+	}
+	return ""
+}
+
+func (x *FillMark) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+func (x *FillMark) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 // ClusterRecord is the meta key "cluster": what the installation is. Secret parts are
 // sealed under keys that follow from the root key, which is not in the state.
 type ClusterRecord struct {
@@ -2726,7 +2920,7 @@ type ClusterRecord struct {
 
 func (x *ClusterRecord) Reset() {
 	*x = ClusterRecord{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[34]
+	mi := &file_dark_state_v1_state_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2738,7 +2932,7 @@ func (x *ClusterRecord) String() string {
 func (*ClusterRecord) ProtoMessage() {}
 
 func (x *ClusterRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[34]
+	mi := &file_dark_state_v1_state_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2751,7 +2945,7 @@ func (x *ClusterRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterRecord.ProtoReflect.Descriptor instead.
 func (*ClusterRecord) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{34}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ClusterRecord) GetClusterId() string {
@@ -2806,16 +3000,14 @@ type JoinTokenRecord struct {
 	// Digest of the token's secret.
 	Digest []byte `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
 	// When it ends, Unix seconds.
-	Expires int64 `protobuf:"varint,4,opt,name=expires,proto3" json:"expires,omitempty"`
-	// Names and addresses that the node's certificate will have.
-	Hosts         []string `protobuf:"bytes,5,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	Expires       int64 `protobuf:"varint,4,opt,name=expires,proto3" json:"expires,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *JoinTokenRecord) Reset() {
 	*x = JoinTokenRecord{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[35]
+	mi := &file_dark_state_v1_state_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2827,7 +3019,7 @@ func (x *JoinTokenRecord) String() string {
 func (*JoinTokenRecord) ProtoMessage() {}
 
 func (x *JoinTokenRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[35]
+	mi := &file_dark_state_v1_state_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2840,7 +3032,7 @@ func (x *JoinTokenRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinTokenRecord.ProtoReflect.Descriptor instead.
 func (*JoinTokenRecord) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{35}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *JoinTokenRecord) GetNode() string {
@@ -2871,13 +3063,6 @@ func (x *JoinTokenRecord) GetExpires() int64 {
 	return 0
 }
 
-func (x *JoinTokenRecord) GetHosts() []string {
-	if x != nil {
-		return x.Hosts
-	}
-	return nil
-}
-
 // MemberRecord is a meta key "member/NAME": where a control node listens.
 type MemberRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2899,7 +3084,7 @@ type MemberRecord struct {
 
 func (x *MemberRecord) Reset() {
 	*x = MemberRecord{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[36]
+	mi := &file_dark_state_v1_state_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2911,7 +3096,7 @@ func (x *MemberRecord) String() string {
 func (*MemberRecord) ProtoMessage() {}
 
 func (x *MemberRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[36]
+	mi := &file_dark_state_v1_state_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2924,7 +3109,7 @@ func (x *MemberRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRecord.ProtoReflect.Descriptor instead.
 func (*MemberRecord) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{36}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *MemberRecord) GetServerId() string {
@@ -2973,13 +3158,10 @@ var File_dark_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_dark_state_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"\x19dark/state/v1/state.proto\x12\rdark.state.v1\"\x86\x01\n" +
+	"\x19dark/state/v1/state.proto\x12\rdark.state.v1\"[\n" +
 	"\x05Entry\x12\x12\n" +
 	"\x04time\x18\x01 \x01(\x03R\x04time\x12>\n" +
-	"\ftransactions\x18\x02 \x03(\v2\x1a.dark.state.v1.TransactionR\ftransactions\x12\x1d\n" +
-	"\aelapsed\x18\x03 \x01(\x03H\x00R\aelapsed\x88\x01\x01B\n" +
-	"\n" +
-	"\b_elapsed\"\x8e\x02\n" +
+	"\ftransactions\x18\x02 \x03(\v2\x1a.dark.state.v1.TransactionR\ftransactions\"\x8e\x02\n" +
 	"\vTransaction\x12\"\n" +
 	"\forganization\x18\x01 \x01(\tR\forganization\x12\x1d\n" +
 	"\n" +
@@ -3126,14 +3308,13 @@ const file_dark_state_v1_state_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04part\x18\x02 \x01(\rR\x04part\x12\x12\n" +
 	"\x04hash\x18\x03 \x01(\fR\x04hash\x12\x16\n" +
-	"\x06oldest\x18\x04 \x01(\x04R\x06oldest\"\xb4\x02\n" +
+	"\x06oldest\x18\x04 \x01(\x04R\x06oldest\"\x9c\x02\n" +
 	"\x05Usage\x12A\n" +
 	"\tresources\x18\x01 \x03(\v2#.dark.state.v1.Usage.ResourcesEntryR\tresources\x12#\n" +
 	"\rhistory_bytes\x18\x02 \x01(\x04R\fhistoryBytes\x12\x16\n" +
 	"\x06tokens\x18\x03 \x01(\x03R\x06tokens\x12\x1a\n" +
 	"\brefilled\x18\x04 \x01(\x03R\brefilled\x129\n" +
-	"\x06limits\x18\x05 \x01(\v2!.dark.state.v1.OrganizationLimitsR\x06limits\x12\x16\n" +
-	"\x06filled\x18\x06 \x01(\x03R\x06filled\x1a<\n" +
+	"\x06limits\x18\x05 \x01(\v2!.dark.state.v1.OrganizationLimitsR\x06limits\x1a<\n" +
 	"\x0eResourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"N\n" +
@@ -3147,7 +3328,7 @@ const file_dark_state_v1_state_proto_rawDesc = "" +
 	"\x05index\x18\x05 \x01(\x04R\x05index\"=\n" +
 	"\tMetaValue\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x04R\brevision\"\xa6\x04\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\"\x8c\x04\n" +
 	"\bProgress\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x1a\n" +
@@ -3170,8 +3351,7 @@ const file_dark_state_v1_state_proto_rawDesc = "" +
 	"frameBytes\x12!\n" +
 	"\fchecked_hash\x18\x0f \x01(\fR\vcheckedHash\x12#\n" +
 	"\rchecked_index\x18\x10 \x01(\x04R\fcheckedIndex\x12%\n" +
-	"\x0epublished_time\x18\x11 \x01(\x03R\rpublishedTime\x12\x18\n" +
-	"\aelapsed\x18\x12 \x01(\x03R\aelapsed\"z\n" +
+	"\x0epublished_time\x18\x11 \x01(\x03R\rpublishedTime\"z\n" +
 	"\bFrameRef\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x12\n" +
@@ -3179,7 +3359,24 @@ const file_dark_state_v1_state_proto_rawDesc = "" +
 	"\x04size\x18\x04 \x01(\x04R\x04size\x12\x12\n" +
 	"\x04time\x18\x05 \x01(\x03R\x04time\"'\n" +
 	"\rPublishCursor\x12\x16\n" +
-	"\x06target\x18\x01 \x01(\x04R\x06target\"\xf7\x01\n" +
+	"\x06target\x18\x01 \x01(\x04R\x06target\"x\n" +
+	"\bSetAside\x12$\n" +
+	"\x03ref\x18\x01 \x01(\v2\x12.dark.state.v1.RefR\x03ref\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04time\x18\x04 \x01(\x03R\x04time\"\x8c\x01\n" +
+	"\x04Bulk\x12$\n" +
+	"\x03ref\x18\x01 \x01(\v2\x12.dark.state.v1.RefR\x03ref\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\x04R\n" +
+	"generation\x12\x14\n" +
+	"\x05after\x18\x03 \x01(\tR\x05after\x12\x12\n" +
+	"\x04done\x18\x04 \x01(\bR\x04done\x12\x14\n" +
+	"\x05waits\x18\x05 \x01(\bR\x05waits\"R\n" +
+	"\bFillMark\x12\x18\n" +
+	"\athrough\x18\x01 \x01(\tR\athrough\x12\x10\n" +
+	"\x03all\x18\x02 \x01(\bR\x03all\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\"\xf7\x01\n" +
 	"\rClusterRecord\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x14\n" +
@@ -3187,13 +3384,12 @@ const file_dark_state_v1_state_proto_rawDesc = "" +
 	"\x12recovery_recipient\x18\x03 \x01(\tR\x11recoveryRecipient\x12\x1c\n" +
 	"\tauthority\x18\x04 \x01(\fR\tauthority\x120\n" +
 	"\x14sealed_authority_key\x18\x05 \x01(\fR\x12sealedAuthorityKey\x122\n" +
-	"\x15sealed_publishing_key\x18\x06 \x01(\fR\x13sealedPublishingKey\"\x81\x01\n" +
+	"\x15sealed_publishing_key\x18\x06 \x01(\fR\x13sealedPublishingKey\"k\n" +
 	"\x0fJoinTokenRecord\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x16\n" +
 	"\x06digest\x18\x03 \x01(\fR\x06digest\x12\x18\n" +
-	"\aexpires\x18\x04 \x01(\x03R\aexpires\x12\x14\n" +
-	"\x05hosts\x18\x05 \x03(\tR\x05hosts\"\xae\x01\n" +
+	"\aexpires\x18\x04 \x01(\x03R\aexpires\"\xae\x01\n" +
 	"\fMemberRecord\x12\x1b\n" +
 	"\tserver_id\x18\x01 \x01(\tR\bserverId\x12\x1c\n" +
 	"\ttransport\x18\x02 \x01(\tR\ttransport\x12\x12\n" +
@@ -3214,7 +3410,7 @@ func file_dark_state_v1_state_proto_rawDescGZIP() []byte {
 	return file_dark_state_v1_state_proto_rawDescData
 }
 
-var file_dark_state_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_dark_state_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_dark_state_v1_state_proto_goTypes = []any{
 	(*Entry)(nil),              // 0: dark.state.v1.Entry
 	(*Transaction)(nil),        // 1: dark.state.v1.Transaction
@@ -3250,11 +3446,14 @@ var file_dark_state_v1_state_proto_goTypes = []any{
 	(*Progress)(nil),           // 31: dark.state.v1.Progress
 	(*FrameRef)(nil),           // 32: dark.state.v1.FrameRef
 	(*PublishCursor)(nil),      // 33: dark.state.v1.PublishCursor
-	(*ClusterRecord)(nil),      // 34: dark.state.v1.ClusterRecord
-	(*JoinTokenRecord)(nil),    // 35: dark.state.v1.JoinTokenRecord
-	(*MemberRecord)(nil),       // 36: dark.state.v1.MemberRecord
-	nil,                        // 37: dark.state.v1.OrganizationLimits.ResourcesEntry
-	nil,                        // 38: dark.state.v1.Usage.ResourcesEntry
+	(*SetAside)(nil),           // 34: dark.state.v1.SetAside
+	(*Bulk)(nil),               // 35: dark.state.v1.Bulk
+	(*FillMark)(nil),           // 36: dark.state.v1.FillMark
+	(*ClusterRecord)(nil),      // 37: dark.state.v1.ClusterRecord
+	(*JoinTokenRecord)(nil),    // 38: dark.state.v1.JoinTokenRecord
+	(*MemberRecord)(nil),       // 39: dark.state.v1.MemberRecord
+	nil,                        // 40: dark.state.v1.OrganizationLimits.ResourcesEntry
+	nil,                        // 41: dark.state.v1.Usage.ResourcesEntry
 }
 var file_dark_state_v1_state_proto_depIdxs = []int32{
 	1,  // 0: dark.state.v1.Entry.transactions:type_name -> dark.state.v1.Transaction
@@ -3281,19 +3480,21 @@ var file_dark_state_v1_state_proto_depIdxs = []int32{
 	12, // 21: dark.state.v1.PutResource.claims:type_name -> dark.state.v1.Claim
 	15, // 22: dark.state.v1.Publish.frames:type_name -> dark.state.v1.StoredFrame
 	21, // 23: dark.state.v1.SetLimits.limits:type_name -> dark.state.v1.OrganizationLimits
-	37, // 24: dark.state.v1.OrganizationLimits.resources:type_name -> dark.state.v1.OrganizationLimits.ResourcesEntry
+	40, // 24: dark.state.v1.OrganizationLimits.resources:type_name -> dark.state.v1.OrganizationLimits.ResourcesEntry
 	12, // 25: dark.state.v1.ResourceVersion.claims:type_name -> dark.state.v1.Claim
 	2,  // 26: dark.state.v1.Commit.origin:type_name -> dark.state.v1.Origin
 	3,  // 27: dark.state.v1.Commit.changed:type_name -> dark.state.v1.Ref
 	3,  // 28: dark.state.v1.ClaimHolder.ref:type_name -> dark.state.v1.Ref
-	38, // 29: dark.state.v1.Usage.resources:type_name -> dark.state.v1.Usage.ResourcesEntry
+	41, // 29: dark.state.v1.Usage.resources:type_name -> dark.state.v1.Usage.ResourcesEntry
 	21, // 30: dark.state.v1.Usage.limits:type_name -> dark.state.v1.OrganizationLimits
 	1,  // 31: dark.state.v1.ProposeRequest.transaction:type_name -> dark.state.v1.Transaction
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	3,  // 32: dark.state.v1.SetAside.ref:type_name -> dark.state.v1.Ref
+	3,  // 33: dark.state.v1.Bulk.ref:type_name -> dark.state.v1.Ref
+	34, // [34:34] is the sub-list for method output_type
+	34, // [34:34] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_dark_state_v1_state_proto_init() }
@@ -3301,7 +3502,6 @@ func file_dark_state_v1_state_proto_init() {
 	if File_dark_state_v1_state_proto != nil {
 		return
 	}
-	file_dark_state_v1_state_proto_msgTypes[0].OneofWrappers = []any{}
 	file_dark_state_v1_state_proto_msgTypes[4].OneofWrappers = []any{
 		(*Precondition_ResourceAt)(nil),
 		(*Precondition_MetaAt)(nil),
@@ -3328,7 +3528,7 @@ func file_dark_state_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dark_state_v1_state_proto_rawDesc), len(file_dark_state_v1_state_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   39,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -93,9 +93,6 @@ const (
 	BucketSpec_OWNERSHIP_BUCKET_OWNER_PREFERRED BucketSpec_Ownership = 2
 	// The writer owns.
 	BucketSpec_OWNERSHIP_OBJECT_WRITER BucketSpec_Ownership = 3
-	// DeleteBucketOwnershipControls took the setting away: the writer owns, as at AWS, and
-	// GetBucketOwnershipControls finds none.
-	BucketSpec_OWNERSHIP_NONE BucketSpec_Ownership = 4
 )
 
 // Enum value maps for BucketSpec_Ownership.
@@ -105,14 +102,12 @@ var (
 		1: "OWNERSHIP_BUCKET_OWNER_ENFORCED",
 		2: "OWNERSHIP_BUCKET_OWNER_PREFERRED",
 		3: "OWNERSHIP_OBJECT_WRITER",
-		4: "OWNERSHIP_NONE",
 	}
 	BucketSpec_Ownership_value = map[string]int32{
 		"OWNERSHIP_UNSPECIFIED":            0,
 		"OWNERSHIP_BUCKET_OWNER_ENFORCED":  1,
 		"OWNERSHIP_BUCKET_OWNER_PREFERRED": 2,
 		"OWNERSHIP_OBJECT_WRITER":          3,
-		"OWNERSHIP_NONE":                   4,
 	}
 )
 
@@ -596,10 +591,7 @@ type BucketSpec struct {
 	Region string `protobuf:"bytes,14,opt,name=region,proto3" json:"region,omitempty"`
 	// Raise it to rotate: the server makes a new version of the bucket's key (SSE-S3), under
 	// which edges wrap what they keep again, without rewriting bodies. 0 leaves it as it is.
-	KeyRotation uint32 `protobuf:"varint,31,opt,name=key_rotation,json=keyRotation,proto3" json:"key_rotation,omitempty"`
-	// The bucket's ACL was set and grants nothing, not even to the owner. Without it, no grants
-	// are the owner's full control.
-	EmptyAcl      bool `protobuf:"varint,32,opt,name=empty_acl,json=emptyAcl,proto3" json:"empty_acl,omitempty"`
+	KeyRotation   uint32 `protobuf:"varint,31,opt,name=key_rotation,json=keyRotation,proto3" json:"key_rotation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -737,13 +729,6 @@ func (x *BucketSpec) GetKeyRotation() uint32 {
 		return x.KeyRotation
 	}
 	return 0
-}
-
-func (x *BucketSpec) GetEmptyAcl() bool {
-	if x != nil {
-		return x.EmptyAcl
-	}
-	return false
 }
 
 // PublicAccessBlock turns off what would make a bucket public.
@@ -1247,7 +1232,9 @@ type BucketStatus struct {
 	// Where its objects are.
 	Placement *Placement `protobuf:"bytes,2,opt,name=placement,proto3" json:"placement,omitempty"`
 	// Versions of its key, each sealed by the keyring; never shown.
-	Keys          []*SealedKey `protobuf:"bytes,3,rep,name=keys,proto3" json:"keys,omitempty"`
+	Keys []*SealedKey `protobuf:"bytes,3,rep,name=keys,proto3" json:"keys,omitempty"`
+	// Why edges were not told of the last change; they keep what they had. Empty: they were.
+	Unpublished   string `protobuf:"bytes,4,opt,name=unpublished,proto3" json:"unpublished,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1301,6 +1288,13 @@ func (x *BucketStatus) GetKeys() []*SealedKey {
 		return x.Keys
 	}
 	return nil
+}
+
+func (x *BucketStatus) GetUnpublished() string {
+	if x != nil {
+		return x.Unpublished
+	}
+	return ""
 }
 
 // Placement is where a bucket or a mail domain keeps its data.
@@ -1563,7 +1557,9 @@ type AccessKeyStatus struct {
 	// When it last was used, to the hour, as edges told; absent means not yet.
 	LastUsedTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_used_time,json=lastUsedTime,proto3" json:"last_used_time,omitempty"`
 	// Where session credentials will say whose they are; empty for a key of its own.
-	Source        string `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
+	Source string `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
+	// Why edges were not told of the last change; they keep what they had. Empty: they were.
+	Unpublished   string `protobuf:"bytes,6,opt,name=unpublished,proto3" json:"unpublished,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1629,6 +1625,13 @@ func (x *AccessKeyStatus) GetLastUsedTime() *timestamppb.Timestamp {
 func (x *AccessKeyStatus) GetSource() string {
 	if x != nil {
 		return x.Source
+	}
+	return ""
+}
+
+func (x *AccessKeyStatus) GetUnpublished() string {
+	if x != nil {
+		return x.Unpublished
 	}
 	return ""
 }
@@ -1705,7 +1708,9 @@ type EncryptionKeyStatus struct {
 	// Its ARN, as S3 clients see it.
 	Arn string `protobuf:"bytes,2,opt,name=arn,proto3" json:"arn,omitempty"`
 	// Its versions, each sealed by the keyring; never shown.
-	Keys          []*SealedKey `protobuf:"bytes,3,rep,name=keys,proto3" json:"keys,omitempty"`
+	Keys []*SealedKey `protobuf:"bytes,3,rep,name=keys,proto3" json:"keys,omitempty"`
+	// Why edges were not told of the last change; they keep what they had. Empty: they were.
+	Unpublished   string `protobuf:"bytes,4,opt,name=unpublished,proto3" json:"unpublished,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1759,6 +1764,13 @@ func (x *EncryptionKeyStatus) GetKeys() []*SealedKey {
 		return x.Keys
 	}
 	return nil
+}
+
+func (x *EncryptionKeyStatus) GetUnpublished() string {
+	if x != nil {
+		return x.Unpublished
+	}
+	return ""
 }
 
 // PublishedBucket is what edges are told of a bucket. Its record's name is "buckets/NAME".
@@ -2393,10 +2405,8 @@ type Object struct {
 	KmsContext []byte `protobuf:"bytes,23,opt,name=kms_context,json=kmsContext,proto3" json:"kms_context,omitempty"`
 	// Bucket key enabled, told back.
 	BucketKeyEnabled bool `protobuf:"varint,24,opt,name=bucket_key_enabled,json=bucketKeyEnabled,proto3" json:"bucket_key_enabled,omitempty"`
-	// The ACL was set and grants nothing. Without it, no grants are the owner's full control.
-	EmptyAcl      bool `protobuf:"varint,25,opt,name=empty_acl,json=emptyAcl,proto3" json:"empty_acl,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Object) Reset() {
@@ -2593,13 +2603,6 @@ func (x *Object) GetKmsContext() []byte {
 func (x *Object) GetBucketKeyEnabled() bool {
 	if x != nil {
 		return x.BucketKeyEnabled
-	}
-	return false
-}
-
-func (x *Object) GetEmptyAcl() bool {
-	if x != nil {
-		return x.EmptyAcl
 	}
 	return false
 }
@@ -3439,7 +3442,7 @@ type UpdateBucketRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new content; its etag, if given, must be current.
 	Bucket *Bucket `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
-	// Fields to change, such as "spec"; empty means what the request fills of labels and spec.
+	// Fields to change, such as "spec"; empty means labels and spec.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -3932,7 +3935,7 @@ type UpdateAccessKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new content; its etag, if given, must be current.
 	AccessKey *AccessKey `protobuf:"bytes,1,opt,name=access_key,json=accessKey,proto3" json:"access_key,omitempty"`
-	// Fields to change, such as "spec"; empty means what the request fills of labels and spec.
+	// Fields to change, such as "spec"; empty means labels and spec.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -4425,7 +4428,7 @@ type UpdateEncryptionKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new content; its etag, if given, must be current.
 	EncryptionKey *EncryptionKey `protobuf:"bytes,1,opt,name=encryption_key,json=encryptionKey,proto3" json:"encryption_key,omitempty"`
-	// Fields to change, such as "spec"; empty means what the request fills of labels and spec.
+	// Fields to change, such as "spec"; empty means labels and spec.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -4688,7 +4691,7 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"\x06status\x18\t \x01(\v2$.dark.storage.v1.EncryptionKeyStatusR\x06status\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc8\t\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x97\t\n" +
 	"\n" +
 	"BucketSpec\x12F\n" +
 	"\n" +
@@ -4713,8 +4716,7 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"shredAfter\x12\x1b\n" +
 	"\x04cell\x18\r \x01(\tB\a\xbaH\x04r\x02\x18?R\x04cell\x12\x1f\n" +
 	"\x06region\x18\x0e \x01(\tB\a\xbaH\x04r\x02\x18?R\x06region\x12,\n" +
-	"\fkey_rotation\x18\x1f \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\vkeyRotation\x12\x1b\n" +
-	"\tempty_acl\x18  \x01(\bR\bemptyAcl\x1a7\n" +
+	"\fkey_rotation\x18\x1f \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\vkeyRotation\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"Z\n" +
@@ -4722,13 +4724,12 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"Versioning\x12\x1a\n" +
 	"\x16VERSIONING_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12VERSIONING_ENABLED\x10\x01\x12\x18\n" +
-	"\x14VERSIONING_SUSPENDED\x10\x02\"\xa2\x01\n" +
+	"\x14VERSIONING_SUSPENDED\x10\x02\"\x8e\x01\n" +
 	"\tOwnership\x12\x19\n" +
 	"\x15OWNERSHIP_UNSPECIFIED\x10\x00\x12#\n" +
 	"\x1fOWNERSHIP_BUCKET_OWNER_ENFORCED\x10\x01\x12$\n" +
 	" OWNERSHIP_BUCKET_OWNER_PREFERRED\x10\x02\x12\x1b\n" +
-	"\x17OWNERSHIP_OBJECT_WRITER\x10\x03\x12\x12\n" +
-	"\x0eOWNERSHIP_NONE\x10\x04J\x04\b\x0f\x10\x1f\"\xe9\x01\n" +
+	"\x17OWNERSHIP_OBJECT_WRITER\x10\x03J\x04\b\x0f\x10\x1f\"\xe9\x01\n" +
 	"\x11PublicAccessBlock\x12*\n" +
 	"\x11block_public_acls\x18\x01 \x01(\bR\x0fblockPublicAcls\x12,\n" +
 	"\x12ignore_public_acls\x18\x02 \x01(\bR\x10ignorePublicAcls\x12.\n" +
@@ -4783,11 +4784,12 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"\x12bucket_key_enabled\x18\x02 \x01(\bR\x10bucketKeyEnabled\"7\n" +
 	"\x05Quota\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\x04R\x05bytes\x12\x18\n" +
-	"\aobjects\x18\x02 \x01(\x04R\aobjects\"\x91\x01\n" +
+	"\aobjects\x18\x02 \x01(\x04R\aobjects\"\xb3\x01\n" +
 	"\fBucketStatus\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\fB\a\xbaH\x04z\x02\x18\x10R\x02id\x128\n" +
 	"\tplacement\x18\x02 \x01(\v2\x1a.dark.storage.v1.PlacementR\tplacement\x12.\n" +
-	"\x04keys\x18\x03 \x03(\v2\x1a.dark.storage.v1.SealedKeyR\x04keys\"^\n" +
+	"\x04keys\x18\x03 \x03(\v2\x1a.dark.storage.v1.SealedKeyR\x04keys\x12 \n" +
+	"\vunpublished\x18\x04 \x01(\tR\vunpublished\"^\n" +
 	"\tPlacement\x12\x1b\n" +
 	"\x04cell\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18?R\x04cell\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\x04R\x05group\x12\x1e\n" +
@@ -4805,21 +4807,23 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"expireTime\"g\n" +
 	"\x05Scope\x12-\n" +
 	"\aactions\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x10@\"\ar\x05\x10\x01\x18\x80\x01R\aactions\x12/\n" +
-	"\tresources\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10@\"\ar\x05\x10\x01\x18\xb0\tR\tresources\"\x87\x02\n" +
+	"\tresources\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10@\"\ar\x05\x10\x01\x18\xb0\tR\tresources\"\xa9\x02\n" +
 	"\x0fAccessKeyStatus\x12+\n" +
 	"\raccess_key_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\vaccessKeyId\x124\n" +
 	"\x11secret_access_key\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x0fsecretAccessKey\x12-\n" +
 	"\rsealed_secret\x18\x03 \x01(\fB\b\xbaH\x05z\x03\x18\x80\x02R\fsealedSecret\x12@\n" +
 	"\x0elast_used_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\flastUsedTime\x12 \n" +
-	"\x06source\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x06source\"\x80\x01\n" +
+	"\x06source\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x06source\x12 \n" +
+	"\vunpublished\x18\x06 \x01(\tR\vunpublished\"\x80\x01\n" +
 	"\x11EncryptionKeySpec\x12*\n" +
 	"\vdescription\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\vdescription\x12\x18\n" +
 	"\aretired\x18\x02 \x01(\bR\aretired\x12%\n" +
-	"\brotation\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\brotation\"z\n" +
+	"\brotation\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\brotation\"\x9c\x01\n" +
 	"\x13EncryptionKeyStatus\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\fB\a\xbaH\x04z\x02\x18\x10R\x02id\x12\x1a\n" +
 	"\x03arn\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x03arn\x12.\n" +
-	"\x04keys\x18\x03 \x03(\v2\x1a.dark.storage.v1.SealedKeyR\x04keys\"\x99\x02\n" +
+	"\x04keys\x18\x03 \x03(\v2\x1a.dark.storage.v1.SealedKeyR\x04keys\x12 \n" +
+	"\vunpublished\x18\x04 \x01(\tR\vunpublished\"\x99\x02\n" +
 	"\x0fPublishedBucket\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\fR\x02id\x12\"\n" +
@@ -4860,7 +4864,7 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"\x0eregion_aliases\x18\x02 \x03(\tR\rregionAliases\x12R\n" +
 	"\x11default_ownership\x18\x03 \x01(\x0e2%.dark.storage.v1.BucketSpec.OwnershipR\x10defaultOwnership\x122\n" +
 	"\x15default_public_access\x18\x04 \x01(\bR\x13defaultPublicAccess\x12-\n" +
-	"\x12recovery_recipient\x18\x05 \x01(\tR\x11recoveryRecipient\"\xd7\b\n" +
+	"\x12recovery_recipient\x18\x05 \x01(\tR\x11recoveryRecipient\"\xba\b\n" +
 	"\x06Object\x12!\n" +
 	"\fcontent_type\x18\x01 \x01(\tR\vcontentType\x12)\n" +
 	"\x10content_encoding\x18\x02 \x01(\tR\x0fcontentEncoding\x12/\n" +
@@ -4890,8 +4894,7 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"\rstorage_class\x18\x16 \x01(\tR\fstorageClass\x12\x1f\n" +
 	"\vkms_context\x18\x17 \x01(\fR\n" +
 	"kmsContext\x12,\n" +
-	"\x12bucket_key_enabled\x18\x18 \x01(\bR\x10bucketKeyEnabled\x12\x1b\n" +
-	"\tempty_acl\x18\x19 \x01(\bR\bemptyAcl\x1a;\n" +
+	"\x12bucket_key_enabled\x18\x18 \x01(\bR\x10bucketKeyEnabled\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a7\n" +

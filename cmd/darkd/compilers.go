@@ -6,6 +6,7 @@ import (
 
 	"github.com/dark-ecosystem/dark/controlplane/zones"
 	"github.com/dark-ecosystem/dark/dataplane/dns/masterfile"
+	"github.com/dark-ecosystem/dark/dataplane/dns/rdata"
 	"github.com/dark-ecosystem/dark/dataplane/dns/zone"
 )
 
@@ -15,17 +16,11 @@ func dnsCompilers() zones.Compilers {
 	return zones.Compilers{
 		CanonicalApex:  zone.CanonicalApex,
 		CanonicalOwner: canonicalOwner,
-		ParseType:      zone.ParseType,
-		FormatType:     zone.FormatType,
+		ParseType:      rdata.ParseType,
+		FormatType:     rdata.FormatType,
 		CheckOwner:     zone.CheckOwner,
-		ParseRecordSet: func(apex, owner, typ string, ttl uint32, records []string) (zones.Set, []zones.Bad) {
-			rr, bad := zone.ParseRecordSet(apex, owner, typ, ttl, records)
-			out := make([]zones.Bad, len(bad))
-			for i, b := range bad {
-				out[i] = zones.Bad(b)
-			}
-			return zones.Set(rr), out
-		},
+		ParseRecordSet: records(zone.ParseRecordSet),
+		LoadRecordSet:  records(zone.LoadRecordSet),
 		ReadMaster: func(r io.Reader, apex string, emit func(zones.Line) error) error {
 			return masterfile.Read(r, apex, func(rec masterfile.Record) error { return emit(zones.Line(rec)) })
 		},
@@ -34,11 +29,11 @@ func dnsCompilers() zones.Compilers {
 }
 
 func canonicalOwner(apex, owner string) (string, error) {
-	wire, err := zone.ParseName(apex+".", "")
+	wire, err := rdata.ParseName(apex+".", "")
 	if err != nil {
 		return "", err
 	}
-	name, err := zone.ParseName(owner, wire)
+	name, err := rdata.ParseName(owner, wire)
 	if err != nil {
 		return "", err
 	}
@@ -58,3 +53,15 @@ func (w masterWriter) SOA(s zones.SOA, serial uint32) error {
 }
 
 func (w masterWriter) RRset(s zones.Set) error { return w.Writer.RRset(zone.RRset(s)) }
+
+// records makes of a compiler of the DNS service one of the control side.
+func records(compile func(apex, owner, typ string, ttl uint32, records []string) (zone.RRset, []zone.RecordError)) func(apex, owner, typ string, ttl uint32, records []string) (zones.Set, []zones.Bad) {
+	return func(apex, owner, typ string, ttl uint32, records []string) (zones.Set, []zones.Bad) {
+		rr, bad := compile(apex, owner, typ, ttl, records)
+		out := make([]zones.Bad, len(bad))
+		for i, b := range bad {
+			out[i] = zones.Bad(b)
+		}
+		return zones.Set(rr), out
+	}
+}

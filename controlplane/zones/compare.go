@@ -3,29 +3,28 @@ package zones
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/dark-ecosystem/dark/controlplane/admit"
-	"github.com/dark-ecosystem/dark/internal/errs"
 	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
 )
 
 const (
 	// maxSetRecords is what the proto's constraint on spec.records allows.
 	maxSetRecords = 1000
-	// maxFileErrors are told at once.
-	maxFileErrors = 50
 )
 
 // changed is one record set that the file makes otherwise; a nil set ends it.
 type changed struct {
-	key  string
-	set  *dnsv1.RecordSetSpec
-	line uint32
+	key string
+	set *dnsv1.RecordSetSpec
+	at  at
 }
+
+// at is a place in the file.
+type at struct{ line, column uint32 }
 
 // difference between the zone at a revision and the file.
 type difference struct {
@@ -72,8 +71,8 @@ func (s *sorter) sets() (*sets, error) {
 	return out, err
 }
 
-// next returns the next set and the lines of its records.
-func (s *sets) next() (key string, spec *dnsv1.RecordSetSpec, lines []uint32, err error) {
+// next returns the next set and the places of its records.
+func (s *sets) next() (key string, spec *dnsv1.RecordSetSpec, lines []at, err error) {
 	if !s.more {
 		return "", nil, nil, nil
 	}
@@ -84,7 +83,7 @@ func (s *sets) next() (key string, spec *dnsv1.RecordSetSpec, lines []uint32, er
 		*spec.Ttl = min(*spec.Ttl, s.head.ttl)
 		if !slices.Contains(spec.Records, s.head.text) {
 			spec.Records = append(spec.Records, s.head.text)
-			lines = append(lines, s.head.line)
+			lines = append(lines, at{s.head.line, s.head.column})
 		}
 		if len(spec.Records) > maxSetRecords {
 			return "", nil, nil, fmt.Errorf("line %d: %s has more than %d records", s.head.line, key, maxSetRecords)
@@ -200,7 +199,7 @@ func (i *importing) same(key string, spec *dnsv1.RecordSetSpec, v admit.Version)
 	}
 	owner, typ := splitKey(key)
 	a, bad := i.z.o.ParseRecordSet(i.apex, owner, typ, spec.GetTtl(), spec.Records)
-	b, bad2 := i.z.o.ParseRecordSet(i.apex, owner, typ, spec.GetTtl(), old.GetSpec().GetRecords())
+	b, bad2 := i.z.o.LoadRecordSet(i.apex, owner, typ, spec.GetTtl(), old.GetSpec().GetRecords())
 	return len(bad)+len(bad2) == 0 && slices.EqualFunc(a.RData, b.RData, slices.Equal[[]byte]), nil
 }
 
@@ -214,17 +213,14 @@ type checker struct {
 	i     *importing
 	owner string
 	types []uint16
-	line  uint32
-	bad   []errs.Field
+	at    []at // of each type's first record
 }
 
-func (c *checker) fail(line uint32, text string) {
-	if len(c.bad) < maxFileErrors {
-		c.bad = append(c.bad, errs.Field{Name: "data", Text: "line " + strconv.FormatUint(uint64(line), 10) + ": " + text})
-	}
+func (c *checker) fail(p at, text string) {
+	c.i.faults.add(int(p.line), int(p.column), "%s", text)
 }
 
-func (c *checker) check(key string, spec *dnsv1.RecordSetSpec, lines []uint32) {
+func (c *checker) check(key string, spec *dnsv1.RecordSetSpec, lines []at) {
 	owner, typ := splitKey(key)
 	set, bad := c.i.z.o.ParseRecordSet(c.i.apex, owner, typ, spec.GetTtl(), spec.Records)
 	for _, b := range bad {
@@ -236,9 +232,9 @@ func (c *checker) check(key string, spec *dnsv1.RecordSetSpec, lines []uint32) {
 	}
 	if owner != c.owner || c.types == nil {
 		c.together()
-		c.owner, c.types = owner, nil
+		c.owner, c.types, c.at = owner, nil, nil
 	}
-	c.types, c.line = append(c.types, set.Type), lines[0]
+	c.types, c.at = append(c.types, set.Type), append(c.at, lines[0])
 }
 
 // together judges the owner that has just ended.
@@ -246,15 +242,12 @@ func (c *checker) together() {
 	if len(c.types) == 0 {
 		return
 	}
-	if err := c.i.z.o.CheckOwner(c.owner == "@", c.types); err != nil {
-		c.fail(c.line, c.owner+": "+err.Error())
+	if culprit, err := c.i.z.o.CheckOwner(c.owner == "@", c.types); err != nil {
+		c.fail(c.at[slices.Index(c.types, culprit)], c.owner+": "+err.Error())
 	}
 }
 
 func (c *checker) err() error {
 	c.together()
-	if c.bad == nil {
-		return nil
-	}
-	return errs.Bad(c.bad...)
+	return c.i.faults.err()
 }

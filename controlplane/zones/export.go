@@ -102,7 +102,7 @@ func (t *Transfers) exportSet(w MasterWriter, zone *dnsv1.Zone, v admit.Version)
 	if err != nil {
 		return err
 	}
-	compiled, bad := t.z.o.ParseRecordSet(id.apex(), id.owner, id.typ, ttl(zone, set.Spec), set.GetSpec().GetRecords())
+	compiled, bad := t.z.o.LoadRecordSet(id.apex(), id.owner, id.typ, ttl(zone, set.Spec), set.GetSpec().GetRecords())
 	if len(bad) > 0 {
 		return errs.New(errs.Internal, "%s cannot be compiled: %s", v.Name, bad[0].Text)
 	}

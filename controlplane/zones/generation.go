@@ -17,41 +17,54 @@ import (
 	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
 )
 
-// soa takes from the file's SOA what a zone says of it (RFC 1035 3.3.13).
-func (i *importing) soa(owner string, l Line) error {
-	f := strings.Fields(l.Text)
-	if owner != "@" || len(f) != 7 {
-		return fmt.Errorf("line %d: a SOA belongs to the apex and has seven fields", l.Line)
+// soa takes from the file's SOA what a zone says of it (RFC 1035 3.3.13). The reader of
+// the file has brought it to seven fields with absolute names and seconds.
+func (i *importing) soa(owner string, l Line) {
+	switch {
+	case owner != "@":
+		i.faults.add(l.Line, l.Column, "a SOA belongs to the apex, not to %s", owner)
+		return
+	case i.soaLine != 0:
+		i.faults.add(l.Line, l.Column, "a zone has one SOA; the first is on line %d", i.soaLine)
+		return
 	}
+	i.soaLine = l.Line
+	f := strings.Fields(l.Text)
 	var n [5]uint32
 	for j := range n {
 		v, err := strconv.ParseUint(f[2+j], 10, 32)
 		if err != nil {
-			return fmt.Errorf("line %d: SOA field %q is no number", l.Line, f[2+j])
+			i.faults.add(l.Line, l.Column, "SOA field %q is no number", f[2+j])
+			return
 		}
 		n[j] = uint32(v)
 	}
-	i.spec.PrimaryNameServer = i.absolute(f[0])
-	i.spec.Contact = contact(i.absolute(f[1]))
+	i.spec.PrimaryNameServer, i.spec.Contact = withoutDot(f[0]), contact(f[1])
 	i.spec.MinimumSerial, i.spec.Refresh, i.spec.Retry, i.spec.Expire, i.spec.NegativeTtl = n[0], &n[1], &n[2], &n[3], &n[4]
 	i.spec.SoaTtl = &l.TTL
-	return nil
+	i.soaFields(l)
 }
 
-// absolute is a name of the file without its last dot; the root stays ".".
-func (i *importing) absolute(name string) string {
-	switch {
-	case name == "@":
-		return i.apex
-	case name == ".":
+// soaFields refuses names that the zone could not say, at their line.
+func (i *importing) soaFields(l Line) {
+	if _, err := i.z.host(i.spec.PrimaryNameServer); err != nil {
+		i.faults.add(l.Line, l.Column, "the SOA's primary name server: %v", err)
+	}
+	if _, err := i.z.mailbox(i.apex, i.spec.Contact); err != nil {
+		i.faults.add(l.Line, l.Column, "the SOA's mailbox: %v", err)
+	}
+}
+
+// withoutDot is an absolute name as a zone's settings have it; the root stays ".".
+func withoutDot(name string) string {
+	if name == "." {
 		return name
-	case !strings.HasSuffix(name, "."):
-		return name + "." + i.apex
 	}
 	return strings.TrimSuffix(name, ".")
 }
 
-// contact reverses mailbox: the first label, with its escaped dots, is the user.
+// contact reverses mailbox: the first label, with its escaped dots, is the user. Who wrote
+// the mailbox with its @ (user@example.com. is one label and the rest) meant that.
 func contact(rname string) string {
 	if rname == "." {
 		return rname
@@ -63,12 +76,23 @@ func contact(rname string) string {
 			i++
 			user.WriteByte(rname[i])
 		case rname[i] == '.':
-			return user.String() + "@" + rname[i+1:]
+			return mailboxOf(user.String(), strings.TrimSuffix(rname[i+1:], "."))
 		default:
 			user.WriteByte(rname[i])
 		}
 	}
 	return rname
+}
+
+// mailboxOf joins the first label of a SOA's mailbox and the rest of it.
+func mailboxOf(user, host string) string {
+	switch {
+	case strings.Contains(user, "@") && host != "":
+		return user + "." + host
+	case host == "":
+		return user // a top-level name: no user
+	}
+	return user + "@" + host
 }
 
 // large fills a generation that nothing reads, and turns the zone to it when the edges

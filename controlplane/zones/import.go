@@ -59,6 +59,8 @@ type importing struct {
 	sorter              sorter
 	progress            dnsv1.ImportZoneResponse
 	bytes               *counter
+	faults              faults
+	soaLine             int // of the file's SOA; 0 before it
 }
 
 // Import makes a zone's record sets be those of a master file. It reads the file to
@@ -151,7 +153,7 @@ func (i *importing) read() error {
 	i.bytes = &counter{r: &parts{i.stream, i.first.Data}}
 	i.first.Data = nil
 	err := i.z.o.ReadMaster(i.bytes, i.apex, i.line)
-	if err != nil {
+	if err != nil && !i.faults.take(err) {
 		return i.fileError(err)
 	}
 	return i.say()
@@ -181,13 +183,15 @@ func (i *importing) line(l Line) error {
 	if !simple(owner) {
 		var err error
 		if owner, err = i.z.owner(i.apex, owner); err != nil {
-			return fmt.Errorf("line %d: %w", l.Line, err)
+			i.faults.add(l.Line, l.Column, "%v", err)
+			return nil
 		}
 	}
 	if l.Type == typeSOA {
-		return i.soa(owner, l)
+		i.soa(owner, l)
+		return nil
 	}
-	return i.sorter.add(entry{key: encode(owner) + "/" + i.z.o.FormatType(l.Type), text: l.Text, ttl: l.TTL, line: uint32(l.Line)})
+	return i.sorter.add(entry{key: encode(owner) + "/" + i.z.o.FormatType(l.Type), text: l.Text, ttl: l.TTL, line: uint32(l.Line), column: uint32(l.Column)})
 }
 
 // simple reports whether an owner is certainly canonical.
@@ -318,7 +322,7 @@ func (i *importing) write(ctx context.Context, tx *admit.Tx, c changed) error {
 		_, err = tx.Put(ctx, i.z.setKind, &dnsv1.RecordSet{Name: name, Spec: c.set}, admit.Options{Mask: []string{"spec"}})
 	}
 	if errs.Is(err, errs.Invalid) {
-		return errs.Bad(errs.Field{Name: "data", Text: fmt.Sprintf("line %d: %s: %s", c.line, c.key, err.Error())})
+		return errs.Bad(errs.Field{Name: "data", Text: fault{int(c.at.line), int(c.at.column), c.key + ": " + err.Error()}.Error()})
 	}
 	return err
 }

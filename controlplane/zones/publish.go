@@ -175,7 +175,7 @@ func (p publication) set(zone *dnsv1.Zone, name string, set *dnsv1.RecordSet) er
 	if err != nil {
 		return err
 	}
-	compiled, bad := p.z.o.ParseRecordSet(id.apex(), id.owner, id.typ, ttl(zone, set.GetSpec()), set.GetSpec().GetRecords())
+	compiled, bad := p.z.o.LoadRecordSet(id.apex(), id.owner, id.typ, ttl(zone, set.GetSpec()), set.GetSpec().GetRecords())
 	if len(bad) > 0 {
 		return nil
 	}

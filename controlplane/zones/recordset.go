@@ -83,7 +83,7 @@ func (z *Zones) beside(ctx context.Context, a *kind.Admission, id stored) error 
 	if err != nil {
 		return err
 	}
-	if err := z.o.CheckOwner(id.owner == "@", types); err != nil {
+	if _, err := z.o.CheckOwner(id.owner == "@", types); err != nil {
 		a.Bad("name", "%s: %v", strings.TrimPrefix(a.Name, "zones/"), err)
 		return nil
 	}

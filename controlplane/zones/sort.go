@@ -26,14 +26,15 @@ type entry struct {
 	key  string // OWNER/TYPE as stored names end
 	text string
 	ttl  uint32
-	line uint32
+
+	line, column uint32
 }
 
 func (a entry) compare(b entry) int {
 	if c := strings.Compare(a.key, b.key); c != 0 {
 		return c
 	}
-	return cmp.Compare(a.line, b.line)
+	return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.column, b.column))
 }
 
 // sorter brings records into the order of stored names within bounded memory: what
@@ -83,11 +84,12 @@ func (s *sorter) spill() error {
 }
 
 func writeEntry(w *bufio.Writer, e entry) error {
-	var b [16]byte
+	var b [20]byte
 	binary.BigEndian.PutUint32(b[:], uint32(len(e.key)))
 	binary.BigEndian.PutUint32(b[4:], uint32(len(e.text)))
 	binary.BigEndian.PutUint32(b[8:], e.ttl)
 	binary.BigEndian.PutUint32(b[12:], e.line)
+	binary.BigEndian.PutUint32(b[16:], e.column)
 	if _, err := w.Write(b[:]); err != nil {
 		return err
 	}
@@ -99,7 +101,7 @@ func writeEntry(w *bufio.Writer, e entry) error {
 }
 
 func readEntry(r *bufio.Reader) (entry, error) {
-	var b [16]byte
+	var b [20]byte
 	if _, err := io.ReadFull(r, b[:]); err != nil {
 		return entry{}, err // io.EOF at the end of a run
 	}
@@ -109,7 +111,7 @@ func readEntry(r *bufio.Reader) (entry, error) {
 		return entry{}, io.ErrUnexpectedEOF
 	}
 	s := string(text)
-	return entry{s[:n], s[n:], binary.BigEndian.Uint32(b[8:]), binary.BigEndian.Uint32(b[12:])}, nil
+	return entry{s[:n], s[n:], binary.BigEndian.Uint32(b[8:]), binary.BigEndian.Uint32(b[12:]), binary.BigEndian.Uint32(b[16:])}, nil
 }
 
 // close frees the files.

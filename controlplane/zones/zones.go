@@ -43,7 +43,8 @@ type Line struct {
 	Type  uint16
 	TTL   uint32
 	Text  string // RDATA in presentation format, relative names being below the zone
-	Line  int
+
+	Line, Column int // of the type
 }
 
 // SOA is the settings of a zone's SOA record (RFC 1035 3.3.13).
@@ -67,12 +68,15 @@ type Compilers struct {
 	CanonicalOwner func(apex, owner string) (string, error)
 	ParseType      func(string) (uint16, error)
 	FormatType     func(uint16) string
-	// ParseRecordSet compiles records in presentation format.
+	// ParseRecordSet compiles records in presentation format, as they are admitted.
 	ParseRecordSet func(apex, owner, typ string, ttl uint32, records []string) (Set, []Bad)
-	// CheckOwner refuses types that cannot be at one owner together.
-	CheckOwner func(apex bool, types []uint16) error
-	// ReadMaster calls emit for each record of a master file, the SOA included; its errors
-	// say the line.
+	// LoadRecordSet compiles what is stored, perhaps since a version that admitted more.
+	LoadRecordSet func(apex, owner, typ string, ttl uint32, records []string) (Set, []Bad)
+	// CheckOwner refuses types that cannot be at one owner together, and says which is too
+	// many.
+	CheckOwner func(apex bool, types []uint16) (culprit uint16, err error)
+	// ReadMaster calls emit for each record of a master file, the SOA included. Its errors
+	// have a method Place, or several of them come as what Unwrap() []error returns.
 	ReadMaster func(r io.Reader, apex string, emit func(Line) error) error
 	NewMaster  func(w io.Writer, apex string) MasterWriter
 }

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/dark-ecosystem/dark/dataplane/dns/rdata"
 	"github.com/dark-ecosystem/dark/dataplane/dns/tree"
 	"github.com/dark-ecosystem/dark/dataplane/dns/zone"
 	"github.com/dark-ecosystem/dark/internal/kind"
@@ -211,7 +212,7 @@ func parseSetName(name string) (id setName, err error) {
 		id.typ = uint16(n)
 		return id, nil
 	}
-	if id.typ, err = zone.ParseType(f[4]); err != nil {
+	if id.typ, err = rdata.ParseType(f[4]); err != nil {
 		return id, fmt.Errorf("%q: %w", name, err)
 	}
 	return id, nil
@@ -287,7 +288,7 @@ func (w *work) deleteOwners(gen uint64, prefix, under string) error {
 		owner := n.Owner()
 		escaped := escape(owner)
 		for _, s := range n.Sets() {
-			mnemonic := prefix + escaped + "/" + zone.FormatType(s.Type)
+			mnemonic := prefix + escaped + "/" + rdata.FormatType(s.Type)
 			if strings.HasPrefix(mnemonic, under) {
 				errs = append(errs, ed.Delete(owner, s.Type))
 			}

@@ -2,6 +2,7 @@ package masterfile
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 )
@@ -28,13 +29,46 @@ type lexer struct {
 	size      int
 	blank     bool // the entry began with white space: it has no owner of its own
 	depth     int
+	ended     bool // the mistake that was told last took the end of its line
 }
 
 func newLexer(r io.Reader) *lexer {
 	return &lexer{r: bufio.NewReaderSize(r, 64<<10), line: 1}
 }
 
+// mark refuses a file that begins with a byte order mark, which is no part of a name.
+func (l *lexer) mark() error {
+	head, _ := l.r.Peek(3) // what cannot be read is told when it is read
+	switch {
+	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
+		_, _ = l.r.Discard(3)
+		return &Error{1, 1, "the file begins with a byte order mark (BOM); save it as UTF-8 without one"}
+	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
+		return &Error{1, 1, "the file is UTF-16, by its byte order mark (BOM); save it as UTF-8 without one"}
+	}
+	return nil
+}
+
 func (l *lexer) fail(text string) error { return &Error{l.line, l.col, text} }
+
+// skip goes to the end of the line after a mistake, out of all parentheses.
+func (l *lexer) skip() {
+	l.depth = 0
+	if l.ended {
+		l.ended = false
+		return
+	}
+	for {
+		c, err := l.r.ReadByte()
+		if err != nil {
+			return // the next read tells of it
+		}
+		if c == '\n' {
+			l.newline()
+			return
+		}
+	}
+}
 
 // next reads the next entry that has words into l.tokens; io.EOF ends the file.
 func (l *lexer) next() error {
@@ -149,6 +183,8 @@ func (l *lexer) scanWord(c byte) error {
 			return err
 		}
 		if quoted && c == '\n' {
+			l.newline()
+			l.ended = true
 			return &Error{line, col, "the line ends within quotes"}
 		}
 		if !quoted && ends(c) {
@@ -179,7 +215,12 @@ func (l *lexer) scanWord(c byte) error {
 func (l *lexer) escaped() error {
 	c, err := l.read()
 	if errors.Is(err, io.EOF) || err == nil && c == '\n' {
-		return l.fail(`the line ends after a \`)
+		err := l.fail(`the line ends after a \`)
+		if c == '\n' {
+			l.newline()
+			l.ended = true
+		}
+		return err
 	}
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/dark-ecosystem/dark/dataplane/dns/rdata"
 	"github.com/dark-ecosystem/dark/dataplane/dns/zone"
 )
 
@@ -26,60 +27,103 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.Text)
 }
 
+// Place is where the error is, for those who know it by that alone.
+func (e *Error) Place() (line, column int) { return e.Line, e.Column }
+
+// Errors are all that is wrong with a file, by line, up to maxErrors.
+type Errors []*Error
+
+func (e Errors) Error() string {
+	lines := make([]string, len(e))
+	for i, one := range e {
+		lines[i] = one.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap returns each for itself.
+func (e Errors) Unwrap() []error {
+	out := make([]error, len(e))
+	for i, one := range e {
+		out[i] = one
+	}
+	return out
+}
+
+// maxErrors is how many mistakes of a file are told at once.
+const maxErrors = 100
+
 // Record is one record of a file.
 type Record struct {
 	// Owner is relative to the zone in presentation format: "@", "www".
 	Owner string
 	Type  uint16
 	TTL   uint32 // seconds
-	// Text is the RDATA in presentation format; its relative names are relative to
-	// the zone.
+	// Text is the RDATA in presentation format as the API takes it, in ASCII; its relative
+	// names are relative to the zone.
 	Text string
-	Line int
+	// Line and Column are where the type stands.
+	Line, Column int
 }
 
 // reader is the state of a file being read.
 type reader struct {
-	lex        *lexer
-	apex       string // presentation, without the last dot
-	apexWire   string
-	origin     string // wire format
-	originText string // presentation, with the last dot
-	atApex     bool   // origin is the apex
-	owner      string // the last one, relative
-	hasOwner   bool
-	ttl        int64 // $TTL; negative when none
-	lastTTL    int64
-	emit       func(Record) error
+	lex      *lexer
+	apex     string // presentation, without the last dot
+	apexWire string
+	origin   string // wire format
+	atApex   bool   // origin is the apex
+	owner    string // the last one, relative
+	hasOwner bool
+	ttl      int64 // $TTL; negative when none
+	lastTTL  int64
+	emit     func(Record) error
+	bad      Errors
 }
 
 // Read reads the file of the zone origin (its apex, canonical) and calls emit with
-// each record in order, the SOA included. It stops at the first error, which is an
-// *Error unless reading or emit failed.
+// each record in order, the SOA included. What is wrong in the file comes back as Errors,
+// all of it, up to 100; other errors, those of emit too, end the reading.
 func Read(r io.Reader, origin string, emit func(Record) error) error {
 	apex := strings.TrimSuffix(origin, ".")
-	wire, err := zone.ParseName(apex+".", "")
+	wire, err := rdata.ParseName(apex+".", "")
 	if err != nil {
 		return fmt.Errorf("zone name: %w", err)
 	}
 	f := &reader{lex: newLexer(r), apex: apex, apexWire: wire, emit: emit, ttl: -1, lastTTL: -1}
 	f.setOrigin(wire)
+	if err := f.lex.mark(); err != nil {
+		return Errors{err.(*Error)} //nolint:errorlint // mark returns no other
+	}
 	for {
 		err := f.lex.next()
 		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err == nil {
-			err = f.entry(f.lex.tokens)
+			break
 		}
 		if err != nil {
+			f.lex.skip()
+		} else {
+			err = f.entry(f.lex.tokens)
+		}
+		var own *Error
+		if err != nil && !errors.As(err, &own) {
 			return err
 		}
+		if own != nil {
+			f.bad = append(f.bad, own)
+		}
+		if len(f.bad) == maxErrors {
+			break
+		}
 	}
+	if f.bad == nil {
+		return nil
+	}
+	return f.bad
 }
 
 func (f *reader) setOrigin(wire string) {
-	f.origin, f.originText = wire, zone.FormatName(wire)
+	f.origin = wire
 	f.atApex = wire == f.apexWire
 }
 
@@ -113,13 +157,17 @@ func (f *reader) name(t token) (string, error) {
 	if f.atApex && plain(t.text) {
 		return t.text, nil
 	}
-	wire, err := zone.ParseName(t.text, f.origin)
+	text := t.text
+	if rdata.IsQuoted(text) {
+		text = text[1 : len(text)-1] // BIND and NSD: the quotes are no part of the name
+	}
+	wire, err := rdata.ParseName(text, f.origin)
 	if err != nil {
 		return "", at(t, "%v", err)
 	}
 	owner, ok := zone.RelativeName(wire, f.apexWire)
 	if !ok {
-		return "", at(t, "%s is not within the zone %s", zone.FormatName(wire), f.apex)
+		return "", at(t, "%s is not within the zone %s", rdata.FormatName(wire), f.apex)
 	}
 	return owner, nil
 }
@@ -154,7 +202,7 @@ func (f *reader) record(owner string, ts []token) error {
 		}
 		word := ts[0].text
 		if !class && isClass(word) {
-			if !strings.EqualFold(word, "IN") {
+			if !strings.EqualFold(word, "IN") && !strings.EqualFold(word, "CLASS1") {
 				return at(ts[0], "class %s is not served, only IN", strings.ToUpper(word))
 			}
 			class, ts = true, ts[1:]
@@ -169,27 +217,27 @@ func (f *reader) record(owner string, ts []token) error {
 		}
 		ttl, ts = n, ts[1:]
 	}
-	typ, err := zone.ParseType(ts[0].text)
+	typ, err := rdata.ParseType(ts[0].text)
 	if err != nil {
 		return at(ts[0], "%v", err)
 	}
-	if len(ts) == 1 {
-		return at(ts[0], "the record of type %s has no data", ts[0].text)
-	}
-	return f.data(owner, ttl, typ, ts[0].line, ts[1:])
+	return f.data(owner, ttl, typ, ts[0], ts[1:])
 }
 
 func isClass(s string) bool {
-	switch strings.ToUpper(s) {
+	switch up := strings.ToUpper(s); up {
 	case "IN", "CH", "HS", "CS":
 		return true
+	default:
+		digits, ok := strings.CutPrefix(up, "CLASS") // RFC 3597 5
+		_, err := strconv.ParseUint(digits, 10, 16)
+		return ok && err == nil
 	}
-	return false
 }
 
-// data checks the RDATA and emits the record.
-func (f *reader) data(owner string, ttl int64, typ uint16, line int, ts []token) error {
-	text, rd, err := f.check(typ, ts)
+// data checks the RDATA and emits the record; head is the token of its type.
+func (f *reader) data(owner string, ttl int64, typ uint16, head token, ts []token) error {
+	text, rd, err := f.check(typ, head, ts)
 	if err != nil {
 		return err
 	}
@@ -202,59 +250,59 @@ func (f *reader) data(owner string, ttl int64, typ uint16, line int, ts []token)
 	case typ == dns.TypeSOA:
 		ttl = soaMinimum(rd) // as before RFC 2308
 	default:
-		return at(ts[0], "the record has no TTL and there is no $TTL above it")
+		return at(head, "the record has no TTL and there is no $TTL above it")
 	}
 	f.lastTTL = ttl
-	return f.emit(Record{Owner: owner, Type: typ, TTL: uint32(ttl), Text: text, Line: line})
+	return f.emit(Record{Owner: owner, Type: typ, TTL: uint32(ttl), Text: text, Line: head.line, Column: head.col})
 }
 
 // check compiles RDATA and returns its text relative to the apex.
-func (f *reader) check(typ uint16, ts []token) (text string, rd []byte, err error) {
+func (f *reader) check(typ uint16, head token, ts []token) (text string, rd []byte, err error) {
 	if len(ts) == 1 && (typ == dns.TypeA || typ == dns.TypeAAAA) {
 		a, err := netip.ParseAddr(ts[0].text)
 		if err == nil && a.Is4() == (typ == dns.TypeA) && a.Zone() == "" {
 			return ts[0].text, nil, nil
 		}
 	}
-	text = join(ts)
-	rd, err = zone.ParseRecord(f.originText, typ, text)
-	if err != nil {
-		return "", nil, f.locate(ts, err)
-	}
-	if !f.atApex {
-		text = zone.FormatRecord(typ, rd)
-	}
-	return text, rd, nil
-}
-
-func join(ts []token) string {
-	if len(ts) == 1 {
-		return ts[0].text
-	}
-	var b strings.Builder
+	words := make([]string, len(ts))
 	for i, t := range ts {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(t.text)
+		words[i] = t.text
 	}
-	return b.String()
+	rd, err = rdata.Parse(typ, words, f.origin)
+	if err != nil {
+		return "", nil, f.locate(typ, head, ts, err)
+	}
+	if f.atApex && asWritten(typ, words) {
+		return strings.Join(words, " "), rd, nil
+	}
+	return rdata.Format(typ, rd), rd, nil
 }
 
-// locate finds the token that an error of the joined text is about.
-func (f *reader) locate(ts []token, err error) error {
-	where := ts[0]
-	var e *zone.TextError
-	if errors.As(err, &e) && e.Offset >= 0 {
-		end := 0
-		for _, t := range ts {
-			where = t
-			if end += len(t.text) + 1; e.Offset < end {
-				break
-			}
+// asWritten reports whether data of the file are kept as they are written: numbers and
+// names, which mean the same as a value of the API. All else is printed anew, since a value
+// is ASCII and has each string in quotes.
+func asWritten(typ uint16, words []string) bool {
+	switch typ {
+	case dns.TypeNS, dns.TypeCNAME, dns.TypePTR, dns.TypeMX, dns.TypeSRV, dns.TypeDNAME:
+	default:
+		return false
+	}
+	for _, w := range words {
+		if strings.ContainsFunc(w, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '\\' }) {
+			return false
 		}
 	}
-	return at(where, "%v", err)
+	return words[0] != `\#`
+}
+
+// locate finds the token that an error is about.
+func (f *reader) locate(typ uint16, head token, ts []token, err error) error {
+	where := head
+	var e *rdata.Error
+	if errors.As(err, &e) && len(ts) > 0 {
+		where = ts[min(e.Word, len(ts)-1)]
+	}
+	return at(where, "%s: %v", rdata.Mnemonic(typ), err)
 }
 
 func soaMinimum(rd []byte) int64 {
@@ -272,7 +320,7 @@ func (f *reader) directive(ts []token) error {
 		if len(ts) != 2 {
 			return at(ts[0], "$ORIGIN takes one name")
 		}
-		wire, err := zone.ParseName(ts[1].text, f.origin)
+		wire, err := rdata.ParseName(ts[1].text, f.origin)
 		if err != nil {
 			return at(ts[1], "%v", err)
 		}
@@ -296,31 +344,16 @@ func (f *reader) directive(ts []token) error {
 	return nil
 }
 
-// parseTTL reads seconds, or BIND's 1w2d3h4m5s.
+// parseTTL reads seconds, or BIND's 1w2d3h4m5s. What is too much for any TTL is one above
+// the most.
 func parseTTL(s string) (int64, bool) {
 	if s == "" || s[0] < '0' || s[0] > '9' {
 		return 0, false
 	}
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return n, true
+	n, ok := rdata.ParseSeconds(s)
+	if !ok {
+		_, err := strconv.ParseUint(s, 10, 32)
+		return zone.MaxTTL + 1, errors.Is(err, strconv.ErrRange)
 	}
-	var sum, n int64
-	digits := false
-	for _, c := range []byte(s) {
-		if '0' <= c && c <= '9' {
-			n, digits = n*10+int64(c-'0'), true
-			if n > zone.MaxTTL {
-				return zone.MaxTTL + 1, true
-			}
-			continue
-		}
-		unit, ok := ttlUnits[c|0x20]
-		if !ok || !digits {
-			return 0, false
-		}
-		sum, n, digits = sum+n*unit, 0, false
-	}
-	return sum, !digits
+	return int64(n), true
 }
-
-var ttlUnits = map[byte]int64{'s': 1, 'm': 60, 'h': 3600, 'd': 86400, 'w': 604800}

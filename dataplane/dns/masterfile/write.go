@@ -7,6 +7,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/dark-ecosystem/dark/dataplane/dns/rdata"
 	"github.com/dark-ecosystem/dark/dataplane/dns/zone"
 )
 
@@ -33,16 +34,16 @@ func (w *Writer) SOA(soa zone.SOA, serial uint32) error {
 // RRset writes the records of a set.
 func (w *Writer) RRset(rr zone.RRset) error {
 	generic := !widelyKnown[rr.Type]
-	typ := zone.FormatType(rr.Type)
+	typ := rdata.FormatType(rr.Type)
 	if generic {
 		typ = fmt.Sprintf("TYPE%d", rr.Type)
 	}
 	for _, rd := range rr.RData {
 		var text string
 		if generic {
-			text = zone.FormatGeneric(rd)
+			text = rdata.Generic(rd)
 		} else {
-			text = zone.FormatRecord(rr.Type, rd)
+			text = rdata.Format(rr.Type, rd)
 		}
 		if _, err := fmt.Fprintf(w.w, "%s %d IN %s %s\n", rr.Owner, rr.TTL, typ, text); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dark-ecosystem/dark/dataplane/dns/rdata"
 	"github.com/dark-ecosystem/dark/dataplane/dns/tree"
 	"github.com/dark-ecosystem/dark/dataplane/dns/wire"
 )
@@ -36,7 +37,7 @@ func (z *Zone) Edit() *Editor {
 func (ed *Editor) Put(rr RRset) error {
 	set, err := makeSet(rr)
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", rr.Owner, FormatType(rr.Type), err)
+		return fmt.Errorf("%s %s: %w", rr.Owner, rdata.FormatType(rr.Type), err)
 	}
 	if ed.bulk == nil {
 		return ed.replace(rr.Owner, rr.Type, set)

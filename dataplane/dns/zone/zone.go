@@ -24,6 +24,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/dark-ecosystem/dark/dataplane/dns/rdata"
 	"github.com/dark-ecosystem/dark/dataplane/dns/tree"
 	"github.com/dark-ecosystem/dark/dataplane/dns/wire"
 )
@@ -68,7 +69,7 @@ type Node struct {
 func (n *Node) TreeKey() string { return n.key }
 
 // Owner is the node's name relative to the apex in presentation format.
-func (n *Node) Owner() string { return formatOwner(n.labels) }
+func (n *Node) Owner() string { return rdata.FormatLabels(n.labels) }
 
 // Set returns the RRset of a type.
 func (n *Node) Set(typ uint16) (wire.Set, bool) {

@@ -216,6 +216,78 @@ func TestParseRecordSet(t *testing.T) {
 	}
 }
 
+// TestValuesAreWhole: a value of the API has no comments. All of it is data, in the form
+// that is shown, or it is refused with the form that was meant.
+func TestValuesAreWhole(t *testing.T) {
+	for _, c := range []struct{ typ, value, shown, refused string }{
+		{"TXT", `v=DKIM1;k=rsa;p=AAAA`, `"v=DKIM1;k=rsa;p=AAAA"`, ""},
+		{"TXT", `v=DKIM1; k=rsa; p=AAAA`, "", `it is written "v=DKIM1; k=rsa; p=AAAA"`},
+		{"TXT", `v=spf1 mx -all`, "", `it is written "v=spf1 mx -all"`},
+		{"SPF", `v=spf1 mx -all`, "", `it is written "v=spf1 mx -all"`},
+		{"TXT", `"a" b`, "", "several strings"},
+		{"TXT", `"v=spf1 mx -all"`, `"v=spf1 mx -all"`, ""},
+		{"TXT", `"a" ";" "b"`, `"a" ";" "b"`, ""},
+		{"TXT", `;`, `";"`, ""},
+		{"TXT", `say"so"`, "", `a quote within`},
+		{"TXT", `"open`, "", "ends within quotes"},
+		{"TXT", `(x)`, `"(x)"`, ""},
+		{"CAA", `0 issue ca.example;account=1`, `0 issue "ca.example;account=1"`, ""},
+		{"CAA", `0 issue "ca.example; account=1"`, `0 issue "ca.example; account=1"`, ""},
+		{"CAA", `0 issue ca.example; account=1`, "", "written in quotes"},
+		{"CAA", `0 issue ;`, `0 issue ";"`, ""},
+		{"MX", `10 mail.example. ; office`, "", "no comments"},
+		{"MX", `10 mail;office`, "", "no comments"},
+		{"A", `192.0.2.1 ; office`, "", "no comments"},
+		{"CNAME", `www.example.net.;`, "", "no comments"},
+		{"NAPTR", `1 1 "u" "a;b" "" .`, `1 1 "u" "a;b" "" .`, ""},
+		{"URI", `10 1 https://example.com/;x`, `10 1 "https://example.com/;x"`, ""},
+		{"SVCB", `1 . key667=a;b`, `1 . key667="a;b"`, ""},
+		{"DNSKEY", `257 3 13 ( oJMRESz5E4gYzS/q6XDrvU1qMPYIjCWzJaOau8XNEZeqCYKD5ar0IRd8KqXXFJkqmVfR vMGPmM1x8fGAa2XhSA== )`,
+			`257 3 13 oJMRESz5E4gYzS/q6XDrvU1qMPYIjCWzJaOau8XNEZeqCYKD5ar0IRd8KqXXFJkqmVfRvMGPmM1x8fGAa2XhSA==`, ""},
+	} {
+		rr, bad := ParseRecordSet("example.com", "x", c.typ, 60, []string{c.value})
+		if c.refused != "" {
+			if len(bad) != 1 || bad[0].Index != 0 || !strings.Contains(bad[0].Text, c.refused) {
+				t.Errorf("%s %s: %v, want %q", c.typ, c.value, bad, c.refused)
+			}
+			continue
+		}
+		if bad != nil {
+			t.Errorf("%s %s: %v", c.typ, c.value, bad)
+			continue
+		}
+		if _, _, _, got := FormatRecordSet("example.com", rr); got[0] != c.shown {
+			t.Errorf("%s %s is %s, want %s", c.typ, c.value, got[0], c.shown)
+		}
+	}
+}
+
+// TestStoredValuesGoOn: what an earlier version admitted is compiled as it was, though it
+// would be refused today.
+func TestStoredValuesGoOn(t *testing.T) {
+	for _, c := range []struct{ typ, value, shown string }{
+		{"A", "192.0.2.1 ; office", "192.0.2.1"},
+		{"MX", "10 mail ; office", "10 mail.example.com."},
+		{"MX", `\# 6 000A00FFFFFF`, "10 ."},
+		{"HINFO", `"one"`, `"one" ""`},
+		{"CAA", `0 is-sue "x"`, `\# 9 000669732D73756578`},
+		{"TXT", `a b`, `"a" "b"`},
+		{"TXT", `v=DKIM1; k=rsa`, `"v=DKIM1;" "k=rsa"`},
+	} {
+		rr, bad := LoadRecordSet("example.com", "x", c.typ, 60, []string{c.value})
+		if bad != nil {
+			t.Errorf("%s %s: %v", c.typ, c.value, bad)
+			continue
+		}
+		if _, _, _, got := FormatRecordSet("example.com", rr); got[0] != c.shown {
+			t.Errorf("%s %s is %s, want %s", c.typ, c.value, got[0], c.shown)
+		}
+	}
+	if _, bad := LoadRecordSet("example.com", "x", "A", 60, []string{"nonsense"}); bad == nil {
+		t.Error("nonsense is loaded")
+	}
+}
+
 func TestCanonicalApex(t *testing.T) {
 	for in, want := range map[string]string{
 		"Example.COM.": "example.com", "bücher.example": "xn--bcher-kva.example", "BÜCHER.example.": "xn--bcher-kva.example",
@@ -244,7 +316,7 @@ func TestCheckOwner(t *testing.T) {
 		{true, []uint16{43}, false},
 		{false, []uint16{2, 43}, true},
 	} {
-		if err := CheckOwner(c.apex, c.types); (err == nil) != c.ok {
+		if culprit, err := CheckOwner(c.apex, c.types); (err == nil) != c.ok || err != nil && !slices.Contains(c.types, culprit) {
 			t.Errorf("CheckOwner(%v, %v) = %v", c.apex, c.types, err)
 		}
 	}

@@ -180,6 +180,7 @@ func inFile(err error, path string) error {
 	}
 	e := *exit.Of(err)
 	var lines []string
+	places := 0
 	for _, l := range append([]string{e.Text}, e.Details...) {
 		l = strings.TrimPrefix(l, "data: ")
 		if m := place.FindStringSubmatch(l); m != nil {
@@ -188,10 +189,17 @@ func inFile(err error, path string) error {
 				at += ":" + m[2]
 			}
 			l = at + ": " + l[len(m[0]):]
+			places++
 		}
 		lines = append(lines, l)
 	}
 	e.Text, e.Details = lines[0], lines[1:]
+	if places > 0 {
+		e.Next = "mend these lines; with --dry-run the same command tries the file and changes nothing"
+	}
+	if places > 1 && places == len(e.Details) {
+		e.Text = fmt.Sprintf("%s has %d mistakes; nothing was changed", path, places)
+	}
 	if e.Code == exit.NeedsYes {
 		e.Next = "the same command with --yes; with --yes --dry-run it shows how much would change"
 	}

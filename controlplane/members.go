@@ -201,11 +201,14 @@ const (
 
 // onLeader carries out a call on the leader, which may be this node.
 func (n *Node) onLeader(ctx context.Context, method string, req []byte) error {
-	_, addr, ok := n.core.group.Leader()
-	if !ok {
+	if _, _, ok := n.core.group.Leader(); !ok {
 		return errs.New(errs.Unavailable, "no control node leads at the moment")
 	}
-	_, err := n.core.node.Call(ctx, addr, method, req)
+	if n.core.group.IsLeader() {
+		_, err := n.core.node.Call(ctx, n.core.node.Addr(), method, req)
+		return err
+	}
+	_, err := n.core.group.CallLeader(ctx, method, req)
 	return err
 }
 

@@ -84,18 +84,22 @@ func (l *Log) Propose(ctx context.Context, tx *statev1.Transaction) (Outcome, er
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	until := time.Now().Add(leaderPatience)
+	fate := "nothing was written"
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
 		out, err := l.try(ctx, tx)
-		if !errors.Is(err, errNoLeader) {
+		switch {
+		case errors.Is(err, errReplaced):
+			fate = "whether the write happened is not known"
+		case !errors.Is(err, errNoLeader):
 			return out, err
 		}
 		if time.Now().After(until) {
-			return Outcome{}, errs.New(errs.Unavailable, "no control node leads at the moment; nothing was written; try again, and see `dark members`")
+			return Outcome{}, errs.New(errs.Unavailable, "no control node leads at the moment; %s; try again, and see `dark members`", fate)
 		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return Outcome{}, errs.New(errs.Unavailable, "no control node leads at the moment; nothing was written")
+			return Outcome{}, errs.New(errs.Unavailable, "no control node leads at the moment; %s", fate)
 		}
 	}
 }
@@ -103,15 +107,14 @@ func (l *Log) Propose(ctx context.Context, tx *statev1.Transaction) (Outcome, er
 // errNoLeader: certainly nothing was written, so it is safe to try again.
 var errNoLeader = errors.New("no leader")
 
+// errReplaced: whether it was written is not known, and the next leader can be asked.
+var errReplaced = errors.New("the leader was replaced")
+
 func (l *Log) try(ctx context.Context, tx *statev1.Transaction) (Outcome, error) {
 	if l.group.IsLeader() {
 		return l.enqueue(ctx, tx)
 	}
-	_, addr, ok := l.group.Leader()
-	if !ok {
-		return Outcome{}, errNoLeader
-	}
-	return l.forward(ctx, addr, tx)
+	return l.forward(ctx, tx)
 }
 
 func (l *Log) enqueue(ctx context.Context, tx *statev1.Transaction) (Outcome, error) {
@@ -129,16 +132,21 @@ func (l *Log) enqueue(ctx context.Context, tx *statev1.Transaction) (Outcome, er
 	}
 }
 
-// forward asks the leader; a former leader answers errNoLeader.
-func (l *Log) forward(ctx context.Context, addr string, tx *statev1.Transaction) (Outcome, error) {
+// forward asks the leader; a former leader answers errNoLeader. A leader that was replaced
+// before it answered may have written or not: a transaction with a request id is proposed
+// to the next one, which knows the id if it was.
+func (l *Log) forward(ctx context.Context, tx *statev1.Transaction) (Outcome, error) {
 	req, err := proto.Marshal(&statev1.ProposeRequest{Transaction: tx})
 	if err != nil {
 		return Outcome{}, err
 	}
-	b, err := l.node.Call(ctx, addr, methodPropose, req)
+	b, err := l.group.CallLeader(ctx, methodPropose, req)
 	if err != nil {
 		if !errors.Is(err, consensus.ErrUnknown) {
 			return Outcome{}, errNoLeader
+		}
+		if errors.Is(err, consensus.ErrReplaced) && tx.RequestId != "" {
+			return Outcome{}, errReplaced
 		}
 		return Outcome{}, errs.Wrap(errs.Unavailable, err, "the leading control node did not answer; whether the write happened is not known")
 	}

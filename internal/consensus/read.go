@@ -24,16 +24,12 @@ func (g *Group) ReadIndex(ctx context.Context) (uint64, error) {
 	if g.raft.State() == raft.Leader {
 		return g.leaderReadIndex(ctx)
 	}
-	id, addr, ok := g.Leader()
-	if !ok || id == g.node.cfg.ID {
-		return 0, &NotLeaderError{}
-	}
-	b, err := g.node.Call(ctx, addr, methodReadIndex, []byte(g.name))
+	b, err := g.CallLeader(ctx, methodReadIndex, []byte(g.name))
 	if err != nil {
-		return 0, fmt.Errorf("read index from %s: %w", id, err)
+		return 0, fmt.Errorf("read index from the leader: %w", err)
 	}
 	if len(b) != 8 {
-		return 0, errs.New(errs.Internal, "read index of %d bytes from %s", len(b), id)
+		return 0, errs.New(errs.Internal, "read index of %d bytes from the leader", len(b))
 	}
 	return binary.BigEndian.Uint64(b), nil
 }

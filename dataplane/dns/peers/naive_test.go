@@ -87,7 +87,7 @@ func (n *naive) zoneOf(name string, typ uint16) string {
 // answer follows the question until there is nothing more to follow.
 func (n *naive) answer(q mdns.Question) meaning {
 	var answers []string
-	name, seen := lowerName(q.Name), map[string]bool{}
+	name, seen, dnames := lowerName(q.Name), map[string]bool{}, map[string]int{}
 	aa := ""
 	for len(seen) <= 16 && !seen[name] {
 		first := len(seen) == 0
@@ -112,7 +112,12 @@ func (n *naive) answer(q mdns.Question) meaning {
 		if redirect != nil {
 			d := redirect.(*mdns.DNAME)
 			target := strings.TrimSuffix(name, lowerName(d.Hdr.Name)) + lowerName(d.Target)
-			answers = append(answers, texts([]mdns.RR{d}, "")...)
+			key := lowerName(d.Hdr.Name)
+			if before := dnames[key]; before == 0 {
+				answers, dnames[key] = append(answers, texts([]mdns.RR{d}, "")...), octets(name)
+			} else if before < octets(name) {
+				break // it leads below itself
+			}
 			if !fits(target) {
 				return meaning{"YXDOMAIN", aa, set(answers), ""}
 			}
@@ -140,6 +145,15 @@ func (n *naive) answer(q mdns.Question) meaning {
 		name = lowerName(alias[0].(*mdns.CNAME).Target)
 	}
 	return meaning{"NOERROR", aa, set(answers), ""}
+}
+
+// octets is the length of a name in wire format.
+func octets(name string) int {
+	n, err := mdns.PackDomainName(name, make([]byte, 256), 0, nil, false)
+	if err != nil {
+		return 256
+	}
+	return n
 }
 
 func (n *naive) above(apex, name string, typ uint16) (cut []mdns.RR, redirect mdns.RR) {

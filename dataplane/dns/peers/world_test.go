@@ -125,7 +125,7 @@ func nastyWorld(t testing.TB) *world {
 		"sib NS ns.sibserver", "ns.sibserver A 192.0.2.8", "tocut CNAME x.cut", "tocutds CNAME cut",
 		"lame NS nothing.lame", "many NS ns1.many", "many NS ns2.many", "ns1.many A 192.0.2.71", "ns2.many AAAA 2001:db8::72",
 		"red DNAME target", "target TXT \"t\"", "www.target A 192.0.2.11", "*.sub.target A 192.0.2.12", "red TXT \"here\"",
-		"redout DNAME example.net.", "redself DNAME redself2", "redself2 DNAME redself", "redcut DNAME cut", "torred CNAME www.red",
+		"redout DNAME example.net.", "redself DNAME redself2", "redself2 DNAME redself", "redcut DNAME cut", "grow DNAME x.grow", "grow1 DNAME y.grow2", "grow2 DNAME grow1", "twice DNAME target2", "a.target2 CNAME b.twice", "b.target2 TXT \"b\"", "torred CNAME www.red",
 		`dot\.ted A 192.0.2.13`, `sp\032ace TXT "s"`, `nul\000x TXT "n"`, `hi\255 TXT "h"`, `UPPER TXT "Case"`, `\*.lit TXT "star"`,
 		long + " A 192.0.2.14", strings.Repeat(long[:50]+".", 3) + "x TXT \"long\"",
 		"unk TYPE65400 \\# 3 010203", "empty TYPE65401 \\# 0", "h HTTPS 1 . alpn=h2,h3 ipv4hint=192.0.2.1", "s SVCB 0 www", "_x._tcp SRV 1 2 3 www",

@@ -37,6 +37,8 @@ type exchange struct {
 	aside   wire.Name    // glue
 	seen    [maxChain + 1]uint64
 	nseen   int
+	dnames  [maxChain + 1]dnameStep // used in this answer
+	ndnames int
 	seed    maphash.Seed
 	baked   [cookie.Len]byte // the cookie of the answer
 	trusted bool             // the client showed that its address is its own

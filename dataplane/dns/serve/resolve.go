@@ -12,7 +12,7 @@ const maxChain = 16
 
 // resolve follows the question through our zones, as RFC 1034 4.3.2 does.
 func (x *exchange) resolve() {
-	x.name, x.nseen = &x.q.Name, 0
+	x.name, x.nseen, x.ndnames = &x.q.Name, 0, 0
 	for x.step() {
 		if x.nseen > maxChain || x.looped() {
 			return
@@ -126,8 +126,14 @@ func (x *exchange) other() *wire.Name {
 // redirect answers with a DNAME and the CNAME made from it (RFC 6672 3.1).
 func (x *exchange) redirect(r zone.Result) bool {
 	set, _ := r.Node.Set(wire.TypeDNAME)
-	if !x.put(wire.Answer, r.Depth, set) {
+	switch before, ok := x.usedDNAME(r.Node); {
+	case ok && before < len(x.name.WireString()):
+		return false // it leads below itself: each round is longer, and none is the last
+	case !ok && !x.put(wire.Answer, r.Depth, set):
 		return false
+	case !ok:
+		x.dnames[x.ndnames] = dnameStep{r.Node, len(x.name.WireString())}
+		x.ndnames++
 	}
 	rd, _, _ := set.Next(0)
 	next := x.other()
@@ -144,6 +150,23 @@ func (x *exchange) redirect(r zone.Result) bool {
 	}
 	x.name = next
 	return true
+}
+
+// dnameStep is a DNAME that an answer has, and the length of the name that first met it.
+type dnameStep struct {
+	node   *zone.Node
+	length int
+}
+
+// usedDNAME tells whether a DNAME is in the answer already: each is there once, however many
+// names it renames.
+func (x *exchange) usedDNAME(n *zone.Node) (length int, ok bool) {
+	for _, d := range x.dnames[:x.ndnames] {
+		if d.node == n {
+			return d.length, true
+		}
+	}
+	return 0, false
 }
 
 // negative adds the SOA of RFC 2308 2.

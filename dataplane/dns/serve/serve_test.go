@@ -119,7 +119,8 @@ func nasty(t testing.TB) *Handler {
 		"cut NS ns.cut", "cut NS ns1", "cut NS ns.sib", "cut NS far.example.net.", "ns.cut A 192.0.2.7", "ns.cut AAAA 2001:db8::7",
 		"sib NS ns.sib", "ns.sib A 192.0.2.8", "occluded.cut A 192.0.2.9", "tocut CNAME x.cut",
 		"cut DS 1 8 2 "+strings.Repeat("ab", 32),
-		"red DNAME example.org.", "red TXT \"here\"", "hid.red A 192.0.2.10", "rloop DNAME rloop",
+		"red DNAME example.org.", "red TXT \"here\"", "hid.red A 192.0.2.10", "rloop DNAME rloop", "grow DNAME x.grow",
+		"p1 DNAME y.p2", "p2 DNAME p1", "twice DNAME t2", "a.t2 CNAME b.twice", "b.t2 TXT \"b\"",
 		"big TXT "+strings.Repeat(`"`+strings.Repeat("x", 200)+`" `, 10), `dot\.ted A 192.0.2.11`, "unk TYPE65400 \\# 3 010203")
 	org := zoneOf(t, "example.org", "@ NS ns1.example.com.", "www A 198.51.100.1", "back CNAME www.example.com.")
 	return handlerOf(com, org)
@@ -136,6 +137,10 @@ func TestAnswers(t *testing.T) {
 		{"example.com", "SOA", "NOERROR aa | example.com. 3600 SOA ns1.example.com. hostmaster.example.com. 1 3600 600 86400 300 |  | "},
 		{"example.com", "NS", "NOERROR aa | example.com. 300 NS ns.example.net., example.com. 300 NS ns1.example.com. |  | "},
 		{"www.example.com", "TXT", "NOERROR aa |  | " + soaText + " | "},
+		// A DNAME is in an answer once, and one that leads below itself is followed once.
+		{"a.grow.example.com", "A", "NOERROR aa | a.grow.example.com. 300 CNAME a.x.grow.example.com., grow.example.com. 300 DNAME x.grow.example.com. |  | "},
+		{"a.p1.example.com", "A", "NOERROR aa | a.p1.example.com. 300 CNAME a.y.p2.example.com., a.y.p2.example.com. 300 CNAME a.y.p1.example.com., p1.example.com. 300 DNAME y.p2.example.com., p2.example.com. 300 DNAME p1.example.com. |  | "},
+		{"a.twice.example.com", "TXT", "NOERROR aa | a.t2.example.com. 300 CNAME b.twice.example.com., a.twice.example.com. 300 CNAME a.t2.example.com., b.t2.example.com. 300 TXT \"b\", b.twice.example.com. 300 CNAME b.t2.example.com., twice.example.com. 300 DNAME t2.example.com. |  | "},
 		{"nope.example.com", "A", "NXDOMAIN aa |  | " + soaText + " | "},
 		{"b.c.example.com", "A", "NOERROR aa |  | " + soaText + " | "},
 		{"alias.example.com", "A", "NOERROR aa | alias.example.com. 300 CNAME www.example.com., www.example.com. 300 A 192.0.2.2, www.example.com. 300 A 192.0.2.3 |  | "},

@@ -2,87 +2,83 @@ package controlplane
 
 import (
 	"context"
-	"net"
-	"slices"
 	"strings"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/dark-ecosystem/dark/controlplane/admit"
+	"github.com/dark-ecosystem/dark/controlplane/domains"
 	"github.com/dark-ecosystem/dark/controlplane/state"
 	"github.com/dark-ecosystem/dark/internal/errs"
 	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
 	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
 )
 
-const (
-	domainsEvery = 30 * time.Second
-	lookupTime   = 5 * time.Second
-	challengeAt  = "_dark-challenge."
-)
-
-// Resolver looks up what shows control over a name; *net.Resolver is one.
-type Resolver interface {
-	LookupNS(ctx context.Context, name string) ([]*net.NS, error)
-	LookupTXT(ctx context.Context, name string) ([]string, error)
-}
-
-// runDomains looks again and again whether the owners of pending zones have shown
-// control over their names: by the zone's NS records, or by the challenge.
+// runDomains looks again and again whether the owners of pending names have shown control
+// over them.
 func (n *Node) runDomains(ctx context.Context) {
-	every(ctx, domainsEvery, func(ctx context.Context) {
-		zones, err := n.pendingZones()
-		if err != nil {
-			n.cfg.Logger.Warn("read pending zones", "err", err)
-		}
-		for _, v := range zones {
-			if err := n.verifyDomain(ctx, v); err != nil && ctx.Err() == nil {
-				n.cfg.Logger.Warn("verify domain", "zone", v.Name, "err", err)
-			}
-		}
-	})
+	domains.Run(ctx, domains.Config{Sources: []domains.Source{n.pendingZones()}, Log: n.cfg.Logger})
 }
 
-func (n *Node) pendingZones() ([]state.Version, error) {
+// pendingZones are zones whose owners show control by the apex's NS records, or by the
+// challenge.
+func (n *Node) pendingZones() domains.Source {
+	return domains.Source{
+		Pending: n.zoneClaims,
+		Prove: func(ctx context.Context, c domains.Claim) bool {
+			return domains.ChallengeShown(ctx, n.cfg.Resolver, c.Name, c.Challenge) ||
+				domains.DelegatedTo(ctx, n.cfg.Resolver, c.Name, n.cfg.NameServers)
+		},
+		Shown: n.zoneShown,
+	}
+}
+
+func (n *Node) zoneClaims() ([]domains.Claim, error) {
 	r, err := n.core.store.At(0)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	var out []state.Version
+	var out []domains.Claim
 	err = r.ScanAll(zoneKind, func(v state.Version) bool {
 		var z dnsv1.Zone
 		if proto.Unmarshal(v.Value, &z) == nil && z.GetStatus().GetControl() == dnsv1.ZoneStatus_CONTROL_PENDING {
-			out = append(out, v)
+			out = append(out, domains.Claim{
+				Kind: zoneKind, Organization: v.Organization, Stored: v.Name, Revision: v.Revision,
+				Name: strings.TrimPrefix(v.Name, "zones/"), Challenge: z.GetStatus().GetChallenge(),
+			})
 		}
 		return true
 	})
 	return out, err
 }
 
-func (n *Node) verifyDomain(ctx context.Context, v state.Version) error {
-	m, err := admit.Decode(zoneKind, v.Value)
+// zoneShown has a zone served. One that was changed meanwhile is looked at again.
+func (n *Node) zoneShown(ctx context.Context, c domains.Claim) error {
+	r, err := n.core.store.At(0)
 	if err != nil {
 		return err
 	}
-	z := m.(*dnsv1.Zone)
-	apex := strings.TrimPrefix(v.Name, "zones/")
-	if !n.controlShown(ctx, apex, z.GetStatus().GetChallenge()) {
-		return nil
+	defer r.Close()
+	v, ok, err := r.Get(zoneKind, c.Organization, c.Stored)
+	if err != nil || !ok || v.Revision != c.Revision {
+		return err
 	}
-	z = proto.Clone(z).(*dnsv1.Zone)
+	z := &dnsv1.Zone{}
+	if err := proto.Unmarshal(v.Value, z); err != nil {
+		return err
+	}
 	z.Status.Control = dnsv1.ZoneStatus_CONTROL_SHOWN
 	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(z)
 	if err != nil {
 		return err
 	}
-	ref := &statev1.Ref{Kind: zoneKind, Organization: v.Organization, Name: v.Name}
+	ref := &statev1.Ref{Kind: zoneKind, Organization: c.Organization, Name: c.Stored}
 	_, err = n.core.log.Propose(ctx, &statev1.Transaction{
 		Origin:        n.controller("domains"),
 		Preconditions: []*statev1.Precondition{admit.At(ref, v.Revision)},
 		Ops: []*statev1.Op{{Op: &statev1.Op_PutResource{PutResource: &statev1.PutResource{
-			Ref: ref, Value: value, Claims: zoneClaims(apex, z),
+			Ref: ref, Value: value, Claims: zoneNames(c.Name, z),
 		}}}},
 	})
 	if errs.Is(err, errs.Conflict) {
@@ -91,26 +87,7 @@ func (n *Node) verifyDomain(ctx context.Context, v state.Version) error {
 	return err
 }
 
-// zoneClaims is the name that a zone holds, as its admission asked for it.
-func zoneClaims(apex string, z *dnsv1.Zone) []*statev1.Claim {
+// zoneNames is the name that a zone holds, as its admission asked for it.
+func zoneNames(apex string, z *dnsv1.Zone) []*statev1.Claim {
 	return []*statev1.Claim{{Space: "dns", Name: apex, Hierarchical: true, Grants: z.GetSpec().GetGrants()}}
-}
-
-// controlShown asks the world's DNS, never this installation's own answers.
-func (n *Node) controlShown(ctx context.Context, apex, challenge string) bool {
-	ctx, cancel := context.WithTimeout(ctx, lookupTime)
-	defer cancel()
-	if txt, err := n.cfg.Resolver.LookupTXT(ctx, challengeAt+apex+"."); err == nil && challenge != "" && slices.Contains(txt, challenge) {
-		return true
-	}
-	if len(n.cfg.NameServers) == 0 {
-		return false
-	}
-	ns, err := n.cfg.Resolver.LookupNS(ctx, apex+".")
-	if err != nil || len(ns) == 0 {
-		return false
-	}
-	return slices.ContainsFunc(ns, func(s *net.NS) bool {
-		return slices.Contains(n.cfg.NameServers, strings.ToLower(strings.TrimSuffix(s.Host, ".")))
-	})
 }

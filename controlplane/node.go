@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/dark-ecosystem/dark/controlplane/api"
+	"github.com/dark-ecosystem/dark/controlplane/domains"
 	"github.com/dark-ecosystem/dark/controlplane/feed"
 	"github.com/dark-ecosystem/dark/controlplane/identity"
 	"github.com/dark-ecosystem/dark/controlplane/storage"
@@ -52,7 +53,7 @@ type Config struct {
 	Kinds func(*Node) ([]api.Registration, []api.Extra)
 	// NameServers are this installation's own, as delegations name them.
 	NameServers []string
-	Resolver    Resolver // nil: the system's
+	Resolver    domains.Resolver // nil: the system's
 	Timing      consensus.Timing
 	Clock       clock.Clock
 	Logger      *slog.Logger

@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/client"
+	"github.com/dark-ecosystem/dark/cmd/dark/internal/duration"
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/exit"
 	identityv1 "github.com/dark-ecosystem/dark/proto/dark/identity/v1"
 )
@@ -88,12 +88,7 @@ func (k *createKey) show(m *identityv1.ApiKey) error {
 
 // expiry reads "90d", a Go duration or a time.
 func expiry(text string, now time.Time) (time.Time, error) {
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.Atoi(days); err == nil && n > 0 && n <= 36500 {
-			return now.AddDate(0, 0, n), nil
-		}
-	}
-	if d, err := time.ParseDuration(text); err == nil && d > 0 {
+	if d, err := duration.Parse(text); err == nil && d > 0 {
 		return now.Add(d), nil
 	}
 	if t, err := time.Parse(time.RFC3339, text); err == nil && t.After(now) {

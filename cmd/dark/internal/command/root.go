@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/dark-ecosystem/dark/cmd/dark/internal/duration"
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/exit"
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/suggest"
 )
@@ -76,7 +77,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 needs --yes,
 	f.StringVarP(&s.organization, "organization", "O", "", "organization to work in (DARK_ORGANIZATION)")
 	f.StringVar(&s.context, "context", "", "context to take instead of the current one (DARK_CONTEXT)")
 	f.StringVarP(&s.output, "output", "o", "table", "table, json, yaml or name")
-	f.DurationVar(&s.timeout, "timeout", defaultTimeout, "how long one request may take")
+	duration.Var(f, &s.timeout, "timeout", defaultTimeout, "how long one request may take")
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("context", s.completeContexts)
 	_ = c.RegisterFlagCompletionFunc("organization", s.completeNames("Organization"))

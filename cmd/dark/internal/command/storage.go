@@ -20,7 +20,7 @@ import (
 func Storage(s *session) *cobra.Command {
 	members := storage.Commands(&storage.Env{
 		In: s.In, Out: s.Out, Err: s.Err,
-		Output: func() string { return s.output }, Endpoint: s.s3, Terminal: isTerminal, Buckets: s.bucketNames,
+		Output: func() string { return s.output }, Endpoint: s.s3, Terminal: isTerminal, Columns: columns, Buckets: s.bucketNames,
 	})
 	c := group("storage", "copy, sync, list and remove objects in buckets", append(members, s.storageStats())...)
 	c.Long = `Copy, sync, list and remove objects in buckets, over S3.

@@ -13,6 +13,7 @@ import (
 // Without a terminal it draws nothing. One goroutine draws; end waits for it.
 type bar struct {
 	w              io.Writer
+	columns        func() int   // of the terminal, which may be resized
 	total, moved   atomic.Int64 // bytes
 	items, started atomic.Int64
 	begin          time.Time
@@ -32,8 +33,8 @@ const (
 	clearLine   = "\r\x1b[K"
 )
 
-func newBar(w io.Writer, terminal bool) *bar {
-	b := &bar{w: w, begin: time.Now(), stop: make(chan struct{})}
+func newBar(w io.Writer, terminal bool, columns func() int) *bar {
+	b := &bar{w: w, columns: columns, begin: time.Now(), stop: make(chan struct{})}
 	if !terminal {
 		b.w = nil
 		return b
@@ -61,7 +62,20 @@ func (b *bar) line(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.mu.drawn = true
-	fmt.Fprint(b.w, clearLine, progressLine(b.moved.Load(), b.total.Load(), b.items.Load(), b.started.Load(), now.Sub(b.begin)))
+	text := progressLine(b.moved.Load(), b.total.Load(), b.items.Load(), b.started.Load(), now.Sub(b.begin))
+	fmt.Fprint(b.w, clearLine, fit(text, b.columns()))
+}
+
+// fit makes a line shorter than the terminal is wide: a longer one wraps, and clearing it leaves
+// its first half standing. The bar itself goes first, then what stands last.
+func fit(text string, columns int) string {
+	if columns < 1 {
+		columns = 80
+	}
+	if _, rest, ok := strings.Cut(text, "] "); ok && len(text) >= columns {
+		text = strings.TrimSpace(rest)
+	}
+	return text[:min(len(text), columns-1)]
 }
 
 // progressLine is the bar as text: the share, the items, the rate, what remains.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dark-ecosystem/dark/cmd/dark/internal/duration"
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/exit"
 )
 
@@ -127,7 +128,7 @@ func presignCommand(env *Env) *cobra.Command {
 		Args:    cobra.ExactArgs(1), ValidArgsFunction: env.completeObjects,
 		RunE: func(c *cobra.Command, args []string) error { return env.presign(c.Context(), args[0], method, expires) },
 	}
-	c.Flags().DurationVar(&expires, "expires", time.Hour, "how long it works, at most 168h")
+	duration.Var(c.Flags(), &expires, "expires", time.Hour, "how long it works: 15m, 24h, at most 7d")
 	c.Flags().StringVar(&method, "method", http.MethodGet, "GET, HEAD or PUT")
 	_ = c.RegisterFlagCompletionFunc("method", cobra.FixedCompletions([]string{"GET", "HEAD", "PUT"}, cobra.ShellCompDirectiveNoFileComp))
 	return c

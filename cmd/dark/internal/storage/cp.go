@@ -20,6 +20,7 @@ type copying struct {
 	*Env
 	filter
 	opening
+	linking
 	recursive, dryRun, move bool
 	parallel                int
 	contentType             string
@@ -85,6 +86,7 @@ func (c *copying) common(cmd *cobra.Command) {
 	f.IntVar(&c.parallel, "parallel", defaultParallel, "transfers at once")
 	f.StringVar(&c.contentType, "content-type", "", "Content-Type of what is uploaded (default: by the name's ending)")
 	c.filter.flags(cmd)
+	c.linking.flags(f)
 }
 
 func (c *copying) run(ctx context.Context, args []string) (err error) {
@@ -189,8 +191,9 @@ func (c *copying) of(ctx context.Context, from location) iter.Seq2[task, error] 
 		return c.object(ctx, from)
 	}
 	st, err := os.Stat(from.path)
-	if err != nil {
-		return one(task{}, exit.New(exit.NotFound, "", "%w", err))
+	if err != nil { // the other sources are not to blame
+		err = exit.New(exit.NotFound, "", "%w", err)
+		return one(task{item: Item{Action: "upload", Source: from.path}, do: func(context.Context) (Item, error) { return Item{}, err }}, nil)
 	}
 	if !st.IsDir() {
 		to := c.to
@@ -202,7 +205,7 @@ func (c *copying) of(ctx context.Context, from location) iter.Seq2[task, error] 
 	if !c.recursive {
 		return one(task{}, usage("-r for all that is in it", "%s is a directory", show(from.path)))
 	}
-	return c.under(walk(from.path, c.engine.report.skipped))
+	return c.under(walk(from.path, c.engine.report.walking(c.linking)))
 }
 
 func one(t task, err error) iter.Seq2[task, error] {

@@ -4,11 +4,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -168,6 +170,9 @@ func explain(err error) error {
 	if errors.As(err, &r) && r.StatusCode != 0 {
 		return explainAnswer(r)
 	}
+	if local := explainLocal(err); local != nil {
+		return local
+	}
 	var op net.Error
 	var u *url.Error
 	if errors.As(err, &u) && u.Err != nil {
@@ -175,6 +180,27 @@ func explain(err error) error {
 	}
 	if errors.As(err, &op) {
 		return exit.New(exit.Unavailable, "is it running? darkd dev starts one here; DARK_S3_URL names another", "no answer from the S3 endpoint: %w", err)
+	}
+	return err
+}
+
+// explainLocal is for what this machine refused: nil for other errors. What the system says of a
+// file looks like an answer of the network (syscall.Errno is a net.Error), and is none.
+func explainLocal(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return exit.New(exit.Failed, "make room, and the same command again goes on", "there is no room left here: %w", local(err))
+	case errors.As(err, new(*fs.PathError)), errors.As(err, new(*os.LinkError)):
+		return exit.New(exit.Failed, "", "%w", local(err))
+	}
+	return nil
+}
+
+// local is the part of an error that names the file.
+func local(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path
 	}
 	return err
 }

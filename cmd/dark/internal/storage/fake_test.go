@@ -34,6 +34,8 @@ type fake struct {
 	opaque bool
 	// refuse answers requests whose "METHOD /path?query" begins so with an error, once.
 	refuse map[string]int
+	// before is called with each request, before its body is read.
+	before func(line string)
 	log    []string
 }
 
@@ -47,6 +49,7 @@ func newFake(t *testing.T) (*fake, *Env, *bytes.Buffer, *bytes.Buffer) {
 	return f, &Env{
 		In: strings.NewReader("from stdin"), Out: out, Err: errs, Output: func() string { return "table" },
 		Terminal: func(any) bool { return false },
+		Columns:  func(any) int { return 0 },
 		Buckets:  func(_ *cobra.Command, word string) []string { return []string{word + "x"} },
 		Endpoint: func() (Endpoint, error) {
 			return Endpoint{URL: s.URL, Region: "here", AccessKey: "a", SecretKey: "s", Timeout: 10 * time.Second}, nil
@@ -80,6 +83,9 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer f.mu.Unlock()
 	line := r.Method + " " + r.URL.Path + "?" + r.URL.RawQuery
 	f.log = append(f.log, line)
+	if f.before != nil {
+		f.before(line)
+	}
 	for prefix, code := range f.refuse {
 		if strings.HasPrefix(line, prefix) {
 			delete(f.refuse, prefix)

@@ -181,7 +181,7 @@ func TestFilesAreInTheOrderOfKeys(t *testing.T) {
 	put(t, filepath.Join(dir, temporaryPrefix+strings.Repeat("0", 32)+partSuffix), nil)
 	_ = os.Symlink(dir, filepath.Join(dir, "circle"))
 	var got, skipped []string
-	for e, err := range walk(dir, func(p, _ string) { skipped = append(skipped, filepath.Base(p)) }) {
+	for e, err := range walk(dir, walking{skipped: func(p, _ string) { skipped = append(skipped, filepath.Base(p)) }, failed: func(p string, err error) { t.Error(p, err) }}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -224,7 +224,7 @@ func TestTheBar(t *testing.T) {
 
 func TestTheBarMakesWayForLines(t *testing.T) {
 	var w bytes.Buffer
-	b := newBar(&w, true)
+	b := newBar(&w, true, func() int { return 100 })
 	b.start(100)
 	b.move(50)
 	b.line(b.begin.Add(time.Second))
@@ -234,7 +234,7 @@ func TestTheBarMakesWayForLines(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	w.Reset()
-	b = newBar(&w, false)
+	b = newBar(&w, false, nil)
 	b.start(100)
 	b.above(func() { w.WriteString("a line\n") })
 	b.end()

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/spf13/pflag"
+
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/exit"
 )
 
@@ -43,7 +45,7 @@ type report struct {
 
 func newReport(e *Env) *report {
 	r := &report{out: e.Out, err: e.Err, format: e.Output()}
-	r.bar = newBar(e.Err, e.Terminal(e.Err))
+	r.bar = newBar(e.Err, e.Terminal(e.Err), func() int { return e.Columns(e.Err) })
 	return r
 }
 
@@ -102,7 +104,28 @@ func (r *report) note(format string, args ...any) {
 	r.bar.above(func() { fmt.Fprintf(r.err, "dark: "+format+"\n", args...) })
 }
 
-func (r *report) skipped(path, why string) { r.note("skipped %s: %s", show(path), why) }
+// linking is how symbolic links to directories, and what else is skipped, are dealt with.
+type linking struct{ follow, strict bool }
+
+func (l *linking) flags(f *pflag.FlagSet) {
+	f.BoolVar(&l.follow, "follow", false, "follow symbolic links to directories")
+	f.BoolVar(&l.strict, "strict", false, "exit with 1 when something was skipped: a link to a directory, a pipe")
+}
+
+// walking is how a run walks a directory: what it cannot read is a failure, and it goes on.
+func (r *report) walking(l linking) walking {
+	return walking{follow: l.follow, failed: r.unreadable, skipped: func(path, why string) {
+		if l.strict {
+			r.failure(Item{Action: "skip", Source: path}, exit.New(exit.Failed, "", "skipped: %s", why))
+			return
+		}
+		r.note("skipped %s: %s", show(path), why)
+	}}
+}
+
+func (r *report) unreadable(path string, err error) {
+	r.failure(Item{Action: "skip", Source: path}, err)
+}
 
 // print needs the lock held.
 func (r *report) print(i Item) {

@@ -26,6 +26,8 @@ type Env struct {
 	Endpoint func() (Endpoint, error)
 	// Terminal tells whether a stream is one.
 	Terminal func(any) bool
+	// Columns is how many characters a line of a terminal has; 0 where that is not known.
+	Columns func(any) int
 	// Buckets lists the names of buckets that begin so, for completion.
 	Buckets func(c *cobra.Command, word string) []string
 }

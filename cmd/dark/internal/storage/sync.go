@@ -32,6 +32,7 @@ is copied. A sync that would remove more than half of the target needs --yes. Wh
 type syncing struct {
 	*Env
 	filter
+	linking
 	dryRun, remove, yes, times, sizeOnly bool
 	parallel                             int
 
@@ -57,6 +58,7 @@ func syncCommand(env *Env) *cobra.Command {
 	f.BoolVar(&s.sizeOnly, "size-only", false, "compare sizes alone")
 	f.IntVar(&s.parallel, "parallel", defaultParallel, "transfers at once")
 	s.filter.flags(c)
+	s.linking.flags(f)
 	return c
 }
 
@@ -133,13 +135,13 @@ func (s *syncing) summary() error {
 type pair struct{ from, to entry }
 
 // list yields a folder's entries that the filter lets through, in order of their names.
-func (s *syncing) list(ctx context.Context, l location, report func(path, why string)) iter.Seq2[entry, error] {
+func (s *syncing) list(ctx context.Context, l location, how walking) iter.Seq2[entry, error] {
 	all := func(yield func(entry, error) bool) {}
 	switch {
 	case l.remote():
 		all = s.engine.objects(ctx, l, l.prefix(), true)
 	case l != s.to || s.root != nil: // else a target that is not there yet
-		all = walk(l.path, report)
+		all = walk(l.path, how)
 	}
 	return func(yield func(entry, error) bool) {
 		for e, err := range all {
@@ -154,11 +156,11 @@ func (s *syncing) list(ctx context.Context, l location, report func(path, why st
 }
 
 // pairs merges both sides, which are in the same order: memory does not grow with them.
-func (s *syncing) pairs(ctx context.Context, report func(path, why string)) iter.Seq2[pair, error] {
+func (s *syncing) pairs(ctx context.Context, how walking) iter.Seq2[pair, error] {
 	return func(yield func(pair, error) bool) {
-		nextFrom, stopFrom := iter.Pull2(s.list(ctx, s.from, report))
+		nextFrom, stopFrom := iter.Pull2(s.list(ctx, s.from, how))
 		defer stopFrom()
-		nextTo, stopTo := iter.Pull2(s.list(ctx, s.to, func(string, string) {}))
+		nextTo, stopTo := iter.Pull2(s.list(ctx, s.to, s.quiet()))
 		defer stopTo()
 		from, err, more := nextFrom()
 		to, terr, moreTo := nextTo()
@@ -188,12 +190,17 @@ func (s *syncing) pairs(ctx context.Context, report func(path, why string)) iter
 	}
 }
 
+// quiet walks a second time, when all was told, or the target, of which nothing is told.
+func (s *syncing) quiet() walking {
+	return walking{follow: s.follow, skipped: func(string, string) {}, failed: func(string, error) {}}
+}
+
 func (e entry) exists() bool { return e.at != location{} }
 
 // guard counts what would be removed.
 func (s *syncing) guard(ctx context.Context) error {
 	var gone, all int
-	for p, err := range s.pairs(ctx, func(string, string) {}) {
+	for p, err := range s.pairs(ctx, s.quiet()) {
 		if err != nil {
 			return explain(err)
 		}
@@ -213,7 +220,13 @@ func (s *syncing) guard(ctx context.Context) error {
 // tasks yields the copies and, behind them all, the removals.
 func (s *syncing) tasks(ctx context.Context) iter.Seq2[task, error] {
 	return func(yield func(task, error) bool) {
-		for p, err := range s.pairs(ctx, s.engine.report.skipped) {
+		how, unread := s.engine.report.walking(s.linking), false
+		failed := how.failed
+		how.failed = func(path string, err error) {
+			unread = true
+			failed(path, err)
+		}
+		for p, err := range s.pairs(ctx, how) {
 			if err != nil {
 				yield(task{}, err)
 				return
@@ -222,7 +235,10 @@ func (s *syncing) tasks(ctx context.Context) iter.Seq2[task, error] {
 				return
 			}
 		}
-		if !s.remove {
+		if s.remove && unread {
+			s.engine.report.note("nothing is removed: a part of %s could not be read", show(s.from.String()))
+		}
+		if !s.remove || unread {
 			return
 		}
 		for t, err := range s.removals(ctx) {
@@ -236,7 +252,7 @@ func (s *syncing) tasks(ctx context.Context) iter.Seq2[task, error] {
 // gone yields what the target has and the source has not.
 func (s *syncing) gone(ctx context.Context) iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
-		for p, err := range s.pairs(ctx, func(string, string) {}) {
+		for p, err := range s.pairs(ctx, s.quiet()) {
 			if err == nil && p.from.exists() {
 				continue
 			}

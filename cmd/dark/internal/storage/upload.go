@@ -55,8 +55,9 @@ func (s sending) options(key string) minio.PutObjectOptions {
 
 // upload sends a file to an object and returns the object's ETag.
 func (e *engine) upload(ctx context.Context, file string, to location, how sending) (etag string, n int64, err error) {
-	if err := checkKey(to.key); err != nil {
-		return "", 0, err
+	if err := checkKey(to.key); err != nil { // a file's name made it: it is that file's failure
+		e := exit.Of(err)
+		return "", 0, exit.New(exit.Failed, e.Next, "%s", e.Text)
 	}
 	f, err := os.Open(file)
 	if err != nil {
@@ -131,10 +132,15 @@ func (u *uploading) whole(ctx context.Context) (string, error) {
 	o.SendContentMd5 = false
 	body := struct{ io.ReadSeeker }{u.section(0, u.was.Size())}
 	r, err := u.PutObject(ctx, u.to.bucket, u.to.key, body, u.was.Size(), o)
-	if err == nil {
-		err = u.unchanged()
+	return r.ETag, u.blame(err)
+}
+
+// blame says that the file changed, where it did: what else went wrong follows from that.
+func (u *uploading) blame(err error) error {
+	if changed := u.unchanged(); changed != nil {
+		return changed
 	}
-	return r.ETag, err
+	return err
 }
 
 // unchanged refuses to call an upload done of which the file was written to meanwhile.
@@ -166,10 +172,7 @@ func (u *uploading) parts(ctx context.Context) (etag string, err error) {
 		}
 	}
 	done, err := u.sendParts(ctx, rec, there)
-	if err == nil {
-		err = u.unchanged()
-	}
-	if err != nil {
+	if err = u.blame(err); err != nil {
 		return "", err
 	}
 	r, err := u.core.CompleteMultipartUpload(ctx, u.to.bucket, u.to.key, rec.head.Upload, done, minio.PutObjectOptions{})

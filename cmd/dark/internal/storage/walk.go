@@ -2,7 +2,6 @@ package storage
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"iter"
@@ -28,28 +27,53 @@ type entry struct {
 // dirBatch is how many names of a directory are read at once.
 const dirBatch = 1024
 
+// walking is how a directory is walked.
+type walking struct {
+	// skipped is told of what is neither a file nor a directory, and of links that are not
+	// followed; failed of what cannot be read. The walk goes on without either.
+	skipped func(path, why string)
+	failed  func(path string, err error)
+	// follow: symbolic links to directories are followed, but for one that leads to a directory
+	// that it stands in.
+	follow bool
+}
+
 // walk yields the regular files below dir in the order of keys, which is that of bytes:
-// "a.b" before "a/b", as '.' is less than '/'. Symbolic links to files are followed; those
-// to directories are not, as they may lead around in circles. skipped is told of what is
-// neither a file nor a directory.
-func walk(dir string, skipped func(path, why string)) iter.Seq2[entry, error] {
+// "a.b" before "a/b", as '.' is less than '/'. Symbolic links to files are followed.
+func walk(dir string, how walking) iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
-		w := walker{top: dir, skipped: skipped, yield: yield}
+		w := walker{top: dir, walking: how, yield: yield}
 		w.directory("")
 	}
 }
 
 type walker struct {
-	top     string
-	skipped func(path, why string)
-	yield   func(entry, error) bool
+	walking
+	top   string
+	yield func(entry, error) bool
+	above []fs.FileInfo // the directories on the way here, where links are followed
 }
 
 // directory returns false when the one who reads wants no more.
 func (w *walker) directory(rel string) bool {
-	list, err := sortedNames(filepath.Join(w.top, filepath.FromSlash(rel)))
+	path := filepath.Join(w.top, filepath.FromSlash(rel))
+	if w.follow {
+		st, err := os.Stat(path)
+		if err != nil {
+			w.failed(path, err)
+			return true
+		}
+		if slices.ContainsFunc(w.above, func(a fs.FileInfo) bool { return os.SameFile(a, st) }) {
+			w.skipped(path, "a symbolic link to a directory that it is in")
+			return true
+		}
+		w.above = append(w.above, st)
+		defer func() { w.above = w.above[:len(w.above)-1] }()
+	}
+	list, err := w.sortedNames(path)
 	if err != nil {
-		return w.yield(entry{}, fmt.Errorf("read directory: %w", err))
+		w.failed(path, err)
+		return true
 	}
 	for _, n := range list {
 		if !w.one(rel+n.name, n.entry) {
@@ -64,7 +88,7 @@ type named struct {
 	entry fs.DirEntry
 }
 
-func sortedNames(dir string) ([]named, error) {
+func (w *walker) sortedNames(dir string) ([]named, error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil, err
@@ -75,7 +99,7 @@ func sortedNames(dir string) ([]named, error) {
 		part, err := f.ReadDir(dirBatch)
 		for _, d := range part {
 			n := named{d.Name(), d}
-			if d.IsDir() {
+			if d.IsDir() || w.follow && d.Type()&fs.ModeSymlink != 0 && leadsToDirectory(filepath.Join(dir, d.Name())) {
 				n.name += "/"
 			}
 			list = append(list, n)
@@ -91,8 +115,13 @@ func sortedNames(dir string) ([]named, error) {
 	return list, nil
 }
 
+func leadsToDirectory(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.IsDir()
+}
+
 func (w *walker) one(rel string, d fs.DirEntry) bool {
-	if d.IsDir() {
+	if strings.HasSuffix(rel, "/") {
 		return w.directory(rel)
 	}
 	if isTemporary(d.Name()) {
@@ -107,9 +136,10 @@ func (w *walker) one(rel string, d fs.DirEntry) bool {
 	case errors.Is(err, fs.ErrNotExist): // gone since the directory was read
 		return true
 	case err != nil:
-		return w.yield(entry{}, err)
+		w.failed(path, err)
+		return true
 	case st.IsDir():
-		w.skipped(path, "a symbolic link to a directory")
+		w.skipped(path, "a symbolic link to a directory; --follow follows it")
 		return true
 	case !st.Mode().IsRegular():
 		w.skipped(path, "not a regular file")

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/dark-ecosystem/dark/controlplane/state"
 	"github.com/dark-ecosystem/dark/internal/ca"
@@ -71,6 +72,10 @@ type core struct {
 	group *consensus.Group
 	log   *state.Log
 	disk  *diskroom.Disk // of the node's directory
+	clock clock.Clock
+
+	started atomic.Pointer[consensus.Group] // group, for the transport, which begins before it
+	used    chan usedKey                    // of certificates, by nodes that are known
 }
 
 type coreConfig struct {
@@ -84,7 +89,7 @@ type coreConfig struct {
 
 // openCore opens a node that was made by Init or Join.
 func openCore(c coreConfig) (_ *core, err error) {
-	k := &core{}
+	k := &core{clock: c.clock, used: make(chan usedKey, 64)}
 	if k.self, err = ReadSelf(c.dir); err != nil {
 		return nil, noSelf(c.dir, err)
 	}
@@ -123,6 +128,7 @@ func openCore(c coreConfig) (_ *core, err error) {
 	if k.group, err = k.node.Start(gc); err != nil {
 		return nil, err
 	}
+	k.started.Store(k.group)
 	k.log = state.NewLog(k.store, k.node, k.group, c.clock)
 	return k, nil
 }
@@ -158,16 +164,10 @@ func noSelf(dir string, err error) error {
 	return fmt.Errorf("who the control node in %s is cannot be read: %w; %s", dir, err, restoreFile)
 }
 
-// controlPeer admits control nodes of this cluster to the transport, and nobody else.
+// controlPeer admits control nodes that are known to the transport, and nobody else.
 func (k *core) controlPeer(c *x509.Certificate) (string, error) {
-	n, err := k.creds.Peer(c)
-	if err != nil {
-		return "", err
-	}
-	if n.Role != ca.Control {
-		return "", fmt.Errorf("%s is no control node", n.Node)
-	}
-	return n.Node, nil
+	n, err := k.known(ca.Control, c)
+	return n.Node, err
 }
 
 func (k *core) close() error {

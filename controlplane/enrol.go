@@ -48,7 +48,7 @@ func Enrol(ctx context.Context, dir, token, api string, hosts []string) error {
 	}
 	defer conn.Close()
 	resp, err := clustergrpc.NewClusterServiceClient(conn).Join(ctx, &clusterv1.JoinRequest{
-		Token: token, CertificateRequest: request, MachineKey: []byte(machine.Recipient()),
+		Token: token, CertificateRequest: request, MachineKey: []byte(machine.Recipient()), Role: ca.Control,
 	})
 	if err != nil {
 		return fmt.Errorf("join through %s: %w", api, err)

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -21,6 +22,7 @@ import (
 	"github.com/dark-ecosystem/dark/internal/clock"
 	"github.com/dark-ecosystem/dark/internal/consensus"
 	"github.com/dark-ecosystem/dark/internal/keyring"
+	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
 	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
 )
 
@@ -31,12 +33,13 @@ type InitConfig struct {
 	// Transport is the address at which other control nodes will reach this one.
 	Transport string
 	// Hosts are names and addresses by which clients reach its API.
-	Hosts  []string
-	Edges  []string // names for which join tokens are made
-	Nodes  []string // likewise of further control nodes
-	Timing consensus.Timing
-	Clock  clock.Clock
-	Logger *slog.Logger
+	Hosts []string
+	// Edges are names for which join tokens are made, Nodes likewise of further control nodes;
+	// each may state the names in its certificate, NAME=HOST+HOST.
+	Edges, Nodes []string
+	Timing       consensus.Timing
+	Clock        clock.Clock
+	Logger       *slog.Logger
 }
 
 // InitResult is what a person must keep; none of it can be shown again.
@@ -97,7 +100,8 @@ func (c InitConfig) begin() ([]*statev1.Transaction, *InitResult, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := c.certify(authority, res.ClusterID, now); err != nil {
+	node, err := c.certify(authority, res.ClusterID, now)
+	if err != nil {
 		return nil, nil, err
 	}
 	public, publishing, err := ed25519.GenerateKey(rand.Reader)
@@ -109,7 +113,7 @@ func (c InitConfig) begin() ([]*statev1.Transaction, *InitResult, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	tx, err := c.firstEntries(record, authority, res, now)
+	tx, err := c.firstEntries(record, authority, node, res, now)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -143,46 +147,57 @@ func saveRoot(dir string, root *keyring.Root, recovery string) error {
 	return keyring.WriteFile(filepath.Join(dir, fileRoot), wrapped, 0o600)
 }
 
-func (c InitConfig) certify(authority *ca.Authority, cluster string, now time.Time) error {
+// certify makes the node's certificate, and what is recorded of it.
+func (c InitConfig) certify(authority *ca.Authority, cluster string, now time.Time) (*clusterv1.Node, error) {
 	hosts := c.Hosts
 	if h, _, err := net.SplitHostPort(c.Transport); err == nil {
 		hosts = append([]string{h}, hosts...)
 	}
 	key, request, err := ca.NewRequest(hosts)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	leaf, err := authority.IssueFor(ca.Name{Cluster: cluster, Role: ca.Control, Node: c.Name}, request, now)
+	name := ca.Name{Cluster: cluster, Role: ca.Control, Node: c.Name, Instance: ca.NewInstance()}
+	leaf, err := authority.IssueFor(name, request, hosts, now)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// Clients of the API trust this one.
 	public := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Cert.Raw})
 	if err := keyring.WriteFile(filepath.Join(c.Dir, "ca.pem"), public, 0o644); err != nil {
-		return err
+		return nil, err
 	}
-	return ca.Save(filepath.Join(c.Dir, fileCert), key, leaf.Raw, [][]byte{authority.Cert.Raw})
+	node := nodeResource(c.Name, ca.Control, name.Instance, leaf.RawSubjectPublicKeyInfo)
+	return node, ca.Save(filepath.Join(c.Dir, fileCert), key, leaf.Raw, [][]byte{authority.Cert.Raw})
 }
 
 // firstEntries is the transaction that begins the cluster.
-func (c InitConfig) firstEntries(record *statev1.ClusterRecord, authority *ca.Authority, res *InitResult, now time.Time) (*statev1.Transaction, error) {
+func (c InitConfig) firstEntries(record *statev1.ClusterRecord, authority *ca.Authority, node *clusterv1.Node, res *InitResult, now time.Time) (*statev1.Transaction, error) {
 	tx := &statev1.Transaction{
 		Origin:        &statev1.Origin{Who: "controller:init@" + c.Name, Method: "darkd init"},
 		Preconditions: []*statev1.Precondition{metaAt(metaCluster, 0)},
 	}
 	err := putMeta(tx, metaCluster, record)
-	for role, names := range map[string][]string{ca.Edge: c.Edges, ca.Control: c.Nodes} {
-		for _, name := range names {
+	for role, machines := range map[string][]string{ca.Edge: c.Edges, ca.Control: c.Nodes} {
+		for _, machine := range machines {
+			name, hosts := machineHosts(machine)
 			token := ca.NewJoinToken(authority.Cert)
 			res.JoinTokens[name] = token.String()
 			err = errors.Join(err, putMeta(tx, metaJoin+token.Key(), &statev1.JoinTokenRecord{
-				Node: name, Role: role, Digest: token.Digest(), Expires: now.Add(joinTokenLife).Unix(),
+				Node: name, Role: role, Digest: token.Digest(), Expires: now.Add(joinTokenLife).Unix(), Hosts: canonical(hosts),
 			}))
 		}
 	}
-	node, nodeErr := nodeResource(c.Name, ca.Control, "", nil)
-	tx.Ops = append(tx.Ops, node)
-	return tx, errors.Join(err, nodeErr)
+	return tx, errors.Join(err, putNode(tx, node, 0))
+}
+
+// machineHosts takes NAME=HOST+HOST apart.
+func machineHosts(machine string) (name string, hosts []string) {
+	name, list, some := strings.Cut(machine, "=")
+	if some {
+		hosts = strings.Split(list, "+")
+	}
+	return name, hosts
 }
 
 func putMeta(tx *statev1.Transaction, key string, m proto.Message) error {

@@ -53,7 +53,7 @@ func (n *Node) control(ctx context.Context, leading <-chan bool) bool {
 	var controllers sync.WaitGroup
 	defer controllers.Wait()
 	defer stop()
-	for _, c := range []func(context.Context){n.runPublisher, n.runPromote, n.runChecksum, n.runTidy, n.runDomains, n.runCookies, n.runStorage} {
+	for _, c := range []func(context.Context){n.runPublisher, n.runPromote, n.runFeatures, n.runChecksum, n.runTidy, n.runDomains, n.runCookies, n.runStorage} {
 		controllers.Add(1)
 		go func() { defer controllers.Done(); c(ctx) }()
 	}
@@ -116,7 +116,7 @@ func (n *Node) controller(name string) *statev1.Origin {
 // runTidy forgets old history, unfinished imports and generations that ended.
 func (n *Node) runTidy(ctx context.Context) {
 	every(ctx, tidyEvery, func(ctx context.Context) {
-		for _, tidy := range []func(context.Context) error{n.compact, n.sweepImports, n.sweepGenerations} {
+		for _, tidy := range []func(context.Context) error{n.compact, n.sweepImports, n.sweepGenerations, n.sweepDenied} {
 			if err := tidy(ctx); err != nil && ctx.Err() == nil {
 				n.cfg.Logger.Warn("tidy", "err", err)
 			}

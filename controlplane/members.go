@@ -2,10 +2,13 @@ package controlplane
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/dark-ecosystem/dark/controlplane/cluster"
+	"github.com/dark-ecosystem/dark/internal/ca"
 	"github.com/dark-ecosystem/dark/internal/consensus"
 	"github.com/dark-ecosystem/dark/internal/errs"
 	"github.com/dark-ecosystem/dark/internal/obs"
@@ -143,15 +146,25 @@ func (n *Node) admitMember(ctx context.Context, peer string, req []byte) ([]byte
 	if err := proto.Unmarshal(req, &m); err != nil {
 		return nil, errs.New(errs.Invalid, "malformed member")
 	}
-	r, err := n.core.store.At(0)
-	if err != nil {
+	if err := n.mayEnter(peer, m.Name); err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	if _, ok, err := r.Get(nodeKind, "", "nodes/"+peer); err != nil || !ok {
-		return nil, errs.Wrap(errs.Denied, err, "%s is no node of this installation", peer)
-	}
 	return nil, n.core.group.AddLearner(ctx, consensus.Server{ID: consensus.ServerID(m.Name), Addr: m.Address, Learner: true})
+}
+
+// mayEnter: a recorded control node enters, under its own name. The door has judged its
+// certificate, though maybe when this member was behind.
+func (n *Node) mayEnter(peer, id string) error {
+	node, _, err := n.core.recorded(peer)
+	switch {
+	case err != nil:
+		return err
+	case node.GetSpec().GetRole() != ca.Control:
+		return errs.New(errs.Denied, "%s is no control node of this installation", peer)
+	case id != peer && !strings.HasPrefix(id, peer+"-"):
+		return errs.New(errs.Denied, "%s may not enter as %s", peer, id)
+	}
+	return nil
 }
 
 // promote gives a vote to learners that answer and have nearly all of the log.
@@ -177,19 +190,59 @@ func (n *Node) promote(ctx context.Context) {
 	}
 }
 
-// RemoveMember takes a control node out of consensus and of the installation.
-func (n *Node) RemoveMember(ctx context.Context, name string, who *statev1.Origin) error {
-	req, err := proto.Marshal(&clusterv1.Member{Name: name})
+// nameOf is the name of the node that has an id in consensus: the id itself, or what stands
+// before what Enrol appended to it.
+func (n *Node) nameOf(id consensus.ServerID) string {
+	if name, ok := n.memberNames()[id]; ok {
+		return name
+	}
+	name := string(id)
+	if node, _, err := n.core.recorded(name); err == nil && node != nil {
+		return name
+	}
+	if i := strings.LastIndexByte(name, '-'); i > 0 {
+		if node, _, err := n.core.recorded(name[:i]); err == nil && node != nil {
+			return name[:i]
+		}
+	}
+	return name
+}
+
+// idOf is the reverse: the id of the member that is called so, by its name or its id.
+func (n *Node) idOf(called string) (consensus.ServerID, bool, error) {
+	members, err := n.core.group.Members()
+	if err != nil {
+		return "", false, err
+	}
+	for _, m := range members {
+		if string(m.ID) == called || n.nameOf(m.ID) == called {
+			return m.ID, true, nil
+		}
+	}
+	return "", false, nil
+}
+
+// RemoveMember takes a control node out of consensus and of the installation: its vote, its
+// Node, its address, and its certificate, which is denied from the same transaction on. A
+// removal that was cut short is finished by the next.
+func (n *Node) RemoveMember(ctx context.Context, called string, who *statev1.Origin) error {
+	name := n.nameOf(consensus.ServerID(called))
+	req, err := proto.Marshal(&clusterv1.Member{Name: called})
 	if err != nil {
 		return err
 	}
 	if err := n.onLeader(ctx, callRemove, req); err != nil {
 		return err
 	}
-	tx := &statev1.Transaction{Origin: who, Ops: []*statev1.Op{
-		{Op: &statev1.Op_DeleteMeta{DeleteMeta: metaMember + name}},
-		{Op: &statev1.Op_DeleteResource{DeleteResource: &statev1.Ref{Kind: nodeKind, Name: "nodes/" + name}}},
-	}}
+	node, _, err := n.core.recorded(name)
+	if err != nil {
+		return err
+	}
+	tx := &statev1.Transaction{Origin: who, Ops: []*statev1.Op{{Op: &statev1.Op_DeleteMeta{DeleteMeta: metaMember + name}}}}
+	if node != nil {
+		tx.Ops = append(tx.Ops, cluster.Deny(node, n.cfg.Clock.Now())...)
+		tx.Ops = append(tx.Ops, &statev1.Op{Op: &statev1.Op_DeleteResource{DeleteResource: &statev1.Ref{Kind: nodeKind, Name: node.Name}}})
+	}
 	_, err = n.core.log.Propose(ctx, tx)
 	return err
 }
@@ -217,23 +270,21 @@ func (n *Node) serveRemove(ctx context.Context, _ string, req []byte) ([]byte, e
 	if err := proto.Unmarshal(req, &m); err != nil {
 		return nil, errs.New(errs.Invalid, "malformed member")
 	}
-	members, err := n.core.group.Members()
+	id, some, err := n.idOf(m.Name)
 	if err != nil {
 		return nil, err
 	}
-	id := consensus.ServerID(m.Name)
-	if r := n.members()[m.Name]; r != nil {
-		id = consensus.ServerID(r.ServerId)
-	}
-	for _, s := range members {
-		if s.ID == id {
-			if len(members) == 1 {
-				return nil, errs.New(errs.Conflict, "%s is the only control node", m.Name)
-			}
-			return nil, n.core.group.Remove(ctx, id)
+	if !some {
+		// An earlier removal may have ended here.
+		if node, _, err := n.core.recorded(m.Name); err != nil || node.GetSpec().GetRole() == ca.Control {
+			return nil, err
 		}
+		return nil, errs.New(errs.NotFound, "%s is no member; `dark members list` has their names", m.Name)
 	}
-	return nil, errs.New(errs.NotFound, "%s is no member", m.Name)
+	if members, err := n.core.group.Members(); err != nil || len(members) == 1 {
+		return nil, errs.Wrap(errs.Conflict, err, "%s is the only control node", m.Name)
+	}
+	return nil, n.core.group.Remove(ctx, id)
 }
 
 // TransferLeadership hands leadership over and tells who has it.
@@ -247,8 +298,8 @@ func (n *Node) TransferLeadership(ctx context.Context, to string) (string, error
 		return "", err
 	}
 	for {
-		if now, _, ok := n.core.group.Leader(); ok && (now != before || string(now) == to) {
-			return orID(n.memberNames(), now), nil
+		if now, _, ok := n.core.group.Leader(); ok && (now != before || string(now) == to || n.nameOf(now) == to) {
+			return n.nameOf(now), nil
 		}
 		if !pause(ctx, 10*time.Millisecond) {
 			return "", errs.New(errs.Unavailable, "leadership was handed over; who has it is not known yet")
@@ -261,9 +312,9 @@ func (n *Node) serveTransfer(ctx context.Context, _ string, req []byte) ([]byte,
 	if err := proto.Unmarshal(req, &m); err != nil {
 		return nil, errs.New(errs.Invalid, "malformed member")
 	}
-	id := consensus.ServerID(m.Name)
-	if r := n.members()[m.Name]; r != nil {
-		id = consensus.ServerID(r.ServerId)
+	id, err := n.heir(m.Name)
+	if err != nil {
+		return nil, err
 	}
 	members, err := n.core.group.Members()
 	if err != nil {
@@ -283,6 +334,18 @@ func (n *Node) serveTransfer(ctx context.Context, _ string, req []byte) ([]byte,
 		return nil, nil
 	}
 	return nil, err
+}
+
+// heir is the member to hand over to; none where consensus chooses.
+func (n *Node) heir(called string) (consensus.ServerID, error) {
+	if called == "" {
+		return "", nil
+	}
+	id, some, err := n.idOf(called)
+	if err == nil && !some {
+		err = errs.New(errs.NotFound, "%s is no member; `dark members list` has their names", called)
+	}
+	return id, err
 }
 
 // pause waits d; false when ctx ends before.

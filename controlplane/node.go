@@ -23,6 +23,7 @@ import (
 	"github.com/dark-ecosystem/dark/controlplane/domains"
 	"github.com/dark-ecosystem/dark/controlplane/feed"
 	"github.com/dark-ecosystem/dark/controlplane/identity"
+	"github.com/dark-ecosystem/dark/controlplane/state"
 	"github.com/dark-ecosystem/dark/controlplane/storage"
 	"github.com/dark-ecosystem/dark/internal/ca"
 	"github.com/dark-ecosystem/dark/internal/clock"
@@ -36,7 +37,7 @@ import (
 )
 
 // FeatureLevel is the level of features that this program's Apply knows.
-const FeatureLevel = 1
+const FeatureLevel = state.LevelElapsed
 
 // Config is what a control node needs.
 type Config struct {
@@ -226,32 +227,16 @@ func (n *Node) build() error {
 		},
 		TLS: n.core.creds.TLS, Identify: n.edgePeer, Feeds: n.feeds,
 		Submit: n.submit,
-		Renew: func(ctx context.Context, node string, request []byte) ([][]byte, error) {
-			return n.renew(ctx, ca.Edge, node, request)
-		},
-		Log: n.cfg.Logger, Clock: n.cfg.Clock,
+		Renew:  n.renew,
+		Log:    n.cfg.Logger, Clock: n.cfg.Clock,
 	})
 	return err
 }
 
-// edgePeer admits edges of this cluster to the feed, and nobody else.
+// edgePeer admits edges that are known to the feed, and nobody else.
 func (n *Node) edgePeer(c *x509.Certificate) (string, error) {
-	name, err := n.core.creds.Peer(c)
-	if err != nil {
-		return "", err
-	}
-	if name.Role != ca.Edge {
-		return "", fmt.Errorf("%s is no edge", name.Node)
-	}
-	r, err := n.core.store.At(0)
-	if err != nil {
-		return "", err
-	}
-	defer r.Close()
-	if _, ok, err := r.Get(nodeKind, "", "nodes/"+name.Node); err != nil || !ok {
-		return "", errs.Wrap(errs.Denied, err, "edge %s was removed", name.Node)
-	}
-	return name.Node, nil
+	name, err := n.core.known(ca.Edge, c)
+	return name.Node, err
 }
 
 // submit carries out an edge's write as the end user whose token it holds.
@@ -297,6 +282,8 @@ func (n *Node) serve(ctx context.Context) error {
 	start("controllers", func(ctx context.Context) error { n.lead(ctx); return nil })
 	start("announce", n.announce)
 	start("renewal", n.renewOwn)
+	start("membership", n.watchNodes)
+	start("keys of renewed certificates", n.recordKeys)
 	start("use of access keys", n.noteUse)
 	close(n.ready)
 	n.cfg.Logger.Info("this control node serves", "node", n.core.self.Name, "version", n.cfg.Version, "api", n.apiAddr, "feed", n.feedAddr,
@@ -342,20 +329,15 @@ func (n *Node) renewOwn(ctx context.Context) error {
 }
 
 func (n *Node) renewNow(ctx context.Context) error {
-	leaf := n.core.creds.Leaf()
-	hosts := leaf.DNSNames
-	for _, ip := range leaf.IPAddresses {
-		hosts = append(hosts, ip.String())
-	}
-	key, request, err := ca.NewRequest(hosts)
+	key, request, err := ca.NewRequest(nil)
 	if err != nil {
 		return err
 	}
-	certs, err := n.renew(ctx, ca.Control, n.core.self.Name, request)
+	certs, err := n.renew(ctx, n.core.creds.Leaf(), request)
 	if err != nil {
 		return err
 	}
-	return n.core.creds.Replace(key, certs[0])
+	return n.core.creds.Replace(key, certs[0], n.cfg.Clock.Now())
 }
 
 // Ready is closed when the node serves.

@@ -32,6 +32,8 @@ type member struct {
 	answers bool
 	// finished is the log's index that it has carried out, when it answered last.
 	finished uint64
+	// ahead is how far its clock was before this node's, when it answered last.
+	ahead time.Duration
 }
 
 // seen is what the last round of questions to the members found.
@@ -79,9 +81,15 @@ func (n *Node) ask(ctx context.Context, m *member) {
 		return
 	}
 	var r clusterv1.ControlReport
+	asked := n.cfg.Clock.Now()
 	b, err := n.core.node.Call(ctx, m.Addr, callStatus, []byte(askSelf))
 	if m.answers = err == nil && proto.Unmarshal(b, &r) == nil; m.answers {
 		m.finished = r.Finished
+		now := n.cfg.Clock.Now()
+		m.ahead = time.Unix(0, r.Time).Sub(asked.Add(now.Sub(asked) / 2))
+		if r.Time == 0 {
+			m.ahead = 0 // of an earlier version, which does not tell
+		}
 	}
 }
 
@@ -135,6 +143,7 @@ func (n *Node) watchMembers(ctx context.Context) {
 			return
 		}
 		w.look(time.Now(), n.leaderName(), all)
+		n.checkClock(ctx, all)
 	})
 }
 

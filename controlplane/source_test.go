@@ -42,10 +42,7 @@ func TestPlacementRisesBeforeStreamsChange(t *testing.T) {
 		return &statev1.Op{Op: &statev1.Op_PutResource{PutResource: &statev1.PutResource{Ref: &statev1.Ref{Kind: kind, Organization: organization, Name: name}, Value: value}}}
 	}
 	s := &source{store: store}
-	edge, err := nodeResource("edge-1", ca.Edge, "", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	edge := put(nodeKind, "", "nodes/edge-1", nodeResource("edge-1", ca.Edge, "i1", nil))
 	last := uint64(0)
 	var before []string
 	for _, c := range []struct {

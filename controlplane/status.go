@@ -156,7 +156,7 @@ func (n *Node) report() *clusterv1.ControlReport {
 
 // ownReport is what this node says of itself.
 func (n *Node) ownReport() *clusterv1.ControlReport {
-	return &clusterv1.ControlReport{Finished: n.core.group.Finished(), Revision: n.core.store.Revision(), DiskFull: n.diskFull()}
+	return &clusterv1.ControlReport{Finished: n.core.group.Finished(), Revision: n.core.store.Revision(), DiskFull: n.diskFull(), Time: n.cfg.Clock.Now().UnixNano()}
 }
 
 func edgeStatus(s feed.NodeStatus, last uint64) *clusterv1.NodeStatus {

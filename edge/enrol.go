@@ -97,7 +97,7 @@ func Enrol(ctx context.Context, dir, token string, join Join, hosts []string) er
 		return err
 	}
 	resp, err := join(ctx, &clusterv1.JoinRequest{
-		Token: token, CertificateRequest: request, MachineKey: []byte(machine.Recipient()),
+		Token: token, CertificateRequest: request, MachineKey: []byte(machine.Recipient()), Role: ca.Edge,
 	})
 	if err != nil {
 		return err

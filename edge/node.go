@@ -41,8 +41,10 @@ type Config struct {
 	// TLS returns what to connect to control nodes with: this node's certificate and
 	// the cluster's CA.
 	TLS func() (*tls.Config, error)
+	// Control judges a control node's certificate by the deny set; nil: TLS alone judges.
+	Control func(c *x509.Certificate, denied func(subject string) bool) error
 
-	// Feeds are addresses (host:port) of control nodes, beside those learnt from them.
+	// Feeds are addresses (host:port) of control nodes, beside those learnt from records.
 	Feeds []string
 	// Certificate in use, Request for a new one (DER) and Install of the answer (leaf
 	// first): by these it is renewed. None is needed where it is not.
@@ -186,7 +188,7 @@ func (n *Node) open() error {
 func (n *Node) options() config.Options {
 	return config.Options{
 		Dir: n.cfg.Dir, Cluster: n.cfg.ClusterID, Pinned: n.cfg.PublishingKey, TLS: n.cfg.TLS,
-		Feeds: n.cfg.Feeds, Version: n.cfg.Version, Kinds: n.view.Kinds(),
+		Peer: n.cfg.Control, Feeds: n.cfg.Feeds, Version: n.cfg.Version, Kinds: n.view.Kinds(),
 		Certificate: n.cfg.Certificate, Request: n.cfg.Request, Install: n.cfg.Install,
 		Log: n.cfg.Logger, Clock: n.cfg.Clock, Times: n.cfg.Times, Zones: n.zoneStats,
 		Storage: n.storageStats, Ends: n.ends,

@@ -241,7 +241,7 @@ func TestMetrics(t *testing.T) {
 	}
 	defer n.Close()
 	families, err := reg.Gather()
-	if err != nil || len(families) != 14 {
+	if err != nil || len(families) != 16 {
 		t.Errorf("%d metrics, %v", len(families), err)
 	}
 }

@@ -21,7 +21,7 @@ const (
 	kindKeys      = "dark.storage.v1.PublishedKeys"
 	kindAccessKey = "dark.storage.v1.PublishedAccessKey"
 	kindStorage   = "dark.storage.v1.PublishedStorage"
-	// kindErased is the deny lane's: a bucket that was deleted, by its identity.
+	// kindErased: a bucket that was deleted, by its identity.
 	kindErased = "dark.storage.v1.Bucket"
 
 	erasedSubject = "bucket:"

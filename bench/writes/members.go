@@ -107,7 +107,7 @@ func credentials(dir, name string, authority *ca.Authority) (*ca.Credentials, er
 	if err != nil {
 		return nil, err
 	}
-	leaf, err := authority.IssueFor(ca.Name{Cluster: "bench", Role: ca.Control, Node: name}, request, time.Now())
+	leaf, err := authority.IssueFor(ca.Name{Cluster: "bench", Role: ca.Control, Node: name}, request, nil, time.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ func newControl() *cobra.Command {
 	s.text(&c.timing, "timing", "lan", "lan, wan or ci: how far apart the control nodes are")
 	s.list(&c.nameServers, "name-servers", nil, "names of this installation's name servers, as delegations have them")
 	s.list(&c.resolvers, "resolvers", nil, "`HOST:PORT` of resolvers for showing control over domains; the system's when empty")
-	s.list(&c.hosts, "hosts", nil, "further names and addresses by which clients reach the API")
+	s.list(&c.hosts, "hosts", nil, "further names and addresses by which clients reach the API; the join token has to state them")
 	s.text(&c.join, "join", "", "join `TOKEN`: become a control node of its cluster first")
 	s.text(&c.through, "through", "", "`HOST:PORT` of the API of a control node to join through")
 	s.text(&c.log, "log", "info", "debug, info, warn or error")

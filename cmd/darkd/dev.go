@@ -276,7 +276,7 @@ func (d *dev) enrolEdge(ctx context.Context, control *controlplane.Node) error {
 	if _, err := edge.ReadSelf(d.path("edge")); err == nil {
 		return nil
 	}
-	token, err := control.CreateJoinToken(ctx, &clusterv1.CreateJoinTokenRequest{Node: devEdge, Role: ca.Edge}, &statev1.Origin{Who: "controller:dev"})
+	token, err := control.CreateJoinToken(ctx, &clusterv1.CreateJoinTokenRequest{Node: devEdge, Role: ca.Edge, Hosts: []string{d.host}}, &statev1.Origin{Who: "controller:dev"})
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func aNode(t *testing.T, role, self string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf, err := authority.IssueFor(ca.Name{Cluster: "cluster", Role: role, Node: "n"}, request, time.Now())
+	leaf, err := authority.IssueFor(ca.Name{Cluster: "cluster", Role: role, Node: "n"}, request, nil, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

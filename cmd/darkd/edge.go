@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/dark-ecosystem/dark/edge"
 	"github.com/dark-ecosystem/dark/internal/ca"
+	"github.com/dark-ecosystem/dark/internal/membership"
 )
 
 // edgeSettings are those of an edge.
@@ -35,7 +37,7 @@ func newEdge() *cobra.Command {
 	s.text(&e.dir, "dir", "/var/lib/dark/edge", "`DIR` that the edge lives in")
 	s.list(&e.dns, "dns", []string{"127.0.0.1:5300"}, "`IP:PORT` to answer DNS on, one or more")
 	s.list(&e.feeds, "feeds", nil, "`HOST:PORT` of the feeds of control nodes, beside those it was told of")
-	s.list(&e.hosts, "hosts", nil, "names and addresses of this edge")
+	s.list(&e.hosts, "hosts", nil, "names and addresses for this edge's certificate; the join token has to state them")
 	s.text(&e.metrics, "metrics", "", "`HOST:PORT` for Prometheus metrics; none when empty")
 	s.text(&e.join, "join", "", "join `TOKEN`: become an edge of its cluster first")
 	s.text(&e.through, "through", "", "`HOST:PORT` of the API of a control node to join through")
@@ -104,8 +106,9 @@ func (e *edgeSettings) open(log *slog.Logger, o *observed) (*edge.Node, error) {
 	r := &renewal{creds: creds}
 	cfg := edge.Config{
 		Dir: e.dir, Name: self.Name, ClusterID: self.ClusterID, PublishingKey: self.PublishingKey,
-		TLS:   func() (*tls.Config, error) { return creds.TLS(), nil },
-		Feeds: append(self.Feeds, e.feeds...), Certificate: creds.Leaf, Request: r.request, Install: r.install,
+		TLS:     func() (*tls.Config, error) { return creds.TLS(), nil },
+		Control: controlNodes(self.ClusterID, creds),
+		Feeds:   append(self.Feeds, e.feeds...), Certificate: creds.Leaf, Request: r.request, Install: r.install,
 		DNS: e.dns, Services: e.parts, Version: version(), Logger: log,
 	}
 	if o != nil {
@@ -129,6 +132,16 @@ func (e *edgeSettings) noSelf(err error) error {
 		"again, with a token of `dark nodes token NAME` and another --dir (objects that only this edge keeps stay in the old one)", e.dir, err)
 }
 
+// controlNodes is the door through which an edge goes: to control nodes of its cluster that
+// were not removed, and to nobody else.
+func controlNodes(cluster string, creds *ca.Credentials) func(*x509.Certificate, func(string) bool) error {
+	return func(c *x509.Certificate, denied func(string) bool) error {
+		d := membership.Door{Cluster: cluster, Roots: creds.Roots(), Role: ca.Control, Now: time.Now, Denied: denied}
+		_, err := d.Known(c)
+		return err
+	}
+}
+
 // renewal keeps the key of a request until its certificate comes.
 type renewal struct {
 	creds *ca.Credentials
@@ -137,12 +150,7 @@ type renewal struct {
 }
 
 func (r *renewal) request() ([]byte, error) {
-	leaf := r.creds.Leaf()
-	hosts := append([]string(nil), leaf.DNSNames...)
-	for _, ip := range leaf.IPAddresses {
-		hosts = append(hosts, ip.String())
-	}
-	key, request, err := ca.NewRequest(hosts)
+	key, request, err := ca.NewRequest(nil) // the centre keeps the names of the present one
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.key = key
@@ -155,5 +163,5 @@ func (r *renewal) install(chain [][]byte) error {
 	if r.key == nil || len(chain) == 0 {
 		return errors.New("a certificate came that was not asked for")
 	}
-	return r.creds.Replace(r.key, chain[0])
+	return r.creds.Replace(r.key, chain[0], time.Now())
 }

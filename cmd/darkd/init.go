@@ -23,8 +23,8 @@ func newInit() *cobra.Command {
 	s.text(&c.Name, "name", "c1", "`NAME` of this control node")
 	s.text(&c.Transport, "transport", "127.0.0.1:7001", "`HOST:PORT` at which other control nodes reach this one")
 	s.list(&c.Hosts, "hosts", nil, "further names and addresses by which clients reach its API")
-	s.list(&c.Edges, "edges", nil, "names of edges to make join tokens for")
-	s.list(&c.Nodes, "nodes", nil, "names of further control nodes to make join tokens for")
+	s.list(&c.Edges, "edges", nil, "`NAME`s of edges to make join tokens for; NAME=HOST+HOST states names in the certificate")
+	s.list(&c.Nodes, "nodes", nil, "`NAME=HOST`s of further control nodes to make join tokens for, and where their APIs are reached")
 	s.text(&timing, "timing", "lan", "lan, wan or ci: how far apart the control nodes are")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -4,15 +4,22 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/dark-ecosystem/dark/internal/ca"
 	"github.com/dark-ecosystem/dark/internal/errs"
 	"github.com/dark-ecosystem/dark/internal/kind"
+	"github.com/dark-ecosystem/dark/internal/membership"
 	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
+	identityv1 "github.com/dark-ecosystem/dark/proto/dark/identity/v1"
+	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
 )
 
 // Node is the kind of machines. status tells what is known of one at the moment, nil
@@ -21,7 +28,9 @@ func Node(status func(ctx context.Context, name string) (*clusterv1.NodeStatus, 
 	return &kind.Kind{
 		Message: &clusterv1.Node{},
 		Plural:  "nodes", Pattern: "nodes/{node}", Service: "cluster",
-		Scope: kind.ScopeInstallation, ConfirmDelete: true, Admit: admitNode,
+		// Of the deny lane, as credentials are: a node that was removed is not rolled back.
+		Lane:  kind.LaneDeny,
+		Scope: kind.ScopeInstallation, ConfirmDelete: true, Admit: admitNode, Publish: publishNode,
 		Show: func(ctx context.Context, _ kind.Reader, m proto.Message) error { return show(ctx, status, m) },
 		Columns: []kind.Column{
 			{Title: "ROLE", Path: "spec.role"},
@@ -36,7 +45,7 @@ func Node(status func(ctx context.Context, name string) (*clusterv1.NodeStatus, 
 
 func admitNode(_ context.Context, a *kind.Admission) error {
 	if a.New == nil {
-		return nil
+		return admitRemoval(a)
 	}
 	n := a.New.(*clusterv1.Node)
 	if n.GetSpec() == nil {
@@ -44,12 +53,98 @@ func admitNode(_ context.Context, a *kind.Admission) error {
 		return nil
 	}
 	n.Status = nil // never kept
-	if a.Old == nil {
+	old := &clusterv1.NodeSpec{}
+	if a.Old != nil {
+		old = a.Old.(*clusterv1.Node).GetSpec()
+		if old.GetRole() != n.Spec.GetRole() {
+			a.Bad("spec.role", "a node keeps the role it joined with; remove it and let it join again")
+		}
+	}
+	keepIdentity(a, old, n.Spec)
+	return nil
+}
+
+// keepIdentity: who a node is is set by joining and renewing alone. A document that leaves
+// these fields out leaves them as they are.
+func keepIdentity(a *kind.Admission, old, now *clusterv1.NodeSpec) {
+	const text = "is set when the node joins or renews its certificate; leave it out"
+	if now.Instance != "" && now.Instance != old.GetInstance() {
+		a.Bad("spec.instance", text)
+	}
+	for _, f := range []struct {
+		name string
+		old  []byte
+		now  *[]byte
+	}{
+		{"spec.publicKey", old.GetPublicKey(), &now.PublicKey},
+		{"spec.renewedPublicKey", old.GetRenewedPublicKey(), &now.RenewedPublicKey},
+	} {
+		if len(*f.now) > 0 && !bytes.Equal(*f.now, f.old) {
+			a.Bad(f.name, text)
+		}
+		*f.now = f.old
+	}
+	now.Instance = old.GetInstance()
+}
+
+func admitRemoval(a *kind.Admission) error {
+	old := a.Old.(*clusterv1.Node)
+	if old.GetSpec().GetRole() == ca.Control {
+		name := strings.TrimPrefix(a.Name, "nodes/")
+		return errs.New(errs.Conflict, "%s is a control node, and a member with a vote; remove it with `dark members remove %s`", name, name)
+	}
+	a.Ops = append(a.Ops, Deny(old, a.Now)...)
+	return nil
+}
+
+// MetaDenied is the prefix of the keys of the state's index under which control nodes find
+// the deny entries of nodes: SUBJECT, with the Unix second in which its certificate has ended.
+const MetaDenied = "denied/"
+
+// Record is what the installation records of a node, for package membership; nil of nil.
+func Record(n *clusterv1.Node) *membership.Record {
+	if n == nil {
 		return nil
 	}
-	old := a.Old.(*clusterv1.Node).GetSpec()
-	if old.GetRole() != n.Spec.GetRole() {
-		a.Bad("spec.role", "a node keeps the role it joined with; delete it and let it join again")
+	r := &membership.Record{Role: n.GetSpec().GetRole(), Instance: n.GetSpec().GetInstance()}
+	for _, k := range [][]byte{n.GetSpec().GetPublicKey(), n.GetSpec().GetRenewedPublicKey()} {
+		if len(k) > 0 {
+			r.Keys = append(r.Keys, k)
+		}
+	}
+	return r
+}
+
+// Deny keeps a node that ends, or whose name another machine gets, away from control nodes
+// from the same transaction on, for as long as its certificate lives.
+func Deny(n *clusterv1.Node, now time.Time) []*statev1.Op {
+	var ops []*statev1.Op
+	for _, subject := range Record(n).Denials() {
+		m := &statev1.PutMeta{Key: MetaDenied + subject, Value: strconv.AppendInt(nil, now.Add(ca.NodeLife).Unix(), 10)}
+		ops = append(ops, &statev1.Op{Op: &statev1.Op_PutMeta{PutMeta: m}})
+	}
+	return ops
+}
+
+// publishNode tells edges of a node that ended, or whose name another machine got.
+func publishNode(_ context.Context, p kind.Publication, emit func(kind.Record) error) error {
+	old, _ := p.Old.(*clusterv1.Node)
+	now, _ := p.New.(*clusterv1.Node)
+	if old == nil || now != nil && now.GetSpec().GetInstance() == old.GetSpec().GetInstance() {
+		return nil
+	}
+	for _, subject := range Record(old).Denials() {
+		value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&identityv1.PublishedRevocation{Subject: subject, RevokedAt: p.Now.Unix()})
+		if err != nil {
+			return fmt.Errorf("publish the removal of %s: %w", old.GetName(), err)
+		}
+		err = emit(kind.Record{
+			Kind: string((&clusterv1.Node{}).ProtoReflect().Descriptor().FullName()), Stream: "system", Name: subject,
+			Lane: kind.LaneDeny, Value: value, Expires: p.Now.Add(ca.NodeLife).Unix(),
+		})
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package feed
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -61,6 +62,9 @@ func newConn(s *Server, tc *tls.Conn, node string, h *feedv1.Hello) *conn {
 	return c
 }
 
+// peer is the edge's certificate.
+func (c *conn) peer() *x509.Certificate { return c.tls.ConnectionState().PeerCertificates[0] }
+
 func positionOf(p *feedv1.Position) position {
 	return position{p.GetRevision(), p.GetPart(), p.GetHash()}
 }
@@ -68,6 +72,10 @@ func positionOf(p *feedv1.Position) position {
 // run serves the edge until the connection or ctx ends.
 func (c *conn) run(ctx context.Context, cancel context.CancelFunc) error {
 	c.s.hub.join(c)
+	if _, err := c.s.o.Identify(c.peer()); err != nil { // it ended before Recheck could see this connection
+		c.s.hub.leave(c, nil)
+		return fmt.Errorf("identify: %w", err)
+	}
 	c.s.nodes.connected(c.cert, true, c.s.o.Clock.Now())
 	reader := make(chan error, 1)
 	go func() {

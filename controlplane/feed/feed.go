@@ -79,8 +79,8 @@ type Options struct {
 	Feeds func() map[string]string
 	// Submit carries out an edge's request as the end user it names.
 	Submit func(ctx context.Context, node string, s *feedv1.Submit) *feedv1.SubmitResult
-	// Renew issues a certificate to a node, leaf first.
-	Renew func(ctx context.Context, node string, csr []byte) ([][]byte, error)
+	// Renew issues a certificate, leaf first, to the node that has the present one.
+	Renew func(ctx context.Context, present *x509.Certificate, csr []byte) ([][]byte, error)
 
 	Log   *slog.Logger
 	Clock clock.Clock

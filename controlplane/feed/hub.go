@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -267,4 +268,11 @@ func (h *hub) next(c *conn, cursor uint64) (entries []entry, more <-chan struct{
 	from := int(cursor - h.mu.first)
 	to := min(int(end-h.mu.first), from+64)
 	return h.mu.ring[from:to:to], nil, false
+}
+
+// connections are those that are served now.
+func (h *hub) connections() []*conn {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Collect(maps.Keys(h.mu.conns))
 }

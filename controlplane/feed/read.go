@@ -102,7 +102,7 @@ func (c *conn) renew(ctx context.Context, r *feedv1.Renew) *feedv1.Down {
 	if c.s.o.Renew == nil {
 		return renewed(&feedv1.Renewed{Refused: "this control node renews no certificates"})
 	}
-	chain, err := c.s.o.Renew(ctx, c.node, r.GetCertificateRequest())
+	chain, err := c.s.o.Renew(ctx, c.peer(), r.GetCertificateRequest())
 	if err != nil {
 		c.s.o.Log.Warn("feed: certificate not renewed", "node", c.node, "error", err)
 		return renewed(&feedv1.Renewed{Refused: err.Error()})

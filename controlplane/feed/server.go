@@ -114,6 +114,20 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, conns *sync.WaitGr
 	}
 }
 
+// Recheck asks Identify again about the named nodes' open connections (nil: about all), and
+// ends those that it refuses now.
+func (s *Server) Recheck(nodes map[string]bool) {
+	for _, c := range s.hub.connections() {
+		if nodes != nil && !nodes[c.node] {
+			continue
+		}
+		if _, err := s.o.Identify(c.peer()); err != nil {
+			s.o.Log.Info("feed: connection ended", "node", c.node, "reason", err)
+			c.tls.NetConn().Close()
+		}
+	}
+}
+
 func wait(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -110,12 +110,12 @@ func TestTheCertificateIsRenewed(t *testing.T) {
 	src := newSource(t, "system")
 	var w *world
 	w = start(t, src, func(o *feed.Options) {
-		o.Renew = func(_ context.Context, node string, der []byte) ([][]byte, error) {
+		o.Renew = func(_ context.Context, present *x509.Certificate, der []byte) ([][]byte, error) {
 			csr, err := x509.ParseCertificateRequest(der)
 			if err != nil {
 				return nil, err
 			}
-			return [][]byte{w.ca.sign(t, node, csr.PublicKey, time.Now().Add(-time.Minute))}, nil
+			return [][]byte{w.ca.sign(t, present.Subject.CommonName, csr.PublicKey, time.Now().Add(-time.Minute))}, nil
 		}
 	})
 	var mu sync.Mutex

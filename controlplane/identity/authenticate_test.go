@@ -115,7 +115,11 @@ func TestDeletedKeyIsRevokedAtEdges(t *testing.T) {
 	for _, c := range []struct {
 		expire *timestamppb.Timestamp
 		want   time.Time
-	}{{nil, now.Add(identity.RevocationLife)}, {timestamppb.New(now.Add(time.Hour)), now.Add(time.Hour)}} {
+	}{
+		{nil, now.Add(time.Hour)},
+		{timestamppb.New(now.Add(time.Minute)), now.Add(time.Minute)},
+		{timestamppb.New(now.Add(9000 * time.Hour)), now.Add(time.Hour)}, // no longer than edges could use it
+	} {
 		old.Spec.ExpireTime = c.expire
 		var got []kind.Record
 		emit := func(r kind.Record) error { got = append(got, r); return nil }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/dark-ecosystem/dark/controlplane/admit"
 	"github.com/dark-ecosystem/dark/internal/errs"
@@ -21,9 +22,9 @@ var (
 	roleBindingKind  = string((&identityv1.RoleBinding{}).ProtoReflect().Descriptor().FullName())
 )
 
-// RevocationLife is how long edges remember that a key without an end is dead: longer
-// than anything signed with it may live.
-const RevocationLife = 400 * 24 * time.Hour
+// apiKeyLife is how long edges remember that an API key is dead. Edges keep nothing of API
+// keys: what they forward with one, a control node judges again.
+const apiKeyLife = time.Hour
 
 func keyMeta(id string) string { return "apikey/" + id }
 
@@ -93,16 +94,23 @@ func denyKey(_ context.Context, p kind.Publication, emit func(kind.Record) error
 	}
 	old := p.Old.(*identityv1.ApiKey)
 	subject := "key:" + old.GetStatus().GetKeyId()
-	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(
-		&identityv1.PublishedRevocation{Subject: subject, RevokedAt: p.Now.Unix()})
+	r, err := Revocation(apiKeyKind, subject, p.Now, apiKeyLife, old.GetSpec().GetExpireTime())
 	if err != nil {
 		return fmt.Errorf("publish revocation of %s: %w", subject, err)
 	}
-	expires := p.Now.Add(RevocationLife)
-	if t := old.GetSpec().GetExpireTime(); t != nil {
-		expires = t.AsTime()
+	return emit(r)
+}
+
+// Revocation is the entry of the deny set for a credential that ended: it lives as long as
+// the credential could at an edge that is told nothing more, and no longer than the
+// credential itself.
+func Revocation(kindName, subject string, now time.Time, life time.Duration, ends *timestamppb.Timestamp) (kind.Record, error) {
+	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&identityv1.PublishedRevocation{Subject: subject, RevokedAt: now.Unix()})
+	expires := now.Add(life)
+	if ends != nil && ends.AsTime().Before(expires) {
+		expires = ends.AsTime()
 	}
-	return emit(kind.Record{Kind: apiKeyKind, Stream: "system", Name: subject, Lane: kind.LaneDeny, Value: value, Expires: expires.Unix()})
+	return kind.Record{Kind: kindName, Stream: "system", Name: subject, Lane: kind.LaneDeny, Value: value, Expires: expires.Unix()}, err
 }
 
 // RoleBinding is the kind of role bindings.

@@ -38,6 +38,8 @@ type applying struct {
 	p     *statev1.Progress
 	time  int64 // of the present entry; never before the entry before
 	dirty map[string]bool
+	// elapsed: the present entry says what time elapsed, and a.p.Elapsed counts it.
+	elapsed bool
 	// changed and meta are what the present transaction changed, for its Commit.
 	changed []*statev1.Ref
 	meta    []string
@@ -89,6 +91,9 @@ func (a *applying) entry(c consensus.Command) ([]outcome, error) {
 	}
 	from := a.b.Len()
 	a.time = max(e.Time, a.p.Time)
+	if a.elapsed = e.Elapsed != nil; a.elapsed {
+		a.p.Elapsed = max(a.p.Elapsed, 1) + min(max(e.GetElapsed(), 0), maxElapsed) // 0 means never
+	}
 	outcomes := make([]outcome, len(e.Transactions))
 	for i, tx := range e.Transactions {
 		o, err := a.transaction(tx, c.Index)

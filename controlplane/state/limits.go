@@ -62,7 +62,34 @@ func (u usage) writesPerSecond() int64 {
 	return defaultWritesPerSecond
 }
 
-// take takes one write from the bucket, which is filled by the entries' own time.
+// LevelElapsed is the level of features from which entries carry the time that elapsed.
+const LevelElapsed = 2
+
+// maxElapsed is the most that one entry may refill. The bucket holds no more.
+const maxElapsed = burstSeconds * 1e9
+
+// takeElapsed takes one write from the bucket, which is refilled by the time that elapsed
+// at leaders and never by a time of day: a clock that is wrong for one entry and then
+// mended must not stop writes (design/identity.md, Limits in the state machine).
+func (u usage) takeElapsed(elapsed int64) bool {
+	rate, full := u.writesPerSecond(), u.writesPerSecond()*burstSeconds*1000
+	switch {
+	case u.Filled == 0 && u.Refilled == 0:
+		u.Tokens, u.Filled = full, elapsed
+	case u.Filled == 0:
+		u.Filled = elapsed // it was filled by the time of day until now
+	}
+	passed := (elapsed - u.Filled) / 1e6 // what is less than a millisecond is left for the next time
+	u.Tokens = min(full, u.Tokens+min(passed, burstSeconds*1000)*rate)
+	u.Filled += passed * 1e6
+	if u.Tokens < 1000 {
+		return false
+	}
+	u.Tokens -= 1000
+	return true
+}
+
+// take is takeElapsed for entries that do not say what elapsed: it goes by their time.
 func (u usage) take(now int64) bool {
 	rate, full := u.writesPerSecond(), u.writesPerSecond()*burstSeconds*1000
 	switch {
@@ -141,10 +168,17 @@ func (a *applying) judgeLimits(tx *statev1.Transaction) (*errs.Error, error) {
 	if u.HistoryBytes > u.historyLimit() {
 		return errs.New(errs.Exhausted, "limit history_bytes: organization %s keeps %d bytes of history, at most %d", tx.Organization, u.HistoryBytes, u.historyLimit()), nil
 	}
-	if !u.take(a.time) {
+	if !a.takeWrite(u) {
 		return errs.New(errs.Exhausted, "limit writes_per_second: organization %s may write %d times a second", tx.Organization, u.writesPerSecond()), nil
 	}
 	return nil, nil
+}
+
+func (a *applying) takeWrite(u usage) bool {
+	if a.elapsed {
+		return u.takeElapsed(a.p.Elapsed)
+	}
+	return u.take(a.time)
 }
 
 func (a *applying) setLimits(o *statev1.SetLimits) error {
@@ -153,7 +187,7 @@ func (a *applying) setLimits(o *statev1.SetLimits) error {
 		return err
 	}
 	u.Limits = o.Limits
-	u.Tokens, u.Refilled = 0, 0
+	u.Tokens, u.Refilled, u.Filled = 0, 0, 0
 	return nil
 }
 

@@ -36,6 +36,12 @@ type Log struct {
 	group *consensus.Group
 	clock clock.Clock
 
+	stamps struct {
+		sync.Mutex
+		last time.Time // of our entry before
+		term uint64    // of what had been applied then
+	}
+
 	queue chan *pending
 	slots chan struct{} // one for each entry in flight
 	stop  context.CancelFunc
@@ -257,7 +263,8 @@ func (l *Log) refuse(t *turns) {
 
 // propose proposes one entry and tells each transaction what became of it.
 func (l *Log) propose(ctx context.Context, batch []*pending) {
-	e := &statev1.Entry{Time: l.clock.Now().UnixNano(), Transactions: make([]*statev1.Transaction, len(batch))}
+	e := &statev1.Entry{Transactions: make([]*statev1.Transaction, len(batch))}
+	l.stamp(e)
 	for i, p := range batch {
 		e.Transactions[i] = p.tx
 	}
@@ -269,6 +276,24 @@ func (l *Log) propose(ctx context.Context, batch []*pending) {
 	outcomes, _ := res.Value.([]outcome)
 	for i, p := range batch {
 		p.result <- settle(res.Index, outcomes, i, err)
+	}
+}
+
+// stamp writes the leader's time into an entry, and what elapsed since the one before, by
+// the monotonic clock. What elapsed while another led is not ours to tell.
+func (l *Log) stamp(e *statev1.Entry) {
+	l.stamps.Lock()
+	defer l.stamps.Unlock()
+	now := l.clock.Now()
+	e.Time = now.UnixNano()
+	_, term := l.store.Applied()
+	elapsed := now.Sub(l.stamps.last)
+	if l.stamps.last.IsZero() || term != l.stamps.term {
+		elapsed = 0
+	}
+	l.stamps.last, l.stamps.term = now, term
+	if l.store.FeatureLevel() >= LevelElapsed {
+		e.Elapsed = proto.Int64(max(0, elapsed.Nanoseconds()))
 	}
 }
 

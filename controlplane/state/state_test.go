@@ -24,6 +24,8 @@ type machine struct {
 	t     *testing.T
 	index uint64
 	now   time.Time
+	// elapsed is what each entry says of the time since the one before; nil: nothing.
+	elapsed *int64
 }
 
 func open(t *testing.T, o Options) *machine {
@@ -47,7 +49,7 @@ func (m *machine) entry(txs ...*statev1.Transaction) consensus.Command {
 	m.t.Helper()
 	m.index++
 	m.now = m.now.Add(time.Millisecond)
-	b, err := proto.Marshal(&statev1.Entry{Time: m.now.UnixNano(), Transactions: txs})
+	b, err := proto.Marshal(&statev1.Entry{Time: m.now.UnixNano(), Transactions: txs, Elapsed: m.elapsed})
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -18,10 +18,16 @@ import (
 )
 
 // publishBucket tells edges of a bucket and of its keys in one publication, so that who
-// made it can use it where the change is in view. One that ended is denied by its
-// identity, too, which is what edges erase by.
+// made it can use it where the change is in view. That one ended is told by its identity,
+// too, which is what edges erase by.
 func (s *Storage) publishBucket(ctx context.Context, p kind.Publication, emit func(kind.Record) error) error {
+	old, _ := p.Old.(*storagev1.Bucket)
 	now, _ := p.New.(*storagev1.Bucket)
+	if old != nil && !bytes.Equal(old.GetStatus().GetId(), now.GetStatus().GetId()) {
+		if err := emit(erased(old.GetStatus().GetId(), p.Now)); err != nil {
+			return err
+		}
+	}
 	if now == nil {
 		return ended(p, emit, PublishedBucket, publishedKeys)
 	}
@@ -39,16 +45,6 @@ func (s *Storage) publishBucket(ctx context.Context, p kind.Publication, emit fu
 	return emit(kind.Record{Kind: PublishedBucket, Stream: stream(p.Organization), Name: p.Stored, Lane: kind.LaneData, Value: value})
 }
 
-// denyBucket closes a bucket that ended, or that another took the place of.
-func (s *Storage) denyBucket(_ context.Context, p kind.Publication, emit func(kind.Record) error) error {
-	old, _ := p.Old.(*storagev1.Bucket)
-	now, _ := p.New.(*storagev1.Bucket)
-	if old == nil || bytes.Equal(old.GetStatus().GetId(), now.GetStatus().GetId()) {
-		return nil
-	}
-	return emit(s.revocation(bucketKind, BucketSubject(old.GetStatus().GetId()), p.Now, nil))
-}
-
 // denyAccessKey revokes an access key that ended, or whose identity another took.
 func (s *Storage) denyAccessKey(_ context.Context, p kind.Publication, emit func(kind.Record) error) error {
 	old, _ := p.Old.(*storagev1.AccessKey)
@@ -57,7 +53,11 @@ func (s *Storage) denyAccessKey(_ context.Context, p kind.Publication, emit func
 	if old == nil || id == now.GetStatus().GetAccessKeyId() {
 		return nil
 	}
-	return emit(s.revocation(accessKeyKind, AccessKeySubject(id), p.Now, old.GetSpec().GetExpireTime()))
+	r, err := identity.Revocation(accessKeyKind, AccessKeySubject(id), p.Now, accessKeyLife, old.GetSpec().GetExpireTime())
+	if err != nil {
+		return err
+	}
+	return emit(r)
 }
 
 func (s *Storage) bucketRecord(ctx context.Context, p kind.Publication, b *storagev1.Bucket) ([]byte, error) {
@@ -85,18 +85,21 @@ func ended(p kind.Publication, emit func(kind.Record) error, kinds ...string) er
 	return nil
 }
 
-// revocation is the entry of the deny set for a subject, which a resource of a kind was.
-func (s *Storage) revocation(kindName, subject string, now time.Time, ends *timestamppb.Timestamp) kind.Record {
-	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&identityv1.PublishedRevocation{Subject: subject, RevokedAt: now.Unix()})
+// erased says that a bucket ended. Every edge is told, as one that does not carry the
+// organization any more may still keep the bucket's objects; the record is no credential's
+// and of the data lane.
+func erased(id []byte, now time.Time) kind.Record {
+	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&identityv1.PublishedRevocation{Subject: BucketSubject(id), RevokedAt: now.Unix()})
 	if err != nil {
 		panic(err) // a message of ours with plain fields always marshals
 	}
-	expires := now.Add(identity.RevocationLife)
-	if ends != nil {
-		expires = ends.AsTime()
-	}
-	return kind.Record{Kind: kindName, Stream: "system", Name: subject, Lane: kind.LaneDeny, Value: value, Expires: expires.Unix()}
+	return kind.Record{Kind: bucketKind, Stream: roleStream, Name: BucketSubject(id), Lane: kind.LaneData, Value: value}
 }
+
+// accessKeyLife is how long an edge that is told nothing more could accept what an access
+// key signed: the signing keys that it has are of daysAhead days beyond the present one,
+// the last of which is accepted daysBefore days, for presigned URLs.
+const accessKeyLife = (daysAhead + 1 + daysBefore) * day
 
 // publishEncryptionKey tells edges of a key of SSE-KMS.
 func (s *Storage) publishEncryptionKey(ctx context.Context, p kind.Publication, emit func(kind.Record) error) error {

@@ -105,7 +105,7 @@ func New(o Options) *Storage {
 	s.Reset()
 	s.bucket = &kind.Kind{
 		Message: &storagev1.Bucket{}, Plural: "buckets", Pattern: "buckets/{bucket}", Service: "storage", Lane: kind.LaneData,
-		ConfirmDelete: true, SecretFields: []string{"status.keys"}, NameRule: s.bucketIDs, Admit: s.admitBucket, Deny: s.denyBucket, Publish: s.publishBucket,
+		ConfirmDelete: true, SecretFields: []string{"status.keys"}, NameRule: s.bucketIDs, Admit: s.admitBucket, Publish: s.publishBucket,
 		MaxRecord: maxBucket,
 		Columns:   []kind.Column{{Title: "CELL", Path: "status.placement.cell"}, {Title: "VERSIONING", Path: "spec.versioning"}, {Title: "QUOTA", Path: "spec.quota.bytes"}},
 	}
@@ -145,9 +145,9 @@ func stream(organization string) string { return "org/" + organization }
 // roleStream carries what concerns every edge.
 const roleStream = "role/" + ca.Edge
 
-// BucketSubject is the entry of the deny set that says that a bucket, by its identity,
-// was deleted: an edge erases what it keeps of it. A record that merely vanishes may
-// come back, as when the organization is placed elsewhere for a while.
+// BucketSubject is the name of the record that says that a bucket, by its identity, was
+// deleted: an edge erases what it keeps of it. A bucket's own record that merely vanishes
+// may come back, as when the organization is placed elsewhere for a while.
 func BucketSubject(id []byte) string { return "bucket:" + hex.EncodeToString(id) }
 
 // AccessKeySubject is the entry of the deny set that ends an access key.

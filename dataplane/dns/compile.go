@@ -12,9 +12,9 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/dark-ecosystem/dark/dataplane/dns/rdata"
-	"github.com/dark-ecosystem/dark/dataplane/dns/tree"
 	"github.com/dark-ecosystem/dark/dataplane/dns/zone"
 	"github.com/dark-ecosystem/dark/internal/kind"
+	"github.com/dark-ecosystem/dark/internal/tree"
 	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
 )
 

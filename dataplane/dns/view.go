@@ -4,8 +4,8 @@
 package dns
 
 import (
-	"github.com/dark-ecosystem/dark/dataplane/dns/tree"
 	"github.com/dark-ecosystem/dark/dataplane/dns/zone"
+	"github.com/dark-ecosystem/dark/internal/tree"
 )
 
 // View is what this edge answers from.

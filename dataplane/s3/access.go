@@ -73,8 +73,21 @@ func (q *request) expectOwner(header string, b *Bucket) error {
 
 // demand refuses unless the caller may do the action on what the request is about.
 func (q *request) demand(action string) error {
-	if q.may(action, q.key) {
+	reason := q.decide(q.bucket, action, q.key, q.object())
+	if reason.Allowed() {
 		return nil
+	}
+	return q.denied(reason)
+}
+
+// denied is AccessDenied, unless only an ACL could allow the request, there is no object that
+// could have one, and the caller may know that from a listing.
+func (q *request) denied(reason policy.Reason) error {
+	if reason == policy.NotGranted && q.op.version != "" && q.op != &opDeleteObject &&
+		q.peeked == nil && q.bucket.access.ACLs() && q.mayList(q.bucket, q.key) {
+		if _, err := q.find(); err != nil {
+			return err
+		}
 	}
 	return s3xml.AccessDenied
 }
@@ -95,18 +108,31 @@ func (q *request) object() *policy.Object {
 
 // mayIn decides about an action in any bucket; nil is the service.
 func (q *request) mayIn(b *Bucket, action, key string, o *policy.Object) bool {
+	return q.decide(b, action, key, o).Allowed()
+}
+
+// mayList says whether the caller may list a key: s3:prefix in a policy is that key, and so
+// is the prefix that a key's scopes are held against.
+func (q *request) mayList(b *Bucket, key string) bool {
+	q.listed = key
+	defer func() { q.listed = "" }()
+	return q.mayIn(b, policy.ListBucket, "", nil)
+}
+
+// decide says why an action is allowed, or why it is not.
+func (q *request) decide(b *Bucket, action, key string, o *policy.Object) policy.Reason {
 	var scopes *policy.Scopes
 	if q.who.key != nil {
 		scopes = q.who.key.scopes
 	}
 	if b != nil && b.access.Policy == nil && scopes == nil && o == nil && q.who.organization == b.Organization {
-		return true // nothing else has a say: the owner's own key
+		return policy.AllowedByScopes // nothing else has a say: the owner's own key
 	}
 	q.question(b, action, key)
 	if b == nil {
-		return policy.Authorize(&q.ask, scopes, nil, nil).Allowed()
+		return policy.Authorize(&q.ask, scopes, nil, nil)
 	}
-	return policy.Authorize(&q.ask, scopes, &b.access, o).Allowed()
+	return policy.Authorize(&q.ask, scopes, &b.access, o)
 }
 
 // question fills in what policies may ask of a request.
@@ -149,6 +175,9 @@ func (q *request) question(b *Bucket, action, key string) {
 }
 
 func (q *request) parameter(name string) (string, bool) {
+	if name == "prefix" && q.listed != "" {
+		return q.listed, true
+	}
 	return q.query.get(name), q.query.has(name)
 }
 

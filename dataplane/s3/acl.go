@@ -22,11 +22,7 @@ func (q *request) aclNew(o *storagev1.Object) error {
 		}
 		return nil
 	}
-	if canned != "" || grants != nil {
-		if err := q.demand(policy.PutObjectAcl); err != nil {
-			return err
-		}
-	}
+	given := canned != "" || grants != nil
 	o.Owner = q.newOwner(canned)
 	owner := b.owner.ID
 	if o.Owner != "" {
@@ -37,8 +33,15 @@ func (q *request) aclNew(o *storagev1.Object) error {
 			return err
 		}
 	}
-	o.Grants, err = q.settleGrants(grants, owner)
-	return err
+	if o.Grants, err = q.settleGrants(grants, owner); err != nil {
+		return err
+	}
+	// An ACL that gives nobody more than the writer and the bucket's owner needs no permission
+	// of its own: rclone, for one, sends "private" with each write.
+	if given && o.Grants != nil && canned != policy.BucketOwnerFullControl {
+		return q.demand(policy.PutObjectAcl)
+	}
+	return nil
 }
 
 // newOwner is whose a new object is, empty for the bucket's owner ("Controlling ownership
@@ -67,15 +70,15 @@ func (q *request) settleGrants(grants []*storagev1.Grant, owner string) ([]*stor
 }
 
 // aclGiven reads the ACL of PutObjectAcl and PutBucketAcl: a canned one, grants in headers,
-// or a document.
-func (q *request) aclGiven(owner, bucketOwner string) ([]*storagev1.Grant, error) {
+// or a document, which may be empty.
+func (q *request) aclGiven(owner, bucketOwner string) (all []*storagev1.Grant, empty bool, err error) {
 	canned := q.header("X-Amz-Acl")
 	grants, err := policy.HeaderGrants(q.r.Header)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if !q.bucket.access.ACLs() {
-		return nil, s3xml.AccessControlListNotSupported
+		return nil, false, s3xml.AccessControlListNotSupported
 	}
 	switch {
 	case grants != nil:
@@ -85,9 +88,10 @@ func (q *request) aclGiven(owner, bucketOwner string) ([]*storagev1.Grant, error
 		grants, err = q.aclDocument(owner)
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return q.settleGrants(grants, owner)
+	all, err = q.settleGrants(grants, owner)
+	return all, len(grants) == 0, err
 }
 
 func (q *request) aclDocument(owner string) ([]*storagev1.Grant, error) {
@@ -122,11 +126,7 @@ func (q *request) getObjectACL() error {
 		return err
 	}
 	q.versionHeader(&f)
-	grants := f.object.GetGrants()
-	if !q.bucket.access.ACLs() {
-		grants = nil
-	}
-	return q.xml(s3xml.AppendACL(q.buf[:0], q.ownerOfObject(f.object), grants, nil))
+	return q.acl(q.ownerOfObject(f.object), f.object.GetGrants(), f.object.GetEmptyAcl())
 }
 
 func (q *request) putObjectACL() error {
@@ -134,11 +134,11 @@ func (q *request) putObjectACL() error {
 	if err != nil {
 		return err
 	}
-	grants, err := q.aclGiven(q.ownerOfObject(f.object).ID, q.bucket.owner.ID)
+	grants, empty, err := q.aclGiven(q.ownerOfObject(f.object).ID, q.bucket.owner.ID)
 	if err != nil {
 		return err
 	}
-	if err := q.amend(&f, func(o *storagev1.Object) { o.Grants = grants }); err != nil {
+	if err := q.amend(&f, func(o *storagev1.Object) { o.Grants, o.EmptyAcl = grants, empty }); err != nil {
 		return err
 	}
 	q.versionHeader(&f)
@@ -153,23 +153,25 @@ func (q *request) versionHeader(f *found) {
 }
 
 func (q *request) getBucketACL() error {
-	grants := q.bucket.access.Grants
-	if !q.bucket.access.ACLs() {
-		grants = nil
+	return q.acl(*q.bucket.owner, q.bucket.access.Grants, q.bucket.Spec.GetEmptyAcl())
+}
+
+// acl answers with an ACL. No grants are the owner's full control, unless the ACL is empty;
+// so they are where ACLs are off.
+func (q *request) acl(owner s3xml.Owner, grants []*storagev1.Grant, empty bool) error {
+	if on := q.bucket.access.ACLs(); !on || len(grants) == 0 && !empty {
+		grants = []*storagev1.Grant{{Grantee: owner.ID, Permission: storagev1.Grant_PERMISSION_FULL_CONTROL}}
 	}
-	return q.xml(s3xml.AppendACL(q.buf[:0], *q.bucket.owner, grants, nil))
+	return q.xml(s3xml.AppendACL(q.buf[:0], owner, grants, nil))
 }
 
 func (q *request) putBucketACL() error {
-	if !q.bucket.access.ACLs() && q.header("X-Amz-Acl") == policy.Private {
-		return q.empty(http.StatusOK) // it says what is so
-	}
-	grants, err := q.aclGiven(q.bucket.owner.ID, "")
+	grants, empty, err := q.aclGiven(q.bucket.owner.ID, "")
 	if err != nil {
 		return err
 	}
 	return q.configure(http.StatusOK, func(s *storagev1.BucketSpec) error {
-		s.Grants = grants
+		s.Grants, s.EmptyAcl = grants, empty
 		return nil
 	})
 }

@@ -63,7 +63,7 @@ func (q *request) wantedAttributes() (map[string]bool, error) {
 		}
 	}
 	if len(want) == 0 {
-		return nil, s3xml.Argument("The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty", "x-amz-object-attributes", "")
+		return nil, invalidRequest("The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
 	}
 	return want, nil
 }

@@ -77,7 +77,7 @@ func (q *request) hoist() {
 		if !strings.HasPrefix(name, "X-Amz-") || presignParameters[name] || ofChecksum(name) || q.r.Header[name] != nil {
 			continue
 		}
-		q.r.Header[name] = []string{p.value}
+		q.r.Header[name] = []string{asHeader(name, p.value)}
 	}
 }
 

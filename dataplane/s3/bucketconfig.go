@@ -22,9 +22,6 @@ func (q *request) putVersioning() error {
 	if err != nil {
 		return err
 	}
-	if err := q.checkFutures(); err != nil {
-		return err
-	}
 	return q.configure(http.StatusOK, func(s *storagev1.BucketSpec) error {
 		s.Versioning = v
 		return nil
@@ -113,6 +110,9 @@ func (q *request) setPublicAccess(status int, b *storagev1.PublicAccessBlock) er
 }
 
 func (q *request) getOwnership() error {
+	if q.bucket.access.Ownership == storagev1.BucketSpec_OWNERSHIP_NONE {
+		return s3xml.New(s3xml.OwnershipControlsNotFoundError, "BucketName", q.name)
+	}
 	return q.xml(s3xml.AppendOwnership(q.buf[:0], q.bucket.access.Ownership))
 }
 
@@ -136,7 +136,7 @@ func (q *request) putOwnership() error {
 
 func (q *request) deleteOwnership() error {
 	return q.configure(http.StatusNoContent, func(s *storagev1.BucketSpec) error {
-		s.Ownership = storagev1.BucketSpec_OWNERSHIP_UNSPECIFIED
+		s.Ownership = storagev1.BucketSpec_OWNERSHIP_NONE
 		return nil
 	})
 }

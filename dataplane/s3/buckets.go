@@ -19,6 +19,9 @@ func (q *request) listBuckets() error {
 	if err != nil {
 		return err
 	}
+	if limit == 0 {
+		return s3xml.Argument("Argument max-buckets must be an integer between 1 and 10000", "max-buckets", "0")
+	}
 	prefix, from := q.query.get("prefix"), q.query.get("prefix")
 	if token := q.query.get("continuation-token"); token != "" {
 		if from, err = openToken(token); err != nil {
@@ -39,9 +42,7 @@ func (q *request) listBuckets() error {
 			return false
 		}
 		if len(answer.Buckets) == limit {
-			if limit > 0 {
-				answer.ContinuationToken = closeToken([]byte(answer.Buckets[limit-1].Name))
-			}
+			answer.ContinuationToken = closeToken([]byte(answer.Buckets[limit-1].Name))
 			return false
 		}
 		answer.Buckets = append(answer.Buckets, s3xml.BucketEntry{Name: b.Name, Created: b.Created, Region: region})
@@ -50,7 +51,15 @@ func (q *request) listBuckets() error {
 	return q.send(&answer)
 }
 
+// headBucket tells that the bucket is there: to who may list it and, since clients ask it
+// before all else, to the owner's keys for a part of it.
 func (q *request) headBucket() error {
+	own := q.who.key != nil && q.who.organization == q.bucket.Organization && q.who.key.scopes.Reach(policy.ListBucket, q.name)
+	switch reason := q.decide(q.bucket, policy.ListBucket, "", nil); {
+	case reason.Allowed(), reason == policy.DeniedByScopes && own:
+	default:
+		return s3xml.AccessDenied
+	}
 	q.set("X-Amz-Bucket-Region", q.v.region)
 	q.set("X-Amz-Access-Point-Alias", "false")
 	q.set(hContentType, typeXML)
@@ -115,7 +124,10 @@ func (q *request) nameTaken(err error) error {
 
 // newBucket reads what a new bucket shall be.
 func (q *request) newBucket() (*storagev1.BucketSpec, error) {
-	if q.header("X-Amz-Bucket-Object-Lock-Enabled") == "true" {
+	switch locked, err := q.boolean("X-Amz-Bucket-Object-Lock-Enabled"); {
+	case err != nil:
+		return nil, err
+	case locked:
 		return nil, notImplemented("x-amz-bucket-object-lock-enabled")
 	}
 	doc, err := q.plainDocument(q.limit(s3xml.MaxDocument))

@@ -109,6 +109,9 @@ func openAgain(ctx context.Context, space *store.Space, mark []byte) error {
 // closed tells a client whose write the closed bucket refused to come again: then the
 // bucket is gone, or open. A mark whose time is over is taken away.
 func (q *request) closed(err error) error {
+	if q.bucketGone(err) {
+		return s3xml.New(s3xml.NoSuchBucket, "BucketName", q.name).Because(err)
+	}
 	var refused *store.Refused
 	if !errors.As(err, &refused) || refused.Reason != store.QuotaBytes || q.store == nil {
 		return err
@@ -136,4 +139,16 @@ func (s *sweep) reopen() error {
 		return err
 	}
 	return openAgain(s.ctx, s.space, row.Tag)
+}
+
+// bucketGone: a request failed since its bucket was deleted meanwhile.
+func (q *request) bucketGone(err error) bool {
+	if q.bucket == nil || err == nil {
+		return false
+	}
+	if b, ok := q.h.View().Bucket(q.name); ok && b.ID == q.bucket.ID {
+		return false
+	}
+	var refused *store.Refused
+	return errors.As(err, &refused) && refused.Reason == store.QuotaBytes || toldAs(err).HTTPStatus() >= http.StatusInternalServerError
 }

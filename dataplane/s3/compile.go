@@ -73,6 +73,9 @@ func (c *specCheck) add(field string, err error) {
 }
 
 func (c *specCheck) grants() {
+	if c.spec.GetEmptyAcl() && len(c.spec.GetGrants()) > 0 {
+		c.add("spec.emptyAcl", errors.New("must be false where there are grants"))
+	}
 	for i, g := range c.spec.GetGrants() {
 		field := fmt.Sprintf("spec.grants[%d]", i)
 		if s3xml.IsGroup(g.GetGrantee()) {

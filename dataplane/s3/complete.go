@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"strconv"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -112,7 +113,8 @@ func (q *request) location() string {
 	if !q.virtual {
 		b = append(append(b, '/'), q.name...)
 	}
-	return string(s3xml.AppendURL(append(b, '/'), q.key))
+	key := string(s3xml.AppendURL(nil, q.key)) // a "+" of the key's own is %2B
+	return string(append(b, '/')) + strings.ReplaceAll(key, "+", "%20")
 }
 
 // gather reads the parts' rows, in order, and finds those that were named.

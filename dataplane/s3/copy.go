@@ -109,9 +109,10 @@ func (s *source) read(q *request) (err error) {
 	if about != nil {
 		q.peeked = &s.found
 	}
-	allowed := q.mayIn(s.bucket, action, s.key, about)
+	reason := q.decide(s.bucket, action, s.key, about)
 	q.peeked = old
-	return s.verdict(q, allowed, missing, row.Marker)
+	unseen := reason == policy.NotGranted && missing && s.bucket.access.ACLs() // see denied
+	return s.verdict(q, reason.Allowed() || unseen, missing, row.Marker)
 }
 
 func (s *source) verdict(q *request, allowed, missing, marker bool) error {
@@ -120,10 +121,10 @@ func (s *source) verdict(q *request, allowed, missing, marker bool) error {
 		return s3xml.AccessDenied
 	case !missing:
 		return nil
+	case !q.mayList(s.bucket, s.key):
+		return s3xml.AccessDenied
 	case marker && s.version != "":
 		return invalidRequest("The source of a copy request may not specifically refer to a delete marker by version id.")
-	case !q.mayIn(s.bucket, policy.ListBucket, "", nil):
-		return s3xml.AccessDenied
 	case s.version != "":
 		return s3xml.New(s3xml.NoSuchVersion, "Key", s.key, "VersionId", s.version)
 	}

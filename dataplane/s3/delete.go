@@ -23,9 +23,6 @@ func (q *request) deleteObject() error {
 	if q.query.has("versionId") && d.versionID == "" {
 		return s3xml.Argument("Version id cannot be the empty string", "versionId", "")
 	}
-	if err := q.checkFutures(); err != nil {
-		return err
-	}
 	if v := q.r.Header["If-Match"]; v != nil {
 		d.condition.Exists, d.condition.Match = matchTags(v)
 	}
@@ -100,7 +97,7 @@ func (q *request) outcome(d deletion, r *store.Result) s3xml.Deleted {
 			done.MarkerVersionID = d.versionID
 		}
 	case q.bucket.versioned():
-		done.Marker, done.MarkerVersionID = true, q.writtenID(r)
+		done.Marker, done.MarkerVersionID = true, cmpOr(q.writtenID(r), nullVersion)
 	}
 	return done
 }
@@ -135,9 +132,6 @@ func (q *request) deleteObjects() error {
 	list, err := s3xml.ParseDelete(doc)
 	q.rest()
 	if err != nil {
-		return err
-	}
-	if err := q.checkFutures(); err != nil {
 		return err
 	}
 	answer := s3xml.DeleteResult{Quiet: list.Quiet, Results: make([]s3xml.Deleted, 0, len(list.Objects))}

@@ -102,17 +102,19 @@ func (q *request) sealNew(o *storagev1.Object) (store.Sealing, error) {
 		return store.Sealing{}, err
 	}
 	mode, id := q.header(hSSE), q.header(hSSE+"-Aws-Kms-Key-Id")
-	o.BucketKeyEnabled = q.header(hSSE+"-Bucket-Key-Enabled") == "true"
+	if err := q.bucketKey(o); err != nil {
+		return store.Sealing{}, err
+	}
 	if k != nil {
 		if mode != "" || id != "" {
 			return store.Sealing{}, s3xml.Argument("Server Side Encryption with Customer provided key is incompatible with the encryption method specified", "x-amz-server-side-encryption", mode)
 		}
-		o.CustomerKeyMd5 = k.md5
+		o.CustomerKeyMd5, o.BucketKeyEnabled = k.md5, false
 		return store.Sealing{Customer: &k.key}, nil
 	}
 	if mode == "" && id == "" {
 		if mode = sseS3; q.bucket.Encryption.GetEncryptionKey() != "" {
-			mode, o.BucketKeyEnabled = sseKMS, q.bucket.Encryption.GetBucketKeyEnabled()
+			mode = sseKMS
 		}
 	}
 	switch mode {
@@ -128,6 +130,16 @@ func (q *request) sealNew(o *storagev1.Object) (store.Sealing, error) {
 		return store.Sealing{}, notImplemented("x-amz-server-side-encryption")
 	}
 	return store.Sealing{}, s3xml.Argument("The encryption method specified is not supported", "x-amz-server-side-encryption", mode)
+}
+
+// bucketKey notes whether a bucket key is asked for: by the header, else by the bucket (API
+// reference, PutObject).
+func (q *request) bucketKey(o *storagev1.Object) (err error) {
+	const name = hSSE + "-Bucket-Key-Enabled"
+	if o.BucketKeyEnabled = q.bucket.Encryption.GetBucketKeyEnabled(); q.r.Header[name] != nil {
+		o.BucketKeyEnabled, err = q.boolean(name)
+	}
+	return err
 }
 
 // sealKMS finds the key of SSE-KMS: the one that is named, else the bucket's. A key that

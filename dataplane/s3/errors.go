@@ -21,7 +21,10 @@ func invalidRequest(text string) error { return s3xml.Say(s3xml.InvalidRequest, 
 func toldAs(err error) *s3xml.Error {
 	var refused *store.Refused
 	var damaged *store.Damaged
+	own, named := errors.AsType[*s3xml.Error](err)
 	switch {
+	case named:
+		return own // whatever caused it
 	case errors.As(err, &refused):
 		return s3xml.New(refusal(refused)).Because(err)
 	case errors.As(err, &damaged):

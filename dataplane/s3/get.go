@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/dark-ecosystem/dark/dataplane/s3/policy"
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
 	"github.com/dark-ecosystem/dark/dataplane/store"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
@@ -91,7 +90,7 @@ func (q *request) find() (found, error) {
 // missing is the error for what is not there. Who may not list the bucket is not told
 // whether a key exists (API reference, GetObject).
 func (q *request) missing(v store.Version) error {
-	if !q.mayList() {
+	if !q.mayList(q.bucket, q.key) {
 		return s3xml.AccessDenied
 	}
 	if v != store.Current {
@@ -99,9 +98,6 @@ func (q *request) missing(v store.Version) error {
 	}
 	return s3xml.New(s3xml.NoSuchKey, "Key", q.key)
 }
-
-// mayList says whether the caller may list the bucket.
-func (q *request) mayList() bool { return q.mayIn(q.bucket, policy.ListBucket, "", nil) }
 
 // deleted answers for a delete marker: 404 where it is the current version, 405 where it
 // was asked for by its version ID.
@@ -161,7 +157,7 @@ func (p *preconditions) failedHeader() string {
 func (q *request) describe(f *found, part span) {
 	o := f.object
 	for name, value := range o.GetMetadata() {
-		q.set("X-Amz-Meta-"+name, value)
+		q.set("X-Amz-Meta-"+name, encodeMetadata(value))
 	}
 	q.encryptionHeaders(o)
 	if f.Current {

@@ -178,7 +178,8 @@ func (q *request) serve() error {
 }
 
 var stages = []func(*request) error{
-	(*request).parse, (*request).authenticate, (*request).admit, (*request).authorize, (*request).bound,
+	(*request).parse, (*request).authenticate, (*request).admit, (*request).authorize, (*request).checkPromises,
+	(*request).bound,
 }
 
 // verifier verifies signatures with the view's keys.

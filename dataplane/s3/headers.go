@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -40,8 +41,8 @@ func checkText(o *storagev1.Object) error {
 			return notUTF8(h.name, h.value)
 		}
 	}
-	for name, value := range o.Metadata {
-		if !utf8.ValidString(name) || !utf8.ValidString(value) {
+	for name, value := range o.Metadata { // values are text by now: decodeMetadata
+		if !utf8.ValidString(name) {
 			return notUTF8("x-amz-meta-"+name, value)
 		}
 	}
@@ -64,23 +65,24 @@ func (q *request) metadata() map[string]string {
 		if m == nil {
 			m = map[string]string{}
 		}
-		m[strings.ToLower(short)] = strings.Join(values, ",")
+		m[strings.ToLower(short)] = decodeMetadata(strings.Join(values, ","))
 	}
 	return m
 }
 
-// contentEncoding is the header without aws-chunked, which is between the client and us.
+// contentEncoding is the header as it was sent, but for aws-chunked, which is between the
+// client and us.
 func contentEncoding(values []string) string {
 	if len(values) == 0 {
 		return ""
 	}
 	var rest []string
 	for one := range strings.SplitSeq(strings.Join(values, ","), ",") {
-		if one = strings.TrimSpace(one); one != "" && !strings.EqualFold(one, "aws-chunked") {
+		if !strings.EqualFold(strings.TrimSpace(one), "aws-chunked") {
 			rest = append(rest, one)
 		}
 	}
-	return strings.Join(rest, ",")
+	return strings.TrimSpace(strings.Join(rest, ","))
 }
 
 // futures are headers that ask for what comes later.
@@ -97,6 +99,49 @@ func (q *request) checkFutures() error {
 		}
 	}
 	return nil
+}
+
+// checkPromises refuses headers that ask for a guarantee which the operation cannot give.
+func (q *request) checkPromises() error {
+	if err := q.checkFutures(); err != nil {
+		return err
+	}
+	if q.op.sort == writes {
+		for _, name := range conditions {
+			if q.r.Header[name] != nil && !slices.Contains(q.op.conditions, name) {
+				return notImplemented(name)
+			}
+		}
+	}
+	if q.op == &opGetObject || q.op == &opHeadObject || q.op == &opGetAttributes {
+		return q.checkReadEncryption()
+	}
+	return nil
+}
+
+// checkReadEncryption: how an object is encrypted is said when it is written; of the headers
+// that say it, a read takes only those of SSE-C (API reference, GetObject).
+func (q *request) checkReadEncryption() error {
+	for _, name := range [...]string{hSSE, hSSE + "-Aws-Kms-Key-Id", hSSE + "-Context", hSSE + "-Bucket-Key-Enabled"} {
+		if q.r.Header[name] != nil {
+			name = strings.ToLower(name)
+			return s3xml.Argument(name+" header is not supported for this operation.", name, q.header(hSSE))
+		}
+	}
+	return nil
+}
+
+// boolean reads a header that is true or false, whatever its case; false where it is missing.
+func (q *request) boolean(name string) (bool, error) {
+	switch v := q.header(name); strings.ToLower(v) {
+	case "true":
+		return true, nil
+	case "false", "":
+		return false, nil
+	default:
+		name = strings.ToLower(name)
+		return false, s3xml.Argument("The header "+name+" must be true or false.", name, v)
+	}
 }
 
 // storageClass reads x-amz-storage-class: there is one, and REDUCED_REDUNDANCY is kept as

@@ -166,13 +166,14 @@ type paced struct {
 func (p paced) Close() error { return p.body.Close() }
 
 // document reads a request's XML or JSON of at most limit octets, held against its
-// signature and checksums. needed: AWS wants a digest with it, Content-MD5 or a checksum.
+// signature and checksums. needed: AWS wants a digest with it, Content-MD5 or a checksum; the
+// hash that a signature covers is none.
 func (q *request) document(limit int, needed bool) ([]byte, error) {
 	asked, err := checksum.Read(q.r.Header)
 	if err != nil {
 		return nil, err
 	}
-	if needed && asked.MD5 == nil && asked.Algorithm == checksum.None && q.who.signed.Payload != signature.Hashed {
+	if needed && asked.MD5 == nil && asked.Algorithm == checksum.None {
 		return nil, invalidRequest("Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
 	}
 	return q.heldDocument(limit, asked)

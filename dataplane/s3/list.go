@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
@@ -24,6 +25,7 @@ type listing struct {
 	truncated         bool
 	last              []byte // the key or common prefix that came last
 	arena             []byte // what entries point into
+	needsURL          bool   // a key on the page is none that XML can carry
 }
 
 var listings = sync.Pool{New: func() any { return &listing{} }}
@@ -41,6 +43,7 @@ func (l *listing) release() {
 
 // keep copies what the cursor takes away with its next step.
 func (l *listing) keep(b []byte) []byte {
+	l.needsURL = l.needsURL || s3xml.NeedsURL(b)
 	if len(l.arena)+len(b) > cap(l.arena) {
 		// What was kept points into the old one.
 		l.arena = make([]byte, 0, max(64<<10, len(b)))
@@ -94,8 +97,17 @@ func (q *request) page(limitName string) (p pageRequest, err error) {
 	default:
 		return p, s3xml.Argument("Invalid Encoding Method specified in Request", "encoding-type", v)
 	}
+	if !p.url && (s3xml.NeedsURL(p.prefix) || s3xml.NeedsURL(p.delimiter)) {
+		return p, errNeedsURL()
+	}
 	p.limit, err = q.number(limitName, maxKeys, maxKeys)
 	return p, err
+}
+
+// errNeedsURL refuses a page that would be no XML: most clients could read nothing of it, and
+// would not know why.
+func errNeedsURL() error {
+	return s3xml.Argument("A key in this listing has a character that XML 1.0 cannot carry. List with encoding-type=url.", "encoding-type", "")
 }
 
 // number reads a parameter that is a count; absent is the default, above most is most.
@@ -168,7 +180,7 @@ func (q *request) listObjectsV2() error {
 }
 
 func (q *request) fetchOwner() (bool, error) {
-	switch v := q.query.get("fetch-owner"); v {
+	switch v := q.query.get("fetch-owner"); strings.ToLower(v) {
 	case "", "false":
 		return false, nil
 	case "true":
@@ -208,7 +220,10 @@ func (q *request) listKeys(p pageRequest, from string, owner bool) (*listing, er
 	}
 	defer finish(c)
 	q.fill(l, c, from, owner)
-	if err := c.Err(); err != nil {
+	if err = c.Err(); err == nil && l.needsURL && !p.url {
+		err = errNeedsURL()
+	}
+	if err != nil {
 		l.release()
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
@@ -24,6 +25,9 @@ func (q *request) listUploads() error {
 		if err := q.fillUploads(&answer); err != nil {
 			return err
 		}
+	}
+	if !p.url && uploadsNeedURL(&answer) {
+		return errNeedsURL()
 	}
 	return q.send(&answer)
 }
@@ -69,6 +73,11 @@ func (q *request) fillUploads(a *s3xml.ListUploads) error {
 		a.NextKeyMarker, a.NextUploadMarker = "", ""
 	}
 	return c.Err()
+}
+
+func uploadsNeedURL(a *s3xml.ListUploads) bool {
+	return slices.ContainsFunc(a.Uploads, func(u s3xml.Upload) bool { return s3xml.NeedsURL(u.Key) }) ||
+		slices.ContainsFunc(a.CommonPrefixes, func(p []byte) bool { return s3xml.NeedsURL(p) })
 }
 
 // uploadsFrom is where a page begins.

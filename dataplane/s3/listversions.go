@@ -25,6 +25,9 @@ func (q *request) listVersions() error {
 			return err
 		}
 	}
+	if l.needsURL && !p.url {
+		return errNeedsURL()
+	}
 	answer := s3xml.ListVersions{
 		Bucket: q.name, Prefix: p.prefix, Delimiter: p.delimiter, KeyMarker: key, VersionMarker: version,
 		MaxKeys: p.limit, URL: p.url, Truncated: l.truncated, Versions: l.versions, CommonPrefixes: l.prefixes,

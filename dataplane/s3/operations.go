@@ -6,13 +6,25 @@ import (
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
 )
 
+// Headers with conditions, by the writes that hold to them.
+var (
+	onWrite  = []string{"If-Match", "If-None-Match"}
+	onDelete = []string{"If-Match", "X-Amz-If-Match-Last-Modified-Time", "X-Amz-If-Match-Size"}
+	onAbort  = []string{"X-Amz-If-Match-Initiated-Time"}
+	// conditions are all of them, and those that no write holds to.
+	conditions = []string{
+		"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since",
+		"X-Amz-If-Match-Last-Modified-Time", "X-Amz-If-Match-Size", "X-Amz-If-Match-Initiated-Time",
+	}
+)
+
 // The operations of the S3 API that are served.
 var (
 	opListBuckets = operation{name: "ListBuckets", action: "s3:ListAllMyBuckets", sort: lists, run: (*request).listBuckets}
 
 	opCreateBucket = operation{name: "CreateBucket", action: "s3:CreateBucket", sort: writes, run: (*request).createBucket, create: true, open: true}
 	opDeleteBucket = operation{name: "DeleteBucket", action: "s3:DeleteBucket", sort: writes, run: (*request).deleteBucket, owner: s3xml.AccessDenied}
-	opHeadBucket   = operation{name: "HeadBucket", action: "s3:ListBucket", sort: reads, run: (*request).headBucket}
+	opHeadBucket   = operation{name: "HeadBucket", action: "s3:ListBucket", sort: reads, run: (*request).headBucket, open: true}
 	opLocation     = operation{name: "GetBucketLocation", action: "s3:GetBucketLocation", sort: reads, run: (*request).getLocation}
 
 	opListObjects   = operation{name: "ListObjects", action: "s3:ListBucket", sort: lists, run: (*request).listObjects}
@@ -23,18 +35,18 @@ var (
 	opDeleteObjects = operation{name: "DeleteObjects", sort: writes, run: (*request).deleteObjects, open: true}
 	opPostObject    = operation{name: "PostObject", sort: writes, run: (*request).postObject, body: true, open: true}
 
-	opPutObject     = operation{name: "PutObject", action: "s3:PutObject", sort: writes, run: (*request).putObject, body: true}
-	opCopyObject    = operation{name: "CopyObject", action: "s3:PutObject", sort: writes, run: (*request).copyObject}
+	opPutObject     = operation{name: "PutObject", action: "s3:PutObject", sort: writes, run: (*request).putObject, body: true, conditions: onWrite}
+	opCopyObject    = operation{name: "CopyObject", action: "s3:PutObject", sort: writes, run: (*request).copyObject, conditions: onWrite}
 	opGetObject     = operation{name: "GetObject", action: "s3:GetObject", version: "s3:GetObjectVersion", sort: reads, run: (*request).getObject}
 	opHeadObject    = operation{name: "HeadObject", action: "s3:GetObject", version: "s3:GetObjectVersion", sort: reads, run: (*request).headObject}
-	opDeleteObject  = operation{name: "DeleteObject", action: "s3:DeleteObject", version: "s3:DeleteObjectVersion", sort: writes, run: (*request).deleteObject}
+	opDeleteObject  = operation{name: "DeleteObject", action: "s3:DeleteObject", version: "s3:DeleteObjectVersion", sort: writes, run: (*request).deleteObject, conditions: onDelete}
 	opGetAttributes = operation{name: "GetObjectAttributes", action: "s3:GetObjectAttributes", version: "s3:GetObjectVersionAttributes", sort: reads, run: (*request).getAttributes}
 
 	opCreateUpload   = operation{name: "CreateMultipartUpload", action: "s3:PutObject", sort: writes, run: (*request).createUpload}
 	opUploadPart     = operation{name: "UploadPart", action: "s3:PutObject", sort: writes, run: (*request).uploadPart, body: true}
 	opUploadPartCopy = operation{name: "UploadPartCopy", action: "s3:PutObject", sort: writes, run: (*request).uploadPartCopy}
-	opCompleteUpload = operation{name: "CompleteMultipartUpload", action: "s3:PutObject", sort: writes, run: (*request).completeUpload}
-	opAbortUpload    = operation{name: "AbortMultipartUpload", action: "s3:AbortMultipartUpload", sort: writes, run: (*request).abortUpload}
+	opCompleteUpload = operation{name: "CompleteMultipartUpload", action: "s3:PutObject", sort: writes, run: (*request).completeUpload, conditions: onWrite}
+	opAbortUpload    = operation{name: "AbortMultipartUpload", action: "s3:AbortMultipartUpload", sort: writes, run: (*request).abortUpload, conditions: onAbort}
 	opListParts      = operation{name: "ListParts", action: "s3:ListMultipartUploadParts", sort: lists, run: (*request).listParts}
 
 	opGetTagging    = operation{name: "GetObjectTagging", action: "s3:GetObjectTagging", version: "s3:GetObjectVersionTagging", sort: reads, run: (*request).getTagging}

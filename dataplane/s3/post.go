@@ -27,6 +27,7 @@ const (
 type form struct {
 	fields signature.Fields
 	file   *multipart.Part
+	reader *multipart.Reader
 	policy signature.Policy
 }
 
@@ -68,7 +69,7 @@ func (q *request) readForm() (*form, error) {
 		return nil, s3xml.MissingContentLength
 	}
 	reader := multipart.NewReader(paced{q, q.r.Body}, parameters["boundary"])
-	f := &form{}
+	f := &form{reader: reader}
 	left := int64(maxForm + signature.MaxPolicy)
 	for {
 		part, err := reader.NextRawPart()
@@ -149,7 +150,7 @@ func (q *request) formHeaders(f *form) error {
 		case presignParameters[name] || !formHeader(name):
 			continue
 		}
-		q.r.Header[name] = []string{field.Value}
+		q.r.Header[name] = []string{asHeader(name, field.Value)}
 	}
 	return nil
 }
@@ -201,7 +202,7 @@ func (q *request) putForm(f *form) error {
 
 // takeFile reads the file, whose length nobody told, within the policy's bounds.
 func (q *request) takeFile(f *form, o *storagev1.Object, how store.Sealing) (taken, error) {
-	in := &intake{q: q, want: -1, body: &bounded{r: f.file, left: min(f.policy.MaxLength, MaxPut), least: f.policy.MinLength}}
+	in := &intake{q: q, want: -1, body: &bounded{r: f.file, left: min(f.policy.MaxLength, MaxPut), least: f.policy.MinLength, after: f.checkRest}}
 	var err error
 	if in.asked, err = checksum.Read(q.r.Header); err != nil {
 		return taken{}, err
@@ -220,6 +221,7 @@ type bounded struct {
 	r           io.Reader
 	left, least int64
 	have        int64
+	after       func() error // judges what follows the file
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
@@ -230,8 +232,39 @@ func (b *bounded) Read(p []byte) (int, error) {
 		return 0, s3xml.New(s3xml.EntityTooLarge, "ProposedSize", itoa(b.have), "MaxSizeAllowed", itoa(b.left))
 	case errors.Is(err, io.EOF) && b.have < b.least:
 		return 0, s3xml.New(s3xml.EntityTooSmall, "ProposedSize", itoa(b.have), "MinSizeAllowed", itoa(b.least))
+	case errors.Is(err, io.EOF) && b.after != nil:
+		after := b.after
+		b.after = nil
+		if err := after(); err != nil {
+			return 0, err
+		}
 	}
 	return n, err
+}
+
+// checkRest reads what follows the file: fields there count for nothing, as at AWS, and a
+// second file is refused.
+func (f *form) checkRest() error {
+	left := int64(maxForm)
+	for {
+		part, err := f.reader.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return s3xml.New(s3xml.MalformedPOSTRequest).Because(err)
+		}
+		if strings.EqualFold(part.FormName(), "file") {
+			return s3xml.Argument("POST requires exactly one file upload per request.", "file", "2")
+		}
+		n, err := io.Copy(io.Discard, io.LimitReader(part, left+1))
+		if err != nil {
+			return s3xml.New(s3xml.MalformedPOSTRequest).Because(err)
+		}
+		if left -= n; left < 0 {
+			return s3xml.MalformedPOSTRequest
+		}
+	}
 }
 
 // posted answers as the form wants: by a redirect, or with 200, 201 or 204.

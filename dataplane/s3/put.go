@@ -144,13 +144,11 @@ func (q *request) putKind() store.OpKind {
 	return store.Put
 }
 
-// writtenID is the version ID of what was just written; empty where there are none.
+// writtenID is the version ID of what was just written; empty where there are none. While
+// versioning is suspended, AWS tells it of delete markers only.
 func (q *request) writtenID(r *store.Result) string {
-	switch {
-	case q.bucket.stacks():
+	if q.bucket.stacks() {
 		return versionID(r.Version)
-	case q.bucket.versioned():
-		return nullVersion
 	}
 	return ""
 }

@@ -154,8 +154,6 @@ func TestBadInput(t *testing.T) {
 	s := newServer(t)
 	s.bucket(t, "box", nil)
 	s.raw(t, "PUT", "/box/k", []byte("0123456789"))
-	sum := md5.Sum([]byte("x"))
-	xmd5 := base64.StdEncoding.EncodeToString(sum[:])
 	for _, c := range []struct {
 		method, target, body string
 		headers              []string
@@ -187,7 +185,7 @@ func TestBadInput(t *testing.T) {
 		{"GET", "/box?list-type=2&continuation-token=x", "", nil, 400, "InvalidArgument"},
 		{"GET", "/box?versions&version-id-marker=x", "", nil, 400, "InvalidArgument"},
 		{"PUT", "/box/k", "x", []string{"Content-MD5: x"}, 400, "InvalidDigest"},
-		{"PUT", "/box/k", "y", []string{"Content-MD5: " + xmd5}, 400, "BadDigest"},
+		{"PUT", "/box/k", "y", []string{"Content-MD5: " + md5Of("x")}, 400, "BadDigest"},
 		{"PUT", "/box/k", "x", []string{"X-Amz-Content-Sha256: " + strings.Repeat("0", 64)}, 400, "XAmzContentSHA256Mismatch"},
 		{"PUT", "/box/k", "x", []string{"X-Amz-Content-Sha256: nonsense"}, 400, "InvalidArgument"},
 		{"PUT", "/box/k", "x", []string{"X-Amz-Checksum-Crc32: AAAAAA=="}, 400, "BadDigest"},
@@ -208,13 +206,14 @@ func TestBadInput(t *testing.T) {
 		{"POST", "/box/k?uploadId=" + strings.Repeat("0", 32), "", nil, 400, "MalformedXML"},
 		{"DELETE", "/box/k?uploadId=" + strings.Repeat("0", 32), "", nil, 404, "NoSuchUpload"},
 		{"GET", "/box/k?uploadId=" + strings.Repeat("0", 32), "", nil, 404, "NoSuchUpload"},
-		{"POST", "/box?delete", "<Delete/>", nil, 400, "MalformedXML"},
-		{"POST", "/box?delete", "not xml", nil, 400, "MalformedXML"},
+		{"POST", "/box?delete", "<Delete><Object><Key>k</Key></Object></Delete>", nil, 400, "InvalidRequest"}, // no digest but the signature's
+		{"POST", "/box?delete", "<Delete/>", []string{"Content-MD5: " + md5Of("<Delete/>")}, 400, "MalformedXML"},
+		{"POST", "/box?delete", "not xml", []string{"Content-MD5: " + md5Of("not xml")}, 400, "MalformedXML"},
 		{"POST", "/box", "x", nil, 412, "PreconditionFailed"},
 		{"PATCH", "/box/k", "x", nil, 405, "MethodNotAllowed"},
 		{"POST", "/box/k", "x", nil, 405, "MethodNotAllowed"},
 		{"DELETE", "/", "", nil, 405, "MethodNotAllowed"},
-		{"GET", "/box/k?attributes", "", nil, 400, "InvalidArgument"},
+		{"GET", "/box/k?attributes", "", nil, 400, "InvalidRequest"},
 		{"GET", "/box/k?attributes", "", []string{"X-Amz-Object-Attributes: Color"}, 400, "InvalidArgument"},
 		{"PUT", "/box?versioning", "<VersioningConfiguration/>", nil, 400, "IllegalVersioningConfigurationException"},
 		{"PUT", "/box?versioning", "", nil, 400, "MissingRequestBodyError"},
@@ -239,6 +238,11 @@ func TestBadInput(t *testing.T) {
 	if a := s.raw(t, "HEAD", "/box/none", nil); a.status != 404 || a.body != "" {
 		t.Fatal(a)
 	}
+}
+
+func md5Of(text string) string {
+	sum := md5.Sum([]byte(text))
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 func TestKeysAreNeverNormalised(t *testing.T) {
@@ -331,6 +335,7 @@ func TestBrowsersPost(t *testing.T) {
 	key := signature.Derive(secretOf("AKACME"), signature.Day(now), testRegion)
 	// What the form's sender adds by headers is in no policy, and must not count.
 	unasked := map[string]string{"X-Amz-Meta-Added": "x", "X-Amz-Tagging": "t=1", "Cache-Control": "max-age=9", "X-Amz-Website-Redirect-Location": "/x"}
+	more := "" // after the file
 	send := func(file string, change func(map[string]string)) answer {
 		fields := map[string]string{
 			"key": "up/${filename}", "policy": policy, "x-amz-credential": credential, "x-amz-algorithm": "AWS4-HMAC-SHA256", "x-amz-date": date,
@@ -341,7 +346,7 @@ func TestBrowsersPost(t *testing.T) {
 		for name, value := range fields {
 			fmt.Fprintf(&b, "--bound\r\nContent-Disposition: form-data; name=%q\r\n\r\n%s\r\n", name, value)
 		}
-		fmt.Fprintf(&b, "--bound\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f.txt\"\r\nContent-Type: text/plain\r\n\r\n%s\r\n--bound--\r\n", file)
+		fmt.Fprintf(&b, "--bound\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f.txt\"\r\nContent-Type: text/plain\r\n\r\n%s\r\n%s--bound--\r\n", file, more)
 		r := ok(http.NewRequest(http.MethodPost, s.URL+"/box", strings.NewReader(b.String())))(t)
 		r.Header.Set("Content-Type", "multipart/form-data; boundary=bound")
 		for name, value := range unasked {
@@ -375,6 +380,20 @@ func TestBrowsersPost(t *testing.T) {
 	}
 	if a := send("x", func(f map[string]string) { delete(f, "success_action_status") }); a.status != 204 {
 		t.Fatalf("%+v", a)
+	}
+	if a := send("x", func(f map[string]string) { f["key"] = "up/a b" }); !strings.HasSuffix(a.header.Get("Location"), "/box/up/a%20b") || !strings.Contains(a.body, "/box/up/a%20b</Location>") {
+		t.Fatalf("%+v", a)
+	}
+	if a := send("x", func(f map[string]string) { f["x-amz-meta-a"] = "ü" }); a.status != 201 || s.raw(t, "GET", "/box/up/f.txt", nil).header.Get("X-Amz-Meta-A") != "=?UTF-8?b?w7w=?=" {
+		t.Fatalf("%+v", a)
+	}
+	const field, second = "--bound\r\nContent-Disposition: form-data; name=\"submit\"\r\n\r\ngo\r\n", "--bound\r\nContent-Disposition: form-data; name=\"file\"; filename=\"g\"\r\n\r\nx\r\n"
+	if more = field; send("after", keep).status != 201 || s.raw(t, "GET", "/box/up/f.txt", nil).body != "after" {
+		t.Fatal("a field after the file does not count")
+	}
+	more = field + second
+	if a := send("two", keep); a.status != 400 || a.code() != "InvalidArgument" || s.raw(t, "GET", "/box/up/f.txt", nil).body != "after" {
+		t.Fatalf("two files: %+v", a)
 	}
 }
 

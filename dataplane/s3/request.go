@@ -53,6 +53,7 @@ type request struct {
 	ask       policy.Request
 	about     policy.Object
 	peeked    *found            // what a decision needed to know of the object
+	listed    string            // the key that a decision about listing is about; empty but for mayList
 	ownUpload bool              // the caller's organization began it
 	tags      map[string]string // that the request brings in its body
 
@@ -126,6 +127,9 @@ func (q *request) parse() error {
 	}
 	q.parsePath()
 	if err := q.pick(); err != nil {
+		return err
+	}
+	if err := q.checkQuery(); err != nil {
 		return err
 	}
 	if len(q.key) > MaxKey {

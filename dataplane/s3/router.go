@@ -43,6 +43,8 @@ type operation struct {
 	create bool
 	// body: what comes is a body for the store, and no document.
 	body bool
+	// conditions are the headers with conditions that a write holds to. Any other is refused.
+	conditions []string
 }
 
 type route struct {

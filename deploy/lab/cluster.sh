@@ -16,7 +16,7 @@ if [ ! -e "$data/c1/node.json" ]; then
 	first=true
 	rm -rf "$data"/c? "$data"/e?
 	(umask 077 && "$bin/darkd" init --dir "$data/c1" --name c1 --transport "$net.1:7001" \
-		--nodes c2,c3 --edges e1,e2,e3 -o json >"$data/init.json")
+		--nodes "c2=$net.2,c3=$net.3" --edges e1,e2,e3 -o json >"$data/init.json")
 fi
 control() { # control N [join flags]
 	local n=$1

@@ -88,10 +88,19 @@ func names(prefix string, from, n int) []string {
 	return out
 }
 
+// nodes are the further control nodes, with the addresses of their APIs.
+func (c *Cluster) nodes() []string {
+	out := names("c", 2, c.o.Controls)
+	for i := range out {
+		out[i] += fmt.Sprintf("=%s.%d", c.net, i+2)
+	}
+	return out
+}
+
 func (c *Cluster) start(ctx context.Context) error {
 	first := filepath.Join(c.o.Dir, "c1")
 	init := exec.CommandContext(ctx, c.o.Darkd, "init", "--dir", first, "--name", "c1", "--transport", c.net+".1:7001", "--timing", c.o.Timing,
-		"--nodes", strings.Join(names("c", 2, c.o.Controls), ","), "--edges", strings.Join(names("e", 1, c.o.Edges), ","), "-o", "json")
+		"--nodes", strings.Join(c.nodes(), ","), "--edges", strings.Join(names("e", 1, c.o.Edges), ","), "-o", "json")
 	var stderr bytes.Buffer
 	init.Stderr = &stderr
 	b, err := init.Output()

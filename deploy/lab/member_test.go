@@ -74,7 +74,7 @@ func TestADeadMemberIsReplaced(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	token, err := api.CreateJoinToken(c.As(ctx, ""), &clusterv1.CreateJoinTokenRequest{Node: "c4", Role: "control"})
+	token, err := api.CreateJoinToken(c.As(ctx, ""), &clusterv1.CreateJoinTokenRequest{Node: "c4", Role: "control", Hosts: []string{dead.Addr}})
 	if err != nil {
 		t.Fatal(err)
 	}

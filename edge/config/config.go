@@ -46,8 +46,11 @@ type Options struct {
 	// TLS returns the configuration of each new connection: this node's certificate and
 	// the CA of control nodes.
 	TLS func() (*tls.Config, error)
+	// Peer judges a control node's certificate by the deny set, at each connection and when
+	// entries arrive; nil: TLS alone judges.
+	Peer func(c *x509.Certificate, denied func(subject string) bool) error
 
-	// Feeds are addresses (host:port) of control nodes, beside those that they tell.
+	// Feeds are addresses (host:port) of control nodes, beside those in the records.
 	Feeds []string
 	// Version of this program.
 	Version string
@@ -205,7 +208,7 @@ func (c *Config) adopt(all *content) {
 	for _, rec := range all.keys {
 		c.keys = c.keys.With(keyOf(rec))
 	}
-	c.deny.add(all.deny)
+	c.deny.load(all.deny)
 	c.revision.Store(all.revision)
 	c.contact.Store(all.contact)
 }

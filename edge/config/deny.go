@@ -3,64 +3,76 @@ package config
 import (
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/dark-ecosystem/dark/internal/tree"
 	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
 )
 
 // denyGrace is how long an entry is kept past its expiry, should this node's clock be fast.
 const denyGrace = 24 * time.Hour
 
-// denySet is the set of what is refused for ever, or until an entry expires. It only
-// grows: no snapshot, deletion, rollback or change of subscription takes from it.
-// Readers take no lock; one goroutine adds. Additions go to a small map that is copied
-// each time, and from there to the large one.
-type denySet struct{ now atomic.Pointer[denied] }
-
-type denied struct {
-	base, recent map[string]int64 // expiry, Unix seconds; never: math.MaxInt64
+// denySet is the set of credentials that are refused, each until its entry expires. It
+// only grows until then: no snapshot, deletion, rollback or change of subscription takes
+// from it. Readers take no lock; one goroutine changes it. An addition copies one path of
+// the tree, whatever its size.
+type denySet struct {
+	now atomic.Pointer[tree.Tree[denied]]
 }
 
-const maxRecent = 256
+// denied is one entry.
+type denied struct {
+	subject string
+	expires int64 // Unix seconds; never: math.MaxInt64
+}
+
+// TreeKey implements tree.Keyed.
+func (d denied) TreeKey() string { return d.subject }
+
+func (d *denySet) tree() tree.Tree[denied] {
+	if t := d.now.Load(); t != nil {
+		return *t
+	}
+	return tree.Tree[denied]{}
+}
 
 // has reports whether a subject is denied.
 func (d *denySet) has(subject string) bool {
-	now := d.now.Load()
-	if now == nil {
-		return false
-	}
-	if _, ok := now.recent[subject]; ok {
-		return true
-	}
-	_, ok := now.base[subject]
+	_, ok := d.tree().Get(subject)
 	return ok
 }
 
 // expiry of a subject's entry; 0 when it has none.
 func (d *denySet) expiry(subject string) int64 {
-	now := d.now.Load()
-	if now == nil {
-		return 0
-	}
-	return max(now.recent[subject], now.base[subject])
+	e, _ := d.tree().Get(subject)
+	return e.expires
 }
 
-func (d *denySet) len() int {
-	now := d.now.Load()
-	if now == nil {
-		return 0
+func (d *denySet) len() int { return d.tree().Len() }
+
+// all yields every entry, by subject.
+func (d *denySet) all() iter.Seq2[string, int64] {
+	return func(yield func(string, int64) bool) {
+		d.tree().Ascend("", func(e denied) bool { return yield(e.subject, e.expires) })
 	}
-	n := len(now.base)
-	for s := range now.recent {
-		if _, both := now.base[s]; !both {
-			n++
+}
+
+// load adds what was read, by rising subject, to an empty set at once.
+func (d *denySet) load(entries []denied) {
+	if d.len() > 0 {
+		for _, e := range entries {
+			d.add(map[string]int64{e.subject: e.expires})
 		}
+		return
 	}
-	return n
+	t := tree.Build(entries)
+	d.now.Store(&t)
 }
 
 // add publishes the set with entries added; each keeps its later expiry.
@@ -68,61 +80,35 @@ func (d *denySet) add(entries map[string]int64) {
 	if len(entries) == 0 {
 		return
 	}
-	old := d.now.Load()
-	if old == nil {
-		old = &denied{}
+	t, edit := d.tree(), new(tree.Edit)
+	for subject, expires := range entries {
+		old, _ := t.Get(subject)
+		t = t.Put(edit, denied{subject, max(expires, old.expires)})
 	}
-	next := &denied{base: old.base, recent: merge(old.recent, entries)}
-	if len(next.recent) > maxRecent {
-		next = &denied{base: merge(next.base, next.recent)}
-	}
-	d.now.Store(next)
-}
-
-func merge(a, b map[string]int64) map[string]int64 {
-	m := make(map[string]int64, len(a)+len(b))
-	for k, v := range a {
-		m[k] = v
-	}
-	for k, v := range b {
-		m[k] = max(m[k], v)
-	}
-	return m
-}
-
-// all is every entry, in no order.
-func (d *denySet) all() map[string]int64 {
-	cur := d.now.Load()
-	if cur == nil {
-		return nil
-	}
-	return merge(cur.base, cur.recent)
+	d.now.Store(&t)
 }
 
 // expired lists what may be forgotten at a time.
 func (d *denySet) expired(now time.Time) []string {
-	cur := d.now.Load()
-	if cur == nil {
-		return nil
-	}
-	limit := now.Add(-denyGrace).Unix()
 	var list []string
-	for s := range merge(cur.base, cur.recent) {
-		if d.expiry(s) < limit {
-			list = append(list, s)
+	for subject, expires := range d.all() {
+		if outlived(expires, now) {
+			list = append(list, subject)
 		}
 	}
 	return list
 }
 
+// outlived reports whether an entry may be forgotten at a time.
+func outlived(expires int64, now time.Time) bool { return expires < now.Add(-denyGrace).Unix() }
+
 // forget publishes the set without subjects that have expired.
 func (d *denySet) forget(subjects []string) {
-	cur := d.now.Load()
-	all := merge(cur.base, cur.recent)
-	for _, s := range subjects {
-		delete(all, s)
+	t, edit := d.tree(), new(tree.Edit)
+	for _, subject := range subjects {
+		t, _ = t.Delete(edit, subject)
 	}
-	d.now.Store(&denied{base: all})
+	d.now.Store(&t)
 }
 
 // denyEntry is an item of the deny lane as the set keeps it. Its name is the subject.
@@ -137,9 +123,34 @@ func writeDeny(b *pebble.Batch, subject string, expires int64) error {
 	return b.Set(spaced(spaceDeny, subject), number(uint64(expires)), nil)
 }
 
-func readDeny(key, value []byte) (subject string, expires int64, err error) {
+func readDeny(key, value []byte) (e denied, err error) {
 	if len(value) != 8 {
-		return "", 0, fmt.Errorf("%w: deny entry %q", errDamaged, key)
+		return e, fmt.Errorf("%w: deny entry %q", errDamaged, key)
 	}
-	return string(key[1:]), int64(binary.BigEndian.Uint64(value)), nil
+	return denied{string(key[1:]), int64(binary.BigEndian.Uint64(value))}, nil
 }
+
+// purge forgets deny entries long past their expiry, once an hour.
+func (c *Config) purge() error {
+	now := c.o.Clock.Now()
+	if since := now.Sub(c.purged); since >= 0 && since < time.Hour {
+		return nil
+	}
+	c.purged = now
+	for old := range slices.Chunk(c.deny.expired(now), purgeStep) {
+		b := c.open()
+		for _, subject := range old {
+			if err := b.Delete(spaced(spaceDeny, subject), nil); err != nil {
+				return err
+			}
+		}
+		if err := c.flush(); err != nil {
+			return err
+		}
+		c.deny.forget(old)
+	}
+	return nil
+}
+
+// purgeStep is how many entries are forgotten in one write.
+const purgeStep = 10_000

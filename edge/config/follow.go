@@ -47,7 +47,7 @@ func (c *Config) Run(ctx context.Context, sink Sink) error {
 		if ctx.Err() != nil {
 			break
 		}
-		if err := c.mend(); err != nil {
+		if err := errors.Join(c.mend(), c.purge()); err != nil {
 			return broken{err}
 		}
 		took, err := c.follow(ctx, sink)
@@ -247,28 +247,4 @@ func (c *Config) activate(sink Sink, revision uint64, changes []view.Change) []v
 	}
 	c.replace = false
 	return sink.Replace(revision, changes)
-}
-
-// purge forgets deny entries long past their expiry, once an hour.
-func (c *Config) purge() error {
-	now := c.o.Clock.Now()
-	if since := now.Sub(c.purged); since >= 0 && since < time.Hour {
-		return nil
-	}
-	c.purged = now
-	old := c.deny.expired(now)
-	if len(old) == 0 {
-		return nil
-	}
-	b := c.open()
-	for _, subject := range old {
-		if err := b.Delete(spaced(spaceDeny, subject), nil); err != nil {
-			return err
-		}
-	}
-	if err := c.flush(); err != nil {
-		return err
-	}
-	c.deny.forget(old)
-	return nil
 }

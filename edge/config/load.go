@@ -28,7 +28,7 @@ type stream struct {
 // content is everything that a start reads.
 type content struct {
 	streams  map[string]*stream
-	deny     map[string]int64
+	deny     []denied // by rising subject
 	keys     map[[8]byte]*feedv1.PublishingKey
 	epoch    uint64
 	revision uint64
@@ -40,7 +40,7 @@ type content struct {
 
 // load reads a whole generation, and with it looks at every checksum.
 func load(db *pebble.DB) (*content, error) {
-	c := &content{streams: map[string]*stream{}, deny: map[string]int64{}, keys: map[[8]byte]*feedv1.PublishingKey{}, leftover: map[string]bool{}}
+	c := &content{streams: map[string]*stream{}, keys: map[[8]byte]*feedv1.PublishingKey{}, leftover: map[string]bool{}}
 	// Positions first: they say which records are current.
 	if err := scan(db, []byte{spacePosition}, c.readPosition); err != nil {
 		return nil, err
@@ -110,8 +110,8 @@ func (st *stream) toProto(name string) *feedv1.Position {
 }
 
 func (c *content) readDeny(key, value []byte) error {
-	subject, expires, err := readDeny(key, value)
-	c.deny[subject] = expires
+	e, err := readDeny(key, value)
+	c.deny = append(c.deny, e)
 	return err
 }
 

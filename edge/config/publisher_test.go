@@ -72,11 +72,10 @@ func (p *publisher) record(stream string, i *feedv1.Item) {
 		maps.DeleteFunc(p.now, func(k, _ string) bool { return bytes.HasPrefix([]byte(k), []byte(key)) })
 	case i.Deleted:
 		delete(p.now, key)
+	case i.Lane == 2:
+		p.deny[i.Name] = true
 	default:
 		p.now[key] = string(i.Value)
-	}
-	if i.Lane == 2 && !i.Deleted {
-		p.deny[i.Name] = true
 	}
 }
 

@@ -102,7 +102,37 @@ func (c *Config) tls(address string) (*tls.Config, error) {
 		}
 		cfg.ServerName = host
 	}
+	if judge := cfg.VerifyConnection; c.o.Peer != nil {
+		cfg.VerifyConnection = func(s tls.ConnectionState) error {
+			if judge != nil {
+				if err := judge(s); err != nil {
+					return err
+				}
+			}
+			return c.judge(s)
+		}
+	}
 	return cfg, nil
+}
+
+// judge says whether the other side is a control node that was not removed.
+func (c *Config) judge(s tls.ConnectionState) error {
+	if len(s.PeerCertificates) == 0 {
+		return errors.New("the control node has no certificate")
+	}
+	return c.o.Peer(s.PeerCertificates[0], c.Denied)
+}
+
+// judgeAgain ends the session with a control node that a deny entry keeps out.
+func (c *Config) judgeAgain() {
+	s := c.current()
+	if s == nil || c.o.Peer == nil {
+		return
+	}
+	if err := c.judge(s.conn.ConnectionState()); err != nil {
+		c.o.Log.Warn("config: the connection to a control node was ended", "reason", err)
+		s.conn.NetConn().Close()
+	}
 }
 
 func (s *session) close() {

@@ -30,6 +30,9 @@ func (c *Config) takeSnapshot(st *stream, f *feedv1.Frame) error {
 		return err
 	}
 	for _, item := range f.GetItems() {
+		if !c.kept(item) {
+			continue
+		}
 		if err := putItem(b, next, f.GetRevision(), item); err != nil {
 			return err
 		}

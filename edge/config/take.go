@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -159,8 +160,8 @@ func (c *Config) merge(b *pebble.Batch, st *stream, f *feedv1.Frame) error {
 	prefix := contentPrefix(f.GetStream(), st.content)
 	org := organization(f.GetStream())
 	for _, item := range f.GetItems() {
-		if kind.Lane(item.GetLane()) == kind.LaneDeny && (item.GetDeleted() || item.GetPrefix()) {
-			continue // the deny set only grows
+		if !c.kept(item) {
+			continue
 		}
 		if err := putItem(b, prefix, f.GetRevision(), item); err != nil {
 			return err
@@ -174,6 +175,15 @@ func (c *Config) merge(b *pebble.Batch, st *stream, f *feedv1.Frame) error {
 		}})
 	}
 	return nil
+}
+
+// kept reports whether an item becomes a record. Of the deny lane only what some service
+// compiles does: the deny set has the rest, and forgets it when it expires.
+func (c *Config) kept(item *feedv1.Item) bool {
+	if kind.Lane(item.GetLane()) != kind.LaneDeny {
+		return true
+	}
+	return slices.Contains(c.o.Kinds, item.GetKind()) && !item.GetDeleted() && !item.GetPrefix()
 }
 
 func valueOf(item *feedv1.Item) []byte {
@@ -298,5 +308,8 @@ func (c *Config) flush() error {
 		return fmt.Errorf("write configuration: %w", err)
 	}
 	c.deny.add(deny)
+	if len(deny) > 0 {
+		c.judgeAgain()
+	}
 	return nil
 }

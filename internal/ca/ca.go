@@ -1,9 +1,10 @@
 // Package ca is the installation's certificate authority and what nodes do with its
 // certificates: who a peer is stands in a URI of its certificate,
 //
-//	dark://CLUSTER/ROLE/NAME
+//	dark://CLUSTER/ROLE/NAME?instance=ID
 //
-// and nothing else of it is believed. Connections are TLS 1.3 with both sides
+// and nothing else of it is believed. The instance is the id of one enrolment: a machine that
+// joins again under the same name has another. Certificates of older versions have none. Connections are TLS 1.3 with both sides
 // certified. All values are immutable.
 package ca
 
@@ -15,6 +16,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/big"
@@ -40,10 +42,22 @@ const (
 )
 
 // Name is who a certificate belongs to.
-type Name struct{ Cluster, Role, Node string }
+type Name struct{ Cluster, Role, Node, Instance string }
 
+// NewInstance makes the id of one enrolment.
+func NewInstance() string {
+	var id [8]byte
+	rand.Read(id[:])
+	return hex.EncodeToString(id[:])
+}
+
+// uri puts the instance into the query, at which older versions do not look.
 func (n Name) uri() *url.URL {
-	return &url.URL{Scheme: "dark", Host: n.Cluster, Path: "/" + n.Role + "/" + n.Node}
+	u := &url.URL{Scheme: "dark", Host: n.Cluster, Path: "/" + n.Role + "/" + n.Node}
+	if n.Instance != "" {
+		u.RawQuery = url.Values{"instance": {n.Instance}}.Encode()
+	}
+	return u
 }
 
 // NameOf reads a certificate's name. It does not verify the certificate.
@@ -51,7 +65,7 @@ func NameOf(c *x509.Certificate) (Name, error) {
 	for _, u := range c.URIs {
 		parts := strings.Split(strings.TrimPrefix(u.Path, "/"), "/")
 		if u.Scheme == "dark" && len(parts) == 2 && u.Host != "" && parts[1] != "" && (parts[0] == Control || parts[0] == Edge) {
-			return Name{u.Host, parts[0], parts[1]}, nil
+			return Name{u.Host, parts[0], parts[1], u.Query().Get("instance")}, nil
 		}
 	}
 	return Name{}, errors.New("certificate names no node of an installation")
@@ -133,21 +147,40 @@ func (a *Authority) Issue(n Name, public crypto.PublicKey, hosts []string, now t
 	return x509.ParseCertificate(der)
 }
 
-// IssueFor is Issue for a certificate request (PKCS #10, DER), of which only the key and
-// the hosts are taken: who it is for is the caller's to know.
-func (a *Authority) IssueFor(n Name, request []byte, now time.Time) (*x509.Certificate, error) {
+// IssueFor is Issue for a certificate request (PKCS #10, DER), of which only the key is
+// taken: who it is for, and the hosts, are the caller's to know.
+func (a *Authority) IssueFor(n Name, request []byte, hosts []string, now time.Time) (*x509.Certificate, error) {
+	r, err := ParseRequest(request)
+	if err != nil {
+		return nil, err
+	}
+	return a.Issue(n, r.PublicKey, hosts, now)
+}
+
+// ParseRequest reads a certificate request and checks that who made it has the key.
+func ParseRequest(request []byte) (*x509.CertificateRequest, error) {
 	r, err := x509.ParseCertificateRequest(request)
+	if err == nil {
+		err = r.CheckSignature()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("certificate request: %w", err)
 	}
-	if err := r.CheckSignature(); err != nil {
-		return nil, fmt.Errorf("certificate request: %w", err)
+	return r, nil
+}
+
+// Hosts are the names and addresses in a certificate.
+func Hosts(c *x509.Certificate) []string { return hosts(c.DNSNames, c.IPAddresses) }
+
+// HostsOf are those that a certificate request wishes for.
+func HostsOf(r *x509.CertificateRequest) []string { return hosts(r.DNSNames, r.IPAddresses) }
+
+func hosts(names []string, addresses []net.IP) []string {
+	out := append([]string(nil), names...)
+	for _, ip := range addresses {
+		out = append(out, ip.String())
 	}
-	hosts := append([]string(nil), r.DNSNames...)
-	for _, ip := range r.IPAddresses {
-		hosts = append(hosts, ip.String())
-	}
-	return a.Issue(n, r.PublicKey, hosts, now)
+	return out
 }
 
 func serial() *big.Int {

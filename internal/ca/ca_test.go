@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"crypto"
 	"crypto/tls"
 	"net"
 	"path/filepath"
@@ -14,7 +15,7 @@ func credentials(t *testing.T, a *Authority, n Name) *Credentials {
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf, err := a.IssueFor(n, req, time.Now())
+	leaf, err := a.IssueFor(n, req, []string{"127.0.0.1", "localhost"}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,23 +64,23 @@ func shake(t *testing.T, client, server *tls.Config) (clientErr, serverErr error
 
 func TestNodesOfOneClusterKnowEachOther(t *testing.T) {
 	a := authority(t, "c1")
-	one := credentials(t, a, Name{"c1", Control, "one"})
-	two := credentials(t, a, Name{"c1", Edge, "two"})
+	one := credentials(t, a, Name{"c1", Control, "one", "i1"})
+	two := credentials(t, a, Name{"c1", Edge, "two", "i2"})
 	if cerr, serr := shake(t, one.TLS(), two.TLS()); cerr != nil || serr != nil {
 		t.Fatal(cerr, serr)
 	}
 	n, err := one.Peer(two.Leaf())
-	if err != nil || n != (Name{"c1", Edge, "two"}) {
+	if err != nil || n != (Name{"c1", Edge, "two", "i2"}) {
 		t.Fatal(n, err)
 	}
 }
 
 func TestStrangersAreRefused(t *testing.T) {
 	a := authority(t, "c1")
-	own := credentials(t, a, Name{"c1", Control, "one"})
+	own := credentials(t, a, Name{"c1", Control, "one", "i1"})
 	for name, peer := range map[string]*Credentials{
-		"another authority":                        credentials(t, authority(t, "c1"), Name{"c1", Control, "one"}),
-		"another cluster under the same authority": credentials(t, a, Name{"c2", Control, "one"}),
+		"another authority":                        credentials(t, authority(t, "c1"), Name{"c1", Control, "one", "i1"}),
+		"another cluster under the same authority": credentials(t, a, Name{"c2", Control, "one", "i1"}),
 	} {
 		if cerr, serr := shake(t, peer.TLS(), own.TLS()); cerr == nil && serr == nil {
 			t.Errorf("%s: accepted as client", name)
@@ -97,7 +98,7 @@ func TestStrangersAreRefused(t *testing.T) {
 
 func TestJoinTokenTrustsOnlyItsInstallation(t *testing.T) {
 	a := authority(t, "c1")
-	own := credentials(t, a, Name{"c1", Control, "one"})
+	own := credentials(t, a, Name{"c1", Control, "one", "i1"})
 	tok, err := ParseJoinToken(NewJoinToken(a.Cert).String())
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +109,7 @@ func TestJoinTokenTrustsOnlyItsInstallation(t *testing.T) {
 	if cerr, serr := shake(t, tok.TLS(), own.ServerTLS()); cerr != nil || serr != nil {
 		t.Fatal(cerr, serr)
 	}
-	impostor := credentials(t, authority(t, "c1"), Name{"c1", Control, "one"})
+	impostor := credentials(t, authority(t, "c1"), Name{"c1", Control, "one", "i1"})
 	if cerr, _ := shake(t, tok.TLS(), impostor.ServerTLS()); cerr == nil {
 		t.Fatal("an impostor got the token")
 	}
@@ -116,5 +117,82 @@ func TestJoinTokenTrustsOnlyItsInstallation(t *testing.T) {
 		if _, err := ParseJoinToken(bad); err == nil {
 			t.Errorf("%q was accepted", bad)
 		}
+	}
+}
+
+// TestARequestsWishesAreNotCertified: names in it would let an edge be the API.
+func TestARequestsWishesAreNotCertified(t *testing.T) {
+	a := authority(t, "c1")
+	_, request, err := NewRequest([]string{"api.example.net", "192.0.2.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := a.IssueFor(Name{"c1", Edge, "e1", "i1"}, request, []string{"e1.example.net"}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Hosts(leaf); len(got) != 1 || got[0] != "e1.example.net" {
+		t.Errorf("certified for %q", got)
+	}
+	if n, err := NameOf(leaf); err != nil || n != (Name{"c1", Edge, "e1", "i1"}) {
+		t.Errorf("%v %v", n, err)
+	}
+}
+
+// TestAnEdgeGetsNoJoinToken: it has a certificate of the same CA as the API.
+func TestAnEdgeGetsNoJoinToken(t *testing.T) {
+	a := authority(t, "c1")
+	token := NewJoinToken(a.Cert)
+	edge := credentials(t, a, Name{"c1", Edge, "e1", "i1"})
+	if cerr, _ := shake(t, token.TLS(), edge.ServerTLS()); cerr == nil {
+		t.Fatal("an edge was taken for a control node")
+	}
+}
+
+// TestOnlyAFittingCertificateReplacesTheOldOne: whatever else comes leaves the file and the
+// certificate in use as they are, also through a restart.
+func TestOnlyAFittingCertificateReplacesTheOldOne(t *testing.T) {
+	a, own := authority(t, "c1"), Name{"c1", Edge, "e1", "i1"}
+	c := credentials(t, a, own)
+	before := c.Leaf()
+	issue := func(a *Authority, n Name) (crypto.Signer, []byte) {
+		key, request, err := NewRequest(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf, err := a.IssueFor(n, request, nil, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key, leaf.Raw
+	}
+	key, good := issue(a, own)
+	_, foreign := issue(authority(t, "c1"), own)
+	otherKey, other := issue(a, Name{"c1", Edge, "e2", "i1"})
+	impostor, forged := issue(authority(t, "c1"), own)
+	for what, bad := range map[string]struct {
+		key  crypto.Signer
+		leaf []byte
+	}{
+		"another key's":        {key, foreign},
+		"another node's":       {otherKey, other},
+		"another CA's":         {impostor, forged},
+		"no certificate":       {key, []byte("x")},
+		"cut short":            {key, good[:len(good)-1]},
+		"a certificate and no": {key, nil},
+	} {
+		if err := c.Replace(bad.key, bad.leaf, time.Now()); err == nil {
+			t.Errorf("%s was accepted", what)
+		}
+		again, err := LoadCredentials(c.path)
+		if err != nil || !again.Leaf().Equal(before) || !c.Leaf().Equal(before) {
+			t.Fatalf("%s: the old one is gone: %v", what, err)
+		}
+	}
+	if err := c.Replace(key, good, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := LoadCredentials(c.path); err != nil || again.Leaf().Equal(before) {
+		t.Fatalf("the new one was not kept: %v", err)
 	}
 }

@@ -27,7 +27,7 @@ type Credentials struct {
 }
 
 // NewRequest makes a key and a certificate request for it (DER). Hosts are names and
-// addresses at which clients will reach the node.
+// addresses at which clients will reach the node; the join token has to state them too.
 func NewRequest(hosts []string) (key crypto.Signer, request []byte, err error) {
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -50,19 +50,26 @@ func NewRequest(hosts []string) (key crypto.Signer, request []byte, err error) {
 
 // Save writes a certificate, its key and the authorities to path, mode 0600.
 func Save(path string, key crypto.Signer, leaf []byte, authorities [][]byte) error {
-	k, err := x509.MarshalPKCS8PrivateKey(key)
+	out, err := encode(key, leaf, authorities)
 	if err != nil {
 		return fmt.Errorf("save certificate: %w", err)
+	}
+	if err := keyring.WriteFile(path, out, 0o600); err != nil {
+		return fmt.Errorf("save certificate: %w", err)
+	}
+	return nil
+}
+
+func encode(key crypto.Signer, leaf []byte, authorities [][]byte) ([]byte, error) {
+	k, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
 	}
 	out := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf})
 	for _, a := range authorities {
 		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a})...)
 	}
-	out = append(out, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: k})...)
-	if err := keyring.WriteFile(path, out, 0o600); err != nil {
-		return fmt.Errorf("save certificate: %w", err)
-	}
-	return nil
+	return append(out, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: k})...), nil
 }
 
 // LoadCredentials reads what Save wrote.
@@ -100,16 +107,59 @@ func (c *Credentials) Reload() error {
 	return nil
 }
 
-// Replace saves a new certificate for a new key and uses it from now on.
-func (c *Credentials) Replace(key crypto.Signer, leaf []byte) error {
+// Replace saves a new certificate for a new key and uses it from now on. Where the
+// certificate does not fit the key, does not verify, or is another node's, the file and
+// what is in use stay as they are.
+func (c *Credentials) Replace(key crypto.Signer, leaf []byte, now time.Time) error {
 	var authorities [][]byte
 	for _, a := range c.roots {
 		authorities = append(authorities, a.Raw)
 	}
-	if err := Save(c.path, key, leaf, authorities); err != nil {
+	out, err := encode(key, leaf, authorities)
+	if err != nil {
+		return fmt.Errorf("new certificate: %w", err)
+	}
+	cert, err := tls.X509KeyPair(out, out)
+	if err != nil {
+		return fmt.Errorf("new certificate: %w", err)
+	}
+	if err := c.succeeds(cert.Leaf, now); err != nil {
+		return fmt.Errorf("new certificate: %w", err)
+	}
+	if err := keyring.WriteFile(c.path, out, 0o600); err != nil {
+		return fmt.Errorf("save certificate: %w", err)
+	}
+	c.cert.Store(&cert)
+	return nil
+}
+
+// succeeds says whether a certificate may take the place of the present one.
+func (c *Credentials) succeeds(leaf *x509.Certificate, now time.Time) error {
+	if err := c.verifyChain(leaf, now); err != nil {
 		return err
 	}
-	return c.Reload()
+	next, err := NameOf(leaf)
+	if err != nil {
+		return err
+	}
+	own, err := c.Name()
+	if err != nil {
+		return err
+	}
+	if own.Instance == "" {
+		next.Instance = "" // a certificate of an older version gets its instance with its renewal
+	}
+	if next != own {
+		return fmt.Errorf("it is for %s %s, this is %s %s", next.Role, next.Node, own.Role, own.Node)
+	}
+	return nil
+}
+
+func (c *Credentials) verifyChain(leaf *x509.Certificate, now time.Time) error {
+	_, err := leaf.Verify(x509.VerifyOptions{
+		Roots: c.authorities, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	})
+	return err
 }
 
 // Leaf is the certificate now in use.
@@ -117,6 +167,9 @@ func (c *Credentials) Leaf() *x509.Certificate { return c.cert.Load().Leaf }
 
 // Authorities are the installation's CA certificates.
 func (c *Credentials) Authorities() []*x509.Certificate { return c.roots }
+
+// Roots are the same, to verify by.
+func (c *Credentials) Roots() *x509.CertPool { return c.authorities }
 
 // Name is who this node is.
 func (c *Credentials) Name() (Name, error) { return NameOf(c.Leaf()) }
@@ -149,13 +202,10 @@ func (c *Credentials) verify(s tls.ConnectionState) error {
 	if len(s.PeerCertificates) == 0 {
 		return errors.New("the peer has no certificate")
 	}
-	_, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{
-		Roots: c.authorities, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	})
-	if err != nil {
+	if err := c.verifyChain(s.PeerCertificates[0], time.Time{}); err != nil {
 		return fmt.Errorf("the peer's certificate: %w", err)
 	}
-	_, err = c.Peer(s.PeerCertificates[0])
+	_, err := c.Peer(s.PeerCertificates[0])
 	return err
 }
 

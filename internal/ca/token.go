@@ -63,7 +63,8 @@ func (t JoinToken) Matches(digest []byte) bool {
 	return subtle.ConstantTimeCompare(t.Digest(), digest) == 1
 }
 
-// TLS trusts a server only whose chain ends in the authority that the token names.
+// TLS trusts a server only that is a control node, whose chain ends in the authority that
+// the token names: an edge has a certificate of that authority too, and would learn the token.
 func (t JoinToken) TLS() *tls.Config {
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS13,
@@ -73,11 +74,24 @@ func (t JoinToken) TLS() *tls.Config {
 				if h := Hash(c); subtle.ConstantTimeCompare(h[:], t.CA[:]) == 1 {
 					roots := x509.NewCertPool()
 					roots.AddCert(c)
-					_, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots})
-					return err
+					if _, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots}); err != nil {
+						return err
+					}
+					return isControl(s.PeerCertificates[0])
 				}
 			}
 			return errors.New("this server is not of the installation that the join token is for")
 		},
 	}
+}
+
+func isControl(c *x509.Certificate) error {
+	n, err := NameOf(c)
+	if err != nil {
+		return err
+	}
+	if n.Role != Control {
+		return errors.New("this server is " + n.Role + " " + n.Node + ", and only a control node takes a join token")
+	}
+	return nil
 }

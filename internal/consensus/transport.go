@@ -25,7 +25,7 @@ type transport struct {
 
 	mu struct {
 		sync.Mutex
-		conns    map[net.Conn]struct{}
+		conns    map[*trackedConn]struct{}
 		streams  map[string]*streamLayer
 		handlers map[string]Handler
 		clients  map[string]*client
@@ -46,7 +46,7 @@ const (
 func newTransport(n *Node) *transport {
 	t := &transport{node: n, hand: make(chan struct{}, maxHandshakes)}
 	t.ctx, t.stop = context.WithCancel(context.Background())
-	t.mu.conns = map[net.Conn]struct{}{}
+	t.mu.conns = map[*trackedConn]struct{}{}
 	t.mu.streams = map[string]*streamLayer{}
 	t.mu.handlers = map[string]Handler{}
 	t.mu.clients = map[string]*client{}
@@ -240,21 +240,30 @@ func (t *transport) dial(ctx context.Context, addr string, kind byte, group stri
 // trackedConn is a connection that close can end.
 type trackedConn struct {
 	net.Conn
+	tls  *tls.Conn
 	t    *transport
 	once sync.Once
 	err  error
 }
 
-// track makes the Node the owner of conn; false, with conn closed, when it is closed.
-func (t *transport) track(conn net.Conn) (net.Conn, bool) {
-	c := &trackedConn{Conn: conn, t: t}
+// track makes the Node the owner of conn; false, with conn closed, when it is closed, or when
+// its other side was refused by a Recheck that did not see it yet.
+func (t *transport) track(conn *tls.Conn) (net.Conn, bool) {
+	c := &trackedConn{Conn: conn, tls: conn, t: t}
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.mu.closed {
-		_ = conn.Close()
+	closed := t.mu.closed
+	if !closed {
+		t.mu.conns[c] = struct{}{}
+	}
+	t.mu.Unlock()
+	if closed {
+		_ = conn.NetConn().Close()
 		return nil, false
 	}
-	t.mu.conns[c] = struct{}{}
+	if _, err := t.peer(conn); err != nil {
+		_ = c.Close()
+		return nil, false
+	}
 	return c, true
 }
 
@@ -264,13 +273,27 @@ func (c *trackedConn) Close() error {
 		delete(c.t.mu.conns, c)
 		c.t.mu.Unlock()
 		// Straight to the socket: a polite farewell could wait for a dead peer.
-		if tc, ok := c.Conn.(*tls.Conn); ok {
-			c.err = tc.NetConn().Close()
-			return
-		}
-		c.err = c.Conn.Close()
+		c.err = c.tls.NetConn().Close()
 	})
 	return c.err
+}
+
+// Recheck asks TLS.Peer again about the other side of each open connection, and ends those
+// that it refuses now.
+func (n *Node) Recheck() {
+	n.trans.mu.Lock()
+	conns := make([]*trackedConn, 0, len(n.trans.mu.conns))
+	for c := range n.trans.mu.conns {
+		conns = append(conns, c)
+	}
+	n.trans.mu.Unlock()
+	for _, c := range conns {
+		peer, err := n.trans.peer(c.tls)
+		if err != nil {
+			n.cfg.Logger.Warn("consensus: connection ended", "peer", peer, "with", c.RemoteAddr().String(), "error", err)
+			_ = c.Close()
+		}
+	}
 }
 
 // close ends all connections and waits for what served them.
@@ -279,7 +302,7 @@ func (t *transport) close() error {
 	err := t.node.cfg.Listener.Close()
 	t.mu.Lock()
 	t.mu.closed = true
-	conns := make([]net.Conn, 0, len(t.mu.conns))
+	conns := make([]*trackedConn, 0, len(t.mu.conns))
 	for c := range t.mu.conns {
 		conns = append(conns, c)
 	}

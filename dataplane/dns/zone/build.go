@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/dark-ecosystem/dark/dataplane/dns/rdata"
-	"github.com/dark-ecosystem/dark/dataplane/dns/tree"
 	"github.com/dark-ecosystem/dark/dataplane/dns/wire"
+	"github.com/dark-ecosystem/dark/internal/tree"
 )
 
 // Editor makes the zone that follows another by a batch of changes. On a zone without

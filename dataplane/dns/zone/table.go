@@ -1,8 +1,8 @@
 package zone
 
 import (
-	"github.com/dark-ecosystem/dark/dataplane/dns/tree"
 	"github.com/dark-ecosystem/dark/dataplane/dns/wire"
+	"github.com/dark-ecosystem/dark/internal/tree"
 )
 
 // Table is an immutable set of zones. The zero Table is empty.

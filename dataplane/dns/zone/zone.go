@@ -25,8 +25,8 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dark-ecosystem/dark/dataplane/dns/rdata"
-	"github.com/dark-ecosystem/dark/dataplane/dns/tree"
 	"github.com/dark-ecosystem/dark/dataplane/dns/wire"
+	"github.com/dark-ecosystem/dark/internal/tree"
 )
 
 // SOA is what a zone's SOA record says but for the serial. Names are absolute in

@@ -15,8 +15,11 @@ type Bucket struct {
 
 // ACLs says whether ACLs count in the bucket.
 func (b *Bucket) ACLs() bool {
-	return b.Ownership == storagev1.BucketSpec_OWNERSHIP_BUCKET_OWNER_PREFERRED ||
-		b.Ownership == storagev1.BucketSpec_OWNERSHIP_OBJECT_WRITER
+	switch b.Ownership {
+	case storagev1.BucketSpec_OWNERSHIP_BUCKET_OWNER_PREFERRED, storagev1.BucketSpec_OWNERSHIP_OBJECT_WRITER, storagev1.BucketSpec_OWNERSHIP_NONE:
+		return true
+	}
+	return false
 }
 
 // NeedsObject says whether Authorize must be given the object that a request is about:

@@ -74,8 +74,9 @@ func scopeOf(actions []string, resources ...string) []*storagev1.Scope {
 }
 
 var (
-	readPhotos = scopeOf([]string{"read"}, "photos", "photos/*")
-	nothing    = scopeOf([]string{"s3:GetBucketWebsite"}, "else")
+	readPhotos   = scopeOf([]string{"read"}, "photos", "photos/*")
+	readPhotosIn = scopeOf([]string{"read"}, "photos/in/*")
+	nothing      = scopeOf([]string{"s3:GetBucketWebsite"}, "else")
 )
 
 func grantTo(org string, p storagev1.Grant_Permission) *storagev1.Grant {
@@ -128,7 +129,17 @@ var rows = []row{
 	{who: alice, action: GetObject, key: "k", scopes: nothing, want: DeniedByScopes},
 	{who: alice, action: GetObject, key: "a/b", scopes: scopeOf([]string{"s3:Get*"}, "photos/a/*"), want: AllowedByScopes},
 	{who: alice, action: GetObject, key: "b/a/", scopes: scopeOf([]string{"s3:Get*"}, "photos/a/*"), want: DeniedByScopes},
-	{who: alice, action: ListBucket, scopes: scopeOf([]string{"s3:*"}, "photos/*"), want: DeniedByScopes},
+	{who: alice, action: ListBucket, scopes: scopeOf([]string{"s3:*"}, "photos/*"), want: AllowedByScopes},
+	{who: alice, action: ListBucket, scopes: readPhotosIn, want: DeniedByScopes},
+	{who: alice, action: ListBucket, scopes: readPhotosIn, change: prefixed("in/"), want: AllowedByScopes},
+	{who: alice, action: ListBucketVersions, scopes: readPhotosIn, change: prefixed("in/a"), want: AllowedByScopes},
+	{who: alice, action: ListBucketMultipartUploads, scopes: readPhotosIn, change: prefixed("in/"), want: AllowedByScopes},
+	{who: alice, action: ListBucket, scopes: readPhotosIn, change: prefixed("in"), want: DeniedByScopes},
+	{who: alice, action: ListBucket, scopes: readPhotosIn, change: prefixed("out/"), want: DeniedByScopes},
+	{who: alice, action: GetBucketLocation, scopes: readPhotosIn, want: AllowedByScopes},
+	{who: alice, action: GetBucketVersioning, scopes: readPhotosIn, want: DeniedByScopes},
+	{who: alice, action: ListBucket, scopes: scopeOf([]string{"read"}, "photos/in/*.jpg"), change: prefixed("in/a.jpg"), want: DeniedByScopes},
+	{who: alice, action: ListBucket, scopes: scopeOf([]string{"write"}, "photos/in/*"), change: prefixed("in/"), want: DeniedByScopes},
 	{who: alice, action: GetObject, key: "k", scopes: scopeOf([]string{"s3:*"}, "photos"), want: DeniedByScopes},
 	{who: alice, action: GetObject, key: "k", scopes: scopeOf([]string{"*"}), want: AllowedByScopes},
 	{who: alice, action: PutObject, key: "k", scopes: scopeOf([]string{"write"}, "photo?/*"), want: AllowedByScopes},
@@ -251,6 +262,13 @@ var rows = []row{
 			q.ExistingTags = func() map[string]string { return map[string]string{"team": "red"} }
 		}, want: AllowedByPolicy,
 	},
+}
+
+// prefixed asks for a listing of a prefix.
+func prefixed(prefix string) func(*Request) {
+	return func(q *Request) {
+		q.Query = func(name string) (string, bool) { return prefix, name == "prefix" }
+	}
 }
 
 func TestDecisions(t *testing.T) {

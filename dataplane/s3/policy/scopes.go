@@ -31,7 +31,8 @@ var words = map[string][]string{
 }
 
 // CompileScopes reads an access key's scopes. As with ARNs, "BUCKET" is the bucket itself
-// and "BUCKET/KEY" objects in it; "*" also crosses slashes.
+// and "BUCKET/KEY" objects in it; "*" also crosses slashes. What may list the bucket may with
+// "BUCKET/PREFIX*" list that prefix.
 func CompileScopes(scopes []*storagev1.Scope) (*Scopes, error) {
 	if len(scopes) == 0 {
 		return nil, nil
@@ -88,17 +89,63 @@ func (s *Scopes) Allow(q *Request) bool {
 		resource = append(append(resource, '/'), q.Key...)
 	}
 	for i := range s.list {
-		if s.list[i].allows(q, resource) {
+		if s.list[i].hasAction(q.Action) && (s.list[i].covers(resource) || s.list[i].lists(q, resource)) {
 			return true
 		}
 	}
 	return false
 }
 
-func (s *scope) allows(q *Request, resource []byte) bool {
+// Reach says whether the scopes have an action on the bucket or on some keys of it: such a
+// key may know that the bucket is there.
+func (s *Scopes) Reach(action, bucket string) bool {
+	if s == nil {
+		return true
+	}
+	for i := range s.list {
+		if s.list[i].hasAction(action) && (s.list[i].covers([]byte(bucket)) || s.list[i].within(bucket)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *scope) hasAction(action string) bool {
 	for _, glob := range s.actions {
-		if matchFold(glob, q.Action) {
-			return s.covers(resource)
+		if matchFold(glob, action) {
+			return true
+		}
+	}
+	return false
+}
+
+// lists: a scope for BUCKET/PREFIX* may list what begins with the prefix, which AWS says with
+// two statements, one of them with the condition s3:prefix ("Actions, resources, and
+// condition keys for Amazon S3"). The pattern must end with a star: otherwise a key that
+// begins with what is listed need not fit it.
+func (s *scope) lists(q *Request, bucket []byte) bool {
+	switch q.Action {
+	case GetBucketLocation:
+		return s.within(q.Bucket)
+	case ListBucket, ListBucketVersions, ListBucketMultipartUploads:
+	default:
+		return false
+	}
+	prefix, _ := q.query("prefix")
+	under := append(append(bucket, '/'), prefix...)
+	for _, glob := range s.resources {
+		if strings.HasSuffix(glob, string([]byte{star})) && match(glob, under) {
+			return true
+		}
+	}
+	return false
+}
+
+// within: one of the scope's resources is keys of the bucket.
+func (s *scope) within(bucket string) bool {
+	for _, glob := range s.resources {
+		if name, _, ok := strings.Cut(glob, "/"); ok && match(name, bucket) {
+			return true
 		}
 	}
 	return false

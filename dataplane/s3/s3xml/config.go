@@ -143,13 +143,9 @@ var permissions = map[storagev1.Grant_Permission]string{
 	storagev1.Grant_PERMISSION_READ_ACP:     "READ_ACP",
 }
 
-// AppendACL appends the document of GetBucketAcl and GetObjectAcl. Without grants it is
-// the owner's full control. Display gives the name shown for a canonical user ID; nil
-// shows none.
+// AppendACL appends the document of GetBucketAcl and GetObjectAcl. Display gives the name
+// shown for a canonical user ID; nil shows none.
 func AppendACL(b []byte, owner Owner, grants []*storagev1.Grant, display func(id string) string) []byte {
-	if len(grants) == 0 {
-		grants = []*storagev1.Grant{{Grantee: owner.ID, Permission: storagev1.Grant_PERMISSION_FULL_CONTROL}}
-	}
 	w := writer{b}
 	w.root("AccessControlPolicy")
 	w.owner("Owner", &owner)

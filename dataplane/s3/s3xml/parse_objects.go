@@ -27,7 +27,8 @@ type Delete struct {
 // ParseDelete reads the document of DeleteObjects (MaxDeleteDocument). Keys that are not
 // allowed are for the caller to answer one by one.
 func ParseDelete(doc []byte) (*Delete, error) {
-	root, err := parse(doc, "Delete", 9*MaxDeleteKeys)
+	s := scanner{doc: string(doc), left: 9 * MaxDeleteKeys, controls: true}
+	root, err := s.parse("Delete")
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,8 @@ var refusals = []struct {
 	{"Delete", "<Object><Key>a</Key><Size>x</Size></Object>", MalformedXML},
 	{"Delete", strings.Repeat("<Object><Key>a</Key></Object>", 1000), ""},
 	{"Delete", strings.Repeat("<Object><Key>a</Key></Object>", 1001), MalformedXML},
-	{"Delete", "<Object><Key>&#x1;</Key></Object>", MalformedXML},
+	{"Delete", "<Object Key='\x01'><Key>k</Key></Object>", MalformedXML},
+	{"Tagging", "<TagSet><Tag><Key>&#x1;</Key><Value>v</Value></Tag></TagSet>", MalformedXML},
 
 	{"CompleteMultipartUpload", "<Part><PartNumber>1</PartNumber><ETag>e</ETag></Part>", ""},
 	{"CompleteMultipartUpload", parts(1, 10_000), ""},

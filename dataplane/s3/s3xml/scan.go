@@ -18,6 +18,8 @@ type scanner struct {
 	doc  string
 	at   int
 	left int // elements that may still come
+	// controls: texts may hold characters that XML does not have.
+	controls bool
 
 	bound []binding // prefixes of namespaces, the innermost last
 	open  []*node   // children of elements that are not closed yet
@@ -234,7 +236,7 @@ func (s *scanner) cdata() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return newlines(text), legal(text)
+	return newlines(text), s.legal(text)
 }
 
 // instruction passes over a processing instruction; the declaration of XML must be of 1.0
@@ -376,7 +378,7 @@ func (s *scanner) attribute() (name, value string, err error) {
 	if strings.IndexByte(raw, '<') >= 0 {
 		return "", "", s.wrong("< in a value")
 	}
-	value, err = decode(raw)
+	value, err = decode(raw, legal)
 	return name, value, err
 }
 
@@ -403,11 +405,11 @@ func (s *scanner) text() (string, error) {
 		return "", s.wrong("]]> in a text")
 	}
 	s.at += len(raw)
-	return decode(raw)
+	return decode(raw, s.legal)
 }
 
 // decode takes references out of a text or value.
-func decode(raw string) (string, error) {
+func decode(raw string, legal func(string) error) (string, error) {
 	if literal(raw) {
 		return raw, nil
 	}
@@ -478,13 +480,20 @@ func newlines(s string) string {
 
 // legal refuses what no XML may hold (XML 1.0, 2.2).
 func legal(s string) error {
-	for i, r := range s {
-		switch {
-		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"):
-			return errors.New("no UTF-8")
-		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0xFFFE, r == 0xFFFF:
-			return errors.New("a character that XML does not have")
-		}
+	switch {
+	case !utf8.ValidString(s):
+		return errors.New("no UTF-8")
+	case NeedsURL(s):
+		return errors.New("a character that XML does not have")
 	}
 	return nil
+}
+
+// legal is the rule for the document's texts. Keys have all characters, and clients write them
+// into DeleteObjects as octets or references.
+func (s *scanner) legal(text string) error {
+	if s.controls && utf8.ValidString(text) {
+		return nil
+	}
+	return legal(text)
 }

@@ -69,6 +69,10 @@ func unexpected(n *node) *Error { return malformed(fmt.Errorf("%w: <%s>", errSha
 // elements, which bounds the memory that a document of many short ones can cost.
 func parse(doc []byte, root string, maxNodes int) (*node, error) {
 	s := scanner{doc: string(doc), left: maxNodes}
+	return s.parse(root)
+}
+
+func (s *scanner) parse(root string) (*node, error) {
 	n, err := s.document()
 	if err != nil {
 		return nil, malformed(err)

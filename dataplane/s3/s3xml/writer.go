@@ -92,9 +92,23 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
-// appendEscaped appends text. What XML 1.0 forbids (2.2, Char) becomes a reference all the
-// same, as at AWS: strict parsers refuse it, which encoding-type=url is there for. Octets
-// that are no UTF-8 become U+FFFD; no stored key has any.
+// NeedsURL says that XML 1.0 cannot carry a text: it has a character that 2.2 (Char) forbids,
+// even as a reference. A listing has it with encoding-type=url only.
+func NeedsURL[T string | []byte](s T) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c < ' ' && c != '\t' && c != '\n' && c != '\r' {
+			return true
+		}
+		if c == 0xEF && i+2 < len(s) && s[i+1] == 0xBF && s[i+2] >= 0xBE {
+			return true // U+FFFE and U+FFFF
+		}
+	}
+	return false
+}
+
+// appendEscaped appends text. What XML 1.0 forbids (see NeedsURL) and octets that are no
+// UTF-8 become U+FFFD.
 func appendEscaped[T string | []byte](b []byte, s T) []byte {
 	from := 0
 	for i := 0; i < len(s); {
@@ -132,6 +146,9 @@ func appendReference(b []byte, c byte) []byte {
 	case '\'':
 		return append(b, "&apos;"...)
 	}
+	if c < ' ' && c != '\t' && c != '\n' && c != '\r' {
+		return append(b, "\uFFFD"...)
+	}
 	b = append(b, "&#x"...)
 	return append(strconv.AppendUint(b, uint64(c), 16), ';')
 }
@@ -144,10 +161,8 @@ func beyondASCII[T string | []byte](s T) (int, string) {
 	switch {
 	case r == utf8.RuneError && n <= 1:
 		return 1, "\uFFFD"
-	case r == 0xFFFE:
-		return n, "&#xfffe;"
-	case r == 0xFFFF:
-		return n, "&#xffff;"
+	case r == 0xFFFE, r == 0xFFFF:
+		return n, "\uFFFD"
 	}
 	return n, ""
 }

@@ -53,7 +53,9 @@ func badCredential(m Method) *Error {
 
 func errV2() *Error {
 	return s3xml.Say(s3xml.InvalidRequest, "The authorization mechanism you have provided is not supported. "+
-		"Please use AWS4-HMAC-SHA256.")
+		"Please use AWS4-HMAC-SHA256. A presigned URL with AWSAccessKeyId is of Signature Version 2, which aws and boto3 "+
+		"make in the region us-east-1: use the region that the endpoint names (aws s3 presign --region REGION), or "+
+		"signature_version='s3v4' in boto3's Config. s3cmd signurl makes no other: use aws s3 presign.")
 }
 
 func errV4A() *Error {

@@ -187,6 +187,9 @@ func (p *Policy) check(f Fields, bucket string, now time.Time) *Error {
 			return failed("Policy Condition failed: " + c.String())
 		}
 	}
+	if !covered["bucket"] {
+		return failed("Extra input fields: bucket") // the bucket is always one of the form's fields
+	}
 	for i := range f {
 		if name := strings.ToLower(f[i].Name); !covered[name] && !exempt(name) {
 			return failed("Extra input fields: " + f[i].Name)

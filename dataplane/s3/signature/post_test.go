@@ -48,6 +48,7 @@ func TestForms(t *testing.T) {
 		"uncovered tagging": {signForm(policyOf(`,{"key":"user/a"}`), key, Field{"tagging", "x"}), "AccessDenied", "Extra input fields: tagging"},
 		"field twice":       {signForm(policyOf(`,{"key":"user/a"}`), key, Field{"KEY", "user/b"}), "InvalidArgument", ""},
 		"other bucket":      {signForm(strings.Replace(policyOf(``), `"b"`, `"c"`, 1)), "AccessDenied", `$bucket`},
+		"no bucket":         {signForm(strings.Replace(policyOf(``), `,{"bucket":"b"}`, "", 1)), "AccessDenied", "Extra input fields: bucket"},
 		"bucket field lies": {signForm(strings.Replace(policyOf(``), `"b"`, `"c"`, 1), Field{"bucket", "c"}), "AccessDenied", `$bucket`},
 		"expired":           {signForm(strings.Replace(policyOf(``), "05-25", "05-23", 1)), "AccessDenied", "Policy expired."},
 		"no policy":         {Fields{{"x-amz-signature", "x"}}, "InvalidArgument", "'policy'"},

@@ -95,7 +95,7 @@ func TestRefusesHeaders(t *testing.T) {
 		code string
 		text string
 	}{
-		"SigV2":                 {with("Authorization", "AWS AKID:c2ln"), "InvalidRequest", "Please use AWS4-HMAC-SHA256"},
+		"SigV2":                 {with("Authorization", "AWS AKID:c2ln"), "InvalidRequest", "aws s3 presign --region REGION"},
 		"SigV4A":                {auth("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), "NotImplemented", "AWS4-HMAC-SHA256"},
 		"Basic":                 {with("Authorization", "Basic eDp5"), "InvalidArgument", "Unsupported Authorization Type"},
 		"empty":                 {with("Authorization", ""), "InvalidArgument", ""},

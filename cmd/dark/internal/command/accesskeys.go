@@ -40,7 +40,8 @@ func (s *session) accessKeysCreate() *cobra.Command {
 		Use: "create NAME", Short: "create an access key; its secret is printed once",
 		Long: "Create an access key. Its secret is printed once, with a line for the aws command. Without\n" +
 			"--read and --write it may do all that the organization may; with them only that. A BUCKET may\n" +
-			"have a prefix and stars: photos, photos/2026/*, logs-*.",
+			"have a prefix and stars: photos, photos/2026/*, logs-*. A key that reads photos/2026/* may list\n" +
+			"what begins with 2026/. Presigned addresses need Signature Version 4: see dark storage presign.",
 		Example: "  dark accesskeys create web --read www --expires 720h\n  dark accesskeys create backup --read backups --write backups",
 		Args:    cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error { return k.create(c.Context(), accessKeyName(args[0])) },
@@ -73,11 +74,15 @@ func (k *accessKey) scopes() []*storagev1.Scope {
 // resources makes of a bucket's name itself and all that is in it.
 func resources(buckets []string) []string {
 	var out []string
-	for _, b := range buckets {
-		b = strings.TrimPrefix(bucketName(b), "buckets/")
-		out = append(out, b)
-		if !strings.Contains(b, "/") {
+	for _, typed := range buckets {
+		b := strings.TrimPrefix(bucketName(typed), "buckets/")
+		switch {
+		case !strings.Contains(b, "/"):
+			out = append(out, b, b+"/*")
+		case strings.HasSuffix(typed, "/"): // a prefix, as people write it
 			out = append(out, b+"/*")
+		default:
+			out = append(out, b)
 		}
 	}
 	return out
@@ -125,8 +130,20 @@ func (k *accessKey) show(m *storagev1.AccessKey) error {
 		return exit.New(exit.Conflict, "dark accesskeys rotate "+shortName(m.Name), "%s was made by an earlier request; its secret was shown then and never again", m.Name)
 	}
 	fmt.Fprintf(k.Err, "AccessKey %s created at revision %d; its secret is shown once, keep it safe:\n", m.Name, m.Revision)
+	fmt.Fprint(k.Err, k.presigning())
 	_, err := fmt.Fprintf(k.Out, "AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s%s aws s3 ls\n", m.Status.AccessKeyId, m.Status.SecretAccessKey, k.endpoint())
 	return err
+}
+
+// presigning says what makes addresses that are taken. In the region us-east-1, aws and boto3
+// presign by Signature Version 2, which no endpoint here takes, and s3cmd knows no other.
+func (k *accessKey) presigning() string {
+	region := "the endpoint's own, not us-east-1"
+	if e, _ := k.s3(); e.Region != "" && e.Region != "us-east-1" {
+		region = e.Region
+	}
+	return "Presigned addresses need Signature Version 4: dark storage presign; aws s3 presign in region " + region +
+		";\nboto3 with Config(signature_version='s3v4'). s3cmd signurl makes none.\n"
 }
 
 // endpoint is what the aws command needs to know of the installation, as far as it is

@@ -101,7 +101,7 @@ func (s *session) membersRemove() *cobra.Command {
 	var yes bool
 	var reason string
 	c := &cobra.Command{
-		Use: "remove NAME", Short: "take a control node out, dead or alive", Args: cobra.ExactArgs(1),
+		Use: "remove NAME", Short: "take a control node out, dead or alive: its vote, its node, its certificate", Args: cobra.ExactArgs(1),
 		ValidArgsFunction: s.completeMembers,
 		RunE: func(c *cobra.Command, args []string) error {
 			if !yes {

@@ -114,7 +114,9 @@ func (s *session) nodesToken() *cobra.Command {
 	var q clusterv1.CreateJoinTokenRequest
 	c := &cobra.Command{
 		Use: "token NAME", Short: "make a token by which one machine may join, once, within an hour",
-		Example: "  dark nodes token edge-fra1 --role edge --reason 'new site'",
+		Long: "Make a token by which one machine may join, once, within an hour. The machine's certificate gets the names and\n" +
+			"addresses that the token states with --host, and no others: those at which clients reach its API, or its S3 over TLS.",
+		Example: "  dark nodes token edge-fra1 --role edge --reason 'new site'\n  dark nodes token c2 --role control --host 192.0.2.2 --host api.example.net",
 		Args:    cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error {
 			q.Node = args[0]
@@ -122,6 +124,7 @@ func (s *session) nodesToken() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&q.Role, "role", "edge", "edge or control")
+	c.Flags().StringSliceVar(&q.Hosts, "host", nil, "name or address in the node's certificate, one or more")
 	c.Flags().StringVar(&q.Reason, "reason", "", "why, for the audit")
 	_ = c.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]string{"edge", "control"}, cobra.ShellCompDirectiveNoFileComp))
 	return c

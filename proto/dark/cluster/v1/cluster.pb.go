@@ -153,10 +153,15 @@ type NodeSpec struct {
 	MachineKey []byte `protobuf:"bytes,2,opt,name=machine_key,json=machineKey,proto3" json:"machine_key,omitempty"`
 	// No new work is given to it.
 	Drained bool `protobuf:"varint,3,opt,name=drained,proto3" json:"drained,omitempty"`
-	// Public key of its node certificate, PKIX DER.
-	PublicKey     []byte `protobuf:"bytes,4,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Public key of its node certificate, PKIX DER; set by joining and renewing.
+	PublicKey []byte `protobuf:"bytes,4,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	// Id of this enrolment: a node that joins again under the same name has another one. Set by joining.
+	Instance string `protobuf:"bytes,5,opt,name=instance,proto3" json:"instance,omitempty"`
+	// Public key of a renewed certificate that was issued and not used yet; then it becomes
+	// public_key. Set by renewing.
+	RenewedPublicKey []byte `protobuf:"bytes,6,opt,name=renewed_public_key,json=renewedPublicKey,proto3" json:"renewed_public_key,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *NodeSpec) Reset() {
@@ -217,6 +222,20 @@ func (x *NodeSpec) GetPublicKey() []byte {
 	return nil
 }
 
+func (x *NodeSpec) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *NodeSpec) GetRenewedPublicKey() []byte {
+	if x != nil {
+		return x.RenewedPublicKey
+	}
+	return nil
+}
+
 // NodeStatus is what is known of a node at the moment.
 type NodeStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -244,6 +263,8 @@ type NodeStatus struct {
 	State string `protobuf:"bytes,11,opt,name=state,proto3" json:"state,omitempty"`
 	// Frames that it refused, by reason.
 	RefusedFrames map[string]uint64 `protobuf:"bytes,12,rep,name=refused_frames,json=refusedFrames,proto3" json:"refused_frames,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// The stream of the last refusal: "org/NAME" where it concerns one organization.
+	LastRefusalStream string `protobuf:"bytes,13,opt,name=last_refusal_stream,json=lastRefusalStream,proto3" json:"last_refusal_stream,omitempty"`
 	// Resources that cannot be published as they are; edges keep what they had of them. Of
 	// the control node that leads.
 	SetAside uint64 `protobuf:"varint,20,opt,name=set_aside,json=setAside,proto3" json:"set_aside,omitempty"`
@@ -367,6 +388,13 @@ func (x *NodeStatus) GetRefusedFrames() map[string]uint64 {
 	return nil
 }
 
+func (x *NodeStatus) GetLastRefusalStream() string {
+	if x != nil {
+		return x.LastRefusalStream
+	}
+	return ""
+}
+
 func (x *NodeStatus) GetSetAside() uint64 {
 	if x != nil {
 		return x.SetAside
@@ -389,7 +417,10 @@ type CreateJoinTokenRequest struct {
 	// "control" or "edge".
 	Role string `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
 	// Why, for the audit.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Names and addresses that the node's certificate will have, beside its own name: those at
+	// which clients reach its API or its S3. Nothing else that the machine asks for is certified.
+	Hosts         []string `protobuf:"bytes,4,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -443,6 +474,13 @@ func (x *CreateJoinTokenRequest) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *CreateJoinTokenRequest) GetHosts() []string {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
 }
 
 // CreateJoinTokenResponse holds the token.
@@ -511,7 +549,10 @@ type JoinRequest struct {
 	// Machine key's recipient.
 	MachineKey []byte `protobuf:"bytes,3,opt,name=machine_key,json=machineKey,proto3" json:"machine_key,omitempty"`
 	// Address at which its transport listens; control nodes only.
-	Address       string `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
+	Address string `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
+	// "control" or "edge": what the machine is about to run. A token for the other role is
+	// refused and stays good; empty: whatever the token is for.
+	Role          string `protobuf:"bytes,5,opt,name=role,proto3" json:"role,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -570,6 +611,13 @@ func (x *JoinRequest) GetMachineKey() []byte {
 func (x *JoinRequest) GetAddress() string {
 	if x != nil {
 		return x.Address
+	}
+	return ""
+}
+
+func (x *JoinRequest) GetRole() string {
+	if x != nil {
+		return x.Role
 	}
 	return ""
 }
@@ -787,7 +835,7 @@ func (x *RenewResponse) GetCertificates() [][]byte {
 // Member is a control node as consensus sees it.
 type Member struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name.
+	// Name of the node.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Address of its transport.
 	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
@@ -896,7 +944,9 @@ type ControlReport struct {
 	// Revision that can be read there.
 	Revision uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Its disk is full: it takes no writes, and steps down.
-	DiskFull      bool `protobuf:"varint,4,opt,name=disk_full,json=diskFull,proto3" json:"disk_full,omitempty"`
+	DiskFull bool `protobuf:"varint,4,opt,name=disk_full,json=diskFull,proto3" json:"disk_full,omitempty"`
+	// Its time of day, Unix nanoseconds.
+	Time          int64 `protobuf:"varint,5,opt,name=time,proto3" json:"time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -957,6 +1007,13 @@ func (x *ControlReport) GetDiskFull() bool {
 		return x.DiskFull
 	}
 	return false
+}
+
+func (x *ControlReport) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
 }
 
 // ZoneStats are the queries of one zone, summed over the connected edges since each
@@ -1347,7 +1404,7 @@ func (x *ListMembersResponse) GetTerm() uint64 {
 // RemoveMemberRequest takes a control node out, dead or alive.
 type RemoveMemberRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its name.
+	// Its name, or its id in consensus.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Why, for the audit.
 	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -1439,7 +1496,7 @@ func (*RemoveMemberResponse) Descriptor() ([]byte, []int) {
 // TransferLeadershipRequest hands leadership over.
 type TransferLeadershipRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// To whom; empty lets consensus choose.
+	// To whom, by name or id in consensus; empty lets consensus choose.
 	To            string `protobuf:"bytes,1,opt,name=to,proto3" json:"to,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2081,7 +2138,7 @@ type UpdateNodeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new content; its etag, if given, must be current.
 	Node *Node `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	// Fields to change, such as "spec"; empty means labels and spec.
+	// Fields to change, such as "spec"; empty means what the request fills of labels and spec.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -2314,14 +2371,16 @@ const file_dark_cluster_v1_cluster_proto_rawDesc = "" +
 	"\x06status\x18\t \x01(\v2\x1b.dark.cluster.v1.NodeStatusR\x06status\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa2\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xff\x01\n" +
 	"\bNodeSpec\x12(\n" +
 	"\x04role\x18\x01 \x01(\tB\x14\xbaH\x11r\x0fR\acontrolR\x04edgeR\x04role\x12)\n" +
 	"\vmachine_key\x18\x02 \x01(\fB\b\xbaH\x05z\x03\x18\x80\x01R\n" +
 	"machineKey\x12\x18\n" +
 	"\adrained\x18\x03 \x01(\bR\adrained\x12'\n" +
 	"\n" +
-	"public_key\x18\x04 \x01(\fB\b\xbaH\x05z\x03\x18\x80\x04R\tpublicKey\"\xb5\x04\n" +
+	"public_key\x18\x04 \x01(\fB\b\xbaH\x05z\x03\x18\x80\x04R\tpublicKey\x12#\n" +
+	"\binstance\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\binstance\x126\n" +
+	"\x12renewed_public_key\x18\x06 \x01(\fB\b\xbaH\x05z\x03\x18\x80\x04R\x10renewedPublicKey\"\xe5\x04\n" +
 	"\n" +
 	"NodeStatus\x12\x1c\n" +
 	"\tconnected\x18\x01 \x01(\bR\tconnected\x12\x1a\n" +
@@ -2337,20 +2396,22 @@ const file_dark_cluster_v1_cluster_proto_rawDesc = "" +
 	" \x01(\rR\n" +
 	"budgetDays\x12\x14\n" +
 	"\x05state\x18\v \x01(\tR\x05state\x12U\n" +
-	"\x0erefused_frames\x18\f \x03(\v2..dark.cluster.v1.NodeStatus.RefusedFramesEntryR\rrefusedFrames\x12\x1b\n" +
+	"\x0erefused_frames\x18\f \x03(\v2..dark.cluster.v1.NodeStatus.RefusedFramesEntryR\rrefusedFrames\x12.\n" +
+	"\x13last_refusal_stream\x18\r \x01(\tR\x11lastRefusalStream\x12\x1b\n" +
 	"\tset_aside\x18\x14 \x01(\x04R\bsetAside\x12$\n" +
 	"\x0elast_set_aside\x18\x15 \x01(\tR\flastSetAside\x1a@\n" +
 	"\x12RefusedFramesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xa5\x01\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xce\x01\n" +
 	"\x16CreateJoinTokenRequest\x12?\n" +
 	"\x04node\x18\x01 \x01(\tB+\xbaH(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04node\x12(\n" +
 	"\x04role\x18\x02 \x01(\tB\x14\xbaH\x11r\x0fR\acontrolR\x04edgeR\x04role\x12 \n" +
-	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\"l\n" +
+	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\x12'\n" +
+	"\x05hosts\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10 \"\ar\x05\x10\x01\x18\xfd\x01R\x05hosts\"l\n" +
 	"\x17CreateJoinTokenResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xbb\x01\n" +
+	"expireTime\"\xe7\x01\n" +
 	"\vJoinRequest\x12 \n" +
 	"\x05token\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\x05token\x12;\n" +
@@ -2358,7 +2419,8 @@ const file_dark_cluster_v1_cluster_proto_rawDesc = "" +
 	"\xbaH\az\x05\x10\x01\x18\x80 R\x12certificateRequest\x12)\n" +
 	"\vmachine_key\x18\x03 \x01(\fB\b\xbaH\x05z\x03\x18\x80\x01R\n" +
 	"machineKey\x12\"\n" +
-	"\aaddress\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\aaddress\"\xe3\x03\n" +
+	"\aaddress\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\aaddress\x12*\n" +
+	"\x04role\x18\x05 \x01(\tB\x16\xbaH\x13r\x11R\x00R\acontrolR\x04edgeR\x04role\"\xe3\x03\n" +
 	"\fJoinResponse\x12\"\n" +
 	"\fcertificates\x18\x01 \x03(\fR\fcertificates\x12 \n" +
 	"\vauthorities\x18\x02 \x03(\fR\vauthorities\x12\x1d\n" +
@@ -2389,12 +2451,13 @@ const file_dark_cluster_v1_cluster_proto_rawDesc = "" +
 	"\x06leader\x18\x04 \x01(\bR\x06leader\x12\x0e\n" +
 	"\x02id\x18\x05 \x01(\tR\x02id\x12\x18\n" +
 	"\aanswers\x18\x06 \x01(\bR\aanswers\x12\x10\n" +
-	"\x03lag\x18\a \x01(\x04R\x03lag\"\x91\x01\n" +
+	"\x03lag\x18\a \x01(\x04R\x03lag\"\xa5\x01\n" +
 	"\rControlReport\x12\x1a\n" +
 	"\bfinished\x18\x01 \x01(\x04R\bfinished\x12+\n" +
 	"\x05nodes\x18\x02 \x03(\v2\x15.dark.cluster.v1.NodeR\x05nodes\x12\x1a\n" +
 	"\brevision\x18\x03 \x01(\x04R\brevision\x12\x1b\n" +
-	"\tdisk_full\x18\x04 \x01(\bR\bdiskFull\"\x98\x02\n" +
+	"\tdisk_full\x18\x04 \x01(\bR\bdiskFull\x12\x12\n" +
+	"\x04time\x18\x05 \x01(\x03R\x04time\"\x98\x02\n" +
 	"\tZoneStats\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aqueries\x18\x02 \x01(\x04R\aqueries\x12\x1a\n" +
@@ -2423,11 +2486,11 @@ const file_dark_cluster_v1_cluster_proto_rawDesc = "" +
 	"\amembers\x18\x01 \x03(\v2\x17.dark.cluster.v1.MemberR\amembers\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\"V\n" +
 	"\x13RemoveMemberRequest\x12\x1d\n" +
-	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x04name\x12 \n" +
+	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18PR\x04name\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\"\x16\n" +
 	"\x14RemoveMemberResponse\"4\n" +
 	"\x19TransferLeadershipRequest\x12\x17\n" +
-	"\x02to\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18?R\x02to\"4\n" +
+	"\x02to\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18PR\x02to\"4\n" +
 	"\x1aTransferLeadershipResponse\x12\x16\n" +
 	"\x06leader\x18\x01 \x01(\tR\x06leader\"\x12\n" +
 	"\x10GetStatusRequest\"\x85\x02\n" +

@@ -1366,7 +1366,7 @@ type Welcome struct {
 	Epoch uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// Streams that this edge is subscribed to.
 	Subscription *Subscription `protobuf:"bytes,3,opt,name=subscription,proto3" json:"subscription,omitempty"`
-	// Control nodes that it may connect to: name to address of the feed.
+	// Control nodes' feeds, for edges of old versions: others believe FeedAddress records alone.
 	Feeds map[string]string `protobuf:"bytes,4,rep,name=feeds,proto3" json:"feeds,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The control node's time of day, Unix nanoseconds.
 	Time int64 `protobuf:"varint,5,opt,name=time,proto3" json:"time,omitempty"`
@@ -1448,11 +1448,19 @@ func (x *Welcome) GetNode() string {
 	return ""
 }
 
-// Subscription is the set of streams that an edge gets.
+// Subscription is the set of streams that an edge gets. Only what is in a grant makes an
+// edge forget a stream.
 type Subscription struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Streams; those not named are forgotten by the edge.
-	Streams       []string `protobuf:"bytes,1,rep,name=streams,proto3" json:"streams,omitempty"`
+	// Streams, for edges of old versions. An edge that has never had a grant adds these, and
+	// drops none.
+	Streams []string `protobuf:"bytes,1,rep,name=streams,proto3" json:"streams,omitempty"`
+	// A marshalled Grant.
+	Grant []byte `protobuf:"bytes,2,opt,name=grant,proto3" json:"grant,omitempty"`
+	// Ed25519 signature over "dark feed grant v1\0" and grant.
+	Signature []byte `protobuf:"bytes,3,opt,name=signature,proto3" json:"signature,omitempty"`
+	// Id of the publishing key: first 8 bytes of SHA-256 of the public key.
+	KeyId         []byte `protobuf:"bytes,4,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1494,6 +1502,128 @@ func (x *Subscription) GetStreams() []string {
 	return nil
 }
 
+func (x *Subscription) GetGrant() []byte {
+	if x != nil {
+		return x.Grant
+	}
+	return nil
+}
+
+func (x *Subscription) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+func (x *Subscription) GetKeyId() []byte {
+	if x != nil {
+		return x.KeyId
+	}
+	return nil
+}
+
+// Grant says which streams one edge gets, and that it gets no others. An edge takes one
+// only for itself, and only if it is later than the one it has.
+type Grant struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Cluster id.
+	Cluster string `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// Epoch.
+	Epoch uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Name of the edge.
+	Node string `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
+	// Its instance: the id of its enrolment.
+	Instance string `protobuf:"bytes,4,opt,name=instance,proto3" json:"instance,omitempty"`
+	// Revision of the state at which the streams were chosen.
+	Revision uint64 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The streams; the edge forgets all others.
+	Streams []string `protobuf:"bytes,6,rep,name=streams,proto3" json:"streams,omitempty"`
+	// When it was signed, Unix nanoseconds.
+	SignedAt      int64 `protobuf:"varint,7,opt,name=signed_at,json=signedAt,proto3" json:"signed_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Grant) Reset() {
+	*x = Grant{}
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Grant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Grant) ProtoMessage() {}
+
+func (x *Grant) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Grant.ProtoReflect.Descriptor instead.
+func (*Grant) Descriptor() ([]byte, []int) {
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Grant) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *Grant) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Grant) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Grant) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *Grant) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Grant) GetStreams() []string {
+	if x != nil {
+		return x.Streams
+	}
+	return nil
+}
+
+func (x *Grant) GetSignedAt() int64 {
+	if x != nil {
+		return x.SignedAt
+	}
+	return 0
+}
+
 // Progress tells where a view may be cut.
 type Progress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1512,7 +1642,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[15]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1524,7 +1654,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[15]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1537,7 +1667,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{15}
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Progress) GetRevision() uint64 {
@@ -1589,7 +1719,7 @@ type SubmitResult struct {
 
 func (x *SubmitResult) Reset() {
 	*x = SubmitResult{}
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[16]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1601,7 +1731,7 @@ func (x *SubmitResult) String() string {
 func (*SubmitResult) ProtoMessage() {}
 
 func (x *SubmitResult) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[16]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1614,7 +1744,7 @@ func (x *SubmitResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResult.ProtoReflect.Descriptor instead.
 func (*SubmitResult) Descriptor() ([]byte, []int) {
-	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{16}
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SubmitResult) GetId() uint64 {
@@ -1674,7 +1804,7 @@ type Behind struct {
 
 func (x *Behind) Reset() {
 	*x = Behind{}
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[17]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1686,7 +1816,7 @@ func (x *Behind) String() string {
 func (*Behind) ProtoMessage() {}
 
 func (x *Behind) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[17]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1699,7 +1829,7 @@ func (x *Behind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Behind.ProtoReflect.Descriptor instead.
 func (*Behind) Descriptor() ([]byte, []int) {
-	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{17}
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Behind) GetRevision() uint64 {
@@ -1736,7 +1866,7 @@ type Renewed struct {
 
 func (x *Renewed) Reset() {
 	*x = Renewed{}
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[18]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1748,7 +1878,7 @@ func (x *Renewed) String() string {
 func (*Renewed) ProtoMessage() {}
 
 func (x *Renewed) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[18]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1761,7 +1891,7 @@ func (x *Renewed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Renewed.ProtoReflect.Descriptor instead.
 func (*Renewed) Descriptor() ([]byte, []int) {
-	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{18}
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Renewed) GetCertificates() [][]byte {
@@ -1793,7 +1923,7 @@ type PublishingKey struct {
 
 func (x *PublishingKey) Reset() {
 	*x = PublishingKey{}
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[19]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1805,7 +1935,7 @@ func (x *PublishingKey) String() string {
 func (*PublishingKey) ProtoMessage() {}
 
 func (x *PublishingKey) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[19]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1818,7 +1948,7 @@ func (x *PublishingKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishingKey.ProtoReflect.Descriptor instead.
 func (*PublishingKey) Descriptor() ([]byte, []int) {
-	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{19}
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PublishingKey) GetPublicKey() []byte {
@@ -1855,7 +1985,7 @@ type FeedAddress struct {
 
 func (x *FeedAddress) Reset() {
 	*x = FeedAddress{}
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[20]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1867,7 +1997,7 @@ func (x *FeedAddress) String() string {
 func (*FeedAddress) ProtoMessage() {}
 
 func (x *FeedAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_feed_v1_feed_proto_msgTypes[20]
+	mi := &file_dark_feed_v1_feed_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1880,7 +2010,7 @@ func (x *FeedAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedAddress.ProtoReflect.Descriptor instead.
 func (*FeedAddress) Descriptor() ([]byte, []int) {
-	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{20}
+	return file_dark_feed_v1_feed_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FeedAddress) GetNode() string {
@@ -2015,9 +2145,20 @@ const file_dark_feed_v1_feed_proto_rawDesc = "" +
 	"\n" +
 	"FeedsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"(\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"s\n" +
 	"\fSubscription\x12\x18\n" +
-	"\astreams\x18\x01 \x03(\tR\astreams\"d\n" +
+	"\astreams\x18\x01 \x03(\tR\astreams\x12\x14\n" +
+	"\x05grant\x18\x02 \x01(\fR\x05grant\x12\x1c\n" +
+	"\tsignature\x18\x03 \x01(\fR\tsignature\x12\x15\n" +
+	"\x06key_id\x18\x04 \x01(\fR\x05keyId\"\xba\x01\n" +
+	"\x05Grant\x12\x18\n" +
+	"\acluster\x18\x01 \x01(\tR\acluster\x12\x14\n" +
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\tR\x04node\x12\x1a\n" +
+	"\binstance\x18\x04 \x01(\tR\binstance\x12\x1a\n" +
+	"\brevision\x18\x05 \x01(\x04R\brevision\x12\x18\n" +
+	"\astreams\x18\x06 \x03(\tR\astreams\x12\x1b\n" +
+	"\tsigned_at\x18\a \x01(\x03R\bsignedAt\"d\n" +
 	"\bProgress\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x10\n" +
@@ -2060,7 +2201,7 @@ func file_dark_feed_v1_feed_proto_rawDescGZIP() []byte {
 	return file_dark_feed_v1_feed_proto_rawDescData
 }
 
-var file_dark_feed_v1_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_dark_feed_v1_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_dark_feed_v1_feed_proto_goTypes = []any{
 	(*SignedFrame)(nil),     // 0: dark.feed.v1.SignedFrame
 	(*Frame)(nil),           // 1: dark.feed.v1.Frame
@@ -2077,15 +2218,16 @@ var file_dark_feed_v1_feed_proto_goTypes = []any{
 	(*Down)(nil),            // 12: dark.feed.v1.Down
 	(*Welcome)(nil),         // 13: dark.feed.v1.Welcome
 	(*Subscription)(nil),    // 14: dark.feed.v1.Subscription
-	(*Progress)(nil),        // 15: dark.feed.v1.Progress
-	(*SubmitResult)(nil),    // 16: dark.feed.v1.SubmitResult
-	(*Behind)(nil),          // 17: dark.feed.v1.Behind
-	(*Renewed)(nil),         // 18: dark.feed.v1.Renewed
-	(*PublishingKey)(nil),   // 19: dark.feed.v1.PublishingKey
-	(*FeedAddress)(nil),     // 20: dark.feed.v1.FeedAddress
-	nil,                     // 21: dark.feed.v1.Ack.RefusedFramesEntry
-	nil,                     // 22: dark.feed.v1.Welcome.FeedsEntry
-	(*v1.StorageStats)(nil), // 23: dark.storage.v1.StorageStats
+	(*Grant)(nil),           // 15: dark.feed.v1.Grant
+	(*Progress)(nil),        // 16: dark.feed.v1.Progress
+	(*SubmitResult)(nil),    // 17: dark.feed.v1.SubmitResult
+	(*Behind)(nil),          // 18: dark.feed.v1.Behind
+	(*Renewed)(nil),         // 19: dark.feed.v1.Renewed
+	(*PublishingKey)(nil),   // 20: dark.feed.v1.PublishingKey
+	(*FeedAddress)(nil),     // 21: dark.feed.v1.FeedAddress
+	nil,                     // 22: dark.feed.v1.Ack.RefusedFramesEntry
+	nil,                     // 23: dark.feed.v1.Welcome.FeedsEntry
+	(*v1.StorageStats)(nil), // 24: dark.storage.v1.StorageStats
 }
 var file_dark_feed_v1_feed_proto_depIdxs = []int32{
 	2,  // 0: dark.feed.v1.Frame.items:type_name -> dark.feed.v1.Item
@@ -2096,19 +2238,19 @@ var file_dark_feed_v1_feed_proto_depIdxs = []int32{
 	11, // 5: dark.feed.v1.Up.renew:type_name -> dark.feed.v1.Renew
 	3,  // 6: dark.feed.v1.Hello.positions:type_name -> dark.feed.v1.Position
 	8,  // 7: dark.feed.v1.Ack.refusals:type_name -> dark.feed.v1.Refusal
-	21, // 8: dark.feed.v1.Ack.refused_frames:type_name -> dark.feed.v1.Ack.RefusedFramesEntry
+	22, // 8: dark.feed.v1.Ack.refused_frames:type_name -> dark.feed.v1.Ack.RefusedFramesEntry
 	7,  // 9: dark.feed.v1.Ack.zones:type_name -> dark.feed.v1.ZoneStats
-	23, // 10: dark.feed.v1.Ack.storage:type_name -> dark.storage.v1.StorageStats
+	24, // 10: dark.feed.v1.Ack.storage:type_name -> dark.storage.v1.StorageStats
 	3,  // 11: dark.feed.v1.Resume.position:type_name -> dark.feed.v1.Position
 	13, // 12: dark.feed.v1.Down.welcome:type_name -> dark.feed.v1.Welcome
 	0,  // 13: dark.feed.v1.Down.frame:type_name -> dark.feed.v1.SignedFrame
-	15, // 14: dark.feed.v1.Down.progress:type_name -> dark.feed.v1.Progress
-	16, // 15: dark.feed.v1.Down.submit_result:type_name -> dark.feed.v1.SubmitResult
-	17, // 16: dark.feed.v1.Down.behind:type_name -> dark.feed.v1.Behind
-	18, // 17: dark.feed.v1.Down.renewed:type_name -> dark.feed.v1.Renewed
+	16, // 14: dark.feed.v1.Down.progress:type_name -> dark.feed.v1.Progress
+	17, // 15: dark.feed.v1.Down.submit_result:type_name -> dark.feed.v1.SubmitResult
+	18, // 16: dark.feed.v1.Down.behind:type_name -> dark.feed.v1.Behind
+	19, // 17: dark.feed.v1.Down.renewed:type_name -> dark.feed.v1.Renewed
 	14, // 18: dark.feed.v1.Down.subscription:type_name -> dark.feed.v1.Subscription
 	14, // 19: dark.feed.v1.Welcome.subscription:type_name -> dark.feed.v1.Subscription
-	22, // 20: dark.feed.v1.Welcome.feeds:type_name -> dark.feed.v1.Welcome.FeedsEntry
+	23, // 20: dark.feed.v1.Welcome.feeds:type_name -> dark.feed.v1.Welcome.FeedsEntry
 	21, // [21:21] is the sub-list for method output_type
 	21, // [21:21] is the sub-list for method input_type
 	21, // [21:21] is the sub-list for extension type_name
@@ -2143,7 +2285,7 @@ func file_dark_feed_v1_feed_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dark_feed_v1_feed_proto_rawDesc), len(file_dark_feed_v1_feed_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

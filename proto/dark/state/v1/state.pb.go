@@ -30,7 +30,10 @@ type Entry struct {
 	// The leader's time of day when it made the entry, Unix nanoseconds.
 	Time int64 `protobuf:"varint,1,opt,name=time,proto3" json:"time,omitempty"`
 	// The transactions, in order.
-	Transactions  []*Transaction `protobuf:"bytes,2,rep,name=transactions,proto3" json:"transactions,omitempty"`
+	Transactions []*Transaction `protobuf:"bytes,2,rep,name=transactions,proto3" json:"transactions,omitempty"`
+	// Nanoseconds of the leader's monotonic time since its entry before, by which the write
+	// limits are refilled. Entries from before feature level 2 have none: those go by time.
+	Elapsed       *int64 `protobuf:"varint,3,opt,name=elapsed,proto3,oneof" json:"elapsed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -77,6 +80,13 @@ func (x *Entry) GetTransactions() []*Transaction {
 		return x.Transactions
 	}
 	return nil
+}
+
+func (x *Entry) GetElapsed() int64 {
+	if x != nil && x.Elapsed != nil {
+		return *x.Elapsed
+	}
+	return 0
 }
 
 // Transaction is a set of changes that happen together or not at all.
@@ -2104,7 +2114,9 @@ type Usage struct {
 	// Time of the last refill, Unix nanoseconds.
 	Refilled int64 `protobuf:"varint,4,opt,name=refilled,proto3" json:"refilled,omitempty"`
 	// Limits set for it.
-	Limits        *OrganizationLimits `protobuf:"bytes,5,opt,name=limits,proto3" json:"limits,omitempty"`
+	Limits *OrganizationLimits `protobuf:"bytes,5,opt,name=limits,proto3" json:"limits,omitempty"`
+	// Elapsed time of all entries at the last refill, nanoseconds; 0 before the first.
+	Filled        int64 `protobuf:"varint,6,opt,name=filled,proto3" json:"filled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2172,6 +2184,13 @@ func (x *Usage) GetLimits() *OrganizationLimits {
 		return x.Limits
 	}
 	return nil
+}
+
+func (x *Usage) GetFilled() int64 {
+	if x != nil {
+		return x.Filled
+	}
+	return 0
 }
 
 // ProposeRequest forwards a transaction to the leader.
@@ -2394,6 +2413,8 @@ type Progress struct {
 	CheckedIndex uint64 `protobuf:"varint,16,opt,name=checked_index,json=checkedIndex,proto3" json:"checked_index,omitempty"`
 	// Time of the commit of the last published revision, Unix nanoseconds.
 	PublishedTime int64 `protobuf:"varint,17,opt,name=published_time,json=publishedTime,proto3" json:"published_time,omitempty"`
+	// Elapsed time of all entries together, nanoseconds.
+	Elapsed       int64 `protobuf:"varint,18,opt,name=elapsed,proto3" json:"elapsed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2543,6 +2564,13 @@ func (x *Progress) GetCheckedIndex() uint64 {
 func (x *Progress) GetPublishedTime() int64 {
 	if x != nil {
 		return x.PublishedTime
+	}
+	return 0
+}
+
+func (x *Progress) GetElapsed() int64 {
+	if x != nil {
+		return x.Elapsed
 	}
 	return 0
 }
@@ -3000,7 +3028,9 @@ type JoinTokenRecord struct {
 	// Digest of the token's secret.
 	Digest []byte `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
 	// When it ends, Unix seconds.
-	Expires       int64 `protobuf:"varint,4,opt,name=expires,proto3" json:"expires,omitempty"`
+	Expires int64 `protobuf:"varint,4,opt,name=expires,proto3" json:"expires,omitempty"`
+	// Names and addresses that the node's certificate will have.
+	Hosts         []string `protobuf:"bytes,5,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3061,6 +3091,13 @@ func (x *JoinTokenRecord) GetExpires() int64 {
 		return x.Expires
 	}
 	return 0
+}
+
+func (x *JoinTokenRecord) GetHosts() []string {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
 }
 
 // MemberRecord is a meta key "member/NAME": where a control node listens.
@@ -3158,10 +3195,13 @@ var File_dark_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_dark_state_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"\x19dark/state/v1/state.proto\x12\rdark.state.v1\"[\n" +
+	"\x19dark/state/v1/state.proto\x12\rdark.state.v1\"\x86\x01\n" +
 	"\x05Entry\x12\x12\n" +
 	"\x04time\x18\x01 \x01(\x03R\x04time\x12>\n" +
-	"\ftransactions\x18\x02 \x03(\v2\x1a.dark.state.v1.TransactionR\ftransactions\"\x8e\x02\n" +
+	"\ftransactions\x18\x02 \x03(\v2\x1a.dark.state.v1.TransactionR\ftransactions\x12\x1d\n" +
+	"\aelapsed\x18\x03 \x01(\x03H\x00R\aelapsed\x88\x01\x01B\n" +
+	"\n" +
+	"\b_elapsed\"\x8e\x02\n" +
 	"\vTransaction\x12\"\n" +
 	"\forganization\x18\x01 \x01(\tR\forganization\x12\x1d\n" +
 	"\n" +
@@ -3308,13 +3348,14 @@ const file_dark_state_v1_state_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04part\x18\x02 \x01(\rR\x04part\x12\x12\n" +
 	"\x04hash\x18\x03 \x01(\fR\x04hash\x12\x16\n" +
-	"\x06oldest\x18\x04 \x01(\x04R\x06oldest\"\x9c\x02\n" +
+	"\x06oldest\x18\x04 \x01(\x04R\x06oldest\"\xb4\x02\n" +
 	"\x05Usage\x12A\n" +
 	"\tresources\x18\x01 \x03(\v2#.dark.state.v1.Usage.ResourcesEntryR\tresources\x12#\n" +
 	"\rhistory_bytes\x18\x02 \x01(\x04R\fhistoryBytes\x12\x16\n" +
 	"\x06tokens\x18\x03 \x01(\x03R\x06tokens\x12\x1a\n" +
 	"\brefilled\x18\x04 \x01(\x03R\brefilled\x129\n" +
-	"\x06limits\x18\x05 \x01(\v2!.dark.state.v1.OrganizationLimitsR\x06limits\x1a<\n" +
+	"\x06limits\x18\x05 \x01(\v2!.dark.state.v1.OrganizationLimitsR\x06limits\x12\x16\n" +
+	"\x06filled\x18\x06 \x01(\x03R\x06filled\x1a<\n" +
 	"\x0eResourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"N\n" +
@@ -3328,7 +3369,7 @@ const file_dark_state_v1_state_proto_rawDesc = "" +
 	"\x05index\x18\x05 \x01(\x04R\x05index\"=\n" +
 	"\tMetaValue\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x04R\brevision\"\x8c\x04\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\"\xa6\x04\n" +
 	"\bProgress\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x1a\n" +
@@ -3351,7 +3392,8 @@ const file_dark_state_v1_state_proto_rawDesc = "" +
 	"frameBytes\x12!\n" +
 	"\fchecked_hash\x18\x0f \x01(\fR\vcheckedHash\x12#\n" +
 	"\rchecked_index\x18\x10 \x01(\x04R\fcheckedIndex\x12%\n" +
-	"\x0epublished_time\x18\x11 \x01(\x03R\rpublishedTime\"z\n" +
+	"\x0epublished_time\x18\x11 \x01(\x03R\rpublishedTime\x12\x18\n" +
+	"\aelapsed\x18\x12 \x01(\x03R\aelapsed\"z\n" +
 	"\bFrameRef\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x12\n" +
@@ -3384,12 +3426,13 @@ const file_dark_state_v1_state_proto_rawDesc = "" +
 	"\x12recovery_recipient\x18\x03 \x01(\tR\x11recoveryRecipient\x12\x1c\n" +
 	"\tauthority\x18\x04 \x01(\fR\tauthority\x120\n" +
 	"\x14sealed_authority_key\x18\x05 \x01(\fR\x12sealedAuthorityKey\x122\n" +
-	"\x15sealed_publishing_key\x18\x06 \x01(\fR\x13sealedPublishingKey\"k\n" +
+	"\x15sealed_publishing_key\x18\x06 \x01(\fR\x13sealedPublishingKey\"\x81\x01\n" +
 	"\x0fJoinTokenRecord\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x16\n" +
 	"\x06digest\x18\x03 \x01(\fR\x06digest\x12\x18\n" +
-	"\aexpires\x18\x04 \x01(\x03R\aexpires\"\xae\x01\n" +
+	"\aexpires\x18\x04 \x01(\x03R\aexpires\x12\x14\n" +
+	"\x05hosts\x18\x05 \x03(\tR\x05hosts\"\xae\x01\n" +
 	"\fMemberRecord\x12\x1b\n" +
 	"\tserver_id\x18\x01 \x01(\tR\bserverId\x12\x1c\n" +
 	"\ttransport\x18\x02 \x01(\tR\ttransport\x12\x12\n" +
@@ -3502,6 +3545,7 @@ func file_dark_state_v1_state_proto_init() {
 	if File_dark_state_v1_state_proto != nil {
 		return
 	}
+	file_dark_state_v1_state_proto_msgTypes[0].OneofWrappers = []any{}
 	file_dark_state_v1_state_proto_msgTypes[4].OneofWrappers = []any{
 		(*Precondition_ResourceAt)(nil),
 		(*Precondition_MetaAt)(nil),

@@ -93,6 +93,9 @@ const (
 	BucketSpec_OWNERSHIP_BUCKET_OWNER_PREFERRED BucketSpec_Ownership = 2
 	// The writer owns.
 	BucketSpec_OWNERSHIP_OBJECT_WRITER BucketSpec_Ownership = 3
+	// DeleteBucketOwnershipControls took the setting away: the writer owns, as at AWS, and
+	// GetBucketOwnershipControls finds none.
+	BucketSpec_OWNERSHIP_NONE BucketSpec_Ownership = 4
 )
 
 // Enum value maps for BucketSpec_Ownership.
@@ -102,12 +105,14 @@ var (
 		1: "OWNERSHIP_BUCKET_OWNER_ENFORCED",
 		2: "OWNERSHIP_BUCKET_OWNER_PREFERRED",
 		3: "OWNERSHIP_OBJECT_WRITER",
+		4: "OWNERSHIP_NONE",
 	}
 	BucketSpec_Ownership_value = map[string]int32{
 		"OWNERSHIP_UNSPECIFIED":            0,
 		"OWNERSHIP_BUCKET_OWNER_ENFORCED":  1,
 		"OWNERSHIP_BUCKET_OWNER_PREFERRED": 2,
 		"OWNERSHIP_OBJECT_WRITER":          3,
+		"OWNERSHIP_NONE":                   4,
 	}
 )
 
@@ -591,7 +596,10 @@ type BucketSpec struct {
 	Region string `protobuf:"bytes,14,opt,name=region,proto3" json:"region,omitempty"`
 	// Raise it to rotate: the server makes a new version of the bucket's key (SSE-S3), under
 	// which edges wrap what they keep again, without rewriting bodies. 0 leaves it as it is.
-	KeyRotation   uint32 `protobuf:"varint,31,opt,name=key_rotation,json=keyRotation,proto3" json:"key_rotation,omitempty"`
+	KeyRotation uint32 `protobuf:"varint,31,opt,name=key_rotation,json=keyRotation,proto3" json:"key_rotation,omitempty"`
+	// The bucket's ACL was set and grants nothing, not even to the owner. Without it, no grants
+	// are the owner's full control.
+	EmptyAcl      bool `protobuf:"varint,32,opt,name=empty_acl,json=emptyAcl,proto3" json:"empty_acl,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -729,6 +737,13 @@ func (x *BucketSpec) GetKeyRotation() uint32 {
 		return x.KeyRotation
 	}
 	return 0
+}
+
+func (x *BucketSpec) GetEmptyAcl() bool {
+	if x != nil {
+		return x.EmptyAcl
+	}
+	return false
 }
 
 // PublicAccessBlock turns off what would make a bucket public.
@@ -2405,8 +2420,10 @@ type Object struct {
 	KmsContext []byte `protobuf:"bytes,23,opt,name=kms_context,json=kmsContext,proto3" json:"kms_context,omitempty"`
 	// Bucket key enabled, told back.
 	BucketKeyEnabled bool `protobuf:"varint,24,opt,name=bucket_key_enabled,json=bucketKeyEnabled,proto3" json:"bucket_key_enabled,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// The ACL was set and grants nothing. Without it, no grants are the owner's full control.
+	EmptyAcl      bool `protobuf:"varint,25,opt,name=empty_acl,json=emptyAcl,proto3" json:"empty_acl,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Object) Reset() {
@@ -2603,6 +2620,13 @@ func (x *Object) GetKmsContext() []byte {
 func (x *Object) GetBucketKeyEnabled() bool {
 	if x != nil {
 		return x.BucketKeyEnabled
+	}
+	return false
+}
+
+func (x *Object) GetEmptyAcl() bool {
+	if x != nil {
+		return x.EmptyAcl
 	}
 	return false
 }
@@ -3442,7 +3466,7 @@ type UpdateBucketRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new content; its etag, if given, must be current.
 	Bucket *Bucket `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
-	// Fields to change, such as "spec"; empty means labels and spec.
+	// Fields to change, such as "spec"; empty means what the request fills of labels and spec.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -3935,7 +3959,7 @@ type UpdateAccessKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new content; its etag, if given, must be current.
 	AccessKey *AccessKey `protobuf:"bytes,1,opt,name=access_key,json=accessKey,proto3" json:"access_key,omitempty"`
-	// Fields to change, such as "spec"; empty means labels and spec.
+	// Fields to change, such as "spec"; empty means what the request fills of labels and spec.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -4428,7 +4452,7 @@ type UpdateEncryptionKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new content; its etag, if given, must be current.
 	EncryptionKey *EncryptionKey `protobuf:"bytes,1,opt,name=encryption_key,json=encryptionKey,proto3" json:"encryption_key,omitempty"`
-	// Fields to change, such as "spec"; empty means labels and spec.
+	// Fields to change, such as "spec"; empty means what the request fills of labels and spec.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Makes a repeated request harmless.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -4691,7 +4715,7 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"\x06status\x18\t \x01(\v2$.dark.storage.v1.EncryptionKeyStatusR\x06status\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x97\t\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc8\t\n" +
 	"\n" +
 	"BucketSpec\x12F\n" +
 	"\n" +
@@ -4716,7 +4740,8 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"shredAfter\x12\x1b\n" +
 	"\x04cell\x18\r \x01(\tB\a\xbaH\x04r\x02\x18?R\x04cell\x12\x1f\n" +
 	"\x06region\x18\x0e \x01(\tB\a\xbaH\x04r\x02\x18?R\x06region\x12,\n" +
-	"\fkey_rotation\x18\x1f \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\vkeyRotation\x1a7\n" +
+	"\fkey_rotation\x18\x1f \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\vkeyRotation\x12\x1b\n" +
+	"\tempty_acl\x18  \x01(\bR\bemptyAcl\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"Z\n" +
@@ -4724,12 +4749,13 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"Versioning\x12\x1a\n" +
 	"\x16VERSIONING_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12VERSIONING_ENABLED\x10\x01\x12\x18\n" +
-	"\x14VERSIONING_SUSPENDED\x10\x02\"\x8e\x01\n" +
+	"\x14VERSIONING_SUSPENDED\x10\x02\"\xa2\x01\n" +
 	"\tOwnership\x12\x19\n" +
 	"\x15OWNERSHIP_UNSPECIFIED\x10\x00\x12#\n" +
 	"\x1fOWNERSHIP_BUCKET_OWNER_ENFORCED\x10\x01\x12$\n" +
 	" OWNERSHIP_BUCKET_OWNER_PREFERRED\x10\x02\x12\x1b\n" +
-	"\x17OWNERSHIP_OBJECT_WRITER\x10\x03J\x04\b\x0f\x10\x1f\"\xe9\x01\n" +
+	"\x17OWNERSHIP_OBJECT_WRITER\x10\x03\x12\x12\n" +
+	"\x0eOWNERSHIP_NONE\x10\x04J\x04\b\x0f\x10\x1f\"\xe9\x01\n" +
 	"\x11PublicAccessBlock\x12*\n" +
 	"\x11block_public_acls\x18\x01 \x01(\bR\x0fblockPublicAcls\x12,\n" +
 	"\x12ignore_public_acls\x18\x02 \x01(\bR\x10ignorePublicAcls\x12.\n" +
@@ -4864,7 +4890,7 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"\x0eregion_aliases\x18\x02 \x03(\tR\rregionAliases\x12R\n" +
 	"\x11default_ownership\x18\x03 \x01(\x0e2%.dark.storage.v1.BucketSpec.OwnershipR\x10defaultOwnership\x122\n" +
 	"\x15default_public_access\x18\x04 \x01(\bR\x13defaultPublicAccess\x12-\n" +
-	"\x12recovery_recipient\x18\x05 \x01(\tR\x11recoveryRecipient\"\xba\b\n" +
+	"\x12recovery_recipient\x18\x05 \x01(\tR\x11recoveryRecipient\"\xd7\b\n" +
 	"\x06Object\x12!\n" +
 	"\fcontent_type\x18\x01 \x01(\tR\vcontentType\x12)\n" +
 	"\x10content_encoding\x18\x02 \x01(\tR\x0fcontentEncoding\x12/\n" +
@@ -4894,7 +4920,8 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"\rstorage_class\x18\x16 \x01(\tR\fstorageClass\x12\x1f\n" +
 	"\vkms_context\x18\x17 \x01(\fR\n" +
 	"kmsContext\x12,\n" +
-	"\x12bucket_key_enabled\x18\x18 \x01(\bR\x10bucketKeyEnabled\x1a;\n" +
+	"\x12bucket_key_enabled\x18\x18 \x01(\bR\x10bucketKeyEnabled\x12\x1b\n" +
+	"\tempty_acl\x18\x19 \x01(\bR\bemptyAcl\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a7\n" +

@@ -6,16 +6,19 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/dark-ecosystem/dark/controlplane/cluster"
 	"github.com/dark-ecosystem/dark/internal/ca"
 	"github.com/dark-ecosystem/dark/internal/errs"
 	"github.com/dark-ecosystem/dark/internal/keyring"
 	"github.com/dark-ecosystem/dark/internal/kind"
 	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
+	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
 	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
 )
 
@@ -68,8 +71,29 @@ func (n *Node) systemRecords(now time.Time) ([]kind.Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	addresses, err := n.feedRecords()
+	if err != nil {
+		return nil, err
+	}
 	storage, err := n.storageRecords()
-	return append(cookies, storage...), err
+	return slices.Concat(cookies, addresses, storage), err
+}
+
+// feedRecords tell edges where control nodes are. The record of one that was removed ends
+// with its Node (controlplane/cluster).
+func (n *Node) feedRecords() ([]kind.Record, error) {
+	var out []kind.Record
+	for name, m := range n.members() {
+		if m.GetFeed() == "" {
+			continue
+		}
+		value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&feedv1.FeedAddress{Node: name, Address: m.GetFeed()})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, kind.Record{Kind: cluster.FeedAddressKind, Stream: "system", Name: name, Lane: kind.LaneData, Value: value})
+	}
+	return out, nil
 }
 
 func (n *Node) cookieRecords(now time.Time) ([]kind.Record, error) {

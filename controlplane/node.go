@@ -225,7 +225,7 @@ func (n *Node) build() error {
 		Sign: func(f *feedv1.Frame) ([]byte, [32]byte, error) {
 			return frame.Seal(n.keys.publishing, f)
 		},
-		TLS: n.core.creds.TLS, Identify: n.edgePeer, Feeds: n.feeds,
+		Grant: n.grant, TLS: n.core.creds.TLS, Identify: n.edgePeer, Feeds: n.feeds,
 		Submit: n.submit,
 		Renew:  n.renew,
 		Log:    n.cfg.Logger, Clock: n.cfg.Clock,
@@ -237,6 +237,18 @@ func (n *Node) build() error {
 func (n *Node) edgePeer(c *x509.Certificate) (string, error) {
 	name, err := n.core.known(ca.Edge, c)
 	return name.Node, err
+}
+
+// grant signs which streams an edge gets.
+func (n *Node) grant(peer *x509.Certificate, node string, streams []string, revision uint64) (*feedv1.Subscription, error) {
+	name, err := ca.NameOf(peer)
+	if err != nil {
+		return nil, err
+	}
+	return frame.SealGrant(n.keys.publishing, &feedv1.Grant{
+		Cluster: n.core.self.ClusterID, Epoch: n.epoch, Node: node, Instance: name.Instance,
+		Revision: revision, Streams: streams, SignedAt: n.cfg.Clock.Now().UnixNano(),
+	})
 }
 
 // submit carries out an edge's write as the end user whose token it holds.

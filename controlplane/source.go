@@ -68,9 +68,12 @@ type source struct {
 		at   uint64 // last change that placed was read at
 		ok   bool
 		read uint64 // how often it was read
-		orgs []placed
-		node map[string]map[string]string // name of a node → labels
-		role map[string]string
+		// chosen is the last change in the state that it was read from: the same on every
+		// control node that reads the same placement, and later for each later one.
+		chosen uint64
+		orgs   []placed
+		node   map[string]map[string]string // name of a node → labels
+		role   map[string]string
 	}
 }
 
@@ -116,15 +119,15 @@ func (s *source) Snapshot(stream string, emit func(*feedv1.Item) error) (uint64,
 }
 
 // Streams of an edge: what concerns all, its role, and the organizations placed on it.
-func (s *source) Streams(node string) ([]string, error) {
+func (s *source) Streams(node string) ([]string, uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.refreshLocked(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	role, ok := s.mu.role[node]
 	if !ok {
-		return nil, nil // removed: nothing is for it any more
+		return nil, s.mu.chosen, nil // removed: nothing is for it any more
 	}
 	streams := []string{"system", "role/" + role}
 	for _, o := range s.mu.orgs {
@@ -133,7 +136,7 @@ func (s *source) Streams(node string) ([]string, error) {
 		}
 	}
 	slices.Sort(streams)
-	return streams, nil
+	return streams, s.mu.chosen, nil
 }
 
 // Placement implements feed.Placement: it counts how often the placement was read, and
@@ -170,6 +173,11 @@ func (s *source) readPlacement() error {
 		return err
 	}
 	defer r.Close()
+	chosen := s.store.LastChange()
+	if chosen > r.Revision() {
+		return s.readPlacement() // a change came between the two
+	}
+	s.mu.chosen = chosen
 	s.mu.orgs, s.mu.node, s.mu.role = nil, map[string]map[string]string{}, map[string]string{}
 	var bad error
 	err = r.Scan(organizationKind, "", "organizations/", "", func(v state.Version) bool {

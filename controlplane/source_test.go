@@ -57,7 +57,7 @@ func TestPlacementRisesBeforeStreamsChange(t *testing.T) {
 	} {
 		apply(c.op)
 		at := s.Placement()
-		streams, err := s.Streams("edge-1")
+		streams, _, err := s.Streams("edge-1")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/dark-ecosystem/dark/edge/config"
 	"github.com/dark-ecosystem/dark/edge/listen"
 	"github.com/dark-ecosystem/dark/edge/view"
+	"github.com/dark-ecosystem/dark/internal/ca"
 	"github.com/dark-ecosystem/dark/internal/clock"
 	"github.com/dark-ecosystem/dark/internal/kind"
 	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
@@ -185,10 +186,20 @@ func (n *Node) open() error {
 	return n.count()
 }
 
+// self is who this edge is, by its certificate where it has one.
+func (n *Node) self() ca.Name {
+	if n.cfg.Certificate != nil {
+		if name, err := ca.NameOf(n.cfg.Certificate()); err == nil {
+			return name
+		}
+	}
+	return ca.Name{Cluster: n.cfg.ClusterID, Role: ca.Edge, Node: n.cfg.Name}
+}
+
 func (n *Node) options() config.Options {
 	return config.Options{
 		Dir: n.cfg.Dir, Cluster: n.cfg.ClusterID, Pinned: n.cfg.PublishingKey, TLS: n.cfg.TLS,
-		Peer: n.cfg.Control, Feeds: n.cfg.Feeds, Version: n.cfg.Version, Kinds: n.view.Kinds(),
+		Peer: n.cfg.Control, Self: n.self, Feeds: n.cfg.Feeds, Version: n.cfg.Version, Kinds: n.view.Kinds(),
 		Certificate: n.cfg.Certificate, Request: n.cfg.Request, Install: n.cfg.Install,
 		Log: n.cfg.Logger, Clock: n.cfg.Clock, Times: n.cfg.Times, Zones: n.zoneStats,
 		Storage: n.storageStats, Ends: n.ends,

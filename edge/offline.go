@@ -9,6 +9,7 @@ import (
 
 	"github.com/dark-ecosystem/dark/dataplane/store"
 	"github.com/dark-ecosystem/dark/edge/config"
+	"github.com/dark-ecosystem/dark/internal/ca"
 	"github.com/dark-ecosystem/dark/internal/keyring"
 	"github.com/dark-ecosystem/dark/internal/kind"
 )
@@ -25,7 +26,7 @@ func OfflineStore(dir string, log *slog.Logger) (store.Options, error) {
 		return store.Options{}, err
 	}
 	noLink := func() (*tls.Config, error) { return nil, errors.New("offline") }
-	c, all, err := config.Open(config.Options{Dir: dir, Cluster: self.ClusterID, Pinned: self.PublishingKey, TLS: noLink, Log: log})
+	c, all, err := config.Open(config.Options{Dir: dir, Cluster: self.ClusterID, Pinned: self.PublishingKey, TLS: noLink, Self: func() ca.Name { return ca.Name{Node: self.Name} }, Log: log})
 	if err != nil {
 		return store.Options{}, fmt.Errorf("%w; is the edge still running?", err)
 	}

@@ -97,6 +97,10 @@ func admitRemoval(a *kind.Admission) error {
 	return nil
 }
 
+// FeedAddressKind is the kind of the records of the stream "system" that say where a control
+// node's feed is; they have its name.
+const FeedAddressKind = "dark.feed.v1.FeedAddress"
+
 // MetaDenied is the prefix of the keys of the state's index under which control nodes find
 // the deny entries of nodes: SUBJECT, with the Unix second in which its certificate has ended.
 const MetaDenied = "denied/"
@@ -132,6 +136,12 @@ func publishNode(_ context.Context, p kind.Publication, emit func(kind.Record) e
 	now, _ := p.New.(*clusterv1.Node)
 	if old == nil || now != nil && now.GetSpec().GetInstance() == old.GetSpec().GetInstance() {
 		return nil
+	}
+	if now == nil && old.GetSpec().GetRole() == ca.Control {
+		err := emit(kind.Record{Kind: FeedAddressKind, Stream: "system", Name: strings.TrimPrefix(p.Stored, "nodes/"), Lane: kind.LaneData})
+		if err != nil {
+			return err
+		}
 	}
 	for _, subject := range Record(old).Denials() {
 		value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&identityv1.PublishedRevocation{Subject: subject, RevokedAt: p.Now.Unix()})

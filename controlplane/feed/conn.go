@@ -36,6 +36,7 @@ type conn struct {
 	cert *nodeState
 
 	streams []string
+	chosen  uint64 // the revision at which they were
 	at      map[string]position
 	sent    uint64 // frames
 	through uint64 // revision of the last Progress
@@ -96,11 +97,11 @@ func (c *conn) run(ctx context.Context, cancel context.CancelFunc) error {
 
 // send is the sender: Welcome, what is missing, then what is new.
 func (c *conn) send(ctx context.Context) error {
-	streams, err := c.subscription()
+	streams, chosen, err := c.subscription()
 	if err != nil {
 		return err
 	}
-	c.streams = streams
+	c.streams, c.chosen = streams, chosen
 	c.s.hub.subscribe(streams)
 	if err := c.welcome(); err != nil {
 		return err
@@ -116,24 +117,37 @@ func (c *conn) send(ctx context.Context) error {
 	}
 }
 
-func (c *conn) subscription() ([]string, error) {
+func (c *conn) subscription() (streams []string, revision uint64, err error) {
 	if p, ok := c.s.o.Source.(Placement); ok {
 		c.placed = p.Placement() + 1
 	}
-	streams, err := c.s.o.Source.Streams(c.node)
+	streams, revision, err = c.s.o.Source.Streams(c.node)
 	if err != nil {
-		return nil, fmt.Errorf("streams of %s: %w", c.node, err)
+		return nil, 0, fmt.Errorf("streams of %s: %w", c.node, err)
 	}
 	streams = slices.Clone(streams)
 	slices.Sort(streams)
-	return slices.Compact(streams), nil
+	return slices.Compact(streams), revision, nil
+}
+
+// granted is the edge's subscription, signed.
+func (c *conn) granted() (*feedv1.Subscription, error) {
+	s, err := c.s.o.Grant(c.peer(), c.node, c.streams, c.chosen)
+	if err != nil {
+		return nil, fmt.Errorf("sign the streams of %s: %w", c.node, err)
+	}
+	return s, nil
 }
 
 func (c *conn) welcome() error {
+	granted, err := c.granted()
+	if err != nil {
+		return err
+	}
 	cluster, epoch := c.s.o.Source.Identity()
 	w := &feedv1.Welcome{
 		Cluster: cluster, Epoch: epoch, Node: c.s.o.Node, Time: c.s.o.Clock.Now().UnixNano(),
-		Subscription: &feedv1.Subscription{Streams: c.streams},
+		Subscription: granted,
 	}
 	if c.s.o.Feeds != nil {
 		w.Feeds = c.s.o.Feeds()
@@ -209,7 +223,7 @@ func (c *conn) resubscribe() (changed bool, err error) {
 	if p, ok := c.s.o.Source.(Placement); ok && c.placed == p.Placement()+1 {
 		return false, nil
 	}
-	streams, err := c.subscription()
+	streams, chosen, err := c.subscription()
 	if err != nil || slices.Equal(streams, c.streams) {
 		return false, err
 	}
@@ -220,8 +234,12 @@ func (c *conn) resubscribe() (changed bool, err error) {
 	}
 	c.s.hub.subscribe(streams)
 	c.s.hub.unsubscribe(c.streams)
-	c.streams = streams
-	return true, c.write(&feedv1.Down{Message: &feedv1.Down_Subscription{Subscription: &feedv1.Subscription{Streams: streams}}})
+	c.streams, c.chosen = streams, chosen
+	granted, err := c.granted()
+	if err != nil {
+		return false, err
+	}
+	return true, c.write(&feedv1.Down{Message: &feedv1.Down_Subscription{Subscription: granted}})
 }
 
 func (c *conn) resumeAt(p *feedv1.Position) error {

@@ -50,8 +50,9 @@ type Source interface {
 	// Snapshot emits all published records of a stream as of one moment and returns the
 	// position of the stream's last frame at that moment. An item may be kept.
 	Snapshot(stream string, emit func(*feedv1.Item) error) (headRevision uint64, headPart uint32, headHash []byte, err error)
-	// Streams that a node is subscribed to.
-	Streams(node string) ([]string, error)
+	// Streams that a node is subscribed to, and the revision at which they were chosen: a
+	// change of them has a later one, on whatever control node.
+	Streams(node string) (streams []string, revision uint64, err error)
 }
 
 // Placement may be implemented by a Source, so that Streams is asked again only when its
@@ -64,18 +65,22 @@ type Placement interface {
 // Signer signs a frame made here (snapshots), as frame.Seal does.
 type Signer func(*feedv1.Frame) (data []byte, hash [32]byte, err error)
 
+// Granter signs which streams the edge that has a certificate gets, as frame.SealGrant does.
+type Granter func(peer *x509.Certificate, node string, streams []string, revision uint64) (*feedv1.Subscription, error)
+
 // Options of a Server; the first group is required.
 type Options struct {
 	// Node is this control node's name.
 	Node   string
 	Source Source
 	Sign   Signer
+	Grant  Granter
 	// TLS returns the configuration of each new connection: the node's certificate and
 	// the CA of clients. Version and client authentication are set by the server.
 	TLS func() *tls.Config
 	// Identify returns the node that a verified client certificate was issued to.
 	Identify func(*x509.Certificate) (node string, err error)
-	// Feeds lists the addresses of all control nodes' feeds by name.
+	// Feeds lists the addresses of all control nodes' feeds by name, for edges of old versions.
 	Feeds func() map[string]string
 	// Submit carries out an edge's request as the end user it names.
 	Submit func(ctx context.Context, node string, s *feedv1.Submit) *feedv1.SubmitResult

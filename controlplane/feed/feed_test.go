@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/dark-ecosystem/dark/controlplane/feed"
 	"github.com/dark-ecosystem/dark/edge/config"
@@ -178,12 +179,15 @@ func TestOverIPv6(t *testing.T) {
 
 // An edge finds control nodes that it was only told of, also after a restart.
 func TestTheEdgeRemembersOtherControlNodes(t *testing.T) {
-	src := newSource(t, "org/acme")
+	src := newSource(t, "system", "org/acme")
 	second := start(t, src, nil)
+	address, err := proto.Marshal(&feedv1.FeedAddress{Node: "control2", Address: second.addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	src.publish(t, "system", []*feedv1.Item{{Kind: "dark.feed.v1.FeedAddress", Name: "control2", Lane: 1, Value: address}})
 	first := &world{t: t, ca: second.ca, src: src}
-	first.serve(func(o *feed.Options) {
-		o.Feeds = func() map[string]string { return map[string]string{"control2": second.addr} }
-	})
+	first.serve(nil)
 	fs := vfs.NewMem()
 	e := first.edge("edge1", fs, nil)
 	e.reach(t, src.publish(t, "org/acme", set("a", "1")))

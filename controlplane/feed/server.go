@@ -42,8 +42,8 @@ type Counters struct {
 
 // New returns a server for the options.
 func New(o Options) (*Server, error) {
-	if o.Source == nil || o.Sign == nil || o.TLS == nil || o.Identify == nil {
-		return nil, errors.New("feed: Source, Sign, TLS and Identify are required")
+	if o.Source == nil || o.Sign == nil || o.Grant == nil || o.TLS == nil || o.Identify == nil {
+		return nil, errors.New("feed: Source, Sign, Grant, TLS and Identify are required")
 	}
 	o.fill()
 	if o.Log == nil {

@@ -3,6 +3,7 @@ package feed_test
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/x509"
 	"maps"
 	"slices"
 	"strings"
@@ -215,13 +216,19 @@ func (s *source) Snapshot(stream string, emit func(*feedv1.Item) error) (uint64,
 	return rev, part, hash, nil
 }
 
-func (s *source) Streams(node string) ([]string, error) {
+func (s *source) Streams(node string) ([]string, uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if list, ok := s.subs[node]; ok {
-		return list, nil
+		return list, s.placed + 1, nil
 	}
-	return s.subs["*"], nil
+	return s.subs["*"], s.placed + 1, nil
+}
+
+func (s *source) grant(_ *x509.Certificate, node string, streams []string, revision uint64) (*feedv1.Subscription, error) {
+	return frame.SealGrant(s.key, &feedv1.Grant{
+		Cluster: s.cluster, Epoch: s.epoch, Node: node, Revision: revision, Streams: streams, SignedAt: time.Now().UnixNano(),
+	})
 }
 
 func (s *source) Placement() uint64 {

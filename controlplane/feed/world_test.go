@@ -21,6 +21,7 @@ import (
 	"github.com/dark-ecosystem/dark/controlplane/feed"
 	"github.com/dark-ecosystem/dark/edge/config"
 	"github.com/dark-ecosystem/dark/edge/view"
+	"github.com/dark-ecosystem/dark/internal/ca"
 )
 
 // authority is a throwaway CA.
@@ -97,7 +98,7 @@ func (w *world) serve(opts func(*feed.Options)) {
 	w.t.Helper()
 	cert := w.ca.issue(w.t, "control1", time.Now().Add(-time.Hour))
 	o := feed.Options{
-		Node: "control1", Source: w.src, Sign: w.src.sign,
+		Node: "control1", Source: w.src, Sign: w.src.sign, Grant: w.src.grant,
 		TLS: func() *tls.Config {
 			return &tls.Config{Certificates: []tls.Certificate{cert}, ClientCAs: w.ca.pool}
 		},
@@ -212,6 +213,7 @@ func (w *world) edge(name string, fs vfs.FS, opts func(*config.Options, *records
 func (w *world) tryEdge(name string, fs vfs.FS, opts func(*config.Options, *records)) (*edge, error) {
 	o := config.Options{
 		Dir: "edge", FS: fs, Cluster: w.src.cluster, Pinned: w.src.public(), TLS: w.clientTLS(name),
+		Self:  func() ca.Name { return ca.Name{Node: name} },
 		Feeds: []string{w.addr}, Log: slog.New(slog.NewTextHandler(w.t.Output(), nil)),
 	}
 	o.Retry, o.RetryAt = 5*time.Millisecond, 50*time.Millisecond

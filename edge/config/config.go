@@ -28,6 +28,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/dark-ecosystem/dark/edge/view"
+	"github.com/dark-ecosystem/dark/internal/ca"
 	"github.com/dark-ecosystem/dark/internal/clock"
 	"github.com/dark-ecosystem/dark/internal/diskroom"
 	"github.com/dark-ecosystem/dark/internal/frame"
@@ -49,6 +50,9 @@ type Options struct {
 	// Peer judges a control node's certificate by the deny set, at each connection and when
 	// entries arrive; nil: TLS alone judges.
 	Peer func(c *x509.Certificate, denied func(subject string) bool) error
+
+	// Self is who this edge is, by its present certificate: grants for others are not its own.
+	Self func() ca.Name
 
 	// Feeds are addresses (host:port) of control nodes, beside those in the records.
 	Feeds []string
@@ -142,6 +146,7 @@ type Config struct {
 	keyRecords map[[8]byte]*feedv1.PublishingKey
 	epoch      uint64
 	feeds      map[string]string
+	granted    granted
 	pending    pending
 	noted      time.Time // when the contact was written last
 	purged     time.Time
@@ -167,8 +172,8 @@ type Config struct {
 // that a view needs: one change for each record. Where both generations are damaged there
 // is none, and Lost says so until a control node has told everything again.
 func Open(o Options) (*Config, []view.Change, error) {
-	if o.Dir == "" || o.Cluster == "" || len(o.Pinned) != ed25519.PublicKeySize || o.TLS == nil {
-		return nil, nil, errors.New("config: Dir, Cluster, Pinned and TLS are required")
+	if o.Dir == "" || o.Cluster == "" || len(o.Pinned) != ed25519.PublicKeySize || o.TLS == nil || o.Self == nil {
+		return nil, nil, errors.New("config: Dir, Cluster, Pinned, TLS and Self are required")
 	}
 	o.fill()
 	disk := diskroom.New(o.FS, o.Dir, 0)
@@ -204,6 +209,7 @@ func Open(o Options) (*Config, []view.Change, error) {
 // adopt takes over what was read.
 func (c *Config) adopt(all *content) {
 	c.streams, c.keyRecords, c.epoch, c.feeds, c.leftover = all.streams, all.keys, all.epoch, all.feeds, all.leftover
+	c.granted = all.granted
 	c.keys = frame.NewKeys(frame.Key{Public: c.o.Pinned})
 	for _, rec := range all.keys {
 		c.keys = c.keys.With(keyOf(rec))

@@ -220,7 +220,7 @@ func TestNamesThatCannotBeKeptAreMalformed(t *testing.T) {
 func TestTwoEdgesOnOneDirectory(t *testing.T) {
 	dir := t.TempDir()
 	open := func() (*Config, error) {
-		c, _, err := Open(Options{Dir: dir, Cluster: "test", Pinned: testKey.Public().(ed25519.PublicKey), TLS: nilTLS})
+		c, _, err := Open(Options{Dir: dir, Cluster: "test", Pinned: testKey.Public().(ed25519.PublicKey), TLS: nilTLS, Self: nobody})
 		return c, err
 	}
 	c, err := open()

@@ -73,7 +73,7 @@ func (s *store) salvage(to *pebble.DB, name string) (rows int, err error) {
 	defer func() { err = errors.Join(err, g.close()) }()
 	b := to.NewBatch()
 	defer b.Close()
-	for _, space := range [][]byte{{spaceDeny}, {spaceKey}, keyEpoch, keyFeeds} {
+	for _, space := range [][]byte{{spaceDeny}, {spaceKey}, keyEpoch, keyFeeds, keyGrant} {
 		err = errors.Join(err, guard(func() error {
 			return scan(g.db, space, func(key, value []byte) error {
 				rows++
@@ -191,7 +191,7 @@ func (c *Config) reset() error {
 			return err
 		}
 	}
-	if err := c.writeFeeds(b); err != nil {
+	if err := errors.Join(c.writeFeeds(b), c.granted.write(b)); err != nil {
 		return err
 	}
 	if err := c.flush(); err != nil {

@@ -137,11 +137,12 @@ func (c *Config) publish(s *session) {
 	c.mu.session = s
 }
 
-// hello says where this edge is. A stream whose frames did not fit twice is asked for
+// hello says where this edge is, by its positions alone: they come of signed frames, and the
+// revision of a Progress, which nobody signed, must not make all control nodes look behind. A stream whose frames did not fit twice is asked for
 // anew, by revision 0: the node's history may be another. One that has nothing yet is
 // left out.
 func (c *Config) hello() *feedv1.Hello {
-	h := &feedv1.Hello{Cluster: c.o.Cluster, Epoch: c.epoch, Version: c.o.Version, Kinds: c.o.Kinds, Revision: c.revision.Load()}
+	h := &feedv1.Hello{Cluster: c.o.Cluster, Epoch: c.epoch, Version: c.o.Version, Kinds: c.o.Kinds}
 	for _, name := range slices.Sorted(maps.Keys(c.streams)) {
 		st := c.streams[name]
 		p := st.toProto(name)
@@ -151,6 +152,7 @@ func (c *Config) hello() *feedv1.Hello {
 			continue
 		}
 		h.Positions = append(h.Positions, p)
+		h.Revision = max(h.Revision, p.GetRevision())
 	}
 	return h
 }
@@ -165,13 +167,7 @@ func (c *Config) welcomed(w *feedv1.Welcome) error {
 		c.refuse(frame.WrongEpoch.String())
 		return fmt.Errorf("control node %s is in epoch %d, this edge in %d", w.GetNode(), w.GetEpoch(), c.epoch)
 	}
-	if len(w.GetFeeds()) > 0 && !maps.Equal(w.GetFeeds(), c.feeds) {
-		c.feeds = w.GetFeeds()
-		if err := errors.Join(c.writeFeeds(c.open()), c.flush()); err != nil {
-			return broken{err}
-		}
-	}
-	return c.own(c.subscribe(w.GetSubscription().GetStreams()))
+	return nil
 }
 
 // writeFeeds keeps where control nodes are.

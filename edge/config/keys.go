@@ -13,7 +13,7 @@ import (
 //	g STREAM 0 PART                            a part of an unfinished revision: a Frame
 //	i STREAM 0 CONTENT KIND 0 NAME             a record: lane, revision, value
 //	k ID                                       a publishing key
-//	m NAME                                     epoch, revision, contact, feeds
+//	m NAME                                     epoch, revision, contact, addresses, grant
 //	p STREAM                                   content number and Position
 //	s                                          number of the last commit
 const (
@@ -30,7 +30,8 @@ var (
 	keyEpoch    = []byte("mepoch")
 	keyRevision = []byte("mrevision")
 	keyContact  = []byte("mcontact")
-	keyFeeds    = []byte("mfeeds")
+	keyFeeds    = []byte("maddresses") // "mfeeds" was what nobody had signed
+	keyGrant    = []byte("mgrant")
 )
 
 // plain reports whether s may stand before a 0 in a key.

@@ -34,6 +34,7 @@ type content struct {
 	revision uint64
 	contact  int64 // Unix nanoseconds
 	feeds    map[string]string
+	granted  granted
 	changes  []view.Change
 	leftover map[string]bool // streams with records of an unfinished snapshot
 }
@@ -146,6 +147,10 @@ func (c *content) readMeta(key, value []byte) error {
 		}
 		c.feeds = w.GetFeeds()
 		return nil
+	case string(keyGrant):
+		var err error
+		c.granted, err = readGranted(value)
+		return err
 	case string(keyEpoch), string(keyRevision), string(keyContact):
 		if len(value) != 8 {
 			return fmt.Errorf("%w: %q", errDamaged, key)

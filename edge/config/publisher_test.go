@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/dark-ecosystem/dark/edge/view"
+	"github.com/dark-ecosystem/dark/internal/ca"
 	"github.com/dark-ecosystem/dark/internal/frame"
 	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
 )
@@ -144,7 +145,8 @@ func tryOpen(fs vfs.FS) (*Config, *answers, error) { return tryOpenLogging(fs, n
 func tryOpenLogging(fs vfs.FS, log *slog.Logger) (*Config, *answers, error) {
 	c, loaded, err := Open(Options{
 		Dir: "edge", FS: fs, Log: log, Cluster: "test", Pinned: testKey.Public().(ed25519.PublicKey),
-		TLS: func() (*tls.Config, error) { return &tls.Config{}, nil },
+		TLS:  func() (*tls.Config, error) { return &tls.Config{}, nil },
+		Self: func() ca.Name { return ca.Name{Node: "e1", Instance: "i1"} },
 	})
 	if err != nil {
 		return nil, nil, err
@@ -189,3 +191,5 @@ func same(t testing.TB, what string, got, want map[string]string) {
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func nobody() ca.Name { return ca.Name{} }

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/dark-ecosystem/dark/edge/view"
+	"github.com/dark-ecosystem/dark/internal/ca"
 	"github.com/dark-ecosystem/dark/internal/frame"
 	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
 )
@@ -25,8 +26,9 @@ type session struct {
 	conn   *tls.Conn
 	in     *bufio.Reader
 	buf    []byte
-	frames uint64 // received on this connection
-	took   bool   // something was learnt
+	frames uint64  // received on this connection
+	took   bool    // something was learnt
+	self   ca.Name // as this connection's certificate says
 	renew  chan *feedv1.Renewed
 
 	out struct {
@@ -51,7 +53,7 @@ func (c *Config) connect(ctx context.Context, address string) (*session, error) 
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	defer stop()
 	conn := tls.Client(raw, cfg)
-	s := &session{c: c, conn: conn, in: bufio.NewReaderSize(conn, 64<<10), renew: make(chan *feedv1.Renewed, 1)}
+	s := &session{c: c, conn: conn, self: c.o.Self(), in: bufio.NewReaderSize(conn, 64<<10), renew: make(chan *feedv1.Renewed, 1)}
 	s.calls.init()
 	if err := s.greet(ctx); err != nil {
 		raw.Close()
@@ -73,7 +75,10 @@ func (s *session) greet(ctx context.Context) error {
 	}
 	switch m := down.GetMessage().(type) {
 	case *feedv1.Down_Welcome:
-		return s.c.welcomed(m.Welcome)
+		if err := s.c.welcomed(m.Welcome); err != nil {
+			return err
+		}
+		return s.subscribed(m.Welcome.GetSubscription())
 	case *feedv1.Down_Behind:
 		return later(m.Behind)
 	}
@@ -214,7 +219,7 @@ func (s *session) message(down *feedv1.Down, sink Sink) error {
 	case *feedv1.Down_Progress:
 		return s.progress(m.Progress, sink)
 	case *feedv1.Down_Subscription:
-		return s.c.own(s.c.subscribe(m.Subscription.GetStreams()))
+		return s.subscribed(m.Subscription)
 	case *feedv1.Down_SubmitResult:
 		s.calls.done(m.SubmitResult)
 	case *feedv1.Down_Renewed:

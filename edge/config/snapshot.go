@@ -130,27 +130,31 @@ func (c *Config) ended(b *pebble.Batch, r *itemReader, revision uint64, key []by
 	ch := r.change(k, name, itemValue(uint32(kind.LaneData), revision, nil))
 	ch.Value = nil
 	c.change(ch)
-	return c.keyFrom(b, r.stream, &feedv1.Item{Kind: ch.Kind, Name: ch.Name, Deleted: true})
+	return c.ownFrom(b, r.stream, &feedv1.Item{Kind: ch.Kind, Name: ch.Name, Deleted: true})
 }
 
 func (c *Config) arrived(b *pebble.Batch, r *itemReader, key, value []byte) error {
 	_, _, k, name, _ := splitItem(key)
 	ch := r.change(k, name, value)
 	c.change(ch)
-	return c.keyFrom(b, r.stream, &feedv1.Item{Kind: ch.Kind, Name: ch.Name, Value: ch.Value})
+	return c.ownFrom(b, r.stream, &feedv1.Item{Kind: ch.Kind, Name: ch.Name, Value: ch.Value})
+}
+
+// follows begins to follow streams, and drops none.
+func (c *Config) follows(names []string) {
+	for _, name := range names {
+		if plain(name) && c.streams[name] == nil {
+			c.streams[name] = &stream{position: frame.Start}
+		}
+	}
 }
 
 // subscribe follows exactly the named streams; the records of others end.
 func (c *Config) subscribe(names []string) error {
+	c.follows(names)
 	wanted := make(map[string]bool, len(names))
 	for _, name := range names {
-		if !plain(name) {
-			continue
-		}
 		wanted[name] = true
-		if c.streams[name] == nil {
-			c.streams[name] = &stream{position: frame.Start}
-		}
 	}
 	for name, st := range c.streams {
 		if wanted[name] {

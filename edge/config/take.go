@@ -166,7 +166,7 @@ func (c *Config) merge(b *pebble.Batch, st *stream, f *feedv1.Frame) error {
 		if err := putItem(b, prefix, f.GetRevision(), item); err != nil {
 			return err
 		}
-		if err := c.keyFrom(b, f.GetStream(), item); err != nil {
+		if err := c.ownFrom(b, f.GetStream(), item); err != nil {
 			return err
 		}
 		c.change(view.Change{Stream: f.GetStream(), Lane: kind.Lane(item.GetLane()), Change: kind.Change{

@@ -209,6 +209,7 @@ func (n *Node) build() error {
 	auth := &identity.Authenticator{State: st, Pepper: n.core.root.Key(keyring.Pepper), Clock: n.cfg.Clock, Current: n.core.log.Current}
 	if n.storage != nil {
 		auth.AccessKeys = identity.AccessKeys{Secret: n.storage.Secret, Regions: n.storage.Regions()}
+		auth.AccessKeys.Allow, auth.AccessKeys.Asked = n.storage.Signed()
 	}
 	opts := api.Options{
 		State: st, Proposer: proposer{n.core.log}, Auth: auth, Kinds: list, Extras: extras, Cluster: (*clusterHooks)(n),
@@ -253,6 +254,9 @@ func (n *Node) grant(peer *x509.Certificate, node string, streams []string, revi
 
 // submit carries out an edge's write as the end user whose token it holds.
 func (n *Node) submit(ctx context.Context, node string, s *feedv1.Submit) *feedv1.SubmitResult {
+	if err := storage.OwnCell(node, s); err != nil {
+		return &feedv1.SubmitResult{Id: s.Id, Failed: true, Refusal: uint32(errs.KindOf(err)), Text: err.Error()}
+	}
 	resp, err := n.api.Invoke(ctx, s.Method, s.Token, s.Organization, s.From, s.Request)
 	if err != nil {
 		return &feedv1.SubmitResult{Id: s.Id, Failed: true, Refusal: uint32(errs.KindOf(err)), Text: err.Error()}

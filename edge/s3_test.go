@@ -29,12 +29,12 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/dark-ecosystem/dark/dataplane/s3/signature"
 	"github.com/dark-ecosystem/dark/dataplane/store"
 	"github.com/dark-ecosystem/dark/internal/clock"
 	"github.com/dark-ecosystem/dark/internal/frame"
 	"github.com/dark-ecosystem/dark/internal/keyring"
 	"github.com/dark-ecosystem/dark/internal/kind"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
@@ -100,9 +100,9 @@ func bucketItems(t testing.TB, name, cell string, id, key []byte, machines ...*k
 
 func signingKeys() *storagev1.SigningKeys {
 	out := &storagev1.SigningKeys{}
-	today := signature.Day(time.Now())
+	today := sigv4.Day(time.Now())
 	for d := today - 8; d <= today+15; d++ {
-		key := signature.Derive(testSecret, d, testRegion)
+		key := sigv4.Derive(testSecret, d, testRegion)
 		out.Keys = append(out.Keys, &storagev1.SigningKey{Day: d, Region: testRegion, Key: key[:]})
 	}
 	return out
@@ -364,7 +364,7 @@ func signedGet(t *testing.T, endpoint, key string, at time.Time) (int, string) {
 	}, "\n")
 	scope := date[:8] + "/" + testRegion + "/s3/aws4_request"
 	sum := sha256.Sum256([]byte(canonical))
-	signing := signature.Derive(testSecret, signature.Day(at), testRegion)
+	signing := sigv4.Derive(testSecret, sigv4.Day(at), testRegion)
 	mac := hmac.New(sha256.New, signing[:])
 	mac.Write([]byte("AWS4-HMAC-SHA256\n" + date + "\n" + scope + "\n" + hex.EncodeToString(sum[:])))
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+endpoint+"/photos/"+key, nil)

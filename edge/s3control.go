@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/hex"
 	"strings"
 
@@ -11,9 +10,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
-	"github.com/dark-ecosystem/dark/dataplane/s3/signature"
 	"github.com/dark-ecosystem/dark/edge/config"
 	"github.com/dark-ecosystem/dark/internal/errs"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
@@ -21,10 +20,7 @@ import (
 // Submit, with their own signed request as the credential, and is answered when this
 // edge's view has it.
 
-const (
-	bucketMethods = "/dark.storage.v1.BucketService/"
-	proofPrefix   = "sigv4."
-)
+const bucketMethods = "/dark.storage.v1.BucketService/"
 
 // CreateBucket implements s3.Control. The bucket is kept where the client asked for it:
 // an edge does not pass on requests for buckets of other cells.
@@ -81,16 +77,11 @@ func (s *s3Server) submit(ctx context.Context, proof, organization, method strin
 
 // credential finds the subject that the deny set may have of a proof's access key.
 func credential(proof string) (subject string, err error) {
-	text, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(proof, proofPrefix))
-	if err != nil {
-		return "", errs.Wrap(errs.Internal, err, "the proof of a signed request is not encoded")
-	}
-	p, err := signature.ParseProof(text)
+	p, err := sigv4.ReadToken(proof)
 	if err != nil {
 		return "", errs.Wrap(errs.Internal, err, "the proof of a signed request cannot be read")
 	}
-	id, _, _ := strings.Cut(p.Credential, "/")
-	return "accesskey:" + id, nil
+	return "accesskey:" + p.AccessKeyID, nil
 }
 
 // changed lists the fields in which two specs differ, as an update mask names them.

@@ -15,8 +15,8 @@ import (
 
 	"github.com/dark-ecosystem/dark/bench/s3client"
 	"github.com/dark-ecosystem/dark/dataplane/s3"
-	"github.com/dark-ecosystem/dark/dataplane/s3/signature"
 	"github.com/dark-ecosystem/dark/dataplane/store"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
@@ -122,7 +122,7 @@ func theView() (*s3.View, error) {
 	signing := &storagev1.SigningKeys{}
 	day := int32(time.Now().Unix() / 86400)
 	for d := day - 1; d <= day+1; d++ {
-		k := signature.Derive(who.Secret, d, who.Region)
+		k := sigv4.Derive(who.Secret, d, who.Region)
 		signing.Keys = append(signing.Keys, &storagev1.SigningKey{Day: d, Region: who.Region, Key: k[:]})
 	}
 	return s3.NewView().With(

@@ -13,6 +13,7 @@ import (
 	"github.com/dark-ecosystem/dark/controlplane/storage"
 	"github.com/dark-ecosystem/dark/dataplane/s3"
 	"github.com/dark-ecosystem/dark/internal/kind"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
@@ -58,7 +59,26 @@ func (b *bucketSettings) options() storage.Options {
 		CheckBucket: func(name string, spec *storagev1.BucketSpec) []kind.Violation {
 			return s3.ValidateBucketSpec(spec, name)
 		},
+		Allow: s3.ScopesAllow,
+		Asked: func(organization string, r *sigv4.Signed) (*storagev1.BucketSpec, error) {
+			return s3.Asked(organization, r, s3.Defaults{Ownership: b.defaultOwnership(), PublicAccess: b.publicAccess}, encryptionKeyNamed)
+		},
 	}
+}
+
+// defaultOwnership is what edges take for buckets that do not say.
+func (b *bucketSettings) defaultOwnership() storagev1.BucketSpec_Ownership {
+	if o := ownerships[b.ownership]; o != storagev1.BucketSpec_OWNERSHIP_UNSPECIFIED {
+		return o
+	}
+	return storagev1.BucketSpec_OWNERSHIP_BUCKET_OWNER_ENFORCED
+}
+
+// encryptionKeyNamed is the resource that a KMS key ID of S3 means: an ARN that ends in its
+// name, an alias, or the name.
+func encryptionKeyNamed(id string) string {
+	id = strings.TrimPrefix(strings.TrimPrefix(id, "alias/"), "encryptionkeys/")
+	return "encryptionkeys/" + id[strings.LastIndexByte(id, '/')+1:]
 }
 
 // storageMethods are those of BucketService beside the standard ones.

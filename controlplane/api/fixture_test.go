@@ -18,8 +18,11 @@ import (
 	"github.com/dark-ecosystem/dark/controlplane/identity"
 	"github.com/dark-ecosystem/dark/controlplane/storage"
 	"github.com/dark-ecosystem/dark/controlplane/zones"
+	"github.com/dark-ecosystem/dark/dataplane/s3"
 	"github.com/dark-ecosystem/dark/internal/keyring"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
+	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
 var pepper = []byte("pepper of the tests, 32 octets..")
@@ -83,7 +86,12 @@ func start(t *testing.T, more ...api.Registration) *installation {
 	o := api.Options{
 		State: i.state, Proposer: i.state, Auth: &identity.Authenticator{
 			State: i.state, Pepper: pepper, Current: i.state.Current,
-			AccessKeys: identity.AccessKeys{Secret: st.Secret, Regions: st.Regions()},
+			AccessKeys: identity.AccessKeys{
+				Secret: st.Secret, Regions: st.Regions(), Allow: s3.ScopesAllow,
+				Asked: func(organization string, r *sigv4.Signed) (*storagev1.BucketSpec, error) {
+					return s3.Asked(organization, r, s3.Defaults{Ownership: storagev1.BucketSpec_OWNERSHIP_BUCKET_OWNER_ENFORCED}, nil)
+				},
+			},
 		},
 		Kinds: kinds(z, st, more), Cluster: fakeCluster{}, TokenKey: pepper, Version: "1.2.3",
 	}

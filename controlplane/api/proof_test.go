@@ -1,11 +1,8 @@
 package api_test
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -16,7 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
-	"github.com/dark-ecosystem/dark/controlplane/storage"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 	resourcev1 "github.com/dark-ecosystem/dark/proto/dark/resource/v1"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
@@ -26,27 +23,36 @@ type s3Request struct {
 	method, path, query, host string
 	at                        time.Time
 	region, id, secret        string
+	body                      string
+	unsigned                  bool // the body is not covered
 }
 
 // proof is the bearer token that an edge makes of it.
-func (r s3Request) proof() string {
-	date := r.at.UTC().Format("20060102T150405Z")
-	canonical := strings.Join([]string{r.method, r.path, r.query, "host:" + r.host, "x-amz-date:" + date, "", "host;x-amz-date", "UNSIGNED-PAYLOAD"}, "\n")
+func (r s3Request) proof() string { return token(r.signed()) }
+
+func (r s3Request) signed() sigv4.Proof {
+	date := r.at.UTC().Format(sigv4.DateLayout)
+	sum := sha256.Sum256([]byte(r.body))
+	payload := hex.EncodeToString(sum[:])
+	if r.unsigned {
+		payload = "UNSIGNED-PAYLOAD"
+	}
+	canonical := strings.Join([]string{r.method, r.path, r.query, "host:" + r.host, "x-amz-date:" + date, "", "host;x-amz-date", payload}, "\n")
 	scope := date[:8] + "/" + r.region + "/s3/aws4_request"
-	sum := sha256.Sum256([]byte(canonical))
-	m := hmac.New(sha256.New, storage.SigningKey(r.secret, date[:8], r.region))
-	fmt.Fprintf(m, "AWS4-HMAC-SHA256\n%s\n%s\n%x", date, scope, sum)
-	return token(map[string]string{
-		"credential": r.id + "/" + scope, "date": date, "canonical_request": canonical, "signature": hex.EncodeToString(m.Sum(nil)),
-	})
+	sum = sha256.Sum256([]byte(canonical))
+	key := sigv4.Derive(r.secret, sigv4.Day(r.at), r.region)
+	return sigv4.Proof{
+		Credential: r.id + "/" + scope, Date: date, CanonicalRequest: []byte(canonical), Body: []byte(r.body),
+		Signature: sigv4.Hex(sigv4.MAC(key[:], fmt.Sprintf("AWS4-HMAC-SHA256\n%s\n%s\n%x", date, scope, sum))),
+	}
 }
 
-func token(fields map[string]string) string {
-	b, err := json.Marshal(fields)
+func token(p sigv4.Proof) string {
+	text, err := p.Token()
 	if err != nil {
 		panic(err)
 	}
-	return "sigv4." + base64.RawURLEncoding.EncodeToString(b)
+	return text
 }
 
 func (i *installation) accessKey(org, name, spec string) (id, secret string) {
@@ -66,7 +72,7 @@ func TestASignedS3RequestIsACredentialForItselfAlone(t *testing.T) {
 	i.organization("other", "dns:read")
 	i.must(200, i.admin, "", "POST", "/v1/nodes", `{"name":"nodes/e1","spec":{"role":"edge"}}`)
 	id, secret := i.accessKey("acme", "all", `{}`)
-	reader, readerSecret := i.accessKey("acme", "reader", `{"scopes":[{"actions":["read","write","s3:PutBucketPolicy"],"resources":["photos"]}]}`)
+	reader, readerSecret := i.accessKey("acme", "reader", `{"scopes":[{"actions":["read","write","s3:putbucketpolicy"],"resources":["photos"]}]}`)
 	ended, endedSecret := i.accessKey("acme", "ended", `{}`)
 	i.must(200, i.admin, "acme", "DELETE", "/v1/accesskeys/ended", "")
 	good := s3Request{method: "PUT", path: "/photos", host: "s3.dark.test", at: time.Now(), region: "dark", id: id, secret: secret}
@@ -90,7 +96,31 @@ func TestASignedS3RequestIsACredentialForItselfAlone(t *testing.T) {
 	sub := func(method, query string) s3Request {
 		return with(func(r *s3Request) { r.method, r.query = method, query })
 	}
-	put := func(query string) s3Request { return sub("PUT", query) }
+	bodies := map[string]string{
+		"tagging=":    "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>",
+		"versioning=": "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
+		"policy=":     "{}",
+	}
+	put := func(query string) s3Request {
+		return with(func(r *s3Request) { r.query, r.body = query, bodies[query] })
+	}
+	changed := func(query, body string) s3Request {
+		return with(func(r *s3Request) { r.query, r.body = query, body })
+	}
+	swapped := func(query, body string) string {
+		p := put(query).signed()
+		p.Body = []byte(body)
+		return token(p)
+	}
+	uncovered := func(query string) s3Request {
+		return with(func(r *s3Request) { r.query, r.body, r.unsigned = query, bodies[query], true })
+	}
+	other := func(change func(*storagev1.Bucket)) proto.Message {
+		b := &storagev1.Bucket{Name: "buckets/photos", Spec: &storagev1.BucketSpec{}}
+		change(b)
+		return &storagev1.CreateBucketRequest{Bucket: b}
+	}
+	noPolicy := &storagev1.UpdateBucketRequest{Bucket: &storagev1.Bucket{Name: "buckets/photos"}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"spec.policy"}}}
 	none := func(*s3Request) {}
 	forged := good.proof()
 	for n, c := range []struct {
@@ -117,12 +147,18 @@ func TestASignedS3RequestIsACredentialForItselfAlone(t *testing.T) {
 		{"changed", forged[:len(forged)-9] + "AAAAAAAAA", "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
 		{"no JSON", "sigv4.AAAA", "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
 		{"empty", "sigv4.", "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
-		{"no credential", token(map[string]string{"credential": "////"}), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
+		{"no credential", token(sigv4.Proof{Credential: "////"}), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
 		{"scopes", key(reader, readerSecret, none).proof(), "acme", "CreateBucket", create("photos"), codes.PermissionDenied},
 		{"an access key", good.proof(), "acme", "/dark.storage.v1.AccessKeyService/CreateAccessKey", &storagev1.CreateAccessKeyRequest{AccessKey: &storagev1.AccessKey{Name: "accesskeys/photos"}}, codes.PermissionDenied},
 		{"by the general service", good.proof(), "acme", "/dark.resource.v1.ResourceService/DeleteResource", &resourcev1.DeleteResourceRequest{Kind: "Bucket", Name: "photos"}, codes.PermissionDenied},
 		{"reading", good.proof(), "acme", "GetBucket", &storagev1.GetBucketRequest{Name: "buckets/photos"}, codes.PermissionDenied},
 		{"lists of kinds", good.proof(), "acme", "/dark.resource.v1.ResourceService/ListKinds", &resourcev1.ListKindsRequest{}, codes.PermissionDenied},
+
+		{"with a public policy", good.proof(), "acme", "CreateBucket", other(func(b *storagev1.Bucket) { b.Spec.Policy = `{"Version":"2012-10-17","Statement":[]}` }), codes.PermissionDenied},
+		{"with grants", good.proof(), "acme", "CreateBucket", other(func(b *storagev1.Bucket) { b.Spec.Ownership = storagev1.BucketSpec_OWNERSHIP_OBJECT_WRITER }), codes.PermissionDenied},
+		{"in another region", good.proof(), "acme", "CreateBucket", other(func(b *storagev1.Bucket) { b.Spec.Region = "us-east-1" }), codes.PermissionDenied},
+		{"with labels", good.proof(), "acme", "CreateBucket", other(func(b *storagev1.Bucket) { b.Labels = map[string]string{"a": "b"} }), codes.PermissionDenied},
+		{"with a body put in", swapped("", "<CreateBucketConfiguration><LocationConstraint>us-east-1</LocationConstraint></CreateBucketConfiguration>"), "acme", "CreateBucket", other(func(b *storagev1.Bucket) { b.Spec.Region = "us-east-1" }), codes.Unauthenticated},
 
 		{"itself", good.proof(), "acme", "CreateBucket", create("photos"), codes.OK},
 		{"by host", with(func(r *s3Request) { r.path, r.host = "/", "hosted.s3.dark.test:9000" }).proof(), "", "CreateBucket", create("hosted"), codes.OK},
@@ -136,9 +172,14 @@ func TestASignedS3RequestIsACredentialForItselfAlone(t *testing.T) {
 		{"versioning is not deleted", sub("DELETE", "versioning=").proof(), "acme", "UpdateBucket", update("spec.versioning"), codes.PermissionDenied},
 		{"tags", put("tagging=").proof(), "acme", "UpdateBucket", update("spec.tags"), codes.OK},
 		{"versioning", put("versioning=").proof(), "acme", "UpdateBucket", update("spec.versioning"), codes.OK},
-		{"a policy's end", sub("DELETE", "policy=").proof(), "acme", "UpdateBucket", update("spec.policy"), codes.OK},
-		{"within scopes", key(reader, readerSecret, func(r *s3Request) { r.query = "policy=" }).proof(), "acme", "UpdateBucket", update("spec.policy"), codes.OK},
-		{"out of scopes", key(reader, readerSecret, func(r *s3Request) { r.query = "tagging=" }).proof(), "acme", "UpdateBucket", update("spec.tags"), codes.PermissionDenied},
+		{"another policy", changed("policy=", `{"Version":"2012-10-17"}`).proof(), "acme", "UpdateBucket", update("spec.policy"), codes.PermissionDenied},
+		{"a policy put in", swapped("policy=", `{"Version":"2012-10-17"}`), "acme", "UpdateBucket", update("spec.policy"), codes.Unauthenticated},
+		{"a policy that nothing covers", uncovered("policy=").proof(), "acme", "UpdateBucket", update("spec.policy"), codes.PermissionDenied},
+		{"other tags", changed("tagging=", "<Tagging><TagSet></TagSet></Tagging>").proof(), "acme", "UpdateBucket", update("spec.tags"), codes.PermissionDenied},
+		{"a policy's end, and a policy", sub("DELETE", "policy=").proof(), "acme", "UpdateBucket", update("spec.policy"), codes.PermissionDenied},
+		{"a policy's end", sub("DELETE", "policy=").proof(), "acme", "UpdateBucket", noPolicy, codes.OK},
+		{"within scopes, whose letters are large or small", key(reader, readerSecret, func(r *s3Request) { r.query, r.body = "policy=", "{}" }).proof(), "acme", "UpdateBucket", update("spec.policy"), codes.OK},
+		{"out of scopes", key(reader, readerSecret, func(r *s3Request) { r.query, r.body = "tagging=", bodies["tagging="] }).proof(), "acme", "UpdateBucket", update("spec.tags"), codes.PermissionDenied},
 
 		{"delete with a PUT", good.proof(), "acme", "DeleteBucket", remove, codes.PermissionDenied},
 		{"delete of a policy", sub("DELETE", "policy=").proof(), "acme", "DeleteBucket", remove, codes.PermissionDenied},

@@ -8,6 +8,7 @@ import (
 	"github.com/dark-ecosystem/dark/controlplane/admit"
 	"github.com/dark-ecosystem/dark/internal/clock"
 	"github.com/dark-ecosystem/dark/internal/errs"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 	identityv1 "github.com/dark-ecosystem/dark/proto/dark/identity/v1"
 )
 
@@ -36,12 +37,12 @@ var errToken = errs.New(errs.Unauthenticated, "the token is unknown, ended or re
 // another organization than the token's own, "" for none.
 func (a *Authenticator) Authenticate(ctx context.Context, bearer, organization string) (Caller, error) {
 	if strings.HasPrefix(bearer, ProofPrefix) {
-		p, err := readProof(bearer)
+		p, err := sigv4.ReadToken(bearer)
 		if err != nil {
-			return Caller{}, err
+			return Caller{}, refusedProof(err)
 		}
 		c, err := a.proven(p, organization)
-		if a.Current != nil && errs.Is(err, errs.Unauthenticated) && a.unknown(AccessKeyMeta(p.id)) && a.Current(ctx) == nil {
+		if a.Current != nil && errs.Is(err, errs.Unauthenticated) && a.unknown(AccessKeyMeta(p.AccessKeyID)) && a.Current(ctx) == nil {
 			c, err = a.proven(p, organization)
 		}
 		return c, err

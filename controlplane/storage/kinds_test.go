@@ -2,7 +2,6 @@ package storage
 
 import (
 	"bytes"
-	"encoding/hex"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/dark-ecosystem/dark/controlplane/identity"
 	"github.com/dark-ecosystem/dark/internal/errs"
 	"github.com/dark-ecosystem/dark/internal/kind"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
@@ -316,7 +316,7 @@ func TestDaysOfSigningKeys(t *testing.T) {
 		start := time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC)
 		for m := range 24 * 60 {
 			now := start.Add(time.Duration(m) * time.Minute)
-			day := floorDay(now)
+			day := int64(sigv4.Day(now))
 			d := today(id, now)
 			if d != day && d != day-1 {
 				t.Fatalf("%s at %v: day %d of %d", id, now, d, day)
@@ -339,18 +339,19 @@ func TestDaysOfSigningKeys(t *testing.T) {
 // TestSigningKeyIsAmazons: the example of "Deriving the signing key" of the AWS General
 // Reference.
 func TestSigningKeyIsAmazons(t *testing.T) {
-	keys := derive("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", floorDay(time.Date(2013, 5, 24, 12, 0, 0, 0, time.UTC)), []string{"us-east-1", "dark"})
+	keys := derive("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", int64(sigv4.Day(time.Date(2013, 5, 24, 12, 0, 0, 0, time.UTC))), []string{"us-east-1", "dark"})
 	if len(keys.Keys) != 24*2 || keys.Keys[0].Day != keys.Keys[1].Day {
 		t.Fatalf("%d keys", len(keys.Keys))
 	}
 	i := slices.IndexFunc(keys.Keys, func(k *storagev1.SigningKey) bool { return k.Region == "us-east-1" && k.Day == int32(15849) })
-	want := SigningKey("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "20130524", "us-east-1")
-	if i < 0 || !bytes.Equal(keys.Keys[i].Key, want) {
+	want := sigv4.Derive("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", 15849, "us-east-1")
+	if i < 0 || !bytes.Equal(keys.Keys[i].Key, want[:]) {
 		t.Fatalf("no key of 20130524")
 	}
 	// The signature of "GET Object" in the S3 API reference, with that key.
 	const toSign = "AWS4-HMAC-SHA256\n20130524T000000Z\n20130524/us-east-1/s3/aws4_request\n7344ae5b7ee6c3e7e6b0fe0640412a37625d1fbfff95c48bbb2dc43964946972"
-	if got := hex.EncodeToString(sum(SigningKey("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "20130524", "us-east-1"), toSign)); got != "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41" {
+	key := sigv4.Derive("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", 15849, "us-east-1")
+	if got := sigv4.Hex(sigv4.MAC(key[:], toSign)); got != "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41" {
 		t.Errorf("signature %s", got)
 	}
 }

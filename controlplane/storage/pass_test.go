@@ -13,6 +13,7 @@ import (
 	"github.com/dark-ecosystem/dark/controlplane/admit"
 	"github.com/dark-ecosystem/dark/controlplane/cluster"
 	"github.com/dark-ecosystem/dark/internal/kind"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
@@ -59,10 +60,10 @@ func TestWhoOpensWhat(t *testing.T) {
 		if len(signing.Keys) != 24*2 {
 			t.Errorf("%d signing keys", len(signing.Keys))
 		}
-		want := SigningKey(k.Status.SecretAccessKey, w.now.Format(dayLayout), "dark")
+		want := sigv4.Derive(k.Status.SecretAccessKey, sigv4.Day(w.now), "dark")
 		found := false
 		for _, s := range signing.Keys {
-			found = found || s.Region == "dark" && bytes.Equal(s.Key, want)
+			found = found || s.Region == "dark" && bytes.Equal(s.Key, want[:])
 		}
 		if !found {
 			t.Error("today's signing key is missing")
@@ -134,7 +135,7 @@ func TestDaysRollOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		first, last := int64(signing.Keys[0].Day), int64(signing.Keys[len(signing.Keys)-1].Day)
-		if d := floorDay(w.now); first > d-8 || last < d+14 {
+		if d := int64(sigv4.Day(w.now)); first > d-8 || last < d+14 {
 			t.Fatalf("at %v: days %d to %d, today is %d", w.now, first, last, d)
 		}
 	}

@@ -1,11 +1,10 @@
 package storage
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"hash/fnv"
 	"time"
 
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
@@ -16,9 +15,7 @@ const (
 	daysBefore = 8
 	daysAhead  = 15
 
-	day       = 24 * time.Hour
-	dayLayout = "20060102"
-	service   = "s3"
+	day = 24 * time.Hour
 )
 
 // today is the day, counted from 1970, that an access key's keys are for at a time: it
@@ -28,40 +25,17 @@ func today(accessKeyID string, now time.Time) int64 {
 	h := fnv.New32a()
 	h.Write([]byte(accessKeyID))
 	late := time.Duration(h.Sum32()%(24*60)) * time.Minute
-	return floorDay(now.Add(-late))
-}
-
-func floorDay(t time.Time) int64 {
-	s := t.Unix()
-	d := s / 86400
-	if s%86400 < 0 {
-		d--
-	}
-	return d
+	return int64(sigv4.Day(now.Add(-late)))
 }
 
 // derive makes the signing keys of a secret around a day.
 func derive(secret string, today int64, regions []string) *storagev1.SigningKeys {
 	out := &storagev1.SigningKeys{}
 	for d := today - daysBefore; d <= today+daysAhead; d++ {
-		date := time.Unix(d*86400, 0).UTC().Format(dayLayout)
 		for _, r := range regions {
-			out.Keys = append(out.Keys, &storagev1.SigningKey{Day: int32(d), Region: r, Key: SigningKey(secret, date, r)})
+			key := sigv4.Derive(secret, int32(d), r)
+			out.Keys = append(out.Keys, &storagev1.SigningKey{Day: int32(d), Region: r, Key: key[:]})
 		}
 	}
 	return out
-}
-
-// SigningKey is kSigning of AWS Signature Version 4 for the service s3: date is YYYYMMDD.
-func SigningKey(secret, date, region string) []byte {
-	k := sum([]byte("AWS4"+secret), date)
-	k = sum(k, region)
-	k = sum(k, service)
-	return sum(k, "aws4_request")
-}
-
-func sum(key []byte, text string) []byte {
-	m := hmac.New(sha256.New, key)
-	m.Write([]byte(text))
-	return m.Sum(nil)
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/dark-ecosystem/dark/internal/ca"
 	"github.com/dark-ecosystem/dark/internal/keyring"
 	"github.com/dark-ecosystem/dark/internal/kind"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
 	identityv1 "github.com/dark-ecosystem/dark/proto/dark/identity/v1"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
@@ -58,6 +59,9 @@ type Options struct {
 	// of it; both are the S3 service's own, which runs at edges. nil asks nothing more.
 	CheckName   func(name string) error
 	CheckBucket func(name string, spec *storagev1.BucketSpec) []kind.Violation
+	// Allow and Asked judge requests that access keys signed (identity.AccessKeys).
+	Allow func(scopes []*storagev1.Scope, action, bucket string) bool
+	Asked func(organization string, r *sigv4.Signed) (*storagev1.BucketSpec, error)
 }
 
 // Storage makes the kinds, and keeps what is sealed for edges as it should be.
@@ -133,6 +137,11 @@ func (s *Storage) AccessKey() *kind.Kind { return s.accessKey }
 
 // EncryptionKey is the kind of the keys of SSE-KMS.
 func (s *Storage) EncryptionKey() *kind.Kind { return s.encryptionKey }
+
+// Signed are the functions of Options that judge signed requests.
+func (s *Storage) Signed() (allow func([]*storagev1.Scope, string, string) bool, asked func(string, *sigv4.Signed) (*storagev1.BucketSpec, error)) {
+	return s.o.Allow, s.o.Asked
+}
 
 // Region is the installation's.
 func (s *Storage) Region() string { return s.o.Region }

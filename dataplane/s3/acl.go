@@ -63,30 +63,27 @@ func (q *request) settleGrants(grants []*storagev1.Grant, owner string) ([]*stor
 	if q.bucket.access.Block.GetBlockPublicAcls() && policy.IsPublicACL(grants) {
 		return nil, s3xml.AccessDenied
 	}
+	return plainGrants(grants, owner), nil
+}
+
+// plainGrants keeps nothing of an ACL that says what no ACL says.
+func plainGrants(grants []*storagev1.Grant, owner string) []*storagev1.Grant {
 	if len(grants) == 1 && grants[0].GetGrantee() == owner && grants[0].GetPermission() == storagev1.Grant_PERMISSION_FULL_CONTROL {
-		return nil, nil
+		return nil
 	}
-	return grants, nil
+	return grants
 }
 
 // aclGiven reads the ACL of PutObjectAcl and PutBucketAcl: a canned one, grants in headers,
 // or a document, which may be empty.
 func (q *request) aclGiven(owner, bucketOwner string) (all []*storagev1.Grant, empty bool, err error) {
-	canned := q.header("X-Amz-Acl")
-	grants, err := policy.HeaderGrants(q.r.Header)
-	if err != nil {
+	if _, err := policy.HeaderGrants(q.r.Header); err != nil {
 		return nil, false, err
 	}
 	if !q.bucket.access.ACLs() {
 		return nil, false, s3xml.AccessControlListNotSupported
 	}
-	switch {
-	case grants != nil:
-	case canned != "":
-		grants, err = policy.Canned(canned, owner, bucketOwner)
-	default:
-		grants, err = q.aclDocument(owner)
-	}
+	grants, err := grantsGiven(q.r.Header, owner, bucketOwner, func() ([]byte, error) { return q.document(q.limit(s3xml.MaxDocument), false) })
 	if err != nil {
 		return nil, false, err
 	}
@@ -94,8 +91,16 @@ func (q *request) aclGiven(owner, bucketOwner string) (all []*storagev1.Grant, e
 	return all, len(grants) == 0, err
 }
 
-func (q *request) aclDocument(owner string) ([]*storagev1.Grant, error) {
-	doc, err := q.document(q.limit(s3xml.MaxDocument), false)
+// grantsGiven are those of an ACL in headers, or in a document that is read only then.
+func grantsGiven(h http.Header, owner, bucketOwner string, read func() ([]byte, error)) ([]*storagev1.Grant, error) {
+	grants, err := policy.HeaderGrants(h)
+	if err != nil || grants != nil {
+		return grants, err
+	}
+	if canned := h.Get("X-Amz-Acl"); canned != "" {
+		return policy.Canned(canned, owner, bucketOwner)
+	}
+	doc, err := read()
 	if err != nil {
 		return nil, err
 	}

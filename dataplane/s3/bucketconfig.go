@@ -6,6 +6,7 @@ import (
 	"github.com/dark-ecosystem/dark/dataplane/s3/lifecycle"
 	"github.com/dark-ecosystem/dark/dataplane/s3/policy"
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
@@ -35,8 +36,7 @@ func (q *request) getPolicy() error {
 	return q.body(http.StatusOK, "application/json", append(q.buf[:0], q.bucket.Spec.GetPolicy()...))
 }
 
-// maxPolicy is AWS's bound of a bucket policy, in octets.
-const maxPolicy = 20 << 10
+var maxPolicy = sigv4.Parts["policy"].MaxBody
 
 func (q *request) putPolicy() error {
 	doc, err := q.document(q.limit(maxPolicy+1), false)

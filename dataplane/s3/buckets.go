@@ -134,35 +134,39 @@ func (q *request) newBucket() (*storagev1.BucketSpec, error) {
 	if err != nil {
 		return nil, err
 	}
+	spec, err := newBucketSpec(q.who.organization, q.r.Header, doc, q.v.defaults)
+	if err == nil && spec.Region != "" && !q.v.regionOK(spec.Region) {
+		err = s3xml.New(s3xml.InvalidLocationConstraint, "LocationConstraint", spec.Region)
+	}
+	return spec, err
+}
+
+// newBucketSpec is what the head and the document of CreateBucket ask for.
+func newBucketSpec(organization string, h http.Header, doc []byte, d Defaults) (*storagev1.BucketSpec, error) {
 	ask, err := s3xml.ParseCreateBucket(doc)
 	if err != nil {
 		return nil, err
 	}
 	spec := &storagev1.BucketSpec{Tags: ask.Tags, Region: ask.Region}
-	if ask.Region != "" && !q.v.regionOK(ask.Region) {
-		return nil, s3xml.New(s3xml.InvalidLocationConstraint, "LocationConstraint", ask.Region)
-	}
-	if v := q.header("X-Amz-Object-Ownership"); v != "" {
+	if v := h.Get("X-Amz-Object-Ownership"); v != "" {
 		if spec.Ownership, err = s3xml.ParseOwnership(v); err != nil {
 			return nil, err
 		}
 	}
-	spec.Grants, err = q.newBucketACL(spec)
+	spec.Grants, err = newBucketACL(organization, h, spec.Ownership, d)
 	return spec, err
 }
 
 // newBucketACL reads the ACL of a new bucket, which must fit what its ownership and public
 // access will be.
-func (q *request) newBucketACL(spec *storagev1.BucketSpec) ([]*storagev1.Grant, error) {
-	canned := q.header("X-Amz-Acl")
-	grants, err := policy.HeaderGrants(q.r.Header)
+func newBucketACL(organization string, h http.Header, ownership storagev1.BucketSpec_Ownership, d Defaults) ([]*storagev1.Grant, error) {
+	canned, owner := h.Get("X-Amz-Acl"), policy.CanonicalID(organization)
+	grants, err := policy.HeaderGrants(h)
 	if err != nil {
 		return nil, err
 	}
-	owner := q.who.key.caller.Canonical
-	ownership := spec.GetOwnership()
 	if ownership == storagev1.BucketSpec_OWNERSHIP_UNSPECIFIED {
-		ownership = q.v.defaults.Ownership
+		ownership = d.Ownership
 	}
 	if ownership == storagev1.BucketSpec_OWNERSHIP_BUCKET_OWNER_ENFORCED {
 		if !policy.FitsEnforced(canned, grants, owner, true) {
@@ -175,11 +179,8 @@ func (q *request) newBucketACL(spec *storagev1.BucketSpec) ([]*storagev1.Grant, 
 			return nil, err
 		}
 	}
-	if !q.v.defaults.PublicAccess && policy.IsPublicACL(grants) {
+	if !d.PublicAccess && policy.IsPublicACL(grants) {
 		return nil, s3xml.AccessDenied
 	}
-	if len(grants) == 1 && grants[0].GetGrantee() == owner && grants[0].GetPermission() == storagev1.Grant_PERMISSION_FULL_CONTROL {
-		return nil, nil
-	}
-	return grants, nil
+	return plainGrants(grants, owner), nil
 }

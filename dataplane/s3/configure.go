@@ -1,27 +1,35 @@
 package s3
 
 import (
-	"encoding/base64"
+	"errors"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
 	"github.com/dark-ecosystem/dark/internal/errs"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
-// proof is what shows the control plane that the user asked: the user's own signature.
+// proof is what shows the control plane that the user asked: the user's own signature, and
+// the document that it covers.
 func (q *request) proof() (string, error) {
 	verifier := q.v.verifier(q.h.config.Denied, q.now)
-	p, err := verifier.Prove(q.r, q.who.signed)
+	p, err := verifier.Prove(q.r, q.who.signed, q.doc)
 	if err != nil {
 		return "", err
 	}
-	text, err := p.Marshal()
+	s, err := p.Open()
+	if err == nil {
+		err = s.Covered()
+	}
+	if errors.Is(err, sigv4.ErrUncovered) {
+		return "", s3xml.Say(s3xml.AccessDenied, "A bucket is made and configured only by requests whose signature covers their body: send its SHA-256 as x-amz-content-sha256, or sign Content-MD5.")
+	}
 	if err != nil {
 		return "", err
 	}
-	return "sigv4." + base64.RawURLEncoding.EncodeToString(text), nil
+	return p.Token()
 }
 
 // configure changes the bucket's spec through the control plane and answers when this
@@ -69,7 +77,7 @@ func (q *request) plainDocument(limit int) ([]byte, error) { return q.document(l
 
 // configuration reads the document of a part of a bucket's configuration.
 func (q *request) configuration() ([]byte, error) {
-	doc, err := q.document(q.limit(s3xml.MaxDocument), false)
+	doc, err := q.document(q.limit(sigv4.Parts[q.subresource()].MaxBody), false)
 	if err == nil && len(doc) == 0 {
 		err = s3xml.MissingRequestBodyError
 	}

@@ -194,5 +194,6 @@ func (q *request) heldDocument(limit int, asked checksum.Asked) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
+	q.doc = doc
 	return doc, in.verify()
 }

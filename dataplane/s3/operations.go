@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 )
 
 // Headers with conditions, by the writes that hold to them.
@@ -22,8 +23,8 @@ var (
 var (
 	opListBuckets = operation{name: "ListBuckets", action: "s3:ListAllMyBuckets", sort: lists, run: (*request).listBuckets}
 
-	opCreateBucket = operation{name: "CreateBucket", action: "s3:CreateBucket", sort: writes, run: (*request).createBucket, create: true, open: true}
-	opDeleteBucket = operation{name: "DeleteBucket", action: "s3:DeleteBucket", sort: writes, run: (*request).deleteBucket, owner: s3xml.AccessDenied}
+	opCreateBucket = operation{name: "CreateBucket", action: sigv4.CreateBucket, sort: writes, run: (*request).createBucket, create: true, open: true}
+	opDeleteBucket = operation{name: "DeleteBucket", action: sigv4.DeleteBucket, sort: writes, run: (*request).deleteBucket, owner: s3xml.AccessDenied}
 	opHeadBucket   = operation{name: "HeadBucket", action: "s3:ListBucket", sort: reads, run: (*request).headBucket, open: true}
 	opLocation     = operation{name: "GetBucketLocation", action: "s3:GetBucketLocation", sort: reads, run: (*request).getLocation}
 
@@ -88,6 +89,11 @@ func init() {
 	routes[route{ofObject, http.MethodPut, "acl"}] = &opPutObjectACL
 }
 
+// part adds the operation of a part that is one of a Bucket's fields.
+func part(method, sub, name string, run func(*request) error) {
+	configure(method, sub, name, sigv4.Parts[sub].Action(method), run)
+}
+
 // configure adds the operation of one part of a bucket's configuration. The control plane
 // takes changes only from the bucket's own organization, so that others are refused here,
 // before anything is done. AWS lets no other account read or write a bucket's policy, and
@@ -105,32 +111,32 @@ func configure(method, sub, name, action string, run func(*request) error) {
 
 func init() {
 	const get, put, del = http.MethodGet, http.MethodPut, http.MethodDelete
-	configure(get, "versioning", "GetBucketVersioning", "s3:GetBucketVersioning", (*request).getVersioning)
-	configure(put, "versioning", "PutBucketVersioning", "s3:PutBucketVersioning", (*request).putVersioning)
-	configure(get, "policy", "GetBucketPolicy", "s3:GetBucketPolicy", (*request).getPolicy)
-	configure(put, "policy", "PutBucketPolicy", "s3:PutBucketPolicy", (*request).putPolicy)
-	configure(del, "policy", "DeleteBucketPolicy", "s3:DeleteBucketPolicy", (*request).deletePolicy)
+	part(get, "versioning", "GetBucketVersioning", (*request).getVersioning)
+	part(put, "versioning", "PutBucketVersioning", (*request).putVersioning)
+	part(get, "policy", "GetBucketPolicy", (*request).getPolicy)
+	part(put, "policy", "PutBucketPolicy", (*request).putPolicy)
+	part(del, "policy", "DeleteBucketPolicy", (*request).deletePolicy)
 	configure(get, "policyStatus", "GetBucketPolicyStatus", "s3:GetBucketPolicyStatus", (*request).getPolicyStatus)
-	configure(get, "publicAccessBlock", "GetPublicAccessBlock", "s3:GetBucketPublicAccessBlock", (*request).getPublicAccess)
-	configure(put, "publicAccessBlock", "PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock", (*request).putPublicAccess)
-	configure(del, "publicAccessBlock", "DeletePublicAccessBlock", "s3:PutBucketPublicAccessBlock", (*request).deletePublicAccess)
-	configure(get, "ownershipControls", "GetBucketOwnershipControls", "s3:GetBucketOwnershipControls", (*request).getOwnership)
-	configure(put, "ownershipControls", "PutBucketOwnershipControls", "s3:PutBucketOwnershipControls", (*request).putOwnership)
-	configure(del, "ownershipControls", "DeleteBucketOwnershipControls", "s3:PutBucketOwnershipControls", (*request).deleteOwnership)
-	configure(get, "acl", "GetBucketAcl", "s3:GetBucketAcl", (*request).getBucketACL)
-	configure(put, "acl", "PutBucketAcl", "s3:PutBucketAcl", (*request).putBucketACL)
-	configure(get, "cors", "GetBucketCors", "s3:GetBucketCORS", (*request).getCORS)
-	configure(put, "cors", "PutBucketCors", "s3:PutBucketCORS", (*request).putCORS)
-	configure(del, "cors", "DeleteBucketCors", "s3:PutBucketCORS", (*request).deleteCORS)
-	configure(get, "lifecycle", "GetBucketLifecycleConfiguration", "s3:GetLifecycleConfiguration", (*request).getLifecycle)
-	configure(put, "lifecycle", "PutBucketLifecycleConfiguration", "s3:PutLifecycleConfiguration", (*request).putLifecycle)
-	configure(del, "lifecycle", "DeleteBucketLifecycle", "s3:PutLifecycleConfiguration", (*request).deleteLifecycle)
-	configure(get, "encryption", "GetBucketEncryption", "s3:GetEncryptionConfiguration", (*request).getEncryption)
-	configure(put, "encryption", "PutBucketEncryption", "s3:PutEncryptionConfiguration", (*request).putEncryption)
-	configure(del, "encryption", "DeleteBucketEncryption", "s3:PutEncryptionConfiguration", (*request).deleteEncryption)
-	configure(get, "tagging", "GetBucketTagging", "s3:GetBucketTagging", (*request).getBucketTagging)
-	configure(put, "tagging", "PutBucketTagging", "s3:PutBucketTagging", (*request).putBucketTagging)
-	configure(del, "tagging", "DeleteBucketTagging", "s3:PutBucketTagging", (*request).deleteBucketTagging)
+	part(get, "publicAccessBlock", "GetPublicAccessBlock", (*request).getPublicAccess)
+	part(put, "publicAccessBlock", "PutPublicAccessBlock", (*request).putPublicAccess)
+	part(del, "publicAccessBlock", "DeletePublicAccessBlock", (*request).deletePublicAccess)
+	part(get, "ownershipControls", "GetBucketOwnershipControls", (*request).getOwnership)
+	part(put, "ownershipControls", "PutBucketOwnershipControls", (*request).putOwnership)
+	part(del, "ownershipControls", "DeleteBucketOwnershipControls", (*request).deleteOwnership)
+	part(get, "acl", "GetBucketAcl", (*request).getBucketACL)
+	part(put, "acl", "PutBucketAcl", (*request).putBucketACL)
+	part(get, "cors", "GetBucketCors", (*request).getCORS)
+	part(put, "cors", "PutBucketCors", (*request).putCORS)
+	part(del, "cors", "DeleteBucketCors", (*request).deleteCORS)
+	part(get, "lifecycle", "GetBucketLifecycleConfiguration", (*request).getLifecycle)
+	part(put, "lifecycle", "PutBucketLifecycleConfiguration", (*request).putLifecycle)
+	part(del, "lifecycle", "DeleteBucketLifecycle", (*request).deleteLifecycle)
+	part(get, "encryption", "GetBucketEncryption", (*request).getEncryption)
+	part(put, "encryption", "PutBucketEncryption", (*request).putEncryption)
+	part(del, "encryption", "DeleteBucketEncryption", (*request).deleteEncryption)
+	part(get, "tagging", "GetBucketTagging", (*request).getBucketTagging)
+	part(put, "tagging", "PutBucketTagging", (*request).putBucketTagging)
+	part(del, "tagging", "DeleteBucketTagging", (*request).deleteBucketTagging)
 	// What was never configured is told as AWS tells it; setting it comes later.
 	configure(get, "requestPayment", "GetBucketRequestPayment", "s3:GetBucketRequestPayment", (*request).getRequestPayment)
 	configure(put, "requestPayment", "PutBucketRequestPayment", "s3:PutBucketRequestPayment", (*request).putRequestPayment)

@@ -20,7 +20,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/dark-ecosystem/dark/dataplane/s3/signature"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
@@ -332,14 +332,14 @@ func TestBrowsersPost(t *testing.T) {
 	credential := "AKACME/" + day + "/" + testRegion + "/s3/aws4_request"
 	policy := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, `{"expiration":%q,"conditions":[{"bucket":"box"},["starts-with","$key","up/"],{"x-amz-credential":%q},{"x-amz-algorithm":"AWS4-HMAC-SHA256"},{"x-amz-date":%q},["content-length-range",1,10],["starts-with","$success_action_status",""],["starts-with","$x-amz-meta-a",""],["starts-with","$Content-Type",""]]}`,
 		now.Add(time.Hour).Format(time.RFC3339), credential, date))
-	key := signature.Derive(secretOf("AKACME"), signature.Day(now), testRegion)
+	key := sigv4.Derive(secretOf("AKACME"), sigv4.Day(now), testRegion)
 	// What the form's sender adds by headers is in no policy, and must not count.
 	unasked := map[string]string{"X-Amz-Meta-Added": "x", "X-Amz-Tagging": "t=1", "Cache-Control": "max-age=9", "X-Amz-Website-Redirect-Location": "/x"}
 	more := "" // after the file
 	send := func(file string, change func(map[string]string)) answer {
 		fields := map[string]string{
 			"key": "up/${filename}", "policy": policy, "x-amz-credential": credential, "x-amz-algorithm": "AWS4-HMAC-SHA256", "x-amz-date": date,
-			"x-amz-signature": signature.Hex(signature.MAC(key[:], policy)), "success_action_status": "201", "x-amz-meta-a": "b", "Content-Type": "text/x",
+			"x-amz-signature": sigv4.Hex(sigv4.MAC(key[:], policy)), "success_action_status": "201", "x-amz-meta-a": "b", "Content-Type": "text/x",
 		}
 		change(fields)
 		var b strings.Builder

@@ -57,6 +57,8 @@ type request struct {
 	ownUpload bool              // the caller's organization began it
 	tags      map[string]string // that the request brings in its body
 
+	doc []byte // the document that was read as its body
+
 	// Admitted.
 	holder   holder
 	admitted bool

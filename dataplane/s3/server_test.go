@@ -16,12 +16,13 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/dark-ecosystem/dark/dataplane/s3/signature"
 	"github.com/dark-ecosystem/dark/dataplane/store"
 	"github.com/dark-ecosystem/dark/internal/clock"
 	"github.com/dark-ecosystem/dark/internal/errs"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
@@ -135,10 +136,10 @@ func secretOf(id string) string { return "secret of " + id }
 // accessKey publishes an access key with its signing keys around now.
 func (s *testServer) accessKey(id, organization string, scopes ...*storagev1.Scope) Change {
 	keys := &storagev1.SigningKeys{}
-	today := signature.Day(s.clock.Now())
+	today := sigv4.Day(s.clock.Now())
 	for day := today - 8; day <= today+15; day++ {
 		for _, region := range []string{testRegion, "us-east-1"} {
-			k := signature.Derive(secretOf(id), day, region)
+			k := sigv4.Derive(secretOf(id), day, region)
 			keys.Keys = append(keys.Keys, &storagev1.SigningKey{Day: day, Region: region, Key: k[:]})
 		}
 	}
@@ -175,8 +176,30 @@ func (s *testServer) publish(name string, change func(old *storagev1.PublishedBu
 	return nil
 }
 
+// asked is what the control plane reads in a proof, beside the signature.
+func (s *testServer) asked(proof, organization string) (*storagev1.BucketSpec, *sigv4.Signed, error) {
+	p, err := sigv4.ReadToken(proof)
+	if err == nil {
+		err = p.Verify(secretOf(p.AccessKeyID), []string{testRegion, "us-east-1"}, s.clock.Now())
+	}
+	if err != nil {
+		return nil, nil, errs.New(errs.Unauthenticated, "%s", err.Error())
+	}
+	spec, err := Asked(organization, p, s.h.View().defaults, func(id string) string {
+		k, _ := s.h.View().encryptionKey(organization, id)
+		return k.Name
+	})
+	return spec, p, err
+}
+
 func (s *testServer) CreateBucket(_ context.Context, proof, organization string, b *storagev1.Bucket) error {
 	name := strings.TrimPrefix(b.GetName(), "buckets/")
+	if proof != "sigv4." { // not the tests' own
+		want, p, err := s.asked(proof, organization)
+		if err != nil || !p.Names(name) || !proto.Equal(want, b.GetSpec()) {
+			return errs.New(errs.Denied, "%v was signed, and %v is asked for (%v)", want, b.GetSpec(), err)
+		}
+	}
 	return s.publish(name, func(old *storagev1.PublishedBucket) (*storagev1.PublishedBucket, error) {
 		if old != nil || !strings.HasPrefix(proof, "sigv4.") {
 			return old, errs.New(errs.Conflict, "the name is taken")
@@ -189,7 +212,18 @@ func (s *testServer) CreateBucket(_ context.Context, proof, organization string,
 	})
 }
 
-func (s *testServer) UpdateBucket(_ context.Context, _, organization string, b *storagev1.Bucket) error {
+func (s *testServer) UpdateBucket(_ context.Context, proof, organization string, b *storagev1.Bucket) error {
+	want, p, err := s.asked(proof, organization)
+	if err != nil || !p.Names(strings.TrimPrefix(b.GetName(), "buckets/")) {
+		return errs.New(errs.Denied, "the proof is not for this: %v", err)
+	}
+	_, part, _ := p.Part()
+	for _, path := range part.Fields {
+		fd := want.ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(strings.TrimPrefix(path, "spec.")))
+		if x, y := want.ProtoReflect().Get(fd), b.GetSpec().ProtoReflect().Get(fd); !x.Equal(y) {
+			return errs.New(errs.Denied, "%v was signed for %s, and %v is asked for", x, path, y)
+		}
+	}
 	return s.publish(strings.TrimPrefix(b.GetName(), "buckets/"), func(old *storagev1.PublishedBucket) (*storagev1.PublishedBucket, error) {
 		switch {
 		case old == nil:

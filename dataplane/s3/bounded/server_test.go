@@ -20,8 +20,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3"
-	"github.com/dark-ecosystem/dark/dataplane/s3/signature"
 	"github.com/dark-ecosystem/dark/dataplane/store"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
@@ -126,9 +126,9 @@ func tell(kept *store.Store, b *s3.Bucket) error {
 
 func accessKey() s3.Change {
 	signing := &storagev1.SigningKeys{}
-	today := signature.Day(time.Now())
+	today := sigv4.Day(time.Now())
 	for day := today - 1; day <= today+1; day++ {
-		k := signature.Derive(secret, day, region)
+		k := sigv4.Derive(secret, day, region)
 		signing.Keys = append(signing.Keys, &storagev1.SigningKey{Day: day, Region: region, Key: k[:]})
 	}
 	return s3.PutAccessKey(&storagev1.PublishedAccessKey{AccessKeyId: keyID, Organization: "acme", Name: "accesskeys/test"}, signing)

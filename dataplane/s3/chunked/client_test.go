@@ -20,6 +20,7 @@ import (
 	"github.com/dark-ecosystem/dark/dataplane/s3/checksum"
 	"github.com/dark-ecosystem/dark/dataplane/s3/chunked"
 	"github.com/dark-ecosystem/dark/dataplane/s3/signature"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 )
 
 const (
@@ -29,7 +30,7 @@ const (
 
 func verifier() *signature.Verifier {
 	return &signature.Verifier{Region: "eu-1", Keys: func(_ string, day int32, region string) ([32]byte, signature.KeyState) {
-		return signature.Derive(secret, day, region), signature.KeyFound
+		return sigv4.Derive(secret, day, region), signature.KeyFound
 	}}
 }
 

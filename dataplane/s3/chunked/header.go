@@ -7,11 +7,11 @@ import (
 	"encoding/hex"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
-	"github.com/dark-ecosystem/dark/dataplane/s3/signature"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 )
 
 // Hash of nothing, in hex: the place of a chunk's headers, which there are none.
-var emptyHash = signature.Hex(sha256.Sum256(nil))
+var emptyHash = sigv4.Hex(sha256.Sum256(nil))
 
 const chunkSignature = "chunk-signature="
 
@@ -78,7 +78,7 @@ func (r *Reader) verify(kind, before string, sum [sha256.Size]byte) error {
 	b = append(append(b, r.previous...), '\n')
 	r.toSign = hex.AppendEncode(append(b, before...), sum[:])
 	var want [2 * sha256.Size]byte
-	mac := signature.MAC(o.Key[:], r.toSign)
+	mac := sigv4.MAC(o.Key[:], r.toSign)
 	hex.Encode(want[:], mac[:])
 	if subtle.ConstantTimeCompare(want[:], r.given) != 1 {
 		return s3xml.Say(s3xml.SignatureDoesNotMatch, "The chunk signature we calculated does not match the signature you provided.",

@@ -18,6 +18,7 @@ import (
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
 	"github.com/dark-ecosystem/dark/dataplane/s3/signature"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 )
 
 const (
@@ -27,12 +28,12 @@ const (
 	crc32c = "x-amz-checksum-crc32c"
 )
 
-var day = signature.Day(time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC))
+var day = sigv4.Day(time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC))
 
 func options(p signature.Payload, seed string, length int64, trailers ...string) Options {
 	return Options{
 		Payload: p, Length: length, Trailers: trailers,
-		Key: signature.Derive(secret, day, "us-east-1"), Seed: seed, Date: date, Scope: scope,
+		Key: sigv4.Derive(secret, day, "us-east-1"), Seed: seed, Date: date, Scope: scope,
 	}
 }
 
@@ -44,7 +45,7 @@ type encoder struct {
 }
 
 func (e *encoder) sign(kind string, hashes ...string) string {
-	key := signature.Derive(secret, day, "us-east-1")
+	key := sigv4.Derive(secret, day, "us-east-1")
 	h := hmac.New(sha256.New, key[:])
 	fmt.Fprintf(h, "%s\n%s\n%s\n%s\n%s", kind, date, scope, e.previous, strings.Join(hashes, "\n"))
 	e.previous = hex.EncodeToString(h.Sum(nil))

@@ -189,13 +189,13 @@ func buildFunctional(t *testing.T, k kept) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	for _, name := range []string{"go.mod", "go.sum"} {
-		b, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(root)), name))
+	dir, module := t.TempDir(), strings.TrimSpace(string(root))
+	for _, from := range []string{filepath.Join(module, "go.mod"), filepath.Join(module, "go.sum"), filepath.Join("testdata", "policy.go.txt")} {
+		b, err := os.ReadFile(from)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, strings.TrimSuffix(filepath.Base(from), ".txt")), b, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,11 +1,15 @@
 package signature
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/dark-ecosystem/dark/internal/sigv4"
+)
 
 // BenchmarkVerify is what a request costs before anything is done for it.
 func BenchmarkVerify(b *testing.B) {
 	v := example()
-	key := Derive(exampleSecret, Day(exampleTime), "us-east-1")
+	key := sigv4.Derive(exampleSecret, sigv4.Day(exampleTime), "us-east-1")
 	v.Keys = func(string, int32, string) ([32]byte, KeyState) { return key, KeyFound }
 	b.Run("header", func(b *testing.B) {
 		r := signed()

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 )
 
 // scratch is the room in which one request is verified; a pool keeps them, since a request
@@ -206,7 +207,7 @@ func (s *scratch) stringToSign(date, scope string, canonical []byte) []byte {
 
 // sign is task 3, in hex.
 func (s *scratch) sign(key, toSign []byte) []byte {
-	sum := MAC(key, toSign)
+	sum := sigv4.MAC(key, toSign)
 	hex.Encode(s.signature[:], sum[:])
 	return s.signature[:]
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 )
 
 // checkTime holds X-Amz-Date against the clock and the credential.
@@ -57,7 +58,7 @@ func (v *Verifier) checkScope(c *claim) *Error {
 
 // findKey asks for kSigning of the credential's day.
 func (v *Verifier) findKey(c *claim) *Error {
-	key, state := v.Keys(c.credential.accessKeyID, Day(c.time), c.credential.region)
+	key, state := v.Keys(c.credential.accessKeyID, sigv4.Day(c.time), c.credential.region)
 	switch state {
 	case KeyFound:
 		c.key = key

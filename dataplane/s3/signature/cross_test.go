@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/minio/minio-go/v7/pkg/signer"
+
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 )
 
 const rounds = 4000
@@ -175,22 +177,23 @@ func retarget(r *http.Request, uri string) {
 
 func checkProof(t *testing.T, v *Verifier, r *http.Request, res Result) {
 	t.Helper()
-	p, err := v.Prove(r, res)
+	p, err := v.Prove(r, res, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := p.Marshal()
+	token, err := p.Token()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, err = ParseProof(b); err != nil {
+	proven, err := sigv4.ReadToken(token)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := VerifyProof([]byte(exampleSecret), p, []string{"eu-1", "us-east-1"}, exampleTime); err != nil {
-		t.Fatal(detailed(err))
+	if err := proven.Verify(exampleSecret, []string{"eu-1", "us-east-1"}, exampleTime); err != nil {
+		t.Fatal(err)
 	}
-	p.CanonicalRequest = strings.Replace(p.CanonicalRequest, "\n", "\n/other", 1)
-	if VerifyProof([]byte(exampleSecret), p, []string{"eu-1", "us-east-1"}, exampleTime) == nil {
+	p.CanonicalRequest = []byte(strings.Replace(string(p.CanonicalRequest), "\n", "\n/other", 1))
+	if other, err := p.Open(); err == nil && other.Verify(exampleSecret, []string{"eu-1", "us-east-1"}, exampleTime) == nil {
 		t.Fatal("a changed proof was taken")
 	}
 }

@@ -2,13 +2,17 @@
 
 package signature
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/dark-ecosystem/dark/internal/sigv4"
+)
 
 // TestVerifyDoesNotAllocate keeps the hot path as it is; with the race detector sync.Pool
 // drops what it is given.
 func TestVerifyDoesNotAllocate(t *testing.T) {
 	v, r := example(), signed()
-	key := Derive(exampleSecret, Day(exampleTime), "us-east-1")
+	key := sigv4.Derive(exampleSecret, sigv4.Day(exampleTime), "us-east-1")
 	v.Keys = func(string, int32, string) ([32]byte, KeyState) { return key, KeyFound }
 	if n := testing.AllocsPerRun(200, func() {
 		if _, err := v.Verify(r, exampleTime); err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 )
 
 // Field is a field of a form, as it came before the file.
@@ -160,8 +161,8 @@ func (v *Verifier) checkForm(c *claim, policy string, now time.Time) *Error {
 	if err := v.findKey(c); err != nil {
 		return err
 	}
-	sum := MAC(c.key[:], policy)
-	if want := Hex(sum); subtle.ConstantTimeCompare([]byte(want), []byte(c.signature)) != 1 {
+	sum := sigv4.MAC(c.key[:], policy)
+	if want := sigv4.Hex(sum); subtle.ConstantTimeCompare([]byte(want), []byte(c.signature)) != 1 {
 		return mismatch(c.credential.accessKeyID, policy, c.signature, "")
 	}
 	return nil

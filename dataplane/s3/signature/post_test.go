@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 )
 
 // signForm completes a form with a policy and its signature.
@@ -15,8 +17,8 @@ func signForm(policy string, fields ...Field) Fields {
 		{"x-amz-date", "20130524T000000Z"},
 	}, fields...)
 	text := encodePolicy(policy)
-	key := Derive(exampleSecret, Day(exampleTime), "us-east-1")
-	return append(f, Field{"policy", text}, Field{"x-amz-signature", Hex(MAC(key[:], text))})
+	key := sigv4.Derive(exampleSecret, sigv4.Day(exampleTime), "us-east-1")
+	return append(f, Field{"policy", text}, Field{"x-amz-signature", sigv4.Hex(sigv4.MAC(key[:], text))})
 }
 
 // policyOf is a policy that covers the credentials, with more conditions.
@@ -89,8 +91,8 @@ func TestForms(t *testing.T) {
 // unsound is a form whose policy is no base64, signed all the same.
 func unsound(text string) Fields {
 	f := signForm("")
-	key := Derive(exampleSecret, Day(exampleTime), "us-east-1")
-	f[len(f)-2].Value, f[len(f)-1].Value = text, Hex(MAC(key[:], text))
+	key := sigv4.Derive(exampleSecret, sigv4.Day(exampleTime), "us-east-1")
+	f[len(f)-2].Value, f[len(f)-1].Value = text, sigv4.Hex(sigv4.MAC(key[:], text))
 	return f
 }
 

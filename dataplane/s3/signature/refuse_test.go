@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 )
 
 func encodePolicy(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
@@ -30,7 +32,7 @@ func sign(r *http.Request, names, date, scope string) {
 	if err != nil {
 		panic(err)
 	}
-	key := Derive(exampleSecret, Day(day), part[1])
+	key := sigv4.Derive(exampleSecret, sigv4.Day(day), part[1])
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+exampleID+"/"+scope+", SignedHeaders="+names+
 		", Signature="+string(s.sign(key[:], s.stringToSign(date, scope, canonical))))
 }
@@ -183,7 +185,7 @@ func TestDateInsteadOfAmzDate(t *testing.T) {
 	sign(r, "date;host;x-amz-content-sha256", "20130524T000000Z", today)
 	r.Header.Del("X-Amz-Date")
 	r.Header.Set("Date", "Fri, 24 May 2013 00:00:00 GMT")
-	key := Derive(exampleSecret, Day(exampleTime), "us-east-1")
+	key := sigv4.Derive(exampleSecret, sigv4.Day(exampleTime), "us-east-1")
 	s := new(scratch)
 	_ = s.parseQuery("")
 	canonical, err := s.canonicalRequest(&claim{signed: "date;host;x-amz-content-sha256", hash: "UNSIGNED-PAYLOAD"}, r)

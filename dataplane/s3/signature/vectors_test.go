@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 )
 
 // The credentials of the examples in the Amazon S3 API Reference.
@@ -28,7 +30,7 @@ func example(regions ...string) *Verifier {
 		if id != exampleID {
 			return [32]byte{}, KeyUnknown
 		}
-		return Derive(exampleSecret, day, region), KeyFound
+		return sigv4.Derive(exampleSecret, day, region), KeyFound
 	}}
 }
 

@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 )
 
 // Bounds of what is looked at; Amazon's own are no larger.
 const (
-	MaxSkew    = 15 * time.Minute
+	MaxSkew    = sigv4.MaxSkew
 	MaxExpires = 604_800 // seconds that a presigned URL may live
 	MaxPath    = 16 << 10
 	MaxQuery   = 32 << 10

@@ -1,4 +1,4 @@
-package signature
+package sigv4
 
 import (
 	"crypto/sha256"
@@ -6,13 +6,18 @@ import (
 	"time"
 )
 
+// What every signature of S3 has in it.
 const (
-	algorithm = "AWS4-HMAC-SHA256"
-	service   = "s3"
-	terminal  = "aws4_request"
+	Algorithm = "AWS4-HMAC-SHA256"
+	Service   = "s3"
+	Terminal  = "aws4_request"
 
-	isoBasic   = "20060102T150405Z"
-	isoDay     = "20060102"
+	DateLayout = "20060102T150405Z" // of X-Amz-Date
+	DayLayout  = "20060102"         // of a credential's scope
+
+	// MaxSkew is how far X-Amz-Date may be from now.
+	MaxSkew = 15 * time.Minute
+
 	secondsDay = 24 * 60 * 60
 )
 
@@ -30,11 +35,11 @@ func floorDiv(a, b int64) int64 {
 // Derive makes kSigning: HMAC of the day, the region, "s3" and "aws4_request" in turn,
 // beginning with "AWS4" and the secret.
 func Derive(secret string, day int32, region string) [32]byte {
-	date := time.Unix(int64(day)*secondsDay, 0).UTC().Format(isoDay)
+	date := time.Unix(int64(day)*secondsDay, 0).UTC().Format(DayLayout)
 	k := MAC([]byte("AWS4"+secret), date)
 	k = MAC(k[:], region)
-	k = MAC(k[:], service)
-	return MAC(k[:], terminal)
+	k = MAC(k[:], Service)
+	return MAC(k[:], Terminal)
 }
 
 // MAC is HMAC-SHA-256 (RFC 2104) of a short text. It lays the text behind its block, which

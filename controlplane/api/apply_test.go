@@ -391,3 +391,58 @@ func TestWatchLimitNamesItself(t *testing.T) {
 		t.Fatalf("second watch: %v", err)
 	}
 }
+
+// TestApplyReplaces: what cannot stand beside a document ends in its transaction where that
+// is asked for, and what the request names ends before the documents are written.
+func TestApplyReplaces(t *testing.T) {
+	i := start(t)
+	i.organization("acme", "dns:write")
+	ctx := as(t.Context(), i.admin, "acme")
+	apply := func(q *resourcev1.ApplyRequest, docs ...string) (*resourcev1.ApplyResponse, error) {
+		for _, d := range docs {
+			q.Documents = append(q.Documents, doc(t, d))
+		}
+		return i.resources().Apply(ctx, q)
+	}
+	const cname = `{"kind":"RecordSet","name":"example.com/www/CNAME","spec":{"records":["www.example.net."]}}`
+	const a = `{"kind":"RecordSet","name":"example.com/www/A","spec":{"records":["192.0.2.1"]}}`
+	if _, err := apply(&resourcev1.ApplyRequest{}, `{"kind":"Zone","name":"example.com"}`, a,
+		`{"kind":"RecordSet","name":"example.com/www/TXT","spec":{"records":["x"]}}`,
+		`{"kind":"RecordSet","name":"example.com/ftp/A","spec":{"records":["192.0.2.1"]}}`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := apply(&resourcev1.ApplyRequest{}, cname); status.Code(err) != codes.InvalidArgument {
+		t.Fatalf("a CNAME beside an address: %v", err)
+	}
+	dry, err := apply(&resourcev1.ApplyRequest{Replace: true, DryRun: true}, cname)
+	if err != nil || len(dry.Changes) != 3 {
+		t.Fatalf("dry run: %v %v", dry, err)
+	}
+	before := i.state.Revision()
+	got, err := apply(&resourcev1.ApplyRequest{Replace: true}, cname)
+	if err != nil || got.Revision != before+1 || len(got.Changes) != 3 {
+		t.Fatalf("%v %v", got, err)
+	}
+	for n, want := range []string{"zones/example.com/records/www/CNAME", "zones/example.com/records/www/A", "zones/example.com/records/www/TXT"} {
+		if got.Changes[n].Name != want || (got.Changes[n].Action == resourcev1.Change_ACTION_DELETE) != (n > 0) {
+			t.Errorf("change %d: %v", n, got.Changes[n])
+		}
+	}
+	if _, err := apply(&resourcev1.ApplyRequest{Replace: true}, a); err != nil {
+		t.Fatalf("back to an address: %v", err)
+	}
+	ftp := &resourcev1.ResourceReference{Kind: "recordsets", Name: "example.com/ftp/A"}
+	if _, err := apply(&resourcev1.ApplyRequest{Deletions: []*resourcev1.ResourceReference{ftp}}, `{"kind":"RecordSet","name":"example.com/ftp/CNAME","spec":{"records":["www"]}}`); err != nil {
+		t.Fatalf("a deletion and what takes its place: %v", err)
+	}
+	_, err = apply(&resourcev1.ApplyRequest{Deletions: []*resourcev1.ResourceReference{{Kind: "recordsets", Name: "example.com/www/A"}}}, a)
+	if status.Code(err) != codes.InvalidArgument {
+		t.Errorf("deleted and written: %v", err)
+	}
+	// Who may not write a kind may not end its resources by an apply of another.
+	zoneless := as(t.Context(), i.key("acme", "buckets", "storage:write"), "acme")
+	bucket := doc(t, `{"kind":"Bucket","name":"buckets/some","spec":{}}`)
+	if _, err := i.resources().Apply(zoneless, &resourcev1.ApplyRequest{Deletions: []*resourcev1.ResourceReference{ftp}, Documents: []*structpb.Struct{bucket}}); status.Code(err) != codes.PermissionDenied {
+		t.Errorf("without permission: %v", err)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/dark-ecosystem/dark/controlplane/identity"
 	"github.com/dark-ecosystem/dark/internal/errs"
 	"github.com/dark-ecosystem/dark/internal/kind"
+	resourcev1 "github.com/dark-ecosystem/dark/proto/dark/resource/v1"
 )
 
 // need says whether a caller may make a request. This file and the interceptor that
@@ -105,8 +106,32 @@ func (c *core) ofDocuments() need {
 		if bad != nil {
 			return errs.Bad(bad...)
 		}
-		return nil
+		return c.mayEnd(caller, req)
 	}}
+}
+
+// maxDeletions is what the proto's constraint on deletions allows.
+const maxDeletions = 2000
+
+// mayEnd needs write on the kinds of what ends with the documents.
+func (c *core) mayEnd(caller identity.Caller, req proto.Message) error {
+	q, ok := req.(*resourcev1.ApplyRequest)
+	if !ok {
+		return nil
+	}
+	if len(q.Deletions) > maxDeletions { // before any of them is looked at
+		return errs.Bad(errs.Field{Name: "deletions", Text: "at most " + itoa(maxDeletions) + " may end at once"})
+	}
+	for i, d := range q.Deletions {
+		k, err := c.find(d.Kind)
+		if err != nil {
+			return errs.Bad(errs.Field{Name: "deletions[" + itoa(i) + "].kind", Text: err.Error()})
+		}
+		if err := mayKind(caller, k, identity.Write); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ofOrganization needs a verb in the caller's organization.

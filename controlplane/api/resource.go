@@ -106,7 +106,11 @@ func (s *resources) Apply(ctx context.Context, q *resourcev1.ApplyRequest) (*res
 	if err != nil {
 		return nil, err
 	}
+	var ends []admit.Change
 	done, err := s.writer.Do(ctx, write(ctx, q, q.RequestId, q.Reason, q.DryRun), func(ctx context.Context, tx *admit.Tx) error {
+		if ends, err = s.endings(ctx, tx, q, items); err != nil {
+			return err
+		}
 		return putAll(ctx, tx, items, q.IfUnchangedSince)
 	})
 	if err != nil {
@@ -123,6 +127,17 @@ func (s *resources) Apply(ctx context.Context, q *resourcev1.ApplyRequest) (*res
 			return nil, err
 		}
 		out.Changes[it.at] = ch
+	}
+	for _, e := range ends {
+		revision := uint64(0)
+		if done.Made {
+			revision = done.Revision
+		}
+		ch, err := change(e.Kind, e.Action, e.Name, e.Before, nil, revision)
+		if err != nil {
+			return nil, err
+		}
+		out.Changes = append(out.Changes, ch)
 	}
 	return out, nil
 }

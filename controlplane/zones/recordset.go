@@ -106,3 +106,28 @@ func (z *Zones) beside(ctx context.Context, a *kind.Admission, id stored) error 
 	none(id.prefix() + "CNAME")
 	return nil
 }
+
+// displaces names the sets of an owner that cannot stand beside a set: of a CNAME all
+// others, of any other set the CNAME, and DNAME and NS of each other.
+func (z *Zones) displaces(ctx context.Context, r kind.Reader, organization, name string) ([]string, error) {
+	id, err := parseStored(name)
+	if err != nil {
+		return nil, err
+	}
+	mine, err := z.o.ParseType(id.typ)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	err = r.List(ctx, setName, organization, id.prefix(), func(other string, _ proto.Message) bool {
+		t, err := z.o.ParseType(other[strings.LastIndexByte(other, '/')+1:])
+		if err != nil || t == mine {
+			return true
+		}
+		if _, err := z.o.CheckOwner(id.owner == "@", []uint16{mine, t}); err != nil {
+			names = append(names, unlocate(other))
+		}
+		return true
+	})
+	return names, err
+}

@@ -115,7 +115,7 @@ func New(o Options) *Zones {
 	}
 	z.setKind = &kind.Kind{
 		Message: &dnsv1.RecordSet{}, Plural: "recordsets", Pattern: "zones/{zone}/records/{owner}/{type}", Service: "dns", Lane: kind.LaneData,
-		NameRule: z.setIDs, Locate: z.locate, Unlocate: unlocate, Admit: z.admitSet, Silent: silentSet, Publish: z.publishSet,
+		NameRule: z.setIDs, Locate: z.locate, Unlocate: unlocate, Displaces: z.displaces, Admit: z.admitSet, Silent: silentSet, Publish: z.publishSet,
 		Columns: []kind.Column{{Title: "TTL", Path: "spec.ttl"}, {Title: "RECORDS", Path: "spec.records"}},
 	}
 	return z

@@ -99,6 +99,9 @@ type Kind struct {
 	Locate func(ctx context.Context, r Reader, organization, name string) (stored string, guard []*statev1.Precondition, err error)
 	// Unlocate is the reverse of Locate; needed where Locate is set.
 	Unlocate func(stored string) (name string)
+	// Displaces names the resources that cannot stand beside the one that is written: where
+	// a writer says so, they end in the same transaction. nil: there are none.
+	Displaces func(ctx context.Context, r Reader, organization, stored string) (names []string, err error)
 	// SecretFields are paths (proto names) never shown: "status.secret_hash".
 	SecretFields []string
 	// Admit judges a write and adds what the state machine must know; nil admits all

@@ -84,7 +84,7 @@ func (x Change_Action) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Change_Action.Descriptor instead.
 func (Change_Action) EnumDescriptor() ([]byte, []int) {
-	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{11, 0}
+	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{12, 0}
 }
 
 // KindInfo describes one kind to clients that are written over all of them.
@@ -758,8 +758,13 @@ type ApplyRequest struct {
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Refuse when any of the resources changed after this revision; 0 does not ask.
 	IfUnchangedSince uint64 `protobuf:"varint,5,opt,name=if_unchanged_since,json=ifUnchangedSince,proto3" json:"if_unchanged_since,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// End what cannot stand beside a document, in the same transaction: the addresses of a name
+	// that gets a CNAME.
+	Replace bool `protobuf:"varint,6,opt,name=replace,proto3" json:"replace,omitempty"`
+	// Resources that end in the same transaction, before the documents are written.
+	Deletions     []*ResourceReference `protobuf:"bytes,7,rep,name=deletions,proto3" json:"deletions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApplyRequest) Reset() {
@@ -827,6 +832,75 @@ func (x *ApplyRequest) GetIfUnchangedSince() uint64 {
 	return 0
 }
 
+func (x *ApplyRequest) GetReplace() bool {
+	if x != nil {
+		return x.Replace
+	}
+	return false
+}
+
+func (x *ApplyRequest) GetDeletions() []*ResourceReference {
+	if x != nil {
+		return x.Deletions
+	}
+	return nil
+}
+
+// ResourceReference names one resource of any kind.
+type ResourceReference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Kind, plural or full name.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Name, such as "zones/example.com".
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResourceReference) Reset() {
+	*x = ResourceReference{}
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResourceReference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResourceReference) ProtoMessage() {}
+
+func (x *ResourceReference) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResourceReference.ProtoReflect.Descriptor instead.
+func (*ResourceReference) Descriptor() ([]byte, []int) {
+	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ResourceReference) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ResourceReference) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 // Change is one resource before and after.
 type Change struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -848,7 +922,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[11]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -860,7 +934,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[11]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -873,7 +947,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{11}
+	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Change) GetAction() Change_Action {
@@ -923,7 +997,7 @@ type ApplyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Revision of the transaction; with dry_run or without a change, the revision read.
 	Revision uint64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
-	// One for each document, in order.
+	// One for each document, in order; then one for each resource that ended.
 	Changes       []*Change `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -931,7 +1005,7 @@ type ApplyResponse struct {
 
 func (x *ApplyResponse) Reset() {
 	*x = ApplyResponse{}
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[12]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -943,7 +1017,7 @@ func (x *ApplyResponse) String() string {
 func (*ApplyResponse) ProtoMessage() {}
 
 func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[12]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -956,7 +1030,7 @@ func (x *ApplyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResponse.ProtoReflect.Descriptor instead.
 func (*ApplyResponse) Descriptor() ([]byte, []int) {
-	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{12}
+	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ApplyResponse) GetRevision() uint64 {
@@ -990,7 +1064,7 @@ type DiffRequest struct {
 
 func (x *DiffRequest) Reset() {
 	*x = DiffRequest{}
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[13]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1002,7 +1076,7 @@ func (x *DiffRequest) String() string {
 func (*DiffRequest) ProtoMessage() {}
 
 func (x *DiffRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[13]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1015,7 +1089,7 @@ func (x *DiffRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffRequest.ProtoReflect.Descriptor instead.
 func (*DiffRequest) Descriptor() ([]byte, []int) {
-	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{13}
+	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DiffRequest) GetFromRevision() uint64 {
@@ -1063,7 +1137,7 @@ type DiffResponse struct {
 
 func (x *DiffResponse) Reset() {
 	*x = DiffResponse{}
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[14]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1075,7 +1149,7 @@ func (x *DiffResponse) String() string {
 func (*DiffResponse) ProtoMessage() {}
 
 func (x *DiffResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[14]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1088,7 +1162,7 @@ func (x *DiffResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffResponse.ProtoReflect.Descriptor instead.
 func (*DiffResponse) Descriptor() ([]byte, []int) {
-	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{14}
+	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DiffResponse) GetChanges() []*Change {
@@ -1136,7 +1210,7 @@ type GetHistoryRequest struct {
 
 func (x *GetHistoryRequest) Reset() {
 	*x = GetHistoryRequest{}
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[15]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1148,7 +1222,7 @@ func (x *GetHistoryRequest) String() string {
 func (*GetHistoryRequest) ProtoMessage() {}
 
 func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[15]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1161,7 +1235,7 @@ func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryRequest.ProtoReflect.Descriptor instead.
 func (*GetHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{15}
+	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetHistoryRequest) GetKind() string {
@@ -1205,7 +1279,7 @@ type HistoryEntry struct {
 
 func (x *HistoryEntry) Reset() {
 	*x = HistoryEntry{}
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[16]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1217,7 +1291,7 @@ func (x *HistoryEntry) String() string {
 func (*HistoryEntry) ProtoMessage() {}
 
 func (x *HistoryEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[16]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1230,7 +1304,7 @@ func (x *HistoryEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryEntry.ProtoReflect.Descriptor instead.
 func (*HistoryEntry) Descriptor() ([]byte, []int) {
-	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{16}
+	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HistoryEntry) GetChange() *Change {
@@ -1260,7 +1334,7 @@ type GetHistoryResponse struct {
 
 func (x *GetHistoryResponse) Reset() {
 	*x = GetHistoryResponse{}
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[17]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1272,7 +1346,7 @@ func (x *GetHistoryResponse) String() string {
 func (*GetHistoryResponse) ProtoMessage() {}
 
 func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[17]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1285,7 +1359,7 @@ func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryResponse.ProtoReflect.Descriptor instead.
 func (*GetHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{17}
+	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetHistoryResponse) GetEntries() []*HistoryEntry {
@@ -1323,7 +1397,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[18]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1335,7 +1409,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[18]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1348,7 +1422,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{18}
+	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RollbackRequest) GetToRevision() uint64 {
@@ -1406,7 +1480,7 @@ type RollbackResponse struct {
 
 func (x *RollbackResponse) Reset() {
 	*x = RollbackResponse{}
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[19]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1418,7 +1492,7 @@ func (x *RollbackResponse) String() string {
 func (*RollbackResponse) ProtoMessage() {}
 
 func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[19]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1431,7 +1505,7 @@ func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackResponse.ProtoReflect.Descriptor instead.
 func (*RollbackResponse) Descriptor() ([]byte, []int) {
-	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{19}
+	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RollbackResponse) GetRevision() uint64 {
@@ -1463,7 +1537,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[20]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1475,7 +1549,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[20]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1488,7 +1562,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{20}
+	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WatchRequest) GetKind() string {
@@ -1525,7 +1599,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[21]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1537,7 +1611,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[21]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1550,7 +1624,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{21}
+	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *WatchResponse) GetChange() *Change {
@@ -1598,7 +1672,7 @@ type AuditRecord struct {
 
 func (x *AuditRecord) Reset() {
 	*x = AuditRecord{}
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[22]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1610,7 +1684,7 @@ func (x *AuditRecord) String() string {
 func (*AuditRecord) ProtoMessage() {}
 
 func (x *AuditRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[22]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1623,7 +1697,7 @@ func (x *AuditRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditRecord.ProtoReflect.Descriptor instead.
 func (*AuditRecord) Descriptor() ([]byte, []int) {
-	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{22}
+	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AuditRecord) GetRevision() uint64 {
@@ -1716,7 +1790,7 @@ type ListAuditRequest struct {
 
 func (x *ListAuditRequest) Reset() {
 	*x = ListAuditRequest{}
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[23]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1728,7 +1802,7 @@ func (x *ListAuditRequest) String() string {
 func (*ListAuditRequest) ProtoMessage() {}
 
 func (x *ListAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[23]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1741,7 +1815,7 @@ func (x *ListAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditRequest) Descriptor() ([]byte, []int) {
-	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{23}
+	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListAuditRequest) GetAfterRevision() uint64 {
@@ -1771,7 +1845,7 @@ type ListAuditResponse struct {
 
 func (x *ListAuditResponse) Reset() {
 	*x = ListAuditResponse{}
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[24]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1783,7 +1857,7 @@ func (x *ListAuditResponse) String() string {
 func (*ListAuditResponse) ProtoMessage() {}
 
 func (x *ListAuditResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[24]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1796,7 +1870,7 @@ func (x *ListAuditResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditResponse) Descriptor() ([]byte, []int) {
-	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{24}
+	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListAuditResponse) GetRecords() []*AuditRecord {
@@ -1822,7 +1896,7 @@ type VerifyAuditRequest struct {
 
 func (x *VerifyAuditRequest) Reset() {
 	*x = VerifyAuditRequest{}
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[25]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1834,7 +1908,7 @@ func (x *VerifyAuditRequest) String() string {
 func (*VerifyAuditRequest) ProtoMessage() {}
 
 func (x *VerifyAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[25]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1847,7 +1921,7 @@ func (x *VerifyAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAuditRequest.ProtoReflect.Descriptor instead.
 func (*VerifyAuditRequest) Descriptor() ([]byte, []int) {
-	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{25}
+	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{26}
 }
 
 // VerifyAuditResponse is the result of the check.
@@ -1867,7 +1941,7 @@ type VerifyAuditResponse struct {
 
 func (x *VerifyAuditResponse) Reset() {
 	*x = VerifyAuditResponse{}
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[26]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1879,7 +1953,7 @@ func (x *VerifyAuditResponse) String() string {
 func (*VerifyAuditResponse) ProtoMessage() {}
 
 func (x *VerifyAuditResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_resource_v1_resource_proto_msgTypes[26]
+	mi := &file_dark_resource_v1_resource_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1892,7 +1966,7 @@ func (x *VerifyAuditResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAuditResponse.ProtoReflect.Descriptor instead.
 func (*VerifyAuditResponse) Descriptor() ([]byte, []int) {
-	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{26}
+	return file_dark_resource_v1_resource_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *VerifyAuditResponse) GetChecked() uint64 {
@@ -1977,14 +2051,21 @@ const file_dark_resource_v1_resource_proto_rawDesc = "" +
 	"\rvalidate_only\x18\x05 \x01(\bR\fvalidateOnly\x12 \n" +
 	"\x06reason\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\"4\n" +
 	"\x16DeleteResourceResponse\x12\x1a\n" +
-	"\brevision\x18\x01 \x01(\x04R\brevision\"\xe4\x01\n" +
+	"\brevision\x18\x01 \x01(\x04R\brevision\"\xcc\x02\n" +
 	"\fApplyRequest\x12B\n" +
 	"\tdocuments\x18\x01 \x03(\v2\x17.google.protobuf.StructB\v\xbaH\b\x92\x01\x05\b\x01\x10\xd0\x0fR\tdocuments\x12\x17\n" +
 	"\adry_run\x18\x02 \x01(\bR\x06dryRun\x12'\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12 \n" +
 	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\x12,\n" +
-	"\x12if_unchanged_since\x18\x05 \x01(\x04R\x10ifUnchangedSince\"\xd6\x02\n" +
+	"\x12if_unchanged_since\x18\x05 \x01(\x04R\x10ifUnchangedSince\x12\x18\n" +
+	"\areplace\x18\x06 \x01(\bR\areplace\x12L\n" +
+	"\tdeletions\x18\a \x03(\v2#.dark.resource.v1.ResourceReferenceB\t\xbaH\x06\x92\x01\x03\x10\xd0\x0fR\tdeletions\"S\n" +
+	"\x11ResourceReference\x12\x1e\n" +
+	"\x04kind\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x04kind\x12\x1e\n" +
+	"\x04name\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x04name\"\xd6\x02\n" +
 	"\x06Change\x127\n" +
 	"\x06action\x18\x01 \x01(\x0e2\x1f.dark.resource.v1.Change.ActionR\x06action\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
@@ -2088,7 +2169,7 @@ func file_dark_resource_v1_resource_proto_rawDescGZIP() []byte {
 }
 
 var file_dark_resource_v1_resource_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_dark_resource_v1_resource_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_dark_resource_v1_resource_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_dark_resource_v1_resource_proto_goTypes = []any{
 	(Change_Action)(0),             // 0: dark.resource.v1.Change.Action
 	(*KindInfo)(nil),               // 1: dark.resource.v1.KindInfo
@@ -2102,48 +2183,50 @@ var file_dark_resource_v1_resource_proto_goTypes = []any{
 	(*DeleteResourceRequest)(nil),  // 9: dark.resource.v1.DeleteResourceRequest
 	(*DeleteResourceResponse)(nil), // 10: dark.resource.v1.DeleteResourceResponse
 	(*ApplyRequest)(nil),           // 11: dark.resource.v1.ApplyRequest
-	(*Change)(nil),                 // 12: dark.resource.v1.Change
-	(*ApplyResponse)(nil),          // 13: dark.resource.v1.ApplyResponse
-	(*DiffRequest)(nil),            // 14: dark.resource.v1.DiffRequest
-	(*DiffResponse)(nil),           // 15: dark.resource.v1.DiffResponse
-	(*GetHistoryRequest)(nil),      // 16: dark.resource.v1.GetHistoryRequest
-	(*HistoryEntry)(nil),           // 17: dark.resource.v1.HistoryEntry
-	(*GetHistoryResponse)(nil),     // 18: dark.resource.v1.GetHistoryResponse
-	(*RollbackRequest)(nil),        // 19: dark.resource.v1.RollbackRequest
-	(*RollbackResponse)(nil),       // 20: dark.resource.v1.RollbackResponse
-	(*WatchRequest)(nil),           // 21: dark.resource.v1.WatchRequest
-	(*WatchResponse)(nil),          // 22: dark.resource.v1.WatchResponse
-	(*AuditRecord)(nil),            // 23: dark.resource.v1.AuditRecord
-	(*ListAuditRequest)(nil),       // 24: dark.resource.v1.ListAuditRequest
-	(*ListAuditResponse)(nil),      // 25: dark.resource.v1.ListAuditResponse
-	(*VerifyAuditRequest)(nil),     // 26: dark.resource.v1.VerifyAuditRequest
-	(*VerifyAuditResponse)(nil),    // 27: dark.resource.v1.VerifyAuditResponse
-	(*structpb.Struct)(nil),        // 28: google.protobuf.Struct
-	(*timestamppb.Timestamp)(nil),  // 29: google.protobuf.Timestamp
+	(*ResourceReference)(nil),      // 12: dark.resource.v1.ResourceReference
+	(*Change)(nil),                 // 13: dark.resource.v1.Change
+	(*ApplyResponse)(nil),          // 14: dark.resource.v1.ApplyResponse
+	(*DiffRequest)(nil),            // 15: dark.resource.v1.DiffRequest
+	(*DiffResponse)(nil),           // 16: dark.resource.v1.DiffResponse
+	(*GetHistoryRequest)(nil),      // 17: dark.resource.v1.GetHistoryRequest
+	(*HistoryEntry)(nil),           // 18: dark.resource.v1.HistoryEntry
+	(*GetHistoryResponse)(nil),     // 19: dark.resource.v1.GetHistoryResponse
+	(*RollbackRequest)(nil),        // 20: dark.resource.v1.RollbackRequest
+	(*RollbackResponse)(nil),       // 21: dark.resource.v1.RollbackResponse
+	(*WatchRequest)(nil),           // 22: dark.resource.v1.WatchRequest
+	(*WatchResponse)(nil),          // 23: dark.resource.v1.WatchResponse
+	(*AuditRecord)(nil),            // 24: dark.resource.v1.AuditRecord
+	(*ListAuditRequest)(nil),       // 25: dark.resource.v1.ListAuditRequest
+	(*ListAuditResponse)(nil),      // 26: dark.resource.v1.ListAuditResponse
+	(*VerifyAuditRequest)(nil),     // 27: dark.resource.v1.VerifyAuditRequest
+	(*VerifyAuditResponse)(nil),    // 28: dark.resource.v1.VerifyAuditResponse
+	(*structpb.Struct)(nil),        // 29: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil),  // 30: google.protobuf.Timestamp
 }
 var file_dark_resource_v1_resource_proto_depIdxs = []int32{
 	2,  // 0: dark.resource.v1.KindInfo.columns:type_name -> dark.resource.v1.Column
 	1,  // 1: dark.resource.v1.ListKindsResponse.kinds:type_name -> dark.resource.v1.KindInfo
-	28, // 2: dark.resource.v1.GetResourceResponse.document:type_name -> google.protobuf.Struct
-	28, // 3: dark.resource.v1.ListResourcesResponse.documents:type_name -> google.protobuf.Struct
-	28, // 4: dark.resource.v1.ApplyRequest.documents:type_name -> google.protobuf.Struct
-	0,  // 5: dark.resource.v1.Change.action:type_name -> dark.resource.v1.Change.Action
-	28, // 6: dark.resource.v1.Change.before:type_name -> google.protobuf.Struct
-	28, // 7: dark.resource.v1.Change.after:type_name -> google.protobuf.Struct
-	12, // 8: dark.resource.v1.ApplyResponse.changes:type_name -> dark.resource.v1.Change
-	12, // 9: dark.resource.v1.DiffResponse.changes:type_name -> dark.resource.v1.Change
-	12, // 10: dark.resource.v1.HistoryEntry.change:type_name -> dark.resource.v1.Change
-	23, // 11: dark.resource.v1.HistoryEntry.audit:type_name -> dark.resource.v1.AuditRecord
-	17, // 12: dark.resource.v1.GetHistoryResponse.entries:type_name -> dark.resource.v1.HistoryEntry
-	12, // 13: dark.resource.v1.RollbackResponse.changes:type_name -> dark.resource.v1.Change
-	12, // 14: dark.resource.v1.WatchResponse.change:type_name -> dark.resource.v1.Change
-	29, // 15: dark.resource.v1.AuditRecord.time:type_name -> google.protobuf.Timestamp
-	23, // 16: dark.resource.v1.ListAuditResponse.records:type_name -> dark.resource.v1.AuditRecord
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	29, // 2: dark.resource.v1.GetResourceResponse.document:type_name -> google.protobuf.Struct
+	29, // 3: dark.resource.v1.ListResourcesResponse.documents:type_name -> google.protobuf.Struct
+	29, // 4: dark.resource.v1.ApplyRequest.documents:type_name -> google.protobuf.Struct
+	12, // 5: dark.resource.v1.ApplyRequest.deletions:type_name -> dark.resource.v1.ResourceReference
+	0,  // 6: dark.resource.v1.Change.action:type_name -> dark.resource.v1.Change.Action
+	29, // 7: dark.resource.v1.Change.before:type_name -> google.protobuf.Struct
+	29, // 8: dark.resource.v1.Change.after:type_name -> google.protobuf.Struct
+	13, // 9: dark.resource.v1.ApplyResponse.changes:type_name -> dark.resource.v1.Change
+	13, // 10: dark.resource.v1.DiffResponse.changes:type_name -> dark.resource.v1.Change
+	13, // 11: dark.resource.v1.HistoryEntry.change:type_name -> dark.resource.v1.Change
+	24, // 12: dark.resource.v1.HistoryEntry.audit:type_name -> dark.resource.v1.AuditRecord
+	18, // 13: dark.resource.v1.GetHistoryResponse.entries:type_name -> dark.resource.v1.HistoryEntry
+	13, // 14: dark.resource.v1.RollbackResponse.changes:type_name -> dark.resource.v1.Change
+	13, // 15: dark.resource.v1.WatchResponse.change:type_name -> dark.resource.v1.Change
+	30, // 16: dark.resource.v1.AuditRecord.time:type_name -> google.protobuf.Timestamp
+	24, // 17: dark.resource.v1.ListAuditResponse.records:type_name -> dark.resource.v1.AuditRecord
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_dark_resource_v1_resource_proto_init() }
@@ -2157,7 +2240,7 @@ func file_dark_resource_v1_resource_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dark_resource_v1_resource_proto_rawDesc), len(file_dark_resource_v1_resource_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

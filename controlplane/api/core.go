@@ -214,9 +214,9 @@ func (c *core) list(ctx context.Context, k *kind.Kind, parent string, size int32
 func (c *core) scan(ctx context.Context, r admit.Reader, v *admit.View, k *kind.Kind, org, prefix, after string, size int, name string) (page, error) {
 	p := page{revision: r.Revision()}
 	var bad error
-	last := ""
+	last, octets := "", 0
 	err := r.Scan(k.FullName(), org, prefix, after, func(ver admit.Version) bool {
-		if len(p.resources) == size {
+		if octets += len(ver.Value); len(p.resources) == size || len(p.resources) > 0 && octets > pageOctets {
 			p.next = c.pages.token(name, p.revision, last)
 			return false
 		}

@@ -45,6 +45,17 @@ func (d delta) action() admit.Action {
 	return admit.Update
 }
 
+// octets is how many octets both sides have together.
+func (d delta) octets() int {
+	n := 0
+	for _, m := range []proto.Message{d.before, d.after} {
+		if m != nil {
+			n += proto.Size(m)
+		}
+	}
+	return n
+}
+
 // cursor walks the live resources of a kind at one revision, by name.
 type cursor struct {
 	r        admit.Reader
@@ -88,14 +99,16 @@ func (c *cursor) next(ctx context.Context) (bool, error) {
 
 func (c *cursor) fill() error {
 	c.batch = c.batch[:0:0]
-	err := c.r.Scan(c.k.FullName(), c.org, c.prefix, c.after, func(v admit.Version) bool {
+	octets := 0
+	c.finished = true
+	return c.r.Scan(c.k.FullName(), c.org, c.prefix, c.after, func(v admit.Version) bool {
 		v.Value = append([]byte(nil), v.Value...)
 		c.batch = append(c.batch, v)
 		c.after = v.Name
-		return len(c.batch) < cursorBatch
+		octets += len(v.Value)
+		c.finished = len(c.batch) < cursorBatch && octets < pageOctets
+		return c.finished
 	})
-	c.finished = len(c.batch) < cursorBatch
-	return err
 }
 
 // liveName returns the name under which a stored resource is shown; false when it is
@@ -207,8 +220,10 @@ func (s *resources) Diff(ctx context.Context, q *resourcev1.DiffRequest) (*resou
 	defer from.Close()
 	out := &resourcev1.DiffResponse{FromRevision: q.FromRevision, ToRevision: to.Revision()}
 	var bad error
+	octets := 0
 	err = s.deltas(ctx, from, to, kinds, q.NamePrefix, func(d delta) bool {
-		if len(out.Changes) == maxDiff {
+		octets += d.octets()
+		if len(out.Changes) == maxDiff || len(out.Changes) > 0 && octets > pageOctets {
 			out.Truncated = true
 			return false
 		}

@@ -32,7 +32,7 @@ func (s *resources) GetHistory(ctx context.Context, q *resourcev1.GetHistoryRequ
 	}
 	// One more than asked for, so that the last entry's "before" is known too.
 	n := pageSize(q.PageSize)
-	vers, err := s.state.History(k.FullName(), org, stored, q.BeforeRevision, n+1)
+	vers, whole, err := s.versions(k, org, stored, q.BeforeRevision, n+1)
 	if err != nil {
 		return nil, err
 	}
@@ -40,17 +40,42 @@ func (s *resources) GetHistory(ctx context.Context, q *resourcev1.GetHistoryRequ
 		return nil, errs.New(errs.NotFound, "%s has no history; the oldest revision kept is %d", name, s.state.Oldest())
 	}
 	out := &resourcev1.GetHistoryResponse{}
-	for i := 0; i < min(n, len(vers)); i++ {
+	if n = min(n, len(vers)); !whole {
+		n = max(1, min(n, len(vers)-1))
+	}
+	for i := range n {
 		e, err := s.entry(k, name, vers[i], vers[i+1:])
 		if err != nil {
 			return nil, err
 		}
 		out.Entries = append(out.Entries, e)
 	}
-	if len(vers) > n {
+	if len(vers) > n || !whole {
 		out.NextBeforeRevision = vers[n-1].Revision
 	}
 	return out, nil
+}
+
+// versions reads up to n versions, the latest first, and no more octets than a page has,
+// but for the last; whole tells that the octets of a page did not end them.
+func (s *resources) versions(k *kind.Kind, org, stored string, before uint64, n int) (out []admit.Version, whole bool, err error) {
+	const step = 4 // what is read at once
+	for octets := 0; len(out) < n; {
+		more, err := s.state.History(k.FullName(), org, stored, before, min(step, n-len(out)))
+		if err != nil || len(more) == 0 {
+			return out, true, err
+		}
+		for _, v := range more {
+			// Each is shown twice: after its own change, and before the next.
+			octets += 2 * len(v.Value)
+			out = append(out, v)
+			before = v.Revision
+			if octets > pageOctets && len(out) > 1 {
+				return out, len(out) == n, nil
+			}
+		}
+	}
+	return out, true, nil
 }
 
 // entry is one version with the one before it and the audit of its transaction.
@@ -105,7 +130,7 @@ func (s *resources) ListAudit(ctx context.Context, q *resourcev1.ListAuditReques
 		return nil, err
 	}
 	caller, out, at := askedOf(ctx).caller, &resourcev1.ListAuditResponse{}, max(q.AfterRevision, s.state.Oldest()-1)
-	for looked := 0; ; looked += maxPage {
+	for looked, octets := 0, 0; ; {
 		if looked >= maxLooked {
 			out.NextAfterRevision = at
 			return out, nil
@@ -114,17 +139,19 @@ func (s *resources) ListAudit(ctx context.Context, q *resourcev1.ListAuditReques
 		if err != nil {
 			return nil, err
 		}
+		looked += len(commits)
 		for _, c := range commits {
 			at = c.Revision
 			if mine(caller, c) {
 				out.Records = append(out.Records, audit(c))
+				octets += proto.Size(out.Records[len(out.Records)-1])
 			}
-			if len(out.Records) == pageSize(q.PageSize) {
+			if len(out.Records) == pageSize(q.PageSize) || octets > pageOctets {
 				out.NextAfterRevision = at
 				return out, nil
 			}
 		}
-		if len(commits) < maxPage {
+		if len(commits) == 0 {
 			return out, nil
 		}
 		if err := ctx.Err(); err != nil {

@@ -12,6 +12,11 @@ import (
 const (
 	defaultPage = 100
 	maxPage     = 1000
+
+	// pageOctets is how many octets of stored resources one answer begins with at most: a
+	// page ends there, whatever number was asked for. As documents they take several times
+	// that much memory.
+	pageOctets = 1 << 20
 )
 
 // pageSize is what a request that asks for n gets.

@@ -168,9 +168,14 @@ func (s *resources) items(ctx context.Context, docs []*structpb.Struct) ([]*item
 	return items, nil
 }
 
+// maxChanged is how many octets one apply or rollback may have in all before and after it:
+// its answer has both.
+const maxChanged = 8 << 20
+
 // putAll writes every document; all that is wrong with any of them is said at once.
 func putAll(ctx context.Context, tx *admit.Tx, items []*item, since uint64) error {
 	var bad []errs.Field
+	octets := 0
 	for _, it := range items {
 		ch, err := tx.Put(ctx, it.k, it.m, admit.Options{ETag: admit.Text(it.m, "etag")})
 		if errs.Is(err, errs.Invalid) {
@@ -181,6 +186,9 @@ func putAll(ctx context.Context, tx *admit.Tx, items []*item, since uint64) erro
 			return err
 		}
 		it.ch = ch
+		if octets += (delta{before: ch.Before, after: ch.After}).octets(); octets > maxChanged {
+			return admit.Because(errs.Exhausted, admit.ReasonTooLarge, "the documents, with what they change, have more than %d octets; apply them in parts", maxChanged)
+		}
 		if since > 0 {
 			if err := unchanged(ctx, tx, ch, since); err != nil {
 				return err

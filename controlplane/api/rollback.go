@@ -57,9 +57,10 @@ func (s *resources) goBack(ctx context.Context, tx *admit.Tx, then admit.Reader,
 	}
 	defer now.Close()
 	var todo []delta
-	tooMany := false
+	tooMany, octets := false, 0
 	err = s.deltas(ctx, now, then, kinds, names, func(d delta) bool {
-		tooMany = len(todo) == maxDiff
+		octets += d.octets()
+		tooMany = len(todo) == maxDiff || octets > maxChanged
 		todo = append(todo, d)
 		return !tooMany
 	})
@@ -67,7 +68,7 @@ func (s *resources) goBack(ctx context.Context, tx *admit.Tx, then admit.Reader,
 		return nil, err
 	}
 	if tooMany {
-		return nil, admit.Because(errs.Exhausted, admit.ReasonTooLarge, "more than %d resources differ; roll back in parts, by kind or name", maxDiff)
+		return nil, admit.Because(errs.Exhausted, admit.ReasonTooLarge, "more than %d resources, or more than %d octets of them, differ; roll back in parts, by kind or name", maxDiff, maxChanged)
 	}
 	slices.SortStableFunc(todo, inOrder)
 	var made []admit.Change

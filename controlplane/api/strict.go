@@ -270,10 +270,10 @@ func checkBody(body []byte) error {
 	}
 	var first json.RawMessage
 	d := json.NewDecoder(bytes.NewReader(body))
-	if d.Decode(&first) != nil {
-		return nil
+	if d.Decode(&first) == nil {
+		return errs.New(errs.Invalid, "after the JSON object, which ends at octet %d, there is more; send one object", d.InputOffset())
 	}
-	return errs.New(errs.Invalid, "after the JSON object, which ends at octet %d, there is more; send one object", d.InputOffset())
+	return nil
 }
 
 // sameNames refuses a field of the body that the path gives too, and differently.

@@ -221,8 +221,11 @@ func (s *Store) History(kind, organization, name string, before uint64, limit in
 	return out, nil
 }
 
-// Commits returns the change log after a revision, oldest first, at most limit. Asking
-// from before what is kept is an error of kind Expired, never a gap.
+// commitOctets is how many octets Commits reads at once; the last commit may exceed it.
+const commitOctets = 1 << 20
+
+// Commits returns the change log after a revision, oldest first: at most limit, and fewer
+// where those are large, but one at least where there is one. Asking from before what is kept is an error of kind Expired, never a gap.
 func (s *Store) Commits(after uint64, limit int) ([]*statev1.Commit, error) {
 	var out []*statev1.Commit
 	err := s.db.With(func(db *pebble.DB) error {
@@ -235,8 +238,9 @@ func (s *Store) Commits(after uint64, limit int) ([]*statev1.Commit, error) {
 		if after+1 < p.Oldest {
 			return errs.New(errs.Expired, "changes after revision %d are no longer kept; the oldest revision is %d", after, p.Oldest)
 		}
+		octets := 0
 		return scan(rows, commitKey(after+1), []byte{rowCommit + 1}, func(_, v []byte) error {
-			if len(out) == limit {
+			if octets += len(v); len(out) == limit || len(out) > 0 && octets > commitOctets {
 				return errEnough
 			}
 			c := &statev1.Commit{}

@@ -37,7 +37,7 @@ import (
 )
 
 // FeatureLevel is the level of features that this program's Apply knows.
-const FeatureLevel = state.LevelElapsed
+const FeatureLevel = state.LevelTombstones
 
 // Config is what a control node needs.
 type Config struct {

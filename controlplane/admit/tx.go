@@ -277,6 +277,21 @@ func At(r *statev1.Ref, revision uint64) *statev1.Precondition {
 	return &statev1.Precondition{Condition: &statev1.Precondition_ResourceAt{ResourceAt: &statev1.ResourceAt{Ref: r, Revision: revision}}}
 }
 
+// Reserve makes room for the record that says that a thing ended, when the thing begins;
+// the thing is refused where its organization has no more room.
+func Reserve(organization string, r kind.Record) *statev1.Op {
+	r.Expires = 0
+	return Ended(organization, r)
+}
+
+// Ended has the record that says that a thing ended forgotten when it expires. It goes into
+// the transaction that ends the thing, which no limit refuses then.
+func Ended(organization string, r kind.Record) *statev1.Op {
+	return &statev1.Op{Op: &statev1.Op_Tombstone{Tombstone: &statev1.Tombstone{
+		Organization: organization, Stream: r.Stream, Kind: r.Kind, Name: r.Name, Expires: r.Expires,
+	}}}
+}
+
 // NoneUnder asks that after the transaction nothing but the named is below a prefix.
 func NoneUnder(kind, organization, prefix string, except ...string) *statev1.Precondition {
 	return &statev1.Precondition{Condition: &statev1.Precondition_NoneUnder{NoneUnder: &statev1.NoneUnder{

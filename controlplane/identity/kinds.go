@@ -45,8 +45,9 @@ func ApiKey(pepper []byte) *kind.Kind {
 
 func admitKey(ctx context.Context, pepper []byte, a *kind.Admission) error {
 	if a.New == nil {
-		id := a.Old.(*identityv1.ApiKey).GetStatus().GetKeyId()
-		a.Ops = append(a.Ops, &statev1.Op{Op: &statev1.Op_DeleteMeta{DeleteMeta: keyMeta(id)}})
+		old := a.Old.(*identityv1.ApiKey)
+		a.Ops = append(a.Ops, &statev1.Op{Op: &statev1.Op_DeleteMeta{DeleteMeta: keyMeta(old.GetStatus().GetKeyId())}},
+			admit.Ended(a.Organization, keyRevocation(old, a.Now)))
 		return nil
 	}
 	key := a.New.(*identityv1.ApiKey)
@@ -63,7 +64,7 @@ func admitKey(ctx context.Context, pepper []byte, a *kind.Admission) error {
 	}
 	id, token := NewToken()
 	key.Status = &identityv1.ApiKeyStatus{KeyId: id, SecretHash: HashToken(pepper, token)}
-	a.Ops = append(a.Ops, putKeyMeta(id, a.Organization, a.Stored))
+	a.Ops = append(a.Ops, putKeyMeta(id, a.Organization, a.Stored), admit.Reserve(a.Organization, keyRevocation(key, a.Now)))
 	a.Reply = func(m proto.Message) {
 		if k, ok := m.(*identityv1.ApiKey); ok && k.GetStatus() != nil {
 			k.Status.Token = token
@@ -87,30 +88,35 @@ func checkGrants(ctx context.Context, a *kind.Admission, permissions []string) {
 	}
 }
 
-// publishKey tells edges of a dead key; living ones are not theirs to know.
+// denyKey tells edges of a dead key; living ones are not theirs to know.
 func denyKey(_ context.Context, p kind.Publication, emit func(kind.Record) error) error {
 	if p.Old == nil || p.New != nil {
 		return nil
 	}
-	old := p.Old.(*identityv1.ApiKey)
-	subject := "key:" + old.GetStatus().GetKeyId()
-	r, err := Revocation(apiKeyKind, subject, p.Now, apiKeyLife, old.GetSpec().GetExpireTime())
-	if err != nil {
-		return fmt.Errorf("publish revocation of %s: %w", subject, err)
+	r := keyRevocation(p.Old.(*identityv1.ApiKey), p.Now)
+	if r.Expires <= p.Now.Unix() {
+		return nil // it ended by itself before
 	}
 	return emit(r)
+}
+
+func keyRevocation(k *identityv1.ApiKey, now time.Time) kind.Record {
+	return Revocation(apiKeyKind, "key:"+k.GetStatus().GetKeyId(), now, apiKeyLife, k.GetSpec().GetExpireTime())
 }
 
 // Revocation is the entry of the deny set for a credential that ended: it lives as long as
 // the credential could at an edge that is told nothing more, and no longer than the
 // credential itself.
-func Revocation(kindName, subject string, now time.Time, life time.Duration, ends *timestamppb.Timestamp) (kind.Record, error) {
+func Revocation(kindName, subject string, now time.Time, life time.Duration, ends *timestamppb.Timestamp) kind.Record {
 	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&identityv1.PublishedRevocation{Subject: subject, RevokedAt: now.Unix()})
+	if err != nil {
+		panic(err) // a message of ours with plain fields always marshals
+	}
 	expires := now.Add(life)
 	if ends != nil && ends.AsTime().Before(expires) {
 		expires = ends.AsTime()
 	}
-	return kind.Record{Kind: kindName, Stream: "system", Name: subject, Lane: kind.LaneDeny, Value: value, Expires: expires.Unix()}, err
+	return kind.Record{Kind: kindName, Stream: "system", Name: subject, Lane: kind.LaneDeny, Value: value, Expires: expires.Unix()}
 }
 
 // RoleBinding is the kind of role bindings.

@@ -102,7 +102,7 @@ func (a *applying) entry(c consensus.Command) ([]outcome, error) {
 		}
 		outcomes[i] = o
 	}
-	if err := a.forgetRequests(); err != nil {
+	if err := errors.Join(a.forgetRequests(), a.forgetTombstones()); err != nil {
 		return nil, err
 	}
 	if err := a.writeUsage(); err != nil {
@@ -205,6 +205,8 @@ func (a *applying) op(op *statev1.Op) error {
 		return nil
 	case *statev1.Op_SetLimits:
 		return a.setLimits(o.SetLimits)
+	case *statev1.Op_Tombstone:
+		return a.tombstone(o.Tombstone)
 	}
 	// judge refuses what this version does not know, so this is ours to mend.
 	return fmt.Errorf("no way to apply %T", op.Op)

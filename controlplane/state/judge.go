@@ -35,6 +35,10 @@ func (a *applying) judgeOps(tx *statev1.Transaction) (*errs.Error, error) {
 			if refusal, err := a.judgePublish(o.Publish); refusal != nil || err != nil {
 				return refusal, err
 			}
+		case *statev1.Op_Tombstone:
+			if refusal := judgeTombstone(o.Tombstone); refusal != nil {
+				return refusal, nil
+			}
 		case *statev1.Op_CompactTo:
 			if o.CompactTo >= a.p.Revision {
 				return errs.New(errs.Invalid, "history can be forgotten only before the present revision %d", a.p.Revision), nil

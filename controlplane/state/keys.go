@@ -10,20 +10,22 @@ import (
 // The rows of the state machine, by their first byte. Texts in keys are ended by a zero
 // byte, which no name may contain; numbers are big-endian, so that rows sort by them.
 const (
-	rowProgress  = '0' // the one Progress
-	rowLatest    = 'l' // kind, organization, name: the latest version, deletions included
-	rowOlder     = 'r' // kind, organization, name, revision: a version that was replaced
-	rowCommit    = 't' // revision: Commit
-	rowClaim     = 'u' // space, labels from the root down: ClaimHolder
-	rowRequest   = 'q' // organization, request id: RequestRecord
-	rowRequestAt = 'Q' // time, organization, request id: for forgetting
-	rowUsage     = 'n' // organization: Usage
-	rowMeta      = 'm' // key: MetaValue
-	rowLease     = 'e' // lease: Lease
-	rowPublished = 'p' // stream, kind, name: PublishedRecord
-	rowFrame     = 'f' // stream, revision, part: StoredFrame
-	rowFrameAt   = 'F' // number: FrameRef
-	rowHead      = 's' // stream: StreamHead
+	rowProgress    = '0' // the one Progress
+	rowLatest      = 'l' // kind, organization, name: the latest version, deletions included
+	rowOlder       = 'r' // kind, organization, name, revision: a version that was replaced
+	rowCommit      = 't' // revision: Commit
+	rowClaim       = 'u' // space, labels from the root down: ClaimHolder
+	rowRequest     = 'q' // organization, request id: RequestRecord
+	rowRequestAt   = 'Q' // time, organization, request id: for forgetting
+	rowUsage       = 'n' // organization: Usage
+	rowMeta        = 'm' // key: MetaValue
+	rowLease       = 'e' // lease: Lease
+	rowPublished   = 'p' // stream, kind, name: PublishedRecord
+	rowFrame       = 'f' // stream, revision, part: StoredFrame
+	rowFrameAt     = 'F' // number: FrameRef
+	rowHead        = 's' // stream: StreamHead
+	rowTombstone   = 'd' // stream, kind, name: Tombstone
+	rowTombstoneAt = 'D' // expiry, row of the tombstone: for forgetting
 )
 
 func key(row byte, texts ...string) []byte {

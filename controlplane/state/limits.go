@@ -136,7 +136,8 @@ func (a *applying) writeUsage() error {
 }
 
 // judgeLimits comes last: what is refused for another reason costs nothing. The
-// installation itself, which is what controllers write for, has no limits.
+// installation itself, which is what controllers write for, has no limits, and the end of
+// a credential is refused for none.
 func (a *applying) judgeLimits(tx *statev1.Transaction) (*errs.Error, error) {
 	if tx.Organization == "" {
 		return nil, nil
@@ -144,6 +145,13 @@ func (a *applying) judgeLimits(tx *statev1.Transaction) (*errs.Error, error) {
 	u, err := a.use(tx.Organization)
 	if err != nil {
 		return nil, err
+	}
+	if ends(tx) {
+		a.takeWrite(u)
+		return nil, nil
+	}
+	if refusal, err := a.judgeTombstones(tx); refusal != nil || err != nil {
+		return refusal, err
 	}
 	added := map[string]int{}
 	for _, op := range tx.Ops {

@@ -84,6 +84,9 @@ func (l *Log) Close() {
 // outcome is unknown, unless its text says that nothing was written; a transaction with
 // a request id may then be proposed again.
 func (l *Log) Propose(ctx context.Context, tx *statev1.Transaction) (Outcome, error) {
+	if l.store.FeatureLevel() < LevelTombstones {
+		tx = withoutTombstones(tx)
+	}
 	if n := proto.Size(tx); n > MaxTransactionBytes {
 		return Outcome{}, errs.New(errs.Invalid, "the change is %d bytes, at most %d fit in one transaction", n, MaxTransactionBytes)
 	}

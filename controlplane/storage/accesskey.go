@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/dark-ecosystem/dark/controlplane/admit"
 	"github.com/dark-ecosystem/dark/controlplane/identity"
 	"github.com/dark-ecosystem/dark/internal/keyring"
 	"github.com/dark-ecosystem/dark/internal/kind"
@@ -32,8 +33,9 @@ const (
 // is in the answer of that one request, and sealed in the state.
 func (s *Storage) admitAccessKey(ctx context.Context, a *kind.Admission) error {
 	if a.New == nil {
-		id := a.Old.(*storagev1.AccessKey).GetStatus().GetAccessKeyId()
-		a.Ops = append(a.Ops,
+		old := a.Old.(*storagev1.AccessKey)
+		id := old.GetStatus().GetAccessKeyId()
+		a.Ops = append(a.Ops, admit.Ended(a.Organization, keyRevocation(old, a.Now)),
 			&statev1.Op{Op: &statev1.Op_DeleteMeta{DeleteMeta: identity.AccessKeyMeta(id)}},
 			&statev1.Op{Op: &statev1.Op_DeleteMeta{DeleteMeta: usedMeta(id)}})
 		return nil
@@ -61,7 +63,7 @@ func (s *Storage) admitAccessKey(ctx context.Context, a *kind.Admission) error {
 	k.Status = &storagev1.AccessKeyStatus{AccessKeyId: id, SealedSecret: s.o.Root.Seal(keyring.AccessKeys, sealedSecret(id), []byte(secret))}
 	a.Ops = append(a.Ops, &statev1.Op{Op: &statev1.Op_PutMeta{PutMeta: &statev1.PutMeta{
 		Key: identity.AccessKeyMeta(id), Value: []byte(a.Organization + "\x00" + a.Stored),
-	}}})
+	}}}, admit.Reserve(a.Organization, keyRevocation(k, a.Now)))
 	a.Reply = func(m proto.Message) {
 		if k, ok := m.(*storagev1.AccessKey); ok && k.GetStatus() != nil {
 			k.Status.SecretAccessKey = secret

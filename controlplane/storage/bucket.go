@@ -26,8 +26,10 @@ const (
 // admitBucket judges a bucket. A new one is given its identity, its first key and its
 // place; none of them is ever another's.
 func (s *Storage) admitBucket(ctx context.Context, a *kind.Admission) error {
-	if a.New == nil {
-		return nil // what it held is erased with its keys, at the edge and in the state
+	if a.New == nil { // what it held is erased with its keys, at the edge and in the state
+		id := a.Old.(*storagev1.Bucket).GetStatus().GetId()
+		a.Ops = append(a.Ops, admit.Ended(a.Organization, erased(id, a.Now)))
+		return nil
 	}
 	name := strings.TrimPrefix(a.Name, "buckets/")
 	b := a.New.(*storagev1.Bucket)
@@ -118,6 +120,7 @@ func (s *Storage) newBucket(ctx context.Context, a *kind.Admission, name string,
 		return err
 	}
 	id := randomID()
+	a.Ops = append(a.Ops, admit.Reserve(a.Organization, erased(id, a.Now)))
 	b.Status = &storagev1.BucketStatus{
 		Id: id, Placement: &storagev1.Placement{Cell: cell, Generation: 1},
 		Keys: []*storagev1.SealedKey{s.newKey(sealedBucket(id, 1), 1, a.Now.Unix())},

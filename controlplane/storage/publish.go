@@ -12,6 +12,7 @@ import (
 
 	"github.com/dark-ecosystem/dark/controlplane/admit"
 	"github.com/dark-ecosystem/dark/controlplane/identity"
+	"github.com/dark-ecosystem/dark/internal/ca"
 	"github.com/dark-ecosystem/dark/internal/kind"
 	identityv1 "github.com/dark-ecosystem/dark/proto/dark/identity/v1"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
@@ -49,13 +50,12 @@ func (s *Storage) publishBucket(ctx context.Context, p kind.Publication, emit fu
 func (s *Storage) denyAccessKey(_ context.Context, p kind.Publication, emit func(kind.Record) error) error {
 	old, _ := p.Old.(*storagev1.AccessKey)
 	now, _ := p.New.(*storagev1.AccessKey)
-	id := old.GetStatus().GetAccessKeyId()
-	if old == nil || id == now.GetStatus().GetAccessKeyId() {
+	if old == nil || old.GetStatus().GetAccessKeyId() == now.GetStatus().GetAccessKeyId() {
 		return nil
 	}
-	r, err := identity.Revocation(accessKeyKind, AccessKeySubject(id), p.Now, accessKeyLife, old.GetSpec().GetExpireTime())
-	if err != nil {
-		return err
+	r := keyRevocation(old, p.Now)
+	if r.Expires <= p.Now.Unix() {
+		return nil // it ended by itself before
 	}
 	return emit(r)
 }
@@ -93,7 +93,18 @@ func erased(id []byte, now time.Time) kind.Record {
 	if err != nil {
 		panic(err) // a message of ours with plain fields always marshals
 	}
-	return kind.Record{Kind: bucketKind, Stream: roleStream, Name: BucketSubject(id), Lane: kind.LaneData, Value: value}
+	return kind.Record{
+		Kind: bucketKind, Stream: roleStream, Name: BucketSubject(id), Lane: kind.LaneData, Value: value,
+		Expires: now.Add(erasureLife).Unix(),
+	}
+}
+
+// erasureLife is how long edges are told that a bucket ended: one that was away for longer
+// has no certificate any more, and joins with an empty disk.
+const erasureLife = ca.NodeLife
+
+func keyRevocation(k *storagev1.AccessKey, now time.Time) kind.Record {
+	return identity.Revocation(accessKeyKind, AccessKeySubject(k.GetStatus().GetAccessKeyId()), now, accessKeyLife, k.GetSpec().GetExpireTime())
 }
 
 // accessKeyLife is how long an edge that is told nothing more could accept what an access

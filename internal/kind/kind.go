@@ -279,7 +279,8 @@ type Record struct {
 	Lane   Lane
 	Value  []byte // marshalled published message; nil deletes the record
 	Prefix bool   // with a nil Value: all records of the kind whose names begin with Name end
-	// Expires is when a deny entry may be forgotten, Unix seconds; 0 otherwise.
+	// Expires is when a deny entry, or another record that says that a thing ended, may be
+	// forgotten, Unix seconds; 0 otherwise.
 	Expires int64
 }
 

@@ -748,6 +748,7 @@ type Op struct {
 	//	*Op_TakeLease
 	//	*Op_RaiseFeatureLevel
 	//	*Op_SetLimits
+	//	*Op_Tombstone
 	Op            isOp_Op `protobuf_oneof:"op"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -889,6 +890,15 @@ func (x *Op) GetSetLimits() *SetLimits {
 	return nil
 }
 
+func (x *Op) GetTombstone() *Tombstone {
+	if x != nil {
+		if x, ok := x.Op.(*Op_Tombstone); ok {
+			return x.Tombstone
+		}
+	}
+	return nil
+}
+
 type isOp_Op interface {
 	isOp_Op()
 }
@@ -948,6 +958,11 @@ type Op_SetLimits struct {
 	SetLimits *SetLimits `protobuf:"bytes,11,opt,name=set_limits,json=setLimits,proto3,oneof"`
 }
 
+type Op_Tombstone struct {
+	// Reserves or dates what edges must be told of a thing when it ends.
+	Tombstone *Tombstone `protobuf:"bytes,12,opt,name=tombstone,proto3,oneof"`
+}
+
 func (*Op_PutResource) isOp_Op() {}
 
 func (*Op_DeleteResource) isOp_Op() {}
@@ -970,6 +985,92 @@ func (*Op_RaiseFeatureLevel) isOp_Op() {}
 
 func (*Op_SetLimits) isOp_Op() {}
 
+func (*Op_Tombstone) isOp_Op() {}
+
+// Tombstone is a published record that says that a thing ended. It is reserved when the
+// thing begins, dated when it ends, and charged to an organization until it expires; then
+// it is forgotten with its record.
+type Tombstone struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Organization that it is charged to; empty for the installation.
+	Organization string `protobuf:"bytes,1,opt,name=organization,proto3" json:"organization,omitempty"`
+	// Stream of the record.
+	Stream string `protobuf:"bytes,2,opt,name=stream,proto3" json:"stream,omitempty"`
+	// Kind of the record.
+	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Name of the record.
+	Name string `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	// When it may be forgotten, Unix seconds; 0 while the thing has not ended.
+	Expires       int64 `protobuf:"varint,5,opt,name=expires,proto3" json:"expires,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Tombstone) Reset() {
+	*x = Tombstone{}
+	mi := &file_dark_state_v1_state_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Tombstone) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Tombstone) ProtoMessage() {}
+
+func (x *Tombstone) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_state_v1_state_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Tombstone.ProtoReflect.Descriptor instead.
+func (*Tombstone) Descriptor() ([]byte, []int) {
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Tombstone) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *Tombstone) GetStream() string {
+	if x != nil {
+		return x.Stream
+	}
+	return ""
+}
+
+func (x *Tombstone) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Tombstone) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Tombstone) GetExpires() int64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
+}
+
 // PutResource writes a resource.
 type PutResource struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -985,7 +1086,7 @@ type PutResource struct {
 
 func (x *PutResource) Reset() {
 	*x = PutResource{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[11]
+	mi := &file_dark_state_v1_state_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -997,7 +1098,7 @@ func (x *PutResource) String() string {
 func (*PutResource) ProtoMessage() {}
 
 func (x *PutResource) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[11]
+	mi := &file_dark_state_v1_state_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1010,7 +1111,7 @@ func (x *PutResource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutResource.ProtoReflect.Descriptor instead.
 func (*PutResource) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{11}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PutResource) GetRef() *Ref {
@@ -1051,7 +1152,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[12]
+	mi := &file_dark_state_v1_state_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1164,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[12]
+	mi := &file_dark_state_v1_state_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1177,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{12}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Claim) GetSpace() string {
@@ -1120,7 +1221,7 @@ type PutMeta struct {
 
 func (x *PutMeta) Reset() {
 	*x = PutMeta{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[13]
+	mi := &file_dark_state_v1_state_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1132,7 +1233,7 @@ func (x *PutMeta) String() string {
 func (*PutMeta) ProtoMessage() {}
 
 func (x *PutMeta) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[13]
+	mi := &file_dark_state_v1_state_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1145,7 +1246,7 @@ func (x *PutMeta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutMeta.ProtoReflect.Descriptor instead.
 func (*PutMeta) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{13}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PutMeta) GetKey() string {
@@ -1177,7 +1278,7 @@ type Publish struct {
 
 func (x *Publish) Reset() {
 	*x = Publish{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[14]
+	mi := &file_dark_state_v1_state_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1189,7 +1290,7 @@ func (x *Publish) String() string {
 func (*Publish) ProtoMessage() {}
 
 func (x *Publish) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[14]
+	mi := &file_dark_state_v1_state_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1202,7 +1303,7 @@ func (x *Publish) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Publish.ProtoReflect.Descriptor instead.
 func (*Publish) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{14}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Publish) GetThrough() uint64 {
@@ -1249,7 +1350,7 @@ type StoredFrame struct {
 
 func (x *StoredFrame) Reset() {
 	*x = StoredFrame{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[15]
+	mi := &file_dark_state_v1_state_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1261,7 +1362,7 @@ func (x *StoredFrame) String() string {
 func (*StoredFrame) ProtoMessage() {}
 
 func (x *StoredFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[15]
+	mi := &file_dark_state_v1_state_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1274,7 +1375,7 @@ func (x *StoredFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredFrame.ProtoReflect.Descriptor instead.
 func (*StoredFrame) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{15}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *StoredFrame) GetStream() string {
@@ -1343,7 +1444,7 @@ type PublishedRecord struct {
 
 func (x *PublishedRecord) Reset() {
 	*x = PublishedRecord{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[16]
+	mi := &file_dark_state_v1_state_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1355,7 +1456,7 @@ func (x *PublishedRecord) String() string {
 func (*PublishedRecord) ProtoMessage() {}
 
 func (x *PublishedRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[16]
+	mi := &file_dark_state_v1_state_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1368,7 +1469,7 @@ func (x *PublishedRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishedRecord.ProtoReflect.Descriptor instead.
 func (*PublishedRecord) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{16}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PublishedRecord) GetRevision() uint64 {
@@ -1412,7 +1513,7 @@ type Checksum struct {
 
 func (x *Checksum) Reset() {
 	*x = Checksum{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[17]
+	mi := &file_dark_state_v1_state_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1424,7 +1525,7 @@ func (x *Checksum) String() string {
 func (*Checksum) ProtoMessage() {}
 
 func (x *Checksum) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[17]
+	mi := &file_dark_state_v1_state_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1437,7 +1538,7 @@ func (x *Checksum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checksum.ProtoReflect.Descriptor instead.
 func (*Checksum) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{17}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Checksum) GetIndex() uint64 {
@@ -1467,7 +1568,7 @@ type TakeLease struct {
 
 func (x *TakeLease) Reset() {
 	*x = TakeLease{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[18]
+	mi := &file_dark_state_v1_state_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1479,7 +1580,7 @@ func (x *TakeLease) String() string {
 func (*TakeLease) ProtoMessage() {}
 
 func (x *TakeLease) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[18]
+	mi := &file_dark_state_v1_state_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1492,7 +1593,7 @@ func (x *TakeLease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeLease.ProtoReflect.Descriptor instead.
 func (*TakeLease) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{18}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TakeLease) GetLease() string {
@@ -1522,7 +1623,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[19]
+	mi := &file_dark_state_v1_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1534,7 +1635,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[19]
+	mi := &file_dark_state_v1_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1547,7 +1648,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{19}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Lease) GetHolder() string {
@@ -1577,7 +1678,7 @@ type SetLimits struct {
 
 func (x *SetLimits) Reset() {
 	*x = SetLimits{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[20]
+	mi := &file_dark_state_v1_state_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1589,7 +1690,7 @@ func (x *SetLimits) String() string {
 func (*SetLimits) ProtoMessage() {}
 
 func (x *SetLimits) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[20]
+	mi := &file_dark_state_v1_state_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1602,7 +1703,7 @@ func (x *SetLimits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLimits.ProtoReflect.Descriptor instead.
 func (*SetLimits) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{20}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SetLimits) GetOrganization() string {
@@ -1634,7 +1735,7 @@ type OrganizationLimits struct {
 
 func (x *OrganizationLimits) Reset() {
 	*x = OrganizationLimits{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[21]
+	mi := &file_dark_state_v1_state_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1646,7 +1747,7 @@ func (x *OrganizationLimits) String() string {
 func (*OrganizationLimits) ProtoMessage() {}
 
 func (x *OrganizationLimits) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[21]
+	mi := &file_dark_state_v1_state_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1659,7 +1760,7 @@ func (x *OrganizationLimits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrganizationLimits.ProtoReflect.Descriptor instead.
 func (*OrganizationLimits) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{21}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *OrganizationLimits) GetResources() map[string]uint64 {
@@ -1706,7 +1807,7 @@ type ResourceVersion struct {
 
 func (x *ResourceVersion) Reset() {
 	*x = ResourceVersion{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[22]
+	mi := &file_dark_state_v1_state_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1718,7 +1819,7 @@ func (x *ResourceVersion) String() string {
 func (*ResourceVersion) ProtoMessage() {}
 
 func (x *ResourceVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[22]
+	mi := &file_dark_state_v1_state_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1731,7 +1832,7 @@ func (x *ResourceVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourceVersion.ProtoReflect.Descriptor instead.
 func (*ResourceVersion) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{22}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ResourceVersion) GetValue() []byte {
@@ -1810,7 +1911,7 @@ type Commit struct {
 
 func (x *Commit) Reset() {
 	*x = Commit{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[23]
+	mi := &file_dark_state_v1_state_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1822,7 +1923,7 @@ func (x *Commit) String() string {
 func (*Commit) ProtoMessage() {}
 
 func (x *Commit) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[23]
+	mi := &file_dark_state_v1_state_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1835,7 +1936,7 @@ func (x *Commit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Commit.ProtoReflect.Descriptor instead.
 func (*Commit) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{23}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Commit) GetRevision() uint64 {
@@ -1916,7 +2017,7 @@ type ClaimHolder struct {
 
 func (x *ClaimHolder) Reset() {
 	*x = ClaimHolder{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[24]
+	mi := &file_dark_state_v1_state_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1928,7 +2029,7 @@ func (x *ClaimHolder) String() string {
 func (*ClaimHolder) ProtoMessage() {}
 
 func (x *ClaimHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[24]
+	mi := &file_dark_state_v1_state_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1941,7 +2042,7 @@ func (x *ClaimHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimHolder.ProtoReflect.Descriptor instead.
 func (*ClaimHolder) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{24}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ClaimHolder) GetRef() *Ref {
@@ -1980,7 +2081,7 @@ type RequestRecord struct {
 
 func (x *RequestRecord) Reset() {
 	*x = RequestRecord{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[25]
+	mi := &file_dark_state_v1_state_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1992,7 +2093,7 @@ func (x *RequestRecord) String() string {
 func (*RequestRecord) ProtoMessage() {}
 
 func (x *RequestRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[25]
+	mi := &file_dark_state_v1_state_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2005,7 +2106,7 @@ func (x *RequestRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestRecord.ProtoReflect.Descriptor instead.
 func (*RequestRecord) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{25}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RequestRecord) GetDigest() []byte {
@@ -2046,7 +2147,7 @@ type StreamHead struct {
 
 func (x *StreamHead) Reset() {
 	*x = StreamHead{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[26]
+	mi := &file_dark_state_v1_state_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2058,7 +2159,7 @@ func (x *StreamHead) String() string {
 func (*StreamHead) ProtoMessage() {}
 
 func (x *StreamHead) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[26]
+	mi := &file_dark_state_v1_state_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2071,7 +2172,7 @@ func (x *StreamHead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHead.ProtoReflect.Descriptor instead.
 func (*StreamHead) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{26}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StreamHead) GetRevision() uint64 {
@@ -2123,7 +2224,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[27]
+	mi := &file_dark_state_v1_state_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2135,7 +2236,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[27]
+	mi := &file_dark_state_v1_state_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2148,7 +2249,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{27}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Usage) GetResources() map[string]uint64 {
@@ -2204,7 +2305,7 @@ type ProposeRequest struct {
 
 func (x *ProposeRequest) Reset() {
 	*x = ProposeRequest{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[28]
+	mi := &file_dark_state_v1_state_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2216,7 +2317,7 @@ func (x *ProposeRequest) String() string {
 func (*ProposeRequest) ProtoMessage() {}
 
 func (x *ProposeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[28]
+	mi := &file_dark_state_v1_state_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2229,7 +2330,7 @@ func (x *ProposeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeRequest.ProtoReflect.Descriptor instead.
 func (*ProposeRequest) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{28}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ProposeRequest) GetTransaction() *Transaction {
@@ -2258,7 +2359,7 @@ type ProposeResponse struct {
 
 func (x *ProposeResponse) Reset() {
 	*x = ProposeResponse{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[29]
+	mi := &file_dark_state_v1_state_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2270,7 +2371,7 @@ func (x *ProposeResponse) String() string {
 func (*ProposeResponse) ProtoMessage() {}
 
 func (x *ProposeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[29]
+	mi := &file_dark_state_v1_state_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2283,7 +2384,7 @@ func (x *ProposeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeResponse.ProtoReflect.Descriptor instead.
 func (*ProposeResponse) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{29}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ProposeResponse) GetRevision() uint64 {
@@ -2334,7 +2435,7 @@ type MetaValue struct {
 
 func (x *MetaValue) Reset() {
 	*x = MetaValue{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[30]
+	mi := &file_dark_state_v1_state_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2346,7 +2447,7 @@ func (x *MetaValue) String() string {
 func (*MetaValue) ProtoMessage() {}
 
 func (x *MetaValue) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[30]
+	mi := &file_dark_state_v1_state_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2359,7 +2460,7 @@ func (x *MetaValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetaValue.ProtoReflect.Descriptor instead.
 func (*MetaValue) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{30}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *MetaValue) GetValue() []byte {
@@ -2421,7 +2522,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[31]
+	mi := &file_dark_state_v1_state_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2433,7 +2534,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[31]
+	mi := &file_dark_state_v1_state_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2446,7 +2547,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{31}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Progress) GetIndex() uint64 {
@@ -2594,7 +2695,7 @@ type FrameRef struct {
 
 func (x *FrameRef) Reset() {
 	*x = FrameRef{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[32]
+	mi := &file_dark_state_v1_state_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2606,7 +2707,7 @@ func (x *FrameRef) String() string {
 func (*FrameRef) ProtoMessage() {}
 
 func (x *FrameRef) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[32]
+	mi := &file_dark_state_v1_state_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2619,7 +2720,7 @@ func (x *FrameRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FrameRef.ProtoReflect.Descriptor instead.
 func (*FrameRef) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{32}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *FrameRef) GetStream() string {
@@ -2668,7 +2769,7 @@ type PublishCursor struct {
 
 func (x *PublishCursor) Reset() {
 	*x = PublishCursor{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[33]
+	mi := &file_dark_state_v1_state_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2680,7 +2781,7 @@ func (x *PublishCursor) String() string {
 func (*PublishCursor) ProtoMessage() {}
 
 func (x *PublishCursor) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[33]
+	mi := &file_dark_state_v1_state_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2693,7 +2794,7 @@ func (x *PublishCursor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishCursor.ProtoReflect.Descriptor instead.
 func (*PublishCursor) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{33}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *PublishCursor) GetTarget() uint64 {
@@ -2721,7 +2822,7 @@ type SetAside struct {
 
 func (x *SetAside) Reset() {
 	*x = SetAside{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[34]
+	mi := &file_dark_state_v1_state_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2733,7 +2834,7 @@ func (x *SetAside) String() string {
 func (*SetAside) ProtoMessage() {}
 
 func (x *SetAside) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[34]
+	mi := &file_dark_state_v1_state_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2746,7 +2847,7 @@ func (x *SetAside) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAside.ProtoReflect.Descriptor instead.
 func (*SetAside) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{34}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SetAside) GetRef() *Ref {
@@ -2797,7 +2898,7 @@ type Bulk struct {
 
 func (x *Bulk) Reset() {
 	*x = Bulk{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[35]
+	mi := &file_dark_state_v1_state_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2809,7 +2910,7 @@ func (x *Bulk) String() string {
 func (*Bulk) ProtoMessage() {}
 
 func (x *Bulk) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[35]
+	mi := &file_dark_state_v1_state_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2822,7 +2923,7 @@ func (x *Bulk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bulk.ProtoReflect.Descriptor instead.
 func (*Bulk) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{35}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Bulk) GetRef() *Ref {
@@ -2876,7 +2977,7 @@ type FillMark struct {
 
 func (x *FillMark) Reset() {
 	*x = FillMark{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[36]
+	mi := &file_dark_state_v1_state_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2888,7 +2989,7 @@ func (x *FillMark) String() string {
 func (*FillMark) ProtoMessage() {}
 
 func (x *FillMark) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[36]
+	mi := &file_dark_state_v1_state_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2901,7 +3002,7 @@ func (x *FillMark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FillMark.ProtoReflect.Descriptor instead.
 func (*FillMark) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{36}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *FillMark) GetThrough() string {
@@ -2948,7 +3049,7 @@ type ClusterRecord struct {
 
 func (x *ClusterRecord) Reset() {
 	*x = ClusterRecord{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[37]
+	mi := &file_dark_state_v1_state_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2960,7 +3061,7 @@ func (x *ClusterRecord) String() string {
 func (*ClusterRecord) ProtoMessage() {}
 
 func (x *ClusterRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[37]
+	mi := &file_dark_state_v1_state_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2973,7 +3074,7 @@ func (x *ClusterRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterRecord.ProtoReflect.Descriptor instead.
 func (*ClusterRecord) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{37}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ClusterRecord) GetClusterId() string {
@@ -3037,7 +3138,7 @@ type JoinTokenRecord struct {
 
 func (x *JoinTokenRecord) Reset() {
 	*x = JoinTokenRecord{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[38]
+	mi := &file_dark_state_v1_state_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3049,7 +3150,7 @@ func (x *JoinTokenRecord) String() string {
 func (*JoinTokenRecord) ProtoMessage() {}
 
 func (x *JoinTokenRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[38]
+	mi := &file_dark_state_v1_state_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3062,7 +3163,7 @@ func (x *JoinTokenRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinTokenRecord.ProtoReflect.Descriptor instead.
 func (*JoinTokenRecord) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{38}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *JoinTokenRecord) GetNode() string {
@@ -3121,7 +3222,7 @@ type MemberRecord struct {
 
 func (x *MemberRecord) Reset() {
 	*x = MemberRecord{}
-	mi := &file_dark_state_v1_state_proto_msgTypes[39]
+	mi := &file_dark_state_v1_state_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3133,7 +3234,7 @@ func (x *MemberRecord) String() string {
 func (*MemberRecord) ProtoMessage() {}
 
 func (x *MemberRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_state_v1_state_proto_msgTypes[39]
+	mi := &file_dark_state_v1_state_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3146,7 +3247,7 @@ func (x *MemberRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRecord.ProtoReflect.Descriptor instead.
 func (*MemberRecord) Descriptor() ([]byte, []int) {
-	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{39}
+	return file_dark_state_v1_state_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *MemberRecord) GetServerId() string {
@@ -3246,7 +3347,7 @@ const file_dark_state_v1_state_proto_rawDesc = "" +
 	"generation\"R\n" +
 	"\x0eUnchangedSince\x12$\n" +
 	"\x03ref\x18\x01 \x01(\v2\x12.dark.state.v1.RefR\x03ref\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x04R\brevision\"\xcd\x04\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\"\x87\x05\n" +
 	"\x02Op\x12?\n" +
 	"\fput_resource\x18\x01 \x01(\v2\x1a.dark.state.v1.PutResourceH\x00R\vputResource\x12=\n" +
 	"\x0fdelete_resource\x18\x02 \x01(\v2\x12.dark.state.v1.RefH\x00R\x0edeleteResource\x123\n" +
@@ -3264,8 +3365,15 @@ const file_dark_state_v1_state_proto_rawDesc = "" +
 	"\x13raise_feature_level\x18\n" +
 	" \x01(\x04H\x00R\x11raiseFeatureLevel\x129\n" +
 	"\n" +
-	"set_limits\x18\v \x01(\v2\x18.dark.state.v1.SetLimitsH\x00R\tsetLimitsB\x04\n" +
-	"\x02op\"w\n" +
+	"set_limits\x18\v \x01(\v2\x18.dark.state.v1.SetLimitsH\x00R\tsetLimits\x128\n" +
+	"\ttombstone\x18\f \x01(\v2\x18.dark.state.v1.TombstoneH\x00R\ttombstoneB\x04\n" +
+	"\x02op\"\x89\x01\n" +
+	"\tTombstone\x12\"\n" +
+	"\forganization\x18\x01 \x01(\tR\forganization\x12\x16\n" +
+	"\x06stream\x18\x02 \x01(\tR\x06stream\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\x12\x18\n" +
+	"\aexpires\x18\x05 \x01(\x03R\aexpires\"w\n" +
 	"\vPutResource\x12$\n" +
 	"\x03ref\x18\x01 \x01(\v2\x12.dark.state.v1.RefR\x03ref\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\x12,\n" +
@@ -3453,7 +3561,7 @@ func file_dark_state_v1_state_proto_rawDescGZIP() []byte {
 	return file_dark_state_v1_state_proto_rawDescData
 }
 
-var file_dark_state_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_dark_state_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_dark_state_v1_state_proto_goTypes = []any{
 	(*Entry)(nil),              // 0: dark.state.v1.Entry
 	(*Transaction)(nil),        // 1: dark.state.v1.Transaction
@@ -3466,37 +3574,38 @@ var file_dark_state_v1_state_proto_goTypes = []any{
 	(*LeaseHeld)(nil),          // 8: dark.state.v1.LeaseHeld
 	(*UnchangedSince)(nil),     // 9: dark.state.v1.UnchangedSince
 	(*Op)(nil),                 // 10: dark.state.v1.Op
-	(*PutResource)(nil),        // 11: dark.state.v1.PutResource
-	(*Claim)(nil),              // 12: dark.state.v1.Claim
-	(*PutMeta)(nil),            // 13: dark.state.v1.PutMeta
-	(*Publish)(nil),            // 14: dark.state.v1.Publish
-	(*StoredFrame)(nil),        // 15: dark.state.v1.StoredFrame
-	(*PublishedRecord)(nil),    // 16: dark.state.v1.PublishedRecord
-	(*Checksum)(nil),           // 17: dark.state.v1.Checksum
-	(*TakeLease)(nil),          // 18: dark.state.v1.TakeLease
-	(*Lease)(nil),              // 19: dark.state.v1.Lease
-	(*SetLimits)(nil),          // 20: dark.state.v1.SetLimits
-	(*OrganizationLimits)(nil), // 21: dark.state.v1.OrganizationLimits
-	(*ResourceVersion)(nil),    // 22: dark.state.v1.ResourceVersion
-	(*Commit)(nil),             // 23: dark.state.v1.Commit
-	(*ClaimHolder)(nil),        // 24: dark.state.v1.ClaimHolder
-	(*RequestRecord)(nil),      // 25: dark.state.v1.RequestRecord
-	(*StreamHead)(nil),         // 26: dark.state.v1.StreamHead
-	(*Usage)(nil),              // 27: dark.state.v1.Usage
-	(*ProposeRequest)(nil),     // 28: dark.state.v1.ProposeRequest
-	(*ProposeResponse)(nil),    // 29: dark.state.v1.ProposeResponse
-	(*MetaValue)(nil),          // 30: dark.state.v1.MetaValue
-	(*Progress)(nil),           // 31: dark.state.v1.Progress
-	(*FrameRef)(nil),           // 32: dark.state.v1.FrameRef
-	(*PublishCursor)(nil),      // 33: dark.state.v1.PublishCursor
-	(*SetAside)(nil),           // 34: dark.state.v1.SetAside
-	(*Bulk)(nil),               // 35: dark.state.v1.Bulk
-	(*FillMark)(nil),           // 36: dark.state.v1.FillMark
-	(*ClusterRecord)(nil),      // 37: dark.state.v1.ClusterRecord
-	(*JoinTokenRecord)(nil),    // 38: dark.state.v1.JoinTokenRecord
-	(*MemberRecord)(nil),       // 39: dark.state.v1.MemberRecord
-	nil,                        // 40: dark.state.v1.OrganizationLimits.ResourcesEntry
-	nil,                        // 41: dark.state.v1.Usage.ResourcesEntry
+	(*Tombstone)(nil),          // 11: dark.state.v1.Tombstone
+	(*PutResource)(nil),        // 12: dark.state.v1.PutResource
+	(*Claim)(nil),              // 13: dark.state.v1.Claim
+	(*PutMeta)(nil),            // 14: dark.state.v1.PutMeta
+	(*Publish)(nil),            // 15: dark.state.v1.Publish
+	(*StoredFrame)(nil),        // 16: dark.state.v1.StoredFrame
+	(*PublishedRecord)(nil),    // 17: dark.state.v1.PublishedRecord
+	(*Checksum)(nil),           // 18: dark.state.v1.Checksum
+	(*TakeLease)(nil),          // 19: dark.state.v1.TakeLease
+	(*Lease)(nil),              // 20: dark.state.v1.Lease
+	(*SetLimits)(nil),          // 21: dark.state.v1.SetLimits
+	(*OrganizationLimits)(nil), // 22: dark.state.v1.OrganizationLimits
+	(*ResourceVersion)(nil),    // 23: dark.state.v1.ResourceVersion
+	(*Commit)(nil),             // 24: dark.state.v1.Commit
+	(*ClaimHolder)(nil),        // 25: dark.state.v1.ClaimHolder
+	(*RequestRecord)(nil),      // 26: dark.state.v1.RequestRecord
+	(*StreamHead)(nil),         // 27: dark.state.v1.StreamHead
+	(*Usage)(nil),              // 28: dark.state.v1.Usage
+	(*ProposeRequest)(nil),     // 29: dark.state.v1.ProposeRequest
+	(*ProposeResponse)(nil),    // 30: dark.state.v1.ProposeResponse
+	(*MetaValue)(nil),          // 31: dark.state.v1.MetaValue
+	(*Progress)(nil),           // 32: dark.state.v1.Progress
+	(*FrameRef)(nil),           // 33: dark.state.v1.FrameRef
+	(*PublishCursor)(nil),      // 34: dark.state.v1.PublishCursor
+	(*SetAside)(nil),           // 35: dark.state.v1.SetAside
+	(*Bulk)(nil),               // 36: dark.state.v1.Bulk
+	(*FillMark)(nil),           // 37: dark.state.v1.FillMark
+	(*ClusterRecord)(nil),      // 38: dark.state.v1.ClusterRecord
+	(*JoinTokenRecord)(nil),    // 39: dark.state.v1.JoinTokenRecord
+	(*MemberRecord)(nil),       // 40: dark.state.v1.MemberRecord
+	nil,                        // 41: dark.state.v1.OrganizationLimits.ResourcesEntry
+	nil,                        // 42: dark.state.v1.Usage.ResourcesEntry
 }
 var file_dark_state_v1_state_proto_depIdxs = []int32{
 	1,  // 0: dark.state.v1.Entry.transactions:type_name -> dark.state.v1.Transaction
@@ -3511,33 +3620,34 @@ var file_dark_state_v1_state_proto_depIdxs = []int32{
 	3,  // 9: dark.state.v1.ResourceAt.ref:type_name -> dark.state.v1.Ref
 	3,  // 10: dark.state.v1.NoneUnder.prefix:type_name -> dark.state.v1.Ref
 	3,  // 11: dark.state.v1.UnchangedSince.ref:type_name -> dark.state.v1.Ref
-	11, // 12: dark.state.v1.Op.put_resource:type_name -> dark.state.v1.PutResource
+	12, // 12: dark.state.v1.Op.put_resource:type_name -> dark.state.v1.PutResource
 	3,  // 13: dark.state.v1.Op.delete_resource:type_name -> dark.state.v1.Ref
-	13, // 14: dark.state.v1.Op.put_meta:type_name -> dark.state.v1.PutMeta
-	14, // 15: dark.state.v1.Op.publish:type_name -> dark.state.v1.Publish
+	14, // 14: dark.state.v1.Op.put_meta:type_name -> dark.state.v1.PutMeta
+	15, // 15: dark.state.v1.Op.publish:type_name -> dark.state.v1.Publish
 	3,  // 16: dark.state.v1.Op.drop_prefix:type_name -> dark.state.v1.Ref
-	17, // 17: dark.state.v1.Op.checksum:type_name -> dark.state.v1.Checksum
-	18, // 18: dark.state.v1.Op.take_lease:type_name -> dark.state.v1.TakeLease
-	20, // 19: dark.state.v1.Op.set_limits:type_name -> dark.state.v1.SetLimits
-	3,  // 20: dark.state.v1.PutResource.ref:type_name -> dark.state.v1.Ref
-	12, // 21: dark.state.v1.PutResource.claims:type_name -> dark.state.v1.Claim
-	15, // 22: dark.state.v1.Publish.frames:type_name -> dark.state.v1.StoredFrame
-	21, // 23: dark.state.v1.SetLimits.limits:type_name -> dark.state.v1.OrganizationLimits
-	40, // 24: dark.state.v1.OrganizationLimits.resources:type_name -> dark.state.v1.OrganizationLimits.ResourcesEntry
-	12, // 25: dark.state.v1.ResourceVersion.claims:type_name -> dark.state.v1.Claim
-	2,  // 26: dark.state.v1.Commit.origin:type_name -> dark.state.v1.Origin
-	3,  // 27: dark.state.v1.Commit.changed:type_name -> dark.state.v1.Ref
-	3,  // 28: dark.state.v1.ClaimHolder.ref:type_name -> dark.state.v1.Ref
-	41, // 29: dark.state.v1.Usage.resources:type_name -> dark.state.v1.Usage.ResourcesEntry
-	21, // 30: dark.state.v1.Usage.limits:type_name -> dark.state.v1.OrganizationLimits
-	1,  // 31: dark.state.v1.ProposeRequest.transaction:type_name -> dark.state.v1.Transaction
-	3,  // 32: dark.state.v1.SetAside.ref:type_name -> dark.state.v1.Ref
-	3,  // 33: dark.state.v1.Bulk.ref:type_name -> dark.state.v1.Ref
-	34, // [34:34] is the sub-list for method output_type
-	34, // [34:34] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	18, // 17: dark.state.v1.Op.checksum:type_name -> dark.state.v1.Checksum
+	19, // 18: dark.state.v1.Op.take_lease:type_name -> dark.state.v1.TakeLease
+	21, // 19: dark.state.v1.Op.set_limits:type_name -> dark.state.v1.SetLimits
+	11, // 20: dark.state.v1.Op.tombstone:type_name -> dark.state.v1.Tombstone
+	3,  // 21: dark.state.v1.PutResource.ref:type_name -> dark.state.v1.Ref
+	13, // 22: dark.state.v1.PutResource.claims:type_name -> dark.state.v1.Claim
+	16, // 23: dark.state.v1.Publish.frames:type_name -> dark.state.v1.StoredFrame
+	22, // 24: dark.state.v1.SetLimits.limits:type_name -> dark.state.v1.OrganizationLimits
+	41, // 25: dark.state.v1.OrganizationLimits.resources:type_name -> dark.state.v1.OrganizationLimits.ResourcesEntry
+	13, // 26: dark.state.v1.ResourceVersion.claims:type_name -> dark.state.v1.Claim
+	2,  // 27: dark.state.v1.Commit.origin:type_name -> dark.state.v1.Origin
+	3,  // 28: dark.state.v1.Commit.changed:type_name -> dark.state.v1.Ref
+	3,  // 29: dark.state.v1.ClaimHolder.ref:type_name -> dark.state.v1.Ref
+	42, // 30: dark.state.v1.Usage.resources:type_name -> dark.state.v1.Usage.ResourcesEntry
+	22, // 31: dark.state.v1.Usage.limits:type_name -> dark.state.v1.OrganizationLimits
+	1,  // 32: dark.state.v1.ProposeRequest.transaction:type_name -> dark.state.v1.Transaction
+	3,  // 33: dark.state.v1.SetAside.ref:type_name -> dark.state.v1.Ref
+	3,  // 34: dark.state.v1.Bulk.ref:type_name -> dark.state.v1.Ref
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_dark_state_v1_state_proto_init() }
@@ -3565,6 +3675,7 @@ func file_dark_state_v1_state_proto_init() {
 		(*Op_TakeLease)(nil),
 		(*Op_RaiseFeatureLevel)(nil),
 		(*Op_SetLimits)(nil),
+		(*Op_Tombstone)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3572,7 +3683,7 @@ func file_dark_state_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dark_state_v1_state_proto_rawDesc), len(file_dark_state_v1_state_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   42,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

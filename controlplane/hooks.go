@@ -42,7 +42,8 @@ func (h *clusterHooks) Join(ctx context.Context, r *clusterv1.JoinRequest) (*clu
 }
 
 func (h *clusterHooks) Wait(ctx context.Context, revision uint64, send func(*clusterv1.WaitResponse) error) error {
-	return h.node().Wait(ctx, revision, send)
+	c, _ := identity.From(ctx)
+	return h.node().Wait(ctx, asker{c.CanInstallation("cluster", identity.Read), c.Organization}, revision, send)
 }
 
 func (h *clusterHooks) ZoneStats(ctx context.Context, organization, zone string) ([]*clusterv1.ZoneStats, error) {

@@ -173,6 +173,7 @@ func edgeStatus(s feed.NodeStatus, last uint64) *clusterv1.NodeStatus {
 	}
 	if len(s.Refusals) > 0 {
 		r := s.Refusals[len(s.Refusals)-1]
+		out.LastRefusalStream = r.Stream
 		out.LastRefusal = strings.TrimSpace(fmt.Sprintf("%s at revision %d: %s", r.Name, r.Revision, r.Reason))
 	}
 	return out
@@ -185,8 +186,9 @@ func (n *Node) serveStatus(_ context.Context, _ string, req []byte) ([]byte, err
 	return proto.Marshal(n.report())
 }
 
-// Wait tells of each edge that has reached a revision, until all that are heard have.
-func (n *Node) Wait(ctx context.Context, revision uint64, send func(*clusterv1.WaitResponse) error) error {
+// Wait tells of each edge that has reached a revision, until all that are heard have; of each
+// what the asker may see.
+func (n *Node) Wait(ctx context.Context, who asker, revision uint64, send func(*clusterv1.WaitResponse) error) error {
 	if revision > n.core.store.Revision() {
 		return errs.New(errs.NotFound, "revision %d is yet to come; the latest is %d", revision, n.core.store.Revision())
 	}
@@ -202,17 +204,21 @@ func (n *Node) Wait(ctx context.Context, revision uint64, send func(*clusterv1.W
 			return err
 		}
 		heard := 0
-		for _, name := range edges {
+		for i, name := range edges {
 			s := all[name]
+			shown := who.name(i, name)
 			switch {
 			case s == nil || !s.Connected:
-				waiting = append(waiting, name)
+				waiting = append(waiting, shown)
 			case s.Position < revision:
-				waiting = append(waiting, name)
+				waiting = append(waiting, shown)
 				heard++
 			case !told[name]:
 				told[name] = true
-				resp := &clusterv1.WaitResponse{Node: name, Milliseconds: uint32(max(0, n.cfg.Clock.Now().Sub(committed).Milliseconds())), Refusal: s.LastRefusal}
+				resp := &clusterv1.WaitResponse{
+					Node: shown, Refusal: who.refusal(s),
+					Milliseconds: uint32(max(0, n.cfg.Clock.Now().Sub(committed).Milliseconds())),
+				}
 				if err := send(resp); err != nil {
 					return err
 				}
@@ -228,6 +234,27 @@ func (n *Node) Wait(ctx context.Context, revision uint64, send func(*clusterv1.W
 			return ctx.Err()
 		}
 	}
+}
+
+// asker is who waits for edges: operators see their names and all refusals, others a number
+// for each edge and the refusals that concern their organization.
+type asker struct {
+	operator     bool
+	organization string
+}
+
+func (a asker) name(i int, name string) string {
+	if a.operator {
+		return name
+	}
+	return fmt.Sprintf("edge %d", i+1)
+}
+
+func (a asker) refusal(s *clusterv1.NodeStatus) string {
+	if a.operator || a.organization != "" && s.GetLastRefusalStream() == "org/"+a.organization {
+		return s.GetLastRefusal()
+	}
+	return ""
 }
 
 func (n *Node) commitTime(revision uint64) time.Time {

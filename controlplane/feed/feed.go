@@ -94,7 +94,9 @@ type Options struct {
 
 // Limits bound what edges cost this node. A zero field has its default.
 type Limits struct {
-	Connections int           // 8,000
+	Connections int           // of edges that showed who they are: 8,000
+	Strangers   int           // connections that have not: 2,048
+	PerSource   int           // those of one address (IPv6: /64), where many edges may be: 512
 	Snapshots   int           // at once: 32
 	RingBytes   int           // encoded frames kept for all edges together: 8 MiB
 	RingFrames  int           // 2,048
@@ -117,6 +119,8 @@ func orElse[T comparable](v *T, def T) {
 
 func (l *Limits) fill() {
 	orElse(&l.Connections, 8000)
+	orElse(&l.Strangers, 2048)
+	orElse(&l.PerSource, 512)
 	orElse(&l.Snapshots, 32)
 	orElse(&l.RingBytes, 8<<20)
 	orElse(&l.RingFrames, 2048)

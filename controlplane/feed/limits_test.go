@@ -3,9 +3,13 @@ package feed_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -287,5 +291,50 @@ func TestResume(t *testing.T) {
 	}
 	if c := w.srv.Counters(); c.SnapshotsSent != 1 {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestSilentStrangersKeepNoEdgeOut: they hold no place of an edge, and displace each other.
+func TestSilentStrangersKeepNoEdgeOut(t *testing.T) {
+	src := newSource(t, "org/acme")
+	w := start(t, src, func(o *feed.Options) { o.Connections, o.Strangers, o.PerSource = 1, 8, 4 })
+	for range 20 {
+		c, err := net.Dial("tcp", w.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+	begin := time.Now()
+	e := w.edge("edge1", vfs.NewMem(), nil)
+	e.reach(t, src.publish(t, "org/acme", set("a", "1")))
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("an edge had its place after %v", took)
+	}
+}
+
+// TestARecheckEndsTheConnectionsOfWhoWasRemoved, and of nobody else.
+func TestARecheckEndsTheConnectionsOfWhoWasRemoved(t *testing.T) {
+	src := newSource(t, "org/acme")
+	var removed atomic.Bool
+	w := start(t, src, func(o *feed.Options) {
+		o.Identify = func(c *x509.Certificate) (string, error) {
+			if removed.Load() && c.Subject.CommonName == "edge1" {
+				return "", errors.New("removed")
+			}
+			return c.Subject.CommonName, nil
+		}
+	})
+	gone, stays := w.edge("edge1", vfs.NewMem(), nil), w.edge("edge2", vfs.NewMem(), nil)
+	rev := src.publish(t, "org/acme", set("a", "1"))
+	gone.reach(t, rev)
+	stays.reach(t, rev)
+	before := w.srv.Counters().Connections
+	removed.Store(true)
+	w.srv.Recheck(map[string]bool{"edge1": true})
+	eventually(t, "the removed edge is disconnected", func() bool { return !w.srv.Status()["edge1"].Connected })
+	stays.reach(t, src.publish(t, "org/acme", set("a", "2")))
+	if gone.get("org/acme", "a") != "1" || w.srv.Counters().Connections != before {
+		t.Errorf("the removed edge has %q, after %d more connections", gone.get("org/acme", "a"), w.srv.Counters().Connections-before)
 	}
 }

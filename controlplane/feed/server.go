@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dark-ecosystem/dark/internal/frame"
+	"github.com/dark-ecosystem/dark/internal/preauth"
 	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
 )
 
@@ -21,7 +22,7 @@ type Server struct {
 	hub       *hub
 	nodes     *nodes
 	snapshots chan struct{} // a slot is held while one is sent
-	slots     chan struct{} // a slot is held by each connection
+	slots     chan struct{} // a slot is held by each edge that is connected
 	sessions  [32]byte      // key of session tickets, so that resumption works across connections
 	counters
 }
@@ -90,6 +91,9 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 }
 
 func (s *Server) accept(ctx context.Context, ln net.Listener, conns *sync.WaitGroup) error {
+	ln = preauth.Listen(ln, preauth.Limits{
+		Total: s.o.Strangers, PerSource: s.o.PerSource, Deadline: s.o.Handshake, Known: s.o.Connections,
+	})
 	for {
 		raw, err := ln.Accept()
 		var again interface{ Temporary() bool }
@@ -100,17 +104,18 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, conns *sync.WaitGr
 		if err != nil {
 			return err
 		}
-		select {
-		case s.slots <- struct{}{}:
-		default: // full: the edge finds another node
-			s.turnedAway.Add(1)
-			raw.Close()
-			continue
-		}
-		conns.Go(func() {
-			defer func() { <-s.slots }()
-			s.serve(ctx, raw)
-		})
+		conns.Go(func() { s.serve(ctx, raw) })
+	}
+}
+
+// slot is a place for an edge that showed who it is; false when all are taken.
+func (s *Server) slot() bool {
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	default: // the edge finds another node
+		s.turnedAway.Add(1)
+		return false
 	}
 }
 
@@ -151,6 +156,10 @@ func (s *Server) serve(serving context.Context, raw net.Conn) {
 		}
 		return
 	}
+	if !s.slot() {
+		return
+	}
+	defer func() { <-s.slots }()
 	s.connections.Add(1)
 	err = c.run(ctx, cancel)
 	if serving.Err() == nil { // this node ends all connections when it stops
@@ -168,6 +177,9 @@ func (s *Server) handshake(ctx context.Context, raw net.Conn) (*conn, error) {
 	node, err := s.o.Identify(tc.ConnectionState().PeerCertificates[0])
 	if err != nil {
 		return nil, fmt.Errorf("identify: %w", err)
+	}
+	if own := preauth.Of(raw); own != nil {
+		own.Authenticated()
 	}
 	buf, err := frame.ReadMsg(tc, nil, frame.MaxHello)
 	if err != nil {

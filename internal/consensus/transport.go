@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"sync"
 	"time"
+
+	"github.com/dark-ecosystem/dark/internal/preauth"
 )
 
 // transport owns the listener and every connection of a Node. All connections are
@@ -21,7 +24,7 @@ type transport struct {
 	ctx  context.Context // ends with close
 	stop context.CancelFunc
 	work sync.WaitGroup
-	hand chan struct{} // a place for each connection not authenticated yet
+	door *preauth.Listener
 
 	mu struct {
 		sync.Mutex
@@ -40,11 +43,14 @@ const (
 
 	// handshakeTimeout bounds what somebody without a certificate can hold.
 	handshakeTimeout = 10 * time.Second
-	maxHandshakes    = 128
 )
 
+// strangers bounds connections whose certificate was not seen. Members are few, and theirs
+// are counted apart once one of their host's was: no number of silent strangers keeps one out.
+var strangers = preauth.Limits{Total: 512, PerSource: 64, Deadline: handshakeTimeout, Known: 256}
+
 func newTransport(n *Node) *transport {
-	t := &transport{node: n, hand: make(chan struct{}, maxHandshakes)}
+	t := &transport{node: n, door: preauth.Listen(n.cfg.Listener, strangers)}
 	t.ctx, t.stop = context.WithCancel(context.Background())
 	t.mu.conns = map[*trackedConn]struct{}{}
 	t.mu.streams = map[string]*streamLayer{}
@@ -57,7 +63,7 @@ func (t *transport) start() { t.work.Go(t.accept) }
 
 func (t *transport) accept() {
 	for {
-		conn, err := t.node.cfg.Listener.Accept()
+		conn, err := t.door.Accept()
 		if t.ctx.Err() != nil {
 			if err == nil {
 				_ = conn.Close()
@@ -76,22 +82,16 @@ func (t *transport) accept() {
 			}
 			continue
 		}
-		select {
-		case t.hand <- struct{}{}:
-			t.work.Go(func() { t.greet(conn) })
-		case <-t.ctx.Done():
-			_ = conn.Close()
-		}
+		t.work.Go(func() { t.greet(conn) })
 	}
 }
 
 // greet authenticates a connection and hands it to what it is for.
 func (t *transport) greet(raw net.Conn) {
 	conn, peer, kind, group, err := t.handshake(raw)
-	<-t.hand
 	if err != nil {
 		if t.ctx.Err() == nil {
-			t.node.cfg.Logger.Warn("consensus: connection refused", "from", raw.RemoteAddr().String(), "error", err)
+			t.node.cfg.Logger.Log(t.ctx, refusedLevel(err), "consensus: connection refused", "from", raw.RemoteAddr().String(), "error", err)
 		}
 		_ = raw.Close()
 		return
@@ -129,7 +129,19 @@ func (t *transport) handshake(raw net.Conn) (conn *tls.Conn, peer string, kind b
 	if kind, group, err = readPreamble(conn); err != nil {
 		return nil, "", 0, "", err
 	}
+	if own := preauth.Of(raw); own != nil {
+		own.Authenticated()
+	}
 	return conn, peer, kind, group, conn.SetReadDeadline(time.Time{})
+}
+
+// refusedLevel: who shows no certificate can connect as often as it likes, and fills no log.
+func refusedLevel(err error) slog.Level {
+	var n net.Error
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) || errors.As(err, &n) {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
 }
 
 func preamble(kind byte, group string) []byte {
@@ -299,7 +311,7 @@ func (n *Node) Recheck() {
 // close ends all connections and waits for what served them.
 func (t *transport) close() error {
 	t.stop()
-	err := t.node.cfg.Listener.Close()
+	err := t.door.Close()
 	t.mu.Lock()
 	t.mu.closed = true
 	conns := make([]*trackedConn, 0, len(t.mu.conns))

@@ -161,7 +161,21 @@ func stop(cmd *exec.Cmd, ended <-chan struct{}) {
 
 var commandsOfScripts = map[string]func(*testscript.TestScript, bool, []string){
 	"exits": exits, "take": take, "resolves": resolves, "endserver": endServer,
-	"eventually": eventually,
+	"eventually": eventually, "documents": documents,
+}
+
+// documents FILE N writes a zone and N record sets as documents.
+func documents(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: documents FILE N")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	b := []byte("{kind: Zone, name: many.test}\n")
+	for i := range n {
+		b = fmt.Appendf(b, "---\n{kind: RecordSet, name: many.test/h%d/A, spec: {records: [192.0.2.1]}}\n", i)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o644))
 }
 
 // exits CODE COMMAND ARGS... runs a command that must end with the exit code.

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/client"
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/document"
@@ -18,15 +17,15 @@ import (
 	resourcev1 "github.com/dark-ecosystem/dark/proto/dark/resource/v1"
 )
 
-// maxDocuments is what one transaction takes (resource.proto, ApplyRequest).
-const maxDocuments = 2000
-
 type apply struct {
 	*session
 	write
-	files     []string
-	wait      bool
-	unchanged uint64
+	files           []string
+	wait            bool
+	unchanged       uint64
+	atomic, replace bool
+	prune           bool
+	selector        string
 }
 
 // Apply makes resources be as documents say.
@@ -34,12 +33,20 @@ func Apply(s *session) *cobra.Command {
 	a := &apply{session: s}
 	c := &cobra.Command{
 		Use:   "apply -f FILE|DIR|-",
-		Short: "make resources be as documents say, all or none",
+		Short: "make resources be as documents say",
 		Long: `Make resources be as documents say, in one transaction: all or none.
 
 A document has a kind, a name, labels and a spec; several stand in a file, parted by ---.
 A directory means all its .yaml, .yml and .json files. --dry-run shows the difference that
-apply then makes; --if-unchanged-since the revision it prints makes sure of that.`,
+apply then makes; --if-unchanged-since the revision it prints makes sure of that.
+
+More than 2,000 documents, or 400,000 octets, go in several transactions, which is said
+before the first. A refusal stops there and names what is done; the same command goes on.
+--atomic refuses what one transaction does not take.
+
+--replace ends what cannot stand beside a document: the addresses of a name that gets a
+CNAME. --prune -l KEY=VALUE ends resources that have the label and no document; it looks at
+the kinds, and the zones, that the documents are of.`,
 		Example: "  dark apply -f zone.yaml --dry-run\n  dark apply -f zones/ --wait --reason 'new office'",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return a.run(c.Context()) },
@@ -47,6 +54,10 @@ apply then makes; --if-unchanged-since the revision it prints makes sure of that
 	c.Flags().StringArrayVarP(&a.files, "file", "f", nil, "file, directory or - for standard input; may be repeated")
 	c.Flags().BoolVar(&a.wait, "wait", false, "follow the change to every edge and print how long each took")
 	c.Flags().Uint64Var(&a.unchanged, "if-unchanged-since", 0, "refuse where a resource changed after this revision")
+	c.Flags().BoolVar(&a.atomic, "atomic", false, "refuse what does not go in one transaction")
+	c.Flags().BoolVar(&a.replace, "replace", false, "end what cannot stand beside a document, such as addresses beside a CNAME")
+	c.Flags().BoolVar(&a.prune, "prune", false, "end what has the label of -l and no document")
+	c.Flags().StringVarP(&a.selector, "selector", "l", "", "the label that --prune goes by, `KEY=VALUE`")
 	a.flags(c)
 	return c
 }
@@ -62,21 +73,17 @@ func (a *apply) run(ctx context.Context) error {
 	if ctx, err = a.inOrganization(ctx, docs); err != nil {
 		return err
 	}
-	q := &resourcev1.ApplyRequest{DryRun: a.dryRun, RequestId: a.id(), Reason: a.reason, IfUnchangedSince: a.unchanged}
-	for _, d := range docs {
-		s, err := structpb.NewStruct(writable(d.Value))
-		if err != nil {
-			return exit.New(exit.Failed, "", "%s: %w", d.At(""), err)
-		}
-		q.Documents = append(q.Documents, s)
-	}
-	var r *resourcev1.ApplyResponse
-	err = a.call(ctx, func(ctx context.Context, c *client.Client) error {
-		r, err = c.Resources.Apply(ctx, q)
-		return err
-	})
+	gone, err := a.unwanted(ctx, docs)
 	if err != nil {
-		return located(err, docs)
+		return err
+	}
+	parts, err := a.split(docs, gone)
+	if err != nil {
+		return err
+	}
+	r, err := a.applyParts(ctx, parts)
+	if err != nil {
+		return err
 	}
 	return a.report(ctx, r)
 }
@@ -129,9 +136,6 @@ func (s *session) read(ctx context.Context, files []string) ([]*document.Documen
 	}
 	if len(docs) == 0 {
 		return nil, exit.New(exit.Failed, mendFile, "%s: no document in it", strings.Join(files, ", "))
-	}
-	if len(docs) > maxDocuments {
-		return nil, exit.New(exit.Failed, "apply in parts; records of a large zone go by dark zones import", "%d documents, and one transaction takes %d", len(docs), maxDocuments)
 	}
 	kinds, err := s.allKinds(ctx)
 	if err != nil {

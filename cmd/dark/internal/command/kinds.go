@@ -145,6 +145,9 @@ func resolveIn(k *resourcev1.KindInfo, rest []string) (address, error) {
 	case len(rest) == 1 && above > 0 && matches(parentPattern(k), rest[0]):
 		a.parent = rest[0]
 		return a, nil
+	case len(rest) == 1 && all > 1 && strings.Count(rest[0], "/") == all-1: // as documents have it
+		a.name = fill(k.Pattern, strings.Split(rest[0], "/"))
+		return a, nil
 	case len(rest) == all:
 		a.name = fill(k.Pattern, rest)
 		return a, nil

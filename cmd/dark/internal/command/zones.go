@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/client"
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/exit"
 	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
+	resourcev1 "github.com/dark-ecosystem/dark/proto/dark/resource/v1"
 )
 
 // Zones is about DNS zones.
@@ -41,11 +44,9 @@ func (s *session) generic(use, short string, of Constructor, kind string, args c
 }
 
 // zoneName is the resource's name of what someone called a zone.
+// A "/" in it, as RFC 2317 has, is typed as it is.
 func zoneName(name string) string {
-	if matches("zones/{zone}", name) {
-		return name
-	}
-	return "zones/" + name
+	return "zones/" + escape(unescape(strings.TrimPrefix(name, "zones/")))
 }
 
 func (s *session) zonesCreate() *cobra.Command {
@@ -128,8 +129,8 @@ func (s seconds) Set(text string) error {
 type setRecords struct {
 	*session
 	write
-	ttl  *uint32
-	wait bool
+	ttl           *uint32
+	wait, replace bool
 }
 
 func (s *session) recordsSet() *cobra.Command {
@@ -144,6 +145,7 @@ func (s *session) recordsSet() *cobra.Command {
 	}
 	c.Flags().Var(seconds{&r.ttl}, "ttl", "TTL in seconds, 0 being a value (default: as it is, the zone's for new records)")
 	c.Flags().BoolVar(&r.wait, "wait", false, "follow the change to every edge")
+	c.Flags().BoolVar(&r.replace, "replace", false, "end what cannot stand beside it in the same change, such as addresses beside a CNAME")
 	r.flags(c)
 	return c
 }
@@ -155,6 +157,9 @@ func recordName(zone, owner, typ string) string {
 }
 
 func (r *setRecords) run(ctx context.Context, args []string) error {
+	if r.replace {
+		return r.instead(ctx, args)
+	}
 	q := &dnsv1.UpdateRecordSetRequest{
 		RecordSet:  &dnsv1.RecordSet{Name: recordName(args[0], args[1], args[2]), Spec: &dnsv1.RecordSetSpec{Records: args[3:], Ttl: r.ttl}},
 		UpdateMask: mask("spec.records"), AllowMissing: true, RequestId: r.id(), Reason: r.reason, ValidateOnly: r.dryRun,
@@ -171,6 +176,29 @@ func (r *setRecords) run(ctx context.Context, args []string) error {
 		return exit.Of(err)
 	}
 	return r.report(ctx, m)
+}
+
+// instead sets the records and ends what cannot stand beside them, in one transaction.
+func (r *setRecords) instead(ctx context.Context, args []string) error {
+	spec := map[string]any{"records": list(args[3:])}
+	if r.ttl != nil {
+		spec["ttl"] = float64(*r.ttl)
+	}
+	doc, err := structpb.NewStruct(map[string]any{"kind": "RecordSet", "name": recordName(args[0], args[1], args[2]), "spec": spec})
+	if err != nil {
+		return exit.New(exit.Failed, "", "%w", err)
+	}
+	a := &apply{session: r.session, write: r.write, wait: r.wait}
+	q := &resourcev1.ApplyRequest{Documents: []*structpb.Struct{doc}, Replace: true, DryRun: r.dryRun, RequestId: r.id(), Reason: r.reason}
+	var answer *resourcev1.ApplyResponse
+	err = r.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
+		answer, err = c.Resources.Apply(ctx, q)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return a.report(ctx, answer)
 }
 
 func (r *setRecords) report(ctx context.Context, m *dnsv1.RecordSet) error {

@@ -107,7 +107,24 @@ var nexts = map[codes.Code]string{
 }
 
 // Reasons of google.rpc.ErrorInfo that say more than their code does.
-const reasonLargeDeletion = "LARGE_DELETION"
+const (
+	reasonLargeDeletion = "LARGE_DELETION"
+	reasonTooLarge      = "TRANSACTION_TOO_LARGE"
+)
+
+// TooLarge reports whether the server refused a change as more than one transaction takes.
+func TooLarge(err error) bool {
+	st, ok := statusIn(err)
+	if !ok {
+		return false
+	}
+	for _, d := range st.Details() {
+		if i, ok := d.(*errdetails.ErrorInfo); ok && i.Reason == reasonTooLarge {
+			return true
+		}
+	}
+	return false
+}
 
 func ofStatus(st *status.Status, cause error) *Error {
 	e := &Error{Code: Failed, Text: st.Message(), Next: nexts[st.Code()], cause: cause}

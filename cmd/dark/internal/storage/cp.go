@@ -108,6 +108,9 @@ func (c *copying) run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer c.engine.report.bar.end()
+	if !c.to.remote() {
+		c.engine.waiting = waitingDownloads
+	}
 	defer func() {
 		for _, r := range c.roots {
 			err = errors.Join(err, r.Close())

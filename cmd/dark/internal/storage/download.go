@@ -11,8 +11,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
+	"sync"
 
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/exit"
 )
@@ -56,7 +56,8 @@ func (e *engine) download(ctx context.Context, of object, root *os.Root, name st
 	if err := e.acquire(ctx); err != nil {
 		return err
 	}
-	defer e.release()
+	release := sync.OnceFunc(e.release)
+	defer release()
 	l := &loading{engine: e, of: of, root: root, name: name, how: how, sum: md5.New()} //nolint:gosec // see the import
 	dir := filepath.Dir(name)
 	if err := root.MkdirAll(dir, 0o777); err != nil {
@@ -70,7 +71,7 @@ func (e *engine) download(ctx context.Context, of object, root *os.Root, name st
 	defer f.Close()
 	keep, err := l.fill(ctx, f)
 	if err == nil {
-		err = l.place(f, part, dir)
+		err = l.place(f, part, dir, release)
 	}
 	if err != nil && !keep {
 		_ = f.Close() // it may be closed by now, and Windows removes no open file
@@ -80,6 +81,9 @@ func (e *engine) download(ctx context.Context, of object, root *os.Root, name st
 }
 
 func (l *loading) refused(err error) error {
+	if full := noRoom(err); full != nil {
+		return full
+	}
 	return exit.New(exit.Failed, "another target, or remove what is in the way", "write %s: %w", show(l.name), err)
 }
 
@@ -168,33 +172,27 @@ func plainETag(etag string) bool {
 	return err == nil && len(etag) == 32
 }
 
-// place gives the file its name.
-func (l *loading) place(f *os.File, part, dir string) error {
-	from := part
+// place gives the file its name. Others are loaded while it waits for the disk.
+func (l *loading) place(f *os.File, part, dir string, release func()) error {
+	x := &settling{root: l.root, file: f, from: part, name: l.name, modified: l.of.modified}
 	if l.how.decrypt {
 		plain, err := l.decrypted(f, dir)
 		if err != nil {
 			return err
 		}
-		from = plain
-	} else if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := l.root.Chtimes(from, l.of.modified, l.of.modified); err != nil {
-		return err
-	}
-	if err := l.root.Rename(from, l.name); err != nil {
-		return l.refused(err)
-	}
-	if from != part {
-		if err := l.root.Remove(part); err != nil {
+		if err := f.Close(); err != nil {
 			return err
 		}
+		x.file, x.from = nil, plain
 	}
-	return syncDirectory(l.root, dir)
+	release()
+	if err := l.settler.settle(x); err != nil {
+		return l.refused(err)
+	}
+	if x.from != part {
+		return l.root.Remove(part)
+	}
+	return nil
 }
 
 // decrypted writes the plain text beside the part and returns its name.
@@ -217,18 +215,6 @@ func (l *loading) decrypted(f *os.File, dir string) (name string, err error) {
 		return "", errors.Join(exit.New(exit.Failed, "the object is damaged, or no longer what was encrypted", "decrypt %s: %w", show(l.of.at.String()), err), l.root.Remove(name))
 	}
 	return name, nil
-}
-
-// syncDirectory makes a rename last. Windows has no such thing as syncing a directory.
-func syncDirectory(root *os.Root, dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := root.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // makeFolder is what becomes of an object that stands for a folder ("photos/").

@@ -187,11 +187,19 @@ func explain(err error) error {
 // explainLocal is for what this machine refused: nil for other errors. What the system says of a
 // file looks like an answer of the network (syscall.Errno is a net.Error), and is none.
 func explainLocal(err error) error {
-	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return exit.New(exit.Failed, "make room, and the same command again goes on", "there is no room left here: %w", local(err))
-	case errors.As(err, new(*fs.PathError)), errors.As(err, new(*os.LinkError)):
+	if full := noRoom(err); full != nil {
+		return full
+	}
+	if errors.As(err, new(*fs.PathError)) || errors.As(err, new(*os.LinkError)) {
 		return exit.New(exit.Failed, "", "%w", local(err))
+	}
+	return nil
+}
+
+// noRoom is for a full disk, or a quota that is used up here; nil for other errors.
+func noRoom(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return exit.New(exit.Failed, "make room, and the same command again goes on", "there is no room left here: %w", local(err))
 	}
 	return nil
 }

@@ -17,7 +17,8 @@ type task struct {
 	each func(context.Context) iter.Seq2[Item, error]
 }
 
-// all does the tasks with as many workers as there are slots and waits for them. A task
+// all does the tasks with as many workers as there are slots, and those that may wait beyond
+// them, and waits for them. A task
 // that fails is told of and the others go on, except where the endpoint is out of reach
 // or the run was interrupted. An error of the sequence itself ends it.
 func (e *engine) all(ctx context.Context, tasks iter.Seq2[task, error]) error {
@@ -25,7 +26,7 @@ func (e *engine) all(ctx context.Context, tasks iter.Seq2[task, error]) error {
 	defer cancel()
 	todo := make(chan task)
 	var workers sync.WaitGroup
-	for range cap(e.slots) {
+	for range cap(e.slots) + e.waiting {
 		workers.Go(func() {
 			for t := range todo {
 				e.one(ctx, t)

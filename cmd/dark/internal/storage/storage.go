@@ -47,6 +47,9 @@ type engine struct {
 	report *report
 	// slots bounds the transfers that run at once, parts of large objects among them.
 	slots chan struct{}
+	// waiting is how many tasks may be under way beyond the slots: downloads that wait for the disk.
+	waiting int
+	settler settler
 }
 
 // maxParallel bounds --parallel: more connections only queue at the other end.

@@ -77,6 +77,7 @@ func (s *syncing) run(ctx context.Context, args []string) (err error) {
 	}
 	defer s.engine.report.bar.end()
 	if !s.to.remote() {
+		s.engine.waiting = waitingDownloads
 		if s.root, err = openRoot(s.to.path, s.dryRun); err != nil {
 			return err
 		}
@@ -361,6 +362,10 @@ func (e *engine) sameContent(ctx context.Context, of entry, path string) (equal,
 	if !plainETag(of.etag) && !strings.HasSuffix(of.etag, fmt.Sprintf("-%d", partsOf(of.size))) {
 		return false, false, nil
 	}
+	if err := e.acquire(ctx); err != nil {
+		return false, false, err
+	}
+	defer e.release()
 	f, err := os.Open(path)
 	if err != nil {
 		return false, false, err

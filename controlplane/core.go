@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"github.com/dark-ecosystem/dark/controlplane/state"
 	"github.com/dark-ecosystem/dark/internal/ca"
@@ -85,6 +86,7 @@ type coreConfig struct {
 	timing    consensus.Timing
 	clock     clock.Clock
 	logger    *slog.Logger
+	synced    func(time.Duration) // told of each sync of the log; may be nil
 }
 
 // openCore opens a node that was made by Init or Join.
@@ -117,6 +119,7 @@ func openCore(c coreConfig) (_ *core, err error) {
 	k.node, err = consensus.Open(consensus.Config{
 		FS: disk, Disk: k.disk, Dir: filepath.Join(c.dir, "raft"), ID: consensus.ServerID(k.self.ServerID), Listener: ln, Advertise: c.advertise,
 		TLS: consensus.TLS{Config: k.creds.TLS, Peer: k.controlPeer}, Timing: c.timing, Logger: c.logger,
+		Synced: c.synced,
 	})
 	if err != nil {
 		return nil, err

@@ -85,6 +85,7 @@ type Node struct {
 	apiAddr  string
 	status   statusCache
 	seen     seen
+	metrics  *metrics         // nil where nobody asks for them
 	storage  *storage.Storage // nil where the program has none
 	wake     chan struct{}    // the publisher
 
@@ -113,10 +114,15 @@ func New(cfg Config) (_ *Node, err error) {
 	if err := n.listen(); err != nil {
 		return nil, err
 	}
+	fsync := newFsync()
 	n.core, err = openCore(coreConfig{
 		dir: cfg.Dir, listen: cfg.Transport, advertise: cfg.Transport, timing: cfg.Timing, clock: cfg.Clock, logger: cfg.Logger,
+		synced: func(took time.Duration) { fsync.Observe(took.Seconds()) },
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err = n.count(fsync); err != nil {
 		return nil, err
 	}
 	n.core.node.Handle(callEnter, n.admitMember)
@@ -395,6 +401,9 @@ func (n *Node) WaitLeader(ctx context.Context) error {
 
 func (n *Node) close() error {
 	var err error
+	if n.metrics != nil {
+		n.cfg.Registry.Unregister(n.metrics)
+	}
 	for _, l := range n.apiListeners {
 		err = errors.Join(err, l.Close())
 	}

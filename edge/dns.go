@@ -71,7 +71,7 @@ func (d *dnsServer) part(c *Config) Part {
 			watching.Go(func() { c.sample(ctx, d.h) })
 			return serveDNS(ctx, d.h, g)
 		},
-		Metrics: dnsMetrics{d.h},
+		Metrics: dnsMetrics{d.h, c.MetricNames},
 		Zones:   d.zones,
 	}
 }

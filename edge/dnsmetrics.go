@@ -15,7 +15,10 @@ import (
 const metricZones = 100
 
 // dnsMetrics tells Prometheus what the handler counted.
-type dnsMetrics struct{ h *serve.Handler }
+type dnsMetrics struct {
+	h     *serve.Handler
+	names bool // of zones, too
+}
 
 var (
 	dnsQueries   = dnsDesc("queries_total", "Messages that were read as queries.", "via")
@@ -73,6 +76,9 @@ func (m dnsMetrics) Collect(ch chan<- prometheus.Metric) {
 	count(dnsUnsampled, c.Unsampled)
 	count(dnsTier, c.Tier1, "1")
 	count(dnsTier, c.Tier2, "2")
+	if !m.names {
+		return
+	}
 	for _, z := range m.busiest() {
 		z.collect(count)
 	}

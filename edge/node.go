@@ -83,7 +83,9 @@ type Config struct {
 	Version string
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer
-	Clock   clock.Clock
+	// MetricNames: the metrics name the busiest zones and buckets, which are tenants' names.
+	MetricNames bool
+	Clock       clock.Clock
 	// Times of the feed; zero fields have their defaults.
 	Times config.Times
 
@@ -119,6 +121,7 @@ type Node struct {
 	parts   []*part
 	begun   time.Time
 	loaded  time.Duration
+	starts  uint64
 	metrics []prometheus.Collector
 
 	mu struct {
@@ -168,6 +171,7 @@ func (n *Node) open() error {
 		return err
 	}
 	n.config = c
+	n.starts = countStart(n.cfg.Dir)
 	refused := n.view.Apply(c.Revision(), changes)
 	c.Report(refused)
 	for _, r := range refused {

@@ -239,11 +239,33 @@ func TestMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer n.Close()
-	families, err := reg.Gather()
-	if err != nil || len(families) != 16 {
-		t.Errorf("%d metrics, %v", len(families), err)
+	if got := gathered(t, reg); got["dark_edge_starts_total"] != 1 || got["dark_edge_sockets"] == 0 || got["dark_edge_disk_free_bytes"] == 0 {
+		t.Errorf("the first start tells %v", got)
 	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err = New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	if got := gathered(t, reg); got["dark_edge_starts_total"] != 2 {
+		t.Errorf("the second start tells %v", got)
+	}
+}
+
+// gathered are the first values of all metrics, by name.
+func gathered(t *testing.T, reg *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]float64{}
+	for _, f := range families {
+		out[f.GetName()] = f.GetMetric()[0].GetGauge().GetValue() + f.GetMetric()[0].GetCounter().GetValue()
+	}
+	return out
 }
 
 func TestAServerThatStopsStopsTheNode(t *testing.T) {

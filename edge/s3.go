@@ -120,7 +120,7 @@ func (s *s3Server) part() Part {
 			Compile: s.compileStorage, Swap: s.swap,
 		},
 		Listen: listen.Options{Service: "S3", Addresses: s.c.S3, TCP: 1},
-		Serve:  s.serve, Close: s.close, Metrics: s3Metrics{s}, Storage: s.stats, Ends: s.ends,
+		Serve:  s.serve, Close: s.close, Metrics: s3Metrics{s, s.c.MetricNames}, Storage: s.stats, Ends: s.ends,
 	}
 }
 

@@ -68,8 +68,11 @@ func TestBucketsAreCountedLoggedAndHeldToTheirQuota(t *testing.T) {
 	if b.Objects != 2 || b.Bytes != 50 || b.Uploads != 1 || b.Writes != 6 || b.Refused != 2 || b.Failed != 0 || b.BytesIn != 60+60+40+10 {
 		t.Errorf("%v", b)
 	}
-	tellsPrometheus(t, s3Metrics{s}, `dark_s3_bucket_objects{bucket="photos"} 2`, `dark_s3_bucket_bytes{bucket="photos"} 50`,
+	tellsPrometheus(t, s3Metrics{s, true}, `dark_s3_bucket_objects{bucket="photos"} 2`, `dark_s3_bucket_bytes{bucket="photos"} 50`,
 		`dark_s3_bucket_uploads{bucket="photos"} 1`, `dark_s3_bucket_errors_total{bucket="photos",class="4xx"} 2`)
+	if all := scrape(t, s3Metrics{s, false}); strings.Contains(all, "photos") {
+		t.Errorf("a tenant's bucket is named though nobody asked for names: %s", all)
+	}
 	hangUp()
 	stop() // all lines are out
 	text, err := os.ReadFile(log)
@@ -94,7 +97,7 @@ func TestBucketsAreCountedLoggedAndHeldToTheirQuota(t *testing.T) {
 }
 
 // tellsPrometheus fails unless a collector gives the lines.
-func tellsPrometheus(t *testing.T, c prometheus.Collector, lines ...string) {
+func scrape(t *testing.T, c prometheus.Collector) string {
 	t.Helper()
 	r := prometheus.NewRegistry()
 	if err := r.Register(c); err != nil {
@@ -102,8 +105,14 @@ func tellsPrometheus(t *testing.T, c prometheus.Collector, lines ...string) {
 	}
 	w := httptest.NewRecorder()
 	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	return w.Body.String()
+}
+
+func tellsPrometheus(t *testing.T, c prometheus.Collector, lines ...string) {
+	t.Helper()
+	all := scrape(t, c)
 	for _, line := range lines {
-		if !strings.Contains(w.Body.String(), line+"\n") {
+		if !strings.Contains(all, line+"\n") {
 			t.Errorf("no %s", line)
 		}
 	}

@@ -51,7 +51,10 @@ func (s *s3Server) stats() *storagev1.StorageStats {
 const metricBuckets = 100
 
 // s3Metrics tells Prometheus of the endpoint, the store and the busiest buckets.
-type s3Metrics struct{ s *s3Server }
+type s3Metrics struct {
+	s     *s3Server
+	names bool // of buckets, too
+}
 
 var (
 	storeSegments = storeDesc("segment_bytes", "Octets of segments on disk.")
@@ -60,7 +63,7 @@ var (
 	storeExtents  = storeDesc("extents", "Extents in segments.")
 	storeDamaged  = storeDesc("damaged", "Extents and rows that did not open when they were last read or scrubbed.")
 	storeReadOnly = storeDesc("read_only", "1 while writes are refused.")
-	storeScrubbed = storeDesc("scrubbed_seconds", "When the last scrub ended, Unix seconds; 0 for never.")
+	storeScrubbed = storeDesc("scrubbed_timestamp_seconds", "When the last scrub ended, Unix time; 0 for never.")
 
 	bucketRequests = prometheus.NewDesc("dark_s3_bucket_requests_total", "Requests of the busiest buckets, by kind.", []string{"bucket", "kind"}, nil)
 	bucketAnswers  = prometheus.NewDesc("dark_s3_bucket_errors_total", "Answers of the busiest buckets with 4xx and 5xx.", []string{"bucket", "class"}, nil)
@@ -106,6 +109,9 @@ func (m s3Metrics) Collect(ch chan<- prometheus.Metric) {
 		readOnly = 1
 	}
 	gauge(storeReadOnly, readOnly)
+	if !m.names {
+		return
+	}
 	asked := func(b *storagev1.BucketStats) uint64 { return b.Reads + b.Writes + b.Lists }
 	slices.SortFunc(st.Buckets, func(a, b *storagev1.BucketStats) int {
 		return cmp.Or(cmp.Compare(asked(b), asked(a)), cmp.Compare(a.Bucket, b.Bucket))

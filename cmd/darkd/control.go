@@ -47,7 +47,7 @@ func newControl() *cobra.Command {
 	s.list(&c.api, "api", []string{"127.0.0.1:8080"}, "`HOST:PORT` for the API, one or more")
 	s.bool(&c.insecure, "insecure", "speak HTTP in clear on the API; loopback addresses only")
 	s.text(&c.socket, "socket", "", "`PATH` of the break-glass socket; DIR/control.sock when empty")
-	s.text(&c.metrics, "metrics", "", "`HOST:PORT` for Prometheus metrics; none when empty")
+	s.text(&c.metrics, "metrics", "", metricsUsage)
 	s.text(&c.timing, "timing", "lan", "lan, wan or ci: how far apart the control nodes are")
 	s.list(&c.nameServers, "name-servers", nil, "names of this installation's name servers, as delegations have them")
 	s.list(&c.resolvers, "resolvers", nil, "`HOST:PORT` of resolvers for showing control over domains; the system's when empty")
@@ -126,7 +126,7 @@ func (c *controlSettings) config(stderr io.Writer) (controlplane.Config, error) 
 		cfg.Resolver = resolver(c.resolvers)
 	}
 	if c.metrics != "" {
-		if c.observed, err = observe(c.metrics); err != nil {
+		if c.observed, err = observe(metricsAddr(c.metrics)); err != nil {
 			return cfg, err
 		}
 		cfg.Registry = c.observed
@@ -186,6 +186,20 @@ func logger(w io.Writer, level string) *slog.Logger {
 	log := obs.Logger(w, l)
 	slog.SetDefault(log)
 	return log
+}
+
+const metricsUsage = "`HOST:PORT` for Prometheus metrics, /livez and /readyz; a PORT alone is on 127.0.0.1; none when empty"
+
+// metricsAddr is where the metrics are: on loopback unless an address is named.
+func metricsAddr(setting string) string {
+	host, port, err := net.SplitHostPort(setting)
+	switch {
+	case err != nil && !strings.Contains(setting, ":"):
+		return net.JoinHostPort("127.0.0.1", setting)
+	case err == nil && host == "":
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return setting
 }
 
 // observed is what a process shows to those who watch it: /metrics, /livez and /readyz.

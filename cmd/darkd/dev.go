@@ -251,7 +251,7 @@ func (d *dev) serve(ctx context.Context) error {
 	if err := d.enrolEdge(ctx, control); err != nil {
 		return err
 	}
-	e := edgeSettings{dir: d.path("edge"), dns: d.addrs(portDNS), log: d.level, answers: d.answers, objects: d.objects}
+	e := edgeSettings{dir: d.path("edge"), dns: d.addrs(portDNS), log: d.level, answers: d.answers, objects: d.objects, metricNames: true}
 	e.objects.addresses = d.addrs(portS3)
 	node, err := e.open(d.log, seen)
 	if err != nil {

@@ -91,7 +91,7 @@ func (d *doctor) settings(cmd *cobra.Command) *settings {
 	s.list(&d.control.api, "api", []string{"127.0.0.1:8080"}, "`HOST:PORT` for the API, one or more")
 	s.list(&d.edge.dns, "dns", []string{"127.0.0.1:5300"}, "`IP:PORT` to answer DNS on, one or more")
 	s.list(&d.edge.objects.addresses, "s3", nil, "`IP:PORT` to answer S3 on, one or more")
-	s.text(&d.control.metrics, "metrics", "", "`HOST:PORT` for Prometheus metrics; none when empty")
+	s.text(&d.control.metrics, "metrics", "", metricsUsage)
 	s.text(&d.control.through, "through", "", "`HOST:PORT` of the API of a control node, to compare clocks with")
 	shown := len(s.items)
 	// What is not looked at is known all the same.
@@ -104,6 +104,7 @@ func (d *doctor) settings(cmd *cobra.Command) *settings {
 	s.list(&d.control.resolvers, "resolvers", nil, "")
 	s.list(&d.edge.feeds, "feeds", nil, "")
 	s.bool(&d.control.insecure, "insecure", "")
+	s.bool(&d.edge.metricNames, "metrics-names", "")
 	d.control.buckets.declare(s)
 	d.edge.answers.declare(s)
 	d.edge.objects.declareRest(s)

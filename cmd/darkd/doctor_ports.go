@@ -28,7 +28,7 @@ func (d *doctor) wanted() []port {
 		}
 	}
 	if d.control.metrics != "" {
-		all = append(all, port{"metrics", "tcp", d.control.metrics})
+		all = append(all, port{"metrics", "tcp", metricsAddr(d.control.metrics)})
 	}
 	return all
 }

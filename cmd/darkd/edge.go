@@ -24,6 +24,7 @@ import (
 type edgeSettings struct {
 	dir, join, through, metrics, log string
 	dns, hosts, feeds                []string
+	metricNames                      bool
 	answers                          dnsSettings
 	objects                          s3Settings
 	// parts are the services that it runs; nil: all.
@@ -38,7 +39,8 @@ func newEdge() *cobra.Command {
 	s.list(&e.dns, "dns", []string{"127.0.0.1:5300"}, "`IP:PORT` to answer DNS on, one or more")
 	s.list(&e.feeds, "feeds", nil, "`HOST:PORT` of the feeds of control nodes, beside those it was told of")
 	s.list(&e.hosts, "hosts", nil, "names and addresses for this edge's certificate; the join token has to state them")
-	s.text(&e.metrics, "metrics", "", "`HOST:PORT` for Prometheus metrics; none when empty")
+	s.text(&e.metrics, "metrics", "", metricsUsage)
+	s.bool(&e.metricNames, "metrics-names", "let the metrics name the busiest zones and buckets, which are your tenants'")
 	s.text(&e.join, "join", "", "join `TOKEN`: become an edge of its cluster first")
 	s.text(&e.through, "through", "", "`HOST:PORT` of the API of a control node to join through")
 	s.text(&e.log, "log", "info", "debug, info, warn or error")
@@ -62,7 +64,7 @@ func (e *edgeSettings) run(ctx context.Context, stderr io.Writer) error {
 	var o *observed
 	if e.metrics != "" {
 		var err error
-		if o, err = observe(e.metrics); err != nil {
+		if o, err = observe(metricsAddr(e.metrics)); err != nil {
 			return err
 		}
 	}
@@ -109,7 +111,7 @@ func (e *edgeSettings) open(log *slog.Logger, o *observed) (*edge.Node, error) {
 		TLS:     func() (*tls.Config, error) { return creds.TLS(), nil },
 		Control: controlNodes(self.ClusterID, creds),
 		Feeds:   append(self.Feeds, e.feeds...), Certificate: creds.Leaf, Request: r.request, Install: r.install,
-		DNS: e.dns, Services: e.parts, Version: version(), Logger: log,
+		DNS: e.dns, Services: e.parts, Version: version(), Logger: log, MetricNames: e.metricNames,
 	}
 	if o != nil {
 		cfg.Metrics = o

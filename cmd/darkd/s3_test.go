@@ -363,6 +363,7 @@ func (p *platform) metrics(bucket string) {
 			p.t.Errorf("no metric %s", want)
 		}
 	}
+	listed(p.t, string(b))
 }
 
 // stats waits until the edge has told of a bucket.

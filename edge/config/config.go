@@ -282,6 +282,15 @@ func (c *Config) RefusedFrames() map[string]uint64 {
 // DenyEntries is the size of the deny set.
 func (c *Config) DenyEntries() int { return c.deny.len() }
 
+// Generations is how many good copies of the configuration are on disk.
+func (c *Config) Generations() int { return c.store.good() }
+
+// Disk is how many octets are free, and whether those are too few for the feed to be followed.
+func (c *Config) Disk() (free uint64, full bool) {
+	free, _ = c.disk.Avail()
+	return free, c.store.full()
+}
+
 // Lost reports whether both generations were damaged and nothing was told since.
 func (c *Config) Lost() bool { return c.store.lost.Load() }
 

@@ -44,6 +44,20 @@ func apply(db *pebble.DB, repr []byte, opts *pebble.WriteOptions) error {
 	return b.Commit(opts)
 }
 
+// good is how many generations are whole: the live one, unless it was lost, and the spare.
+func (s *store) good() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	if !s.lost.Load() {
+		n++
+	}
+	if s.mu.spare != nil {
+		n++
+	}
+	return n
+}
+
 // verifySpare looks at every checksum of the spare, in the background of a start.
 func (s *store) verifySpare(g *generation) {
 	err := g.verify(s.stop)

@@ -28,6 +28,8 @@ type Config struct {
 	// and it stands for no election; below an eighth nothing is appended to its log. nil:
 	// the disk has no end.
 	Disk *diskroom.Disk
+	// Synced is told how long each write of the log waited for its sync; nil: nobody is.
+	Synced func(time.Duration)
 	// Fatal is told, once, of the failed write or sync after which nothing more is
 	// written. It must end the process. nil: log it and exit with status 1.
 	Fatal func(error)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -152,6 +153,13 @@ func (g *Group) LastIndex() uint64 { return g.raft.LastIndex() }
 // Finished returns the highest index at or below which the machine has finished every
 // command.
 func (g *Group) Finished() uint64 { return g.mark.load() }
+
+// Snapshots returns the index that the newest snapshot covers, 0 without one, and how many this
+// member made since its start.
+func (g *Group) Snapshots() (newest, made uint64) {
+	newest, _ = strconv.ParseUint(g.raft.Stats()["last_snapshot_index"], 10, 64)
+	return newest, g.snaps.made.Load()
+}
 
 // Leadership returns a channel with whether this member leads: first as it is now, then
 // each change. A reader that is slow sees only the latest. It is closed with the group.

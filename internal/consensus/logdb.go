@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -27,6 +28,8 @@ type logDB struct {
 	dir   string
 	fatal func(error)
 	room  func() error // asked before entries are appended
+	// synced is told how long each commit took; nil: nobody is.
+	synced func(time.Duration)
 
 	mu struct {
 		sync.Mutex
@@ -100,8 +103,12 @@ func (l *logDB) commit(b *pebble.Batch) error {
 	if err := l.failed(); err != nil {
 		return err
 	}
+	begun := time.Now()
 	if err := b.Commit(pebble.Sync); err != nil {
 		return l.fail(fmt.Errorf("write log store %s: %w", l.dir, err))
+	}
+	if l.synced != nil {
+		l.synced(time.Since(begun))
 	}
 	return l.failed() // Pebble reports a failed WAL to its logger
 }

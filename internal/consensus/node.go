@@ -37,6 +37,7 @@ func Open(cfg Config) (*Node, error) {
 	if n.db, err = n.openStore(); err != nil {
 		return nil, errors.Join(err, cfg.Listener.Close())
 	}
+	n.db.synced = cfg.Synced
 	n.db.room = func() error { return n.room(appendPart) }
 	n.trans = newTransport(n)
 	n.Handle(methodReadIndex, n.handleReadIndex)

@@ -144,6 +144,7 @@ func (k *snapSink) finish() error {
 	s.log.setSnapshot(k.m.Index, k.m.Term)
 	if k.own {
 		s.covered(k.m.Index)
+		s.made.Add(1)
 	}
 	if err := s.reap(); err != nil {
 		s.logger.Warn("consensus: old snapshots stay", "group", s.log.name, "error", err)

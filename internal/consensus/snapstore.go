@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/raft"
@@ -31,6 +32,7 @@ type snapStore struct {
 	log     *groupLog
 	logger  *slog.Logger
 	covered func(index uint64) // a snapshot of our own machine covers index
+	made    atomic.Uint64      // of our own machine
 
 	mu struct {
 		sync.Mutex

@@ -1,5 +1,5 @@
 // Package obs is how a process of Dark tells its operators what happens: a log of short lines, of
-// which none repeats without end, and a histogram that costs its writer no lock.
+// which none repeats without end.
 //
 // A Sparse has a lock of its own and calls nobody while it holds it.
 package obs

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/dark-ecosystem/dark/controlplane/state"
+	"github.com/dark-ecosystem/dark/controlplane/zones"
 	"github.com/dark-ecosystem/dark/internal/ca"
 	"github.com/dark-ecosystem/dark/internal/clock"
 	"github.com/dark-ecosystem/dark/internal/consensus"
@@ -89,6 +90,9 @@ type coreConfig struct {
 	synced    func(time.Duration) // told of each sync of the log; may be nil
 }
 
+// importDir is the folder of the node's directory in which imports sort.
+const importDir = "imports"
+
 // openCore opens a node that was made by Init or Join.
 func openCore(c coreConfig) (_ *core, err error) {
 	k := &core{clock: c.clock, used: make(chan usedKey, 64)}
@@ -106,6 +110,9 @@ func openCore(c coreConfig) (_ *core, err error) {
 	k.disk = diskroom.Local(c.dir)
 	if err := k.disk.Restock(); err != nil {
 		c.logger.Warn("disk", "err", err)
+	}
+	if err := zones.Clean(filepath.Join(c.dir, importDir)); err != nil {
+		return nil, err
 	}
 	disk := k.disk.FS()
 	rows := filepath.Join(c.dir, "state")

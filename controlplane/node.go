@@ -426,5 +426,12 @@ func origin(ctx context.Context, method, reason string) *statev1.Origin {
 	return &statev1.Origin{Who: who.Who, From: who.From, Method: method, Reason: reason}
 }
 
+// Imports is where imports sort, and whether the disk has room for so many octets more
+// beside what the node keeps free.
+func (n *Node) Imports() (dir string, room func(octets int64) bool) {
+	disk := n.core.disk
+	return filepath.Join(n.cfg.Dir, importDir), func(octets int64) bool { return !disk.Below(2*disk.Reserve() + octets) }
+}
+
 // TokenPepper keys the hashes of tokens.
 func (n *Node) TokenPepper() []byte { return n.core.root.Key(keyring.Pepper) }

@@ -21,6 +21,7 @@ import (
 func controlKinds(nameServers []string, buckets storage.Options) func(*controlplane.Node) ([]api.Registration, []api.Extra) {
 	return func(n *controlplane.Node) ([]api.Registration, []api.Extra) {
 		o := zones.Options{Compilers: dnsCompilers()}
+		o.Dir, o.Room = n.Imports()
 		if len(nameServers) > 0 {
 			o.NameServer = nameServers[0] + "."
 		}

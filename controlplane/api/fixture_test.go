@@ -77,7 +77,7 @@ func start(t *testing.T, more ...api.Registration) *installation {
 		t.Fatal(err)
 	}
 	i.admin = token
-	z := zones.New(zones.Options{Compilers: compilers(), NameServer: "ns1.dark.test.", TempDir: t.TempDir()})
+	z := zones.New(zones.Options{Compilers: compilers(), NameServer: "ns1.dark.test.", Dir: t.TempDir()})
 	_, recovery, err := keyring.NewRecovery()
 	if err != nil {
 		t.Fatal(err)

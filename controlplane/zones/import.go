@@ -78,7 +78,16 @@ func (t *Transfers) Import(s grpc.ServerStream) error {
 	if err := i.open(); err != nil {
 		return err
 	}
-	i.sorter = sorter{dir: t.z.o.TempDir, memory: t.sortMemory}
+	holding, err := t.z.imports.begin(i.caller.Organization)
+	if err != nil {
+		return err
+	}
+	defer holding.end()
+	// What sorts ends before the handler does, and with it the goroutine that receives.
+	ctx, cancel := context.WithCancel(i.ctx)
+	defer cancel()
+	i.ctx = ctx
+	i.sorter = sorter{dir: t.z.o.Dir, memory: t.sortMemory, take: holding.take}
 	defer i.sorter.close()
 	if err := i.read(); err != nil {
 		return err
@@ -128,29 +137,10 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// parts reads the file out of the stream's messages.
-type parts struct {
-	stream *importStream
-	rest   []byte
-}
-
-func (p *parts) Read(b []byte) (int, error) {
-	for len(p.rest) == 0 {
-		m, err := p.stream.Recv()
-		if err != nil {
-			return 0, err // io.EOF when the client has sent all
-		}
-		p.rest = m.Data
-	}
-	n := copy(b, p.rest)
-	p.rest = p.rest[n:]
-	return n, nil
-}
-
 // read sorts the file's records.
 func (i *importing) read() error {
 	i.progress.Stage = "reading"
-	i.bytes = &counter{r: &parts{i.stream, i.first.Data}}
+	i.bytes = &counter{r: newParts(i.ctx, i.stream, i.first.Data, i.z.imports.bounds)}
 	i.first.Data = nil
 	err := i.z.o.ReadMaster(i.bytes, i.apex, i.line)
 	if err != nil && !i.faults.take(err) {

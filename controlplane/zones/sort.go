@@ -15,10 +15,11 @@ import (
 
 const (
 	// sortMemory is how many octets of records a sorter holds before it writes them out.
-	sortMemory = 32 << 20
+	sortMemory = 16 << 20
 	// maxRecords bounds an import, and with it the room that it takes on disk.
 	maxRecords = 20_000_000
-	recordCost = 64 // octets that a record costs beside its texts
+	recordCost = 64      // octets that a record costs beside its texts
+	roomStep   = 1 << 20 // octets that a sorter asks for at a time
 )
 
 // entry is one record on its way into a set.
@@ -42,6 +43,8 @@ func (a entry) compare(b entry) int {
 type sorter struct {
 	dir    string
 	memory int
+	take   func(octets int64) error // asks for room for more records; nil: there is
+	room   int64                    // octets asked for that no record has yet
 	cur    []entry
 	size   int
 	runs   []*os.File
@@ -52,8 +55,15 @@ func (s *sorter) add(e entry) error {
 	if s.total++; s.total > maxRecords {
 		return fmt.Errorf("line %d: a file may have at most %d records", e.line, maxRecords)
 	}
+	size := len(e.key) + len(e.text) + recordCost
+	if s.room -= int64(size); s.room < 0 && s.take != nil {
+		if err := s.take(roomStep); err != nil {
+			return err
+		}
+		s.room += roomStep
+	}
 	s.cur = append(s.cur, e)
-	s.size += len(e.key) + len(e.text) + recordCost
+	s.size += size
 	if s.size < s.memory {
 		return nil
 	}

@@ -41,7 +41,7 @@ func newWorld(t *testing.T) *world {
 }
 
 func newZones(dir string) *zones.Zones {
-	return zones.New(zones.Options{Compilers: compilers(), NameServer: "ns1.dark.test.", TempDir: dir})
+	return zones.New(zones.Options{Compilers: compilers(), NameServer: "ns1.dark.test.", Dir: dir})
 }
 
 func noViolations(proto.Message) []kind.Violation { return nil }

@@ -86,8 +86,13 @@ type Options struct {
 	Compilers
 	// NameServer is the primary name server of zones that name none, absolute.
 	NameServer string
-	// TempDir holds what a large import sorts; "" takes the system's.
-	TempDir string
+	// Dir holds what large imports sort; it is on the node's data volume, and Clean makes it.
+	Dir string
+	// Room says whether the disk has room for so many octets more; nil: it has.
+	Room func(octets int64) bool
+	// Bounds of imports; the zero value stands for 8 at once, 2 of an organization, 6 GiB
+	// and 2 GiB.
+	Bounds Bounds
 }
 
 // Zones makes the kinds and the methods beside the standard ones.
@@ -95,6 +100,7 @@ type Zones struct {
 	o Options
 	// zoneKind and setKind are made once: kinds are compared by identity.
 	zoneKind, setKind *kind.Kind
+	imports           underWay
 }
 
 const (
@@ -107,7 +113,10 @@ func New(o Options) *Zones {
 	if o.NameServer == "" {
 		o.NameServer = "ns.invalid."
 	}
-	z := &Zones{o: o}
+	if o.Bounds == (Bounds{}) {
+		o.Bounds = defaultBounds
+	}
+	z := &Zones{o: o, imports: underWay{bounds: o.Bounds, room: o.Room}}
 	z.zoneKind = &kind.Kind{
 		Message: &dnsv1.Zone{}, Plural: "zones", Pattern: "zones/{zone}", Service: "dns", Lane: kind.LaneData, ConfirmDelete: true,
 		NameRule: z.zoneIDs, Admit: z.admitZone, Show: z.showZone, Publish: z.publishZone, Page: z.page,

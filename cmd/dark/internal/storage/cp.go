@@ -21,9 +21,9 @@ type copying struct {
 	filter
 	opening
 	linking
+	describing
 	recursive, dryRun, move bool
 	parallel                int
-	contentType             string
 	encrypt, encryptFiles   []string
 
 	engine *engine
@@ -84,9 +84,9 @@ func (c *copying) common(cmd *cobra.Command) {
 	f.BoolVarP(&c.recursive, "recursive", "r", false, "all that is in a directory or under a prefix")
 	f.BoolVar(&c.dryRun, "dry-run", false, "show what would be done; do nothing")
 	f.IntVar(&c.parallel, "parallel", defaultParallel, "transfers at once")
-	f.StringVar(&c.contentType, "content-type", "", "Content-Type of what is uploaded (default: by the name's ending)")
 	c.filter.flags(cmd)
 	c.linking.flags(f)
+	c.describing.flags(f)
 }
 
 func (c *copying) run(ctx context.Context, args []string) (err error) {
@@ -128,8 +128,15 @@ func (c *copying) check(from []location) (err error) {
 	if err != nil {
 		return err
 	}
-	c.how = sending{contentType: c.contentType, encrypt: sealed}
+	c.how = sending{describing: c.describing, encrypt: sealed}
 	if err := errors.Join(c.filter.compile(), c.opening.loadUnless(c.move)); err != nil {
+		return err
+	}
+	download := !c.to.remote()
+	for _, l := range from {
+		download = download || l.remote()
+	}
+	if err := c.describing.check(download); err != nil {
 		return err
 	}
 	if len(from) > 1 && !c.to.stream() && (c.to.remote() && !c.to.folder() || !c.to.remote() && !isDirectory(c.to.path)) {

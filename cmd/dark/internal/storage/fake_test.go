@@ -37,6 +37,8 @@ type fake struct {
 	// before is called with each request, before its body is read.
 	before func(line string)
 	log    []string
+	// described is what the last PUT of an object, or begin of an upload, said of it.
+	described http.Header
 }
 
 func newFake(t *testing.T) (*fake, *Env, *bytes.Buffer, *bytes.Buffer) {
@@ -101,12 +103,14 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case q.Has("delete"):
 		f.deleteMany(w, r)
 	case q.Has("uploads"):
+		f.described = r.Header.Clone()
 		id := fmt.Sprintf("id%d", len(f.uploads)+1)
 		f.uploads[id] = map[int][]byte{}
 		fmt.Fprintf(w, "<InitiateMultipartUploadResult><Bucket>box</Bucket><Key>x</Key><UploadId>%s</UploadId></InitiateMultipartUploadResult>", id)
 	case q.Has("uploadId"):
 		f.multipart(w, r, key, q)
 	case r.Method == http.MethodPut:
+		f.described = r.Header.Clone()
 		f.objects[key] = body0(r)
 		f.headers[key] = http.Header{}
 		for k, v := range r.Header {

@@ -33,6 +33,7 @@ type syncing struct {
 	*Env
 	filter
 	linking
+	describing
 	dryRun, remove, yes, times, sizeOnly bool
 	parallel                             int
 
@@ -59,6 +60,7 @@ func syncCommand(env *Env) *cobra.Command {
 	f.IntVar(&s.parallel, "parallel", defaultParallel, "transfers at once")
 	s.filter.flags(c)
 	s.linking.flags(f)
+	s.describing.flags(f)
 	return c
 }
 
@@ -106,8 +108,8 @@ func (s *syncing) check() error {
 		(strings.HasPrefix(s.to.prefix(), s.from.prefix()) || strings.HasPrefix(s.from.prefix(), s.to.prefix())):
 		return usage("another target", "one of the folders is in the other")
 	}
-	if s.from.remote() {
-		return nil
+	if err := s.describing.check(s.from.remote()); err != nil || s.from.remote() {
+		return err
 	}
 	st, err := os.Stat(s.from.path)
 	if err != nil {
@@ -281,7 +283,7 @@ func (s *syncing) copy(p pair) task {
 	var t task
 	switch to := s.to.under(p.from.rel); {
 	case !p.from.at.remote():
-		t = s.engine.uploading(p.from, to, sending{})
+		t = s.engine.uploading(p.from, to, sending{describing: s.describing})
 	case to.remote():
 		t = s.engine.copying(p.from, to)
 	default:

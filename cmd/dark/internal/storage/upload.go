@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"os"
 	"path"
@@ -38,14 +39,16 @@ func partSizeOf(n int64) int64 {
 
 // sending is how an object is written.
 type sending struct {
-	contentType string
-	encrypt     *sealing // nil sends what is there
+	describing
+	encrypt *sealing // nil sends what is there
 }
 
 func (s sending) options(key string) minio.PutObjectOptions {
-	o := minio.PutObjectOptions{ContentType: s.contentType}
+	var o minio.PutObjectOptions
+	s.describe(&o)
 	if s.encrypt != nil {
-		o.ContentType, o.UserMetadata = "application/octet-stream", s.encrypt.metadata()
+		o.ContentType = "application/octet-stream"
+		maps.Copy(o.UserMetadata, s.encrypt.metadata())
 	}
 	if o.ContentType == "" {
 		o.ContentType = firstOf(mime.TypeByExtension(path.Ext(key)), "application/octet-stream")

@@ -13,19 +13,27 @@ import (
 func ruinAll(t *testing.T, dir string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
+		if err == nil && !d.IsDir() {
+			ruinFile(t, path)
 		}
-		b, err := os.ReadFile(path)
-		if err != nil || len(b) == 0 {
-			return err
-		}
-		for i := max(0, len(b)/2-32); i < min(len(b)/2+32, len(b)); i++ {
-			b[i] = 0
-		}
-		return os.WriteFile(path, b, 0o600)
+		return err
 	})
 	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ruinFile overwrites the middle of a file.
+func ruinFile(t *testing.T, path string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := max(0, len(b)/2-32); i < min(len(b)/2+32, len(b)); i++ {
+		b[i] = 0
+	}
+	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -73,5 +81,39 @@ func TestANodeWithADamagedConfigurationIsToldAnew(t *testing.T) {
 	at = n.Addresses("dns")[0].String()
 	if s := n.Status(); s.Lost || ask(t, "udp", at) != "192.0.2.1" || n.Ready() != nil {
 		t.Errorf("lost %v, answers %s, ready: %v", s.Lost, ask(t, "udp", at), n.Ready())
+	}
+}
+
+// What S3 needs on this machine is damaged, a file a run: DNS is served all the same, and
+// the node says what is not.
+func TestDamagedFilesOfS3LeaveDNSAlone(t *testing.T) {
+	for _, file := range []string{fileMachine, fileDiskKey} {
+		dir := t.TempDir()
+		cfg := settings(t, dir)
+		cfg.S3 = []string{"127.0.0.1:0"}
+		n, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
+		ruinFile(t, filepath.Join(dir, file))
+		if n, err = New(cfg); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		stop := run(t, n)
+		if got := ask(t, "udp", n.Addresses("dns")[0].String()); got != "REFUSED" {
+			t.Errorf("%s: DNS answers %s", file, got)
+		}
+		if s := n.Status(); len(s.Failed) != 1 || s.Failed[0] != "s3" || n.Addresses("s3") != nil {
+			t.Errorf("%s: failed %v, S3 at %v", file, s.Failed, n.Addresses("s3"))
+		}
+		stop()
+		cfg.DNS = nil
+		if n, err := New(cfg); err == nil {
+			t.Errorf("%s: a node that serves nothing opened", file)
+			n.Close()
+		}
 	}
 }

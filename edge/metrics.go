@@ -12,8 +12,8 @@ import (
 type metrics struct {
 	n *Node
 
-	revision, connected, contact, refused, frames, deny, loaded, damages, lost *prometheus.Desc
-	generations, free, full, certificate, budget, sockets, starts              *prometheus.Desc
+	revision, connected, contact, refused, frames, deny, loaded, damages, lost, failed *prometheus.Desc
+	generations, free, full, certificate, budget, sockets, starts                      *prometheus.Desc
 }
 
 func newMetrics(n *Node) *metrics {
@@ -37,6 +37,7 @@ func newMetrics(n *Node) *metrics {
 		budget:      d("autonomy_end_timestamp_seconds", "When the first of the certificate and the keys of services ends, Unix time: until then the edge serves all without a control node."),
 		sockets:     d("sockets", "Sockets that a service answers on.", "service", "network"),
 		starts:      d("starts_total", "Starts of this edge since it joined, this one included."),
+		failed:      d("failed_services", "Services that are not served, as their files are damaged."),
 		lost:        d("config_lost", "1 while both generations were damaged and nothing was told since."),
 	}
 }
@@ -67,6 +68,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(m.loaded, s.Loaded.Seconds())
 	gauge(m.lost, lost)
 	m.machine(ch, gauge)
+	gauge(m.failed, float64(len(s.Failed)))
 	ch <- prometheus.MustNewConstMetric(m.damages, prometheus.CounterValue, float64(s.Damages))
 	ch <- prometheus.MustNewConstMetric(m.refused, prometheus.CounterValue, float64(s.Refused))
 	for _, reason := range frame.Reasons() {

@@ -122,6 +122,7 @@ type Node struct {
 	begun   time.Time
 	loaded  time.Duration
 	starts  uint64
+	failed  []string // services whose files are damaged
 	metrics []prometheus.Collector
 
 	mu struct {

@@ -59,10 +59,7 @@ type s3Server struct {
 }
 
 // newS3 opens the store below the node's directory. The keys come with the configuration.
-func newS3(c *Config) (*s3Server, error) {
-	if err := c.plainS3(); err != nil {
-		return nil, err
-	}
+func newS3(c *Config, log *os.File) (*s3Server, error) {
 	machine, err := keyring.LoadMachine(filepath.Join(c.Dir, fileMachine))
 	if err != nil {
 		return nil, err
@@ -71,7 +68,7 @@ func newS3(c *Config) (*s3Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &s3Server{c: c, machine: machine, keys: newStorageKeys()}
+	s := &s3Server{c: c, machine: machine, keys: newStorageKeys(), log: log}
 	s.erasing.news = make(chan struct{}, 1)
 	s.store, err = store.Open(store.Options{
 		Dir: filepath.Join(c.Dir, dirStore), Cell: c.Name, Keys: s.keys, DiskKey: disk, Clock: c.Clock, Logger: c.Logger,
@@ -80,11 +77,7 @@ func newS3(c *Config) (*s3Server, error) {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
 	var line func([]byte)
-	if c.S3Log != "" {
-		if s.log, err = os.OpenFile(c.S3Log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640); err != nil {
-			s.keys.done()
-			return nil, errors.Join(fmt.Errorf("open the log of S3 requests: %w", err), s.store.Close())
-		}
+	if log != nil {
 		line = s.logLine
 	}
 	s.handler = s3.New(s3.Config{
@@ -93,6 +86,18 @@ func newS3(c *Config) (*s3Server, error) {
 		Domains: c.S3Domains, Clock: c.Clock, Logger: c.Logger,
 	})
 	return s, nil
+}
+
+// openS3Log opens the file that lines of requests are appended to; nil when there is none.
+func (c *Config) openS3Log() (*os.File, error) {
+	if c.S3Log == "" {
+		return nil, nil
+	}
+	f, err := os.OpenFile(c.S3Log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("open the log of S3 requests: %w", err)
+	}
+	return f, nil
 }
 
 // dirStore is where an edge's store is, below its directory.

@@ -24,6 +24,8 @@ type Status struct {
 	// start. Lost: both were, and no control node has told everything again since.
 	Damages uint64
 	Lost    bool
+	// Failed names the services that are not served, as their files are damaged.
+	Failed []string
 	// Loaded is how long the start took until the view was compiled.
 	Loaded time.Duration
 }
@@ -34,7 +36,7 @@ func (n *Node) Status() Status {
 		Name: n.cfg.Name, Revision: n.view.Revision(),
 		Connected: n.config.Connected(), LastContact: n.config.LastContact(),
 		Refused: n.view.Refused(), RefusedFrames: n.config.RefusedFrames(), DenyEntries: n.config.DenyEntries(),
-		Damages: n.config.Damages(), Lost: n.config.Lost(), Loaded: n.loaded,
+		Damages: n.config.Damages(), Lost: n.config.Lost(), Failed: n.failed, Loaded: n.loaded,
 	}
 }
 

@@ -13,12 +13,13 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/dark-ecosystem/dark/controlplane/admit"
+	"github.com/dark-ecosystem/dark/controlplane/identity"
 	"github.com/dark-ecosystem/dark/internal/ca"
 	"github.com/dark-ecosystem/dark/internal/errs"
 	"github.com/dark-ecosystem/dark/internal/kind"
 	"github.com/dark-ecosystem/dark/internal/membership"
 	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
-	identityv1 "github.com/dark-ecosystem/dark/proto/dark/identity/v1"
 	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
 )
 
@@ -30,7 +31,7 @@ func Node(status func(ctx context.Context, name string) (*clusterv1.NodeStatus, 
 		Plural:  "nodes", Pattern: "nodes/{node}", Service: "cluster",
 		// Of the deny lane, as credentials are: a node that was removed is not rolled back.
 		Lane:  kind.LaneDeny,
-		Scope: kind.ScopeInstallation, ConfirmDelete: true, Admit: admitNode, Publish: publishNode,
+		Scope: kind.ScopeInstallation, ConfirmDelete: true, Admit: admitNode, Publish: publishNode, Deny: denyNode,
 		Show: func(ctx context.Context, _ kind.Reader, m proto.Message) error { return show(ctx, status, m) },
 		Columns: []kind.Column{
 			{Title: "ROLE", Path: "spec.role"},
@@ -125,38 +126,41 @@ func Deny(n *clusterv1.Node, now time.Time) []*statev1.Op {
 	var ops []*statev1.Op
 	for _, subject := range Record(n).Denials() {
 		m := &statev1.PutMeta{Key: MetaDenied + subject, Value: strconv.AppendInt(nil, now.Add(ca.NodeLife).Unix(), 10)}
-		ops = append(ops, &statev1.Op{Op: &statev1.Op_PutMeta{PutMeta: m}})
+		ops = append(ops, &statev1.Op{Op: &statev1.Op_PutMeta{PutMeta: m}}, admit.Ended("", denial(subject, now)))
 	}
 	return ops
 }
 
-// publishNode tells edges of a node that ended, or whose name another machine got.
-func publishNode(_ context.Context, p kind.Publication, emit func(kind.Record) error) error {
+// denial is the entry of the deny set for a node: it lives as long as the node's
+// certificate may.
+func denial(subject string, now time.Time) kind.Record {
+	return identity.Revocation(nodeKind, subject, now, ca.NodeLife, nil)
+}
+
+var nodeKind = string((&clusterv1.Node{}).ProtoReflect().Descriptor().FullName())
+
+// denyNode tells edges of a node that ended, or whose name another machine got.
+func denyNode(_ context.Context, p kind.Publication, emit func(kind.Record) error) error {
 	old, _ := p.Old.(*clusterv1.Node)
 	now, _ := p.New.(*clusterv1.Node)
 	if old == nil || now != nil && now.GetSpec().GetInstance() == old.GetSpec().GetInstance() {
 		return nil
 	}
-	if now == nil && old.GetSpec().GetRole() == ca.Control {
-		err := emit(kind.Record{Kind: FeedAddressKind, Stream: "system", Name: strings.TrimPrefix(p.Stored, "nodes/"), Lane: kind.LaneData})
-		if err != nil {
-			return err
-		}
-	}
 	for _, subject := range Record(old).Denials() {
-		value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&identityv1.PublishedRevocation{Subject: subject, RevokedAt: p.Now.Unix()})
-		if err != nil {
-			return fmt.Errorf("publish the removal of %s: %w", old.GetName(), err)
-		}
-		err = emit(kind.Record{
-			Kind: string((&clusterv1.Node{}).ProtoReflect().Descriptor().FullName()), Stream: "system", Name: subject,
-			Lane: kind.LaneDeny, Value: value, Expires: p.Now.Add(ca.NodeLife).Unix(),
-		})
-		if err != nil {
+		if err := emit(denial(subject, p.Now)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// publishNode ends the record of a control node's feed with the node.
+func publishNode(_ context.Context, p kind.Publication, emit func(kind.Record) error) error {
+	old, _ := p.Old.(*clusterv1.Node)
+	if p.New != nil || old.GetSpec().GetRole() != ca.Control {
+		return nil
+	}
+	return emit(kind.Record{Kind: FeedAddressKind, Stream: "system", Name: strings.TrimPrefix(p.Stored, "nodes/"), Lane: kind.LaneData})
 }
 
 func show(ctx context.Context, status func(context.Context, string) (*clusterv1.NodeStatus, error), m proto.Message) error {

@@ -21,7 +21,7 @@ const (
 // has the leader keep what is sealed for edges.
 func (n *Node) Storage(o storage.Options) *storage.Storage {
 	o.Root, o.Recovery, o.Meta = n.core.root, n.keys.RecoveryRecipient, n.core.store.Meta
-	o.Keeps = n.keepsObjects
+	o.Keeps, o.Objects = n.keepsObjects, n.objects
 	n.storage = storage.New(o)
 	return n.storage
 }

@@ -100,9 +100,12 @@ func (n *Node) ownStorageStats(q *storagev1.StorageStatsCall) ([]*storagev1.Stor
 		return nil, err
 	}
 	var out []*storagev1.StorageStats
-	n.feed.StorageStats(func(node string, store *storagev1.StorageStats, bucket func(string) *storagev1.BucketStats) {
+	n.feed.StorageStats(func(node string, store *storagev1.StorageStats, whole time.Time, bucket func(string) *storagev1.BucketStats) {
 		st := proto.Clone(store).(*storagev1.StorageStats)
 		st.Node = node
+		if !whole.IsZero() {
+			st.AgeNanos = max(int64(time.Since(whole)), 1)
+		}
 		for _, name := range names {
 			if b := bucket(name); b != nil && len(st.Buckets) < reportedBuckets {
 				st.Buckets = append(st.Buckets, b)

@@ -59,7 +59,7 @@ func (s *s3Server) DeleteBucket(ctx context.Context, proof, organization, name s
 	if !strings.HasPrefix(name, "buckets/") {
 		name = "buckets/" + name
 	}
-	return s.submit(ctx, proof, organization, "DeleteBucket", &storagev1.DeleteBucketRequest{Name: name, RequestId: requestID(), Reason: "S3"})
+	return s.submit(ctx, proof, organization, "DeleteBucket", &storagev1.DeleteBucketRequest{Name: name, Force: name, RequestId: requestID(), Reason: "S3"})
 }
 
 func (s *s3Server) submit(ctx context.Context, proof, organization, method string, req proto.Message) error {

@@ -3,6 +3,7 @@ package admit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -34,6 +35,7 @@ type Change struct {
 	Organization  string
 	Name, Stored  string
 	Before, After proto.Message // as stored; nil where there is none
+	Forced        bool          // it is deleted by name, with all that it holds
 	// Reply completes After for the answer of the write that was made; may be nil.
 	Reply func(proto.Message)
 }
@@ -44,6 +46,7 @@ type Options struct {
 	MustExist    bool     // update
 	ETag         string   // "": any
 	Mask         []string // "": labels and spec
+	Force        string   // the name again: delete it with all that it holds
 }
 
 // Tx gathers the writes of one transaction.
@@ -118,6 +121,11 @@ func (t *Tx) Delete(ctx context.Context, k *kind.Kind, name string, o Options) (
 	if err := preconditions(c, o); err != nil {
 		return c, err
 	}
+	if c.Forced = o.Force != ""; c.Forced {
+		if again, err := Canonical(k, o.Force); err != nil || again != c.Name {
+			return c, errs.Bad(errs.Field{Name: "force", Text: fmt.Sprintf("%q is not the name of what is deleted, which is %s", o.Force, c.Name)})
+		}
+	}
 	return t.admit(ctx, c, guard)
 }
 
@@ -176,7 +184,7 @@ func (t *Tx) admit(ctx context.Context, c Change, guard []*statev1.Precondition)
 	}
 	a := &kind.Admission{
 		Reader: t.over, Caller: t.Caller, Organization: c.Organization, Name: c.Name, Stored: c.Stored,
-		Old: c.Before, New: c.After, Now: t.Now,
+		Old: c.Before, New: c.After, Now: t.Now, Forced: c.Forced,
 	}
 	if c.After != nil {
 		a.Violations = t.Validate(c.After)

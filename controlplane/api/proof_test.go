@@ -231,3 +231,27 @@ func TestSecretsOfStorageAreNeverShown(t *testing.T) {
 		}
 	}
 }
+
+// TestARollbackDoesNotPretend: what a deletion destroyed does not come back as something
+// empty of the same name; the rest does.
+func TestARollbackDoesNotPretend(t *testing.T) {
+	i := start(t)
+	i.organization("acme", "dns:read")
+	i.must(200, i.admin, "", "POST", "/v1/nodes", `{"name":"nodes/e1","spec":{"role":"edge"}}`)
+	i.must(200, i.admin, "acme", "POST", "/v1/encryptionkeys", `{"name":"encryptionkeys/one"}`)
+	kept := i.must(200, i.admin, "acme", "POST", "/v1/buckets", `{"name":"buckets/photos"}`)
+	i.must(200, i.admin, "acme", "PATCH", "/v1/buckets/photos", `{"labels":{"a":"b"}}`)
+	back := fmt.Sprintf(`{"toRevision":"%v"}`, field(kept, "revision"))
+	i.must(200, i.admin, "acme", "POST", "/v1/rollback", back)
+	for _, what := range []string{"buckets/photos", "encryptionkeys/one"} {
+		i.must(200, i.admin, "acme", "DELETE", "/v1/"+what, "")
+		code, out := i.rest(i.admin, "acme", "POST", "/v1/rollback", back)
+		if text := fmt.Sprint(out); code != 412 || !strings.Contains(text, what+" cannot come back") {
+			t.Errorf("%s: %d %v", what, code, out)
+		}
+		if code, _ := i.rest(i.admin, "acme", "GET", "/v1/"+what, ""); code != 404 {
+			t.Errorf("%s: %d after the refusal", what, code)
+		}
+		i.must(200, i.admin, "acme", "POST", "/v1/"+strings.Split(what, "/")[0], `{"name":"`+what+`"}`)
+	}
+}

@@ -88,7 +88,7 @@ func (s *resources) DeleteResource(ctx context.Context, q *resourcev1.DeleteReso
 	if err != nil {
 		return nil, err
 	}
-	done, err := s.remove(ctx, k, q, q.Name, q.Etag, q.RequestId, q.Reason, q.ValidateOnly)
+	done, err := s.remove(ctx, k, q, q.Name, q.Etag, q.RequestId, q.Reason, q.Force, q.ValidateOnly)
 	return &resourcev1.DeleteResourceResponse{Revision: done.Revision}, err
 }
 

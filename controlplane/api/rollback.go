@@ -73,6 +73,9 @@ func (s *resources) goBack(ctx context.Context, tx *admit.Tx, then admit.Reader,
 	slices.SortStableFunc(todo, inOrder)
 	var made []admit.Change
 	for _, d := range todo {
+		if d.before == nil && d.k.Gone != "" {
+			return nil, errs.New(errs.Conflict, "%s cannot come back: when it was deleted, %s; make a new one, or roll back the rest by kind or name", d.name, d.k.Gone)
+		}
 		var ch admit.Change
 		if d.after == nil {
 			ch, err = tx.Delete(ctx, d.k, d.name, admit.Options{})

@@ -259,7 +259,7 @@ func (s standard) put(ctx context.Context, req, m proto.Message, o admit.Options
 
 func (s standard) delete(ctx context.Context, req proto.Message, md protoreflect.MethodDescriptor) (proto.Message, error) {
 	f := fieldsOf(req)
-	done, err := s.c.remove(ctx, s.k, req, f.text("name"), f.text("etag"), f.text("request_id"), f.text("reason"), f.flag("validate_only"))
+	done, err := s.c.remove(ctx, s.k, req, f.text("name"), f.text("etag"), f.text("request_id"), f.text("reason"), f.text("force"), f.flag("validate_only"))
 	if err != nil {
 		return nil, err
 	}
@@ -271,9 +271,9 @@ func (s standard) delete(ctx context.Context, req proto.Message, md protoreflect
 }
 
 // remove deletes one resource.
-func (c *core) remove(ctx context.Context, k *kind.Kind, req proto.Message, name, etag, id, reason string, dryRun bool) (admit.Done, error) {
+func (c *core) remove(ctx context.Context, k *kind.Kind, req proto.Message, name, etag, id, reason, force string, dryRun bool) (admit.Done, error) {
 	return c.writer.Do(ctx, write(ctx, req, id, reason, dryRun), func(ctx context.Context, tx *admit.Tx) error {
-		_, err := tx.Delete(ctx, k, name, admit.Options{ETag: etag})
+		_, err := tx.Delete(ctx, k, name, admit.Options{ETag: etag, Force: force})
 		return err
 	})
 }

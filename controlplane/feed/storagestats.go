@@ -1,6 +1,8 @@
 package feed
 
 import (
+	"time"
+
 	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
@@ -9,6 +11,10 @@ import (
 const (
 	keepBuckets    = 1 << 17
 	keepAccessKeys = 1 << 17
+
+	// ackedBuckets is how many buckets an edge tells of at most in one ack: of fewer, it has
+	// told all that changed.
+	ackedBuckets = 200
 )
 
 // storageStats are what a connected edge told of its store. It is guarded by nodes.mu.
@@ -17,6 +23,7 @@ type storageStats struct {
 	store   *storagev1.StorageStats // without buckets and access keys
 	buckets map[string]*storagev1.BucketStats
 	used    map[string]int64 // access key ID → Unix seconds
+	whole   time.Time        // when it last told all that had changed
 }
 
 // take keeps what an ack tells; counts that began anew replace all.
@@ -30,6 +37,9 @@ func (s *storageStats) take(a *feedv1.Ack) {
 	}
 	if a.GetCountingSince() != s.since || s.buckets == nil {
 		s.since, s.buckets = a.GetCountingSince(), map[string]*storagev1.BucketStats{}
+	}
+	if len(told.GetBuckets()) < ackedBuckets {
+		s.whole = time.Now()
 	}
 	for _, b := range told.GetBuckets() {
 		if _, known := s.buckets[b.GetBucket()]; known || len(s.buckets) < keepBuckets {
@@ -46,17 +56,18 @@ func (s *storageStats) take(a *feedv1.Ack) {
 }
 
 // gone forgets what an edge tells again when it connects, here or to another node.
-func (s *storageStats) gone() { s.since, s.store, s.buckets = 0, nil, nil }
+func (s *storageStats) gone() { s.since, s.store, s.buckets, s.whole = 0, nil, nil, time.Time{} }
 
 // StorageStats calls yield with what each edge that is connected here says of its store,
-// and of each bucket that it told of. Both are shared and must not be changed.
-func (s *Server) StorageStats(yield func(node string, store *storagev1.StorageStats, bucket func(name string) *storagev1.BucketStats)) {
+// when it last told all that had changed, and of each bucket that it told of. What is told
+// is shared and must not be changed.
+func (s *Server) StorageStats(yield func(node string, store *storagev1.StorageStats, whole time.Time, bucket func(name string) *storagev1.BucketStats)) {
 	n := s.nodes
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for name, st := range n.mu.byName {
 		if st.Connected && st.storage.store != nil {
-			yield(name, st.storage.store, func(bucket string) *storagev1.BucketStats { return st.storage.buckets[bucket] })
+			yield(name, st.storage.store, st.storage.whole, func(bucket string) *storagev1.BucketStats { return st.storage.buckets[bucket] })
 		}
 	}
 }

@@ -29,7 +29,7 @@ func (s *Storage) admitBucket(ctx context.Context, a *kind.Admission) error {
 	if a.New == nil { // what it held is erased with its keys, at the edge and in the state
 		id := a.Old.(*storagev1.Bucket).GetStatus().GetId()
 		a.Ops = append(a.Ops, admit.Ended(a.Organization, erased(id, a.Now)))
-		return nil
+		return s.empty(ctx, a)
 	}
 	name := strings.TrimPrefix(a.Name, "buckets/")
 	b := a.New.(*storagev1.Bucket)
@@ -52,6 +52,24 @@ func (s *Storage) admitBucket(ctx context.Context, a *kind.Admission) error {
 	}
 	if s.rotates(a, "spec.keyRotation", old.GetSpec().GetKeyRotation(), b.Spec.KeyRotation, b.GetStatus().GetKeys()) {
 		b.Status.Keys = s.nextKey(a, b.Status.Id, b.Status.Keys, sealedBucket)
+	}
+	return nil
+}
+
+// empty refuses to delete a bucket that holds objects, or of which that is not known,
+// unless that was asked for by name. S3's DeleteBucket has looked itself, and closed the
+// bucket to further ones.
+func (s *Storage) empty(ctx context.Context, a *kind.Admission) error {
+	if a.Forced || s.o.Objects == nil {
+		return nil
+	}
+	cell := a.Old.(*storagev1.Bucket).GetStatus().GetPlacement().GetCell()
+	n, ok := s.o.Objects(ctx, a.Organization, a.Name, cell)
+	switch next := fmt.Sprintf("delete it with force %q to lose what it holds (dark buckets delete %s --force %s --yes)", a.Name, strings.TrimPrefix(a.Name, "buckets/"), strings.TrimPrefix(a.Name, "buckets/")); {
+	case !ok:
+		return errs.New(errs.Conflict, "it is not known whether %s is empty: edge %s, which keeps it, does not say; try again when it is connected, or %s", a.Name, cell, next)
+	case n > 0:
+		return errs.New(errs.Conflict, "BucketNotEmpty: %s holds %d objects or versions; remove them first, or %s", a.Name, n, next)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -353,5 +354,43 @@ func TestSigningKeyIsAmazons(t *testing.T) {
 	key := sigv4.Derive("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", 15849, "us-east-1")
 	if got := sigv4.Hex(sigv4.MAC(key[:], toSign)); got != "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41" {
 		t.Errorf("signature %s", got)
+	}
+}
+
+// TestABucketThatHoldsObjectsIsDeletedByNameOnly: nor is one of which its edge says nothing.
+func TestABucketThatHoldsObjectsIsDeletedByNameOnly(t *testing.T) {
+	w := newWorld(t)
+	w.organization("acme", nil)
+	w.edge("e1", nil)
+	count, known := uint64(3), true
+	w.s.o.Objects = func(_ context.Context, organization, bucket, cell string) (uint64, bool) {
+		if organization != "acme" || bucket != "buckets/full" || cell != "e1" {
+			t.Errorf("%s %s %s was asked for", organization, bucket, cell)
+		}
+		return count, known
+	}
+	end := func(force string) error {
+		return w.do("acme", func(ctx context.Context, tx *admit.Tx) error {
+			_, err := tx.Delete(ctx, w.s.Bucket(), "full", admit.Options{Force: force})
+			return err
+		})
+	}
+	w.must("acme", w.s.Bucket(), &storagev1.Bucket{Name: "full"})
+	if err := end(""); !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), "BucketNotEmpty") || !strings.Contains(err.Error(), "--force full") {
+		t.Errorf("a full one: %v", err)
+	}
+	if err := end("other"); !errs.Is(err, errs.Invalid) {
+		t.Errorf("by another name: %v", err)
+	}
+	if known = false; !errs.Is(end(""), errs.Conflict) {
+		t.Error("one of which nothing is known was deleted")
+	}
+	if err := end("full"); err != nil {
+		t.Errorf("by name: %v", err)
+	}
+	w.must("acme", w.s.Bucket(), &storagev1.Bucket{Name: "full"})
+	count, known = 0, true
+	if err := end(""); err != nil {
+		t.Errorf("an empty one: %v", err)
 	}
 }

@@ -15,6 +15,7 @@
 package storage
 
 import (
+	"context"
 	"encoding/hex"
 	"sync"
 
@@ -35,7 +36,7 @@ const (
 	defaultAlias  = "us-east-1"
 )
 
-// Options of the kinds. Root, Recovery, Meta and Keeps come from the control node.
+// Options of the kinds. Root, Recovery, Meta, Keeps and Objects come from the control node.
 type Options struct {
 	Root *keyring.Root
 	// Recovery is the recipient of the installation's recovery key.
@@ -46,6 +47,9 @@ type Options struct {
 	// Keeps says whether an edge has a store, as far as is known: one of which nothing was
 	// heard may have one. nil: all have.
 	Keeps func(edge string) bool
+	// Objects is how many objects a bucket holds in its cell, counted after the call; ok is
+	// false where the cell does not say. nil: buckets are deleted without asking.
+	Objects func(ctx context.Context, organization, bucket, cell string) (count uint64, ok bool)
 	// Region of the installation, DefaultRegion when empty, and its further names: when
 	// nil us-east-1, which clients take that were told none. All control nodes must have
 	// the same.
@@ -109,7 +113,7 @@ func New(o Options) *Storage {
 	s.Reset()
 	s.bucket = &kind.Kind{
 		Message: &storagev1.Bucket{}, Plural: "buckets", Pattern: "buckets/{bucket}", Service: "storage", Lane: kind.LaneData,
-		ConfirmDelete: true, SecretFields: []string{"status.keys"}, NameRule: s.bucketIDs, Admit: s.admitBucket, Publish: s.publishBucket,
+		ConfirmDelete: true, Gone: "its objects and their keys were destroyed", SecretFields: []string{"status.keys"}, NameRule: s.bucketIDs, Admit: s.admitBucket, Publish: s.publishBucket,
 		MaxRecord: maxBucket,
 		Columns:   []kind.Column{{Title: "CELL", Path: "status.placement.cell"}, {Title: "VERSIONING", Path: "spec.versioning"}, {Title: "QUOTA", Path: "spec.quota.bytes"}},
 	}
@@ -122,7 +126,7 @@ func New(o Options) *Storage {
 	}
 	s.encryptionKey = &kind.Kind{
 		Message: &storagev1.EncryptionKey{}, Plural: "encryptionkeys", Pattern: "encryptionkeys/{encryptionkey}", Service: "storage", Lane: kind.LaneData,
-		ConfirmDelete: true, SecretFields: []string{"status.keys"}, Admit: s.admitEncryptionKey, Publish: s.publishEncryptionKey,
+		ConfirmDelete: true, Gone: "the key was destroyed, and another would not open what it encrypted", SecretFields: []string{"status.keys"}, Admit: s.admitEncryptionKey, Publish: s.publishEncryptionKey,
 		MaxRecord: kind.MaxRecord,
 		Columns:   []kind.Column{{Title: "ARN", Path: "status.arn"}, {Title: "RETIRED", Path: "spec.retired"}, {Title: "ROTATION", Path: "spec.rotation"}},
 	}

@@ -129,6 +129,9 @@ type Kind struct {
 	Columns []Column
 	// ConfirmDelete: deleting one takes much with it, so that commands ask for --yes.
 	ConfirmDelete bool
+	// Gone says what is gone for good when one was deleted; a rollback that would make it
+	// again is refused with that. Empty where making it again brings all of it back.
+	Gone string
 }
 
 // Bounds of one published record's value, in octets: a frame and a transaction of the
@@ -189,6 +192,7 @@ type Admission struct {
 	Stored       string        // as stored
 	Old          proto.Message // nil when it is created
 	New          proto.Message // nil when it is deleted
+	Forced       bool          // it is deleted by name, with all that it holds
 	Now          time.Time
 
 	Violations    []Violation

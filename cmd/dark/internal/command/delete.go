@@ -22,6 +22,7 @@ type remove struct {
 	files []string
 	etag  string
 	yes   bool
+	force string
 	wait  bool
 }
 
@@ -31,7 +32,9 @@ func Delete(s *session) *cobra.Command {
 	c := &cobra.Command{
 		Use: "delete KIND NAME | delete -f FILE", Short: "end resources",
 		Long: "End a resource, or those that documents name, the last first. A zone or an organization\n" +
-			"takes all that is in it along and therefore needs --yes.",
+			"takes all that is in it along and therefore needs --yes. A bucket that holds objects is\n" +
+			"refused, unless its name is given again with --force, and --yes: its objects are gone then,\n" +
+			"and no rollback brings them back.",
 		Example:           "  dark delete record example.com www A\n  dark delete zone example.com --yes\n  dark delete -f zone.yaml --dry-run",
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: s.completeResources,
@@ -40,6 +43,7 @@ func Delete(s *session) *cobra.Command {
 	c.Flags().StringArrayVarP(&d.files, "file", "f", nil, "file, directory or - for standard input; may be repeated")
 	c.Flags().StringVar(&d.etag, "etag", "", "delete only what has this etag")
 	c.Flags().BoolVar(&d.yes, "yes", false, "delete what takes much with it")
+	c.Flags().StringVar(&d.force, "force", "", "`NAME` of a bucket again: delete it with the objects that it holds")
 	c.Flags().BoolVar(&d.wait, "wait", false, "follow the deletion to every edge")
 	d.flags(c)
 	return c
@@ -87,7 +91,7 @@ func (d *remove) all(ctx context.Context, list []address) error {
 	}
 	var last uint64
 	for i, to := range list {
-		q := &resourcev1.DeleteResourceRequest{Kind: to.kind.FullName, Name: to.name, Etag: d.etag, RequestId: d.id(), Reason: d.reason, ValidateOnly: d.dryRun}
+		q := &resourcev1.DeleteResourceRequest{Kind: to.kind.FullName, Name: to.name, Etag: d.etag, RequestId: d.id(), Reason: d.reason, Force: d.force, ValidateOnly: d.dryRun}
 		if i > 0 && d.requestID != "" { // each deletion is a request of its own
 			q.RequestId = fmt.Sprintf("%s-%d", d.requestID, i)
 		}
@@ -133,6 +137,9 @@ func (d *remove) confirm(ctx context.Context, list []address) error {
 		return nil
 	}
 	var lines []string
+	if d.force != "" {
+		lines = append(lines, d.force+" and all that it holds, for ever")
+	}
 	for _, to := range list {
 		if !slices.Contains(takesMuch, to.kind.Kind) {
 			continue

@@ -622,7 +622,10 @@ type DeleteResourceRequest struct {
 	// Check all, change nothing.
 	ValidateOnly bool `protobuf:"varint,5,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	// Why, for the audit.
-	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The resource's name again: delete it though what it holds is gone with it. A bucket
+	// that is not empty needs it.
+	Force         string `protobuf:"bytes,7,opt,name=force,proto3" json:"force,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -695,6 +698,13 @@ func (x *DeleteResourceRequest) GetValidateOnly() bool {
 func (x *DeleteResourceRequest) GetReason() string {
 	if x != nil {
 		return x.Reason
+	}
+	return ""
+}
+
+func (x *DeleteResourceRequest) GetForce() string {
+	if x != nil {
+		return x.Force
 	}
 	return ""
 }
@@ -2039,7 +2049,7 @@ const file_dark_resource_v1_resource_proto_rawDesc = "" +
 	"\x15ListResourcesResponse\x125\n" +
 	"\tdocuments\x18\x01 \x03(\v2\x17.google.protobuf.StructR\tdocuments\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1a\n" +
-	"\brevision\x18\x03 \x01(\x04R\brevision\"\xe4\x01\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\"\x84\x02\n" +
 	"\x15DeleteResourceRequest\x12\x1e\n" +
 	"\x04kind\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x04kind\x12\x1e\n" +
@@ -2049,7 +2059,8 @@ const file_dark_resource_v1_resource_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12#\n" +
 	"\rvalidate_only\x18\x05 \x01(\bR\fvalidateOnly\x12 \n" +
-	"\x06reason\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\"4\n" +
+	"\x06reason\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\x12\x1e\n" +
+	"\x05force\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x05force\"4\n" +
 	"\x16DeleteResourceResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\"\xcc\x02\n" +
 	"\fApplyRequest\x12B\n" +

@@ -2873,7 +2873,10 @@ type StorageStats struct {
 	// Its buckets.
 	Buckets []*BucketStats `protobuf:"bytes,10,rep,name=buckets,proto3" json:"buckets,omitempty"`
 	// Access keys and when they were last used there; told to the control plane only.
-	AccessKeys    []*AccessKeyUse `protobuf:"bytes,11,rep,name=access_keys,json=accessKeys,proto3" json:"access_keys,omitempty"`
+	AccessKeys []*AccessKeyUse `protobuf:"bytes,11,rep,name=access_keys,json=accessKeys,proto3" json:"access_keys,omitempty"`
+	// Nanoseconds since the edge told all that changed in its buckets, as the control node
+	// counts that it is connected to; 0: it has not yet.
+	AgeNanos      int64 `protobuf:"varint,12,opt,name=age_nanos,json=ageNanos,proto3" json:"age_nanos,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2983,6 +2986,13 @@ func (x *StorageStats) GetAccessKeys() []*AccessKeyUse {
 		return x.AccessKeys
 	}
 	return nil
+}
+
+func (x *StorageStats) GetAgeNanos() int64 {
+	if x != nil {
+		return x.AgeNanos
+	}
+	return 0
 }
 
 // AccessKeyUse is when an access key was last used.
@@ -3564,7 +3574,10 @@ type DeleteBucketRequest struct {
 	// Check all, change nothing.
 	ValidateOnly bool `protobuf:"varint,4,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	// Why, for the audit.
-	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The bucket's name again: delete it though it holds objects, which are gone with it. It
+	// is not needed for a bucket that its edge says is empty.
+	Force         string `protobuf:"bytes,6,opt,name=force,proto3" json:"force,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3630,6 +3643,13 @@ func (x *DeleteBucketRequest) GetValidateOnly() bool {
 func (x *DeleteBucketRequest) GetReason() string {
 	if x != nil {
 		return x.Reason
+	}
+	return ""
+}
+
+func (x *DeleteBucketRequest) GetForce() string {
+	if x != nil {
+		return x.Force
 	}
 	return ""
 }
@@ -4946,7 +4966,7 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"\x06failed\x18\n" +
 	" \x01(\x04R\x06failed\x12\x19\n" +
 	"\bbytes_in\x18\v \x01(\x04R\abytesIn\x12\x1b\n" +
-	"\tbytes_out\x18\f \x01(\x04R\bbytesOut\"\x86\x03\n" +
+	"\tbytes_out\x18\f \x01(\x04R\bbytesOut\"\xa3\x03\n" +
 	"\fStorageStats\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12#\n" +
 	"\rsegment_bytes\x18\x02 \x01(\x04R\fsegmentBytes\x12\x1d\n" +
@@ -4962,7 +4982,8 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"\abuckets\x18\n" +
 	" \x03(\v2\x1c.dark.storage.v1.BucketStatsR\abuckets\x12>\n" +
 	"\vaccess_keys\x18\v \x03(\v2\x1d.dark.storage.v1.AccessKeyUseR\n" +
-	"accessKeys\"O\n" +
+	"accessKeys\x12\x1b\n" +
+	"\tage_nanos\x18\f \x01(\x03R\bageNanos\"O\n" +
 	"\fAccessKeyUse\x12\"\n" +
 	"\raccess_key_id\x18\x01 \x01(\tR\vaccessKeyId\x12\x1b\n" +
 	"\tlast_used\x18\x02 \x01(\x03R\blastUsed\":\n" +
@@ -5002,7 +5023,7 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12#\n" +
 	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\x12 \n" +
 	"\x06reason\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\x12#\n" +
-	"\rallow_missing\x18\x06 \x01(\bR\fallowMissing\"\xc2\x01\n" +
+	"\rallow_missing\x18\x06 \x01(\bR\fallowMissing\"\xe2\x01\n" +
 	"\x13DeleteBucketRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x04name\x12\x1b\n" +
@@ -5010,7 +5031,8 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12#\n" +
 	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\x12 \n" +
-	"\x06reason\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\"2\n" +
+	"\x06reason\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\x12\x1e\n" +
+	"\x05force\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x05force\"2\n" +
 	"\x14DeleteBucketResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\"g\n" +
 	"\x13GetAccessKeyRequest\x12\x1e\n" +

@@ -34,6 +34,25 @@ type difference struct {
 	bytes                                int       // that a transaction of the changes has, about
 	fixed                                int       // octets of a reference beside the set's own name
 	many                                 bool
+
+	listed []*dnsv1.RecordSetChange // of a dry run
+	room   int                      // octets left for them
+}
+
+const (
+	maxListed      = 2000
+	maxListedBytes = 1 << 20
+)
+
+// list notes a change for the answer of a dry run.
+func (d *difference) list(name string, before, after *dnsv1.RecordSetSpec) {
+	if d.room <= 0 {
+		return
+	}
+	c := &dnsv1.RecordSetChange{Name: name, Before: before, After: after}
+	if d.room -= proto.Size(c) + 8; d.room > 0 && len(d.listed) < maxListed {
+		d.listed = append(d.listed, c)
+	}
 }
 
 func (d *difference) small() bool { return !d.many }
@@ -133,6 +152,10 @@ func (i *importing) compare() (*difference, error) {
 	}
 	defer r.Close()
 	d := &difference{revision: r.Revision(), fixed: len(setName) + len(i.caller.Organization) + len(setPrefix(i.segment, 0)) + 8}
+	if i.first.DryRun {
+		d.room = maxListedBytes
+	}
+	i.lint = lint{apex: i.apex, targets: map[string]*target{}}
 	file, err := i.sorter.sets()
 	if err != nil {
 		return nil, err
@@ -152,9 +175,13 @@ func (i *importing) compare() (*difference, error) {
 		case nkey == "" || fkey != "" && fkey < nkey:
 			c.check(fkey, spec, lines)
 			d.created++
+			d.list(i.name+"/records/"+fkey, nil, spec)
 			d.add(changed{fkey, spec, lines[0]})
 		case fkey == "" || nkey < fkey:
 			d.deleted++
+			if err := i.list(d, nkey, nil, v); err != nil {
+				return nil, err
+			}
 			d.add(changed{key: nkey})
 		default:
 			c.check(fkey, spec, lines)
@@ -166,6 +193,9 @@ func (i *importing) compare() (*difference, error) {
 				d.unchanged++
 			} else {
 				d.updated++
+				if err := i.list(d, fkey, spec, v); err != nil {
+					return nil, err
+				}
 				d.add(changed{fkey, spec, lines[0]})
 			}
 		}
@@ -182,7 +212,23 @@ func (i *importing) compare() (*difference, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d, c.err()
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	return d, i.lints()
+}
+
+// list notes a change of what is stored.
+func (i *importing) list(d *difference, key string, after *dnsv1.RecordSetSpec, v admit.Version) error {
+	if d.room <= 0 || len(d.listed) >= maxListed {
+		return nil
+	}
+	old := &dnsv1.RecordSet{}
+	if err := proto.Unmarshal(v.Value, old); err != nil {
+		return fmt.Errorf("read %s: %w", v.Name, err)
+	}
+	d.list(i.name+"/records/"+key, old.Spec, after)
+	return nil
 }
 
 // same reports whether the stored set says what the file says, however it is written.
@@ -229,6 +275,9 @@ func (c *checker) check(key string, spec *dnsv1.RecordSetSpec, lines []at) {
 			line = lines[b.Index]
 		}
 		c.fail(line, key+": "+b.Text)
+	}
+	if len(bad) == 0 {
+		c.i.lint.set(key, set, lines)
 	}
 	if owner != c.owner || c.types == nil {
 		c.together()

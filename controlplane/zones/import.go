@@ -60,6 +60,7 @@ type importing struct {
 	progress            dnsv1.ImportZoneResponse
 	bytes               *counter
 	faults              faults
+	lint                lint
 	soaLine             int // of the file's SOA; 0 before it
 }
 
@@ -181,7 +182,21 @@ func (i *importing) line(l Line) error {
 		i.soa(owner, l)
 		return nil
 	}
+	if i.first.WithoutDnssec && madeBySigning(l.Type) {
+		return nil
+	}
 	return i.sorter.add(entry{key: encode(owner) + "/" + i.z.o.FormatType(l.Type), text: l.Text, ttl: l.TTL, line: uint32(l.Line), column: uint32(l.Column)})
+}
+
+// madeBySigning lists what a signed file has beside the zone: RRSIG, NSEC, DNSKEY, NSEC3,
+// NSEC3PARAM, CDS, CDNSKEY, ZONEMD, and what BIND keeps of its signing. DS stay: they are of
+// zones below.
+func madeBySigning(typ uint16) bool {
+	switch typ {
+	case 46, 47, 48, 50, 51, 59, 60, 63, 65534:
+		return true
+	}
+	return false
 }
 
 // simple reports whether an owner is certainly canonical.
@@ -209,6 +224,7 @@ func (i *importing) apply() error {
 		return err
 	}
 	i.progress.Stage = "activating"
+	i.progress.Warnings, i.progress.Changes = i.lint.warnings, d.listed
 	done := admit.Done{Revision: d.revision}
 	switch {
 	case i.first.DryRun && d.small():

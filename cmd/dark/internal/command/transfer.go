@@ -13,10 +13,13 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/exit"
+	"github.com/dark-ecosystem/dark/cmd/dark/internal/render"
 	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
 	"github.com/dark-ecosystem/dark/proto/dark/dns/v1/dnsgrpc"
+	resourcev1 "github.com/dark-ecosystem/dark/proto/dark/resource/v1"
 )
 
 func mask(paths ...string) *fieldmaskpb.FieldMask { return &fieldmaskpb.FieldMask{Paths: paths} }
@@ -28,8 +31,8 @@ const partSize = 256 << 10
 
 type importZone struct {
 	*session
-	dryRun, yes, create, progress, wait bool
-	reason                              string
+	dryRun, yes, create, progress, wait, withoutDNSSEC bool
+	reason                                             string
 }
 
 func (s *session) zonesImport() *cobra.Command {
@@ -38,13 +41,15 @@ func (s *session) zonesImport() *cobra.Command {
 		Use: "import NAME FILE", Short: "make a zone's records be those of a master file (RFC 1035)",
 		Long: "Make a zone's records be those of a master file (RFC 1035), all or none; - is standard input.\n" +
 			"The server reads the file; a mistake in it is told as file:line:column. An import that would\n" +
-			"delete more than half of a zone needs --yes.",
+			"delete more than half of a zone needs --yes. What is probably not meant, such as a name\n" +
+			"without its last dot, is told as a warning. --dry-run lists the changes.",
 		Example: "  dark zones import example.com example.com.zone --dry-run\n  dark zones import example.com - < example.com.zone",
 		Args:    cobra.ExactArgs(2),
 		RunE:    func(c *cobra.Command, args []string) error { return i.run(c.Context(), args[0], args[1]) },
 	}
 	f := c.Flags()
-	f.BoolVar(&i.dryRun, "dry-run", false, "show how much would change; change nothing")
+	f.BoolVar(&i.dryRun, "dry-run", false, "list what would change; change nothing")
+	f.BoolVar(&i.withoutDNSSEC, "without-dnssec", false, "leave out what signing made, such as RRSIG, NSEC and DNSKEY")
 	f.BoolVar(&i.yes, "yes", false, "allow that more than half of the zone is deleted")
 	f.BoolVar(&i.create, "create", true, "make the zone where it does not exist")
 	f.BoolVar(&i.progress, "progress", false, "tell the progress in lines where standard error is no terminal")
@@ -58,18 +63,27 @@ func (i *importZone) run(ctx context.Context, name, path string) error {
 	if err != nil {
 		return err
 	}
+	last, err := i.transfer(ctx, name, path, in, size)
+	if err != nil {
+		return err
+	}
+	return i.report(ctx, name, path, last)
+}
+
+// transfer sends the file and returns what the server says of it.
+func (i *importZone) transfer(ctx context.Context, name, path string, in io.ReadCloser, size int64) (*dnsv1.ImportZoneResponse, error) {
 	defer in.Close()
 	c, err := i.dial()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	streamCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := c.Zones.ImportZone(streamCtx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	head := &dnsv1.ImportZoneRequest{Name: zoneName(name), DryRun: i.dryRun, AllowLargeDeletion: i.yes, Reason: i.reason, Create: i.create}
+	head := &dnsv1.ImportZoneRequest{Name: zoneName(name), DryRun: i.dryRun, AllowLargeDeletion: i.yes, Reason: i.reason, Create: i.create, WithoutDnssec: i.withoutDNSSEC}
 	sent := make(chan error, 1)
 	go func() {
 		err := send(stream, head, in)
@@ -85,9 +99,9 @@ func (i *importZone) run(ctx context.Context, name, path string) error {
 		err = exit.New(exit.Failed, "", "%s: %w", path, serr)
 	}
 	if err != nil {
-		return inFile(err, path)
+		return nil, inFile(err, path)
 	}
-	return i.report(ctx, name, last)
+	return last, nil
 }
 
 func (i *importZone) open(path string) (io.ReadCloser, int64, error) {
@@ -152,8 +166,12 @@ func (i *importZone) receive(stream dnsgrpc.ZoneService_ImportZoneClient, p *pro
 	}
 }
 
-func (i *importZone) report(ctx context.Context, name string, r *dnsv1.ImportZoneResponse) error {
+func (i *importZone) report(ctx context.Context, name, path string, r *dnsv1.ImportZoneResponse) error {
+	i.warn(path, r.Warnings)
 	err := i.message(r, func() error {
+		if err := i.changes(r); err != nil {
+			return err
+		}
 		fmt.Fprintf(i.Out, "%s: %d records read, record sets: %d created, %d changed, %d deleted, %d unchanged\n",
 			zoneName(name), r.Records, r.Created, r.Updated, r.Deleted, r.Unchanged)
 		if i.dryRun {
@@ -170,6 +188,57 @@ func (i *importZone) report(ctx context.Context, name string, r *dnsv1.ImportZon
 	return err
 }
 
+// warn tells what is probably not meant, each with file, line and column.
+func (i *importZone) warn(path string, warnings []string) {
+	for _, w := range warnings {
+		fmt.Fprintf(i.Err, "warning: %s\n", withFile(w, path))
+	}
+}
+
+// changes lists what a dry run would change.
+func (i *importZone) changes(r *dnsv1.ImportZoneResponse) error {
+	if len(r.Changes) == 0 {
+		return nil
+	}
+	var out []*resourcev1.Change
+	for _, c := range r.Changes {
+		ch := &resourcev1.Change{Kind: "RecordSet", Name: unescape(c.Name), Action: resourcev1.Change_ACTION_UPDATE}
+		var err error
+		if ch.Before, err = specDocument(c.Before); err != nil {
+			return err
+		}
+		if ch.After, err = specDocument(c.After); err != nil {
+			return err
+		}
+		switch {
+		case c.Before == nil:
+			ch.Action = resourcev1.Change_ACTION_CREATE
+		case c.After == nil:
+			ch.Action = resourcev1.Change_ACTION_DELETE
+		}
+		out = append(out, ch)
+	}
+	if err := i.style().Changes(i.Out, out); err != nil {
+		return err
+	}
+	if more := r.Created + r.Updated + r.Deleted - uint64(len(out)); more > 0 {
+		fmt.Fprintf(i.Out, "and %d more\n", more)
+	}
+	return nil
+}
+
+// specDocument is a record set as documents have it; nil for none.
+func specDocument(s *dnsv1.RecordSetSpec) (*structpb.Struct, error) {
+	if s == nil {
+		return nil, nil
+	}
+	v, err := render.Sparse(s)
+	if err != nil {
+		return nil, err
+	}
+	return structpb.NewStruct(map[string]any{"spec": v})
+}
+
 // places are the ways in which the server names a place in a master file.
 var place = regexp.MustCompile(`^(?:line )?(\d+)(?:(?:, |:| )(?:column )?(\d+))?:? `)
 
@@ -180,22 +249,22 @@ func inFile(err error, path string) error {
 	}
 	e := *exit.Of(err)
 	var lines []string
-	places := 0
+	places, signed := 0, false
 	for _, l := range append([]string{e.Text}, e.Details...) {
 		l = strings.TrimPrefix(l, "data: ")
-		if m := place.FindStringSubmatch(l); m != nil {
-			at := path + ":" + m[1]
-			if m[2] != "" {
-				at += ":" + m[2]
-			}
-			l = at + ": " + l[len(m[0]):]
+		at := withFile(l, path)
+		if at != l {
 			places++
 		}
-		lines = append(lines, l)
+		signed = signed || strings.Contains(l, "made by signing")
+		lines = append(lines, at)
 	}
 	e.Text, e.Details = lines[0], lines[1:]
 	if places > 0 {
 		e.Next = "mend these lines; with --dry-run the same command tries the file and changes nothing"
+	}
+	if signed {
+		e.Next = "with --without-dnssec what signing made is left out of a signed file"
 	}
 	if places > 1 && places == len(e.Details) {
 		e.Text = fmt.Sprintf("%s has %d mistakes; nothing was changed", path, places)
@@ -204,6 +273,19 @@ func inFile(err error, path string) error {
 		e.Next = "the same command with --yes; with --yes --dry-run it shows how much would change"
 	}
 	return &e
+}
+
+// withFile puts the file's name before a place in it.
+func withFile(l, path string) string {
+	m := place.FindStringSubmatch(l)
+	if m == nil {
+		return l
+	}
+	at := path + ":" + m[1]
+	if m[2] != "" {
+		at += ":" + m[2]
+	}
+	return at + ": " + l[len(m[0]):]
 }
 
 func (s *session) zonesExport() *cobra.Command {

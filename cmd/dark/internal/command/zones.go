@@ -17,12 +17,12 @@ import (
 
 // Zones is about DNS zones.
 func Zones(s *session) *cobra.Command {
-	return group("zones", "list, create, delete, import and export DNS zones; tell how they are asked",
+	return group("zones", "list, create, delete, import, export and check DNS zones; tell how they are asked",
 		s.generic("list", "list the zones", Get, "zones", cobra.NoArgs),
 		s.generic("get NAME", "show one zone", Get, "zones", cobra.ExactArgs(1)),
 		s.zonesCreate(),
 		s.generic("delete NAME", "delete a zone and all its records", Delete, "zones", cobra.ExactArgs(1)),
-		s.zonesImport(), s.zonesExport(), s.zonesStats())
+		s.zonesImport(), s.zonesExport(), s.zonesCheck(), s.zonesStats())
 }
 
 // generic makes of a command over all kinds the one of a family: "zones list" is "get zones".
@@ -157,6 +157,10 @@ func recordName(zone, owner, typ string) string {
 }
 
 func (r *setRecords) run(ctx context.Context, args []string) error {
+	zone := strings.TrimSuffix(shortName(zoneName(args[0])), ".")
+	if strings.HasSuffix(strings.ToLower("."+args[1]), strings.ToLower("."+zone)) {
+		fmt.Fprintf(r.Err, "warning: an owner is relative to the zone: this is %s.%s; a full name ends with a dot\n", args[1], zone)
+	}
 	if r.replace {
 		return r.instead(ctx, args)
 	}

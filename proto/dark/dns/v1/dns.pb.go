@@ -970,7 +970,9 @@ type ImportZoneRequest struct {
 	// A piece of the master file (RFC 1035 5), at most 1 MiB.
 	Data []byte `protobuf:"bytes,5,opt,name=data,proto3" json:"data,omitempty"`
 	// In the first part: make the zone where it does not exist.
-	Create        bool `protobuf:"varint,6,opt,name=create,proto3" json:"create,omitempty"`
+	Create bool `protobuf:"varint,6,opt,name=create,proto3" json:"create,omitempty"`
+	// In the first part: leave out what signing made, of a file that is signed.
+	WithoutDnssec bool `protobuf:"varint,7,opt,name=without_dnssec,json=withoutDnssec,proto3" json:"without_dnssec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1047,6 +1049,13 @@ func (x *ImportZoneRequest) GetCreate() bool {
 	return false
 }
 
+func (x *ImportZoneRequest) GetWithoutDnssec() bool {
+	if x != nil {
+		return x.WithoutDnssec
+	}
+	return false
+}
+
 // ImportZoneResponse tells how far an import is; the last one tells what it did.
 type ImportZoneResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1067,7 +1076,11 @@ type ImportZoneResponse struct {
 	// Revision at which the import became active.
 	Revision uint64 `protobuf:"varint,8,opt,name=revision,proto3" json:"revision,omitempty"`
 	// What is being done: "reading", "comparing", "activating".
-	Stage         string `protobuf:"bytes,9,opt,name=stage,proto3" json:"stage,omitempty"`
+	Stage string `protobuf:"bytes,9,opt,name=stage,proto3" json:"stage,omitempty"`
+	// In the last message: what is probably not meant, at most 100, with the line.
+	Warnings []string `protobuf:"bytes,10,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// In the last message of a dry run: what would change, at most 2,000 sets and 1 MiB.
+	Changes       []*RecordSetChange `protobuf:"bytes,11,rep,name=changes,proto3" json:"changes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1165,6 +1178,84 @@ func (x *ImportZoneResponse) GetStage() string {
 	return ""
 }
 
+func (x *ImportZoneResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+func (x *ImportZoneResponse) GetChanges() []*RecordSetChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+// RecordSetChange is a record set before and after an import.
+type RecordSetChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "zones/{zone}/records/{owner}/{type}".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Absent where it comes to be.
+	Before *RecordSetSpec `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// Absent where it ends.
+	After         *RecordSetSpec `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordSetChange) Reset() {
+	*x = RecordSetChange{}
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordSetChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordSetChange) ProtoMessage() {}
+
+func (x *RecordSetChange) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordSetChange.ProtoReflect.Descriptor instead.
+func (*RecordSetChange) Descriptor() ([]byte, []int) {
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RecordSetChange) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RecordSetChange) GetBefore() *RecordSetSpec {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *RecordSetChange) GetAfter() *RecordSetSpec {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
 // ExportZoneRequest asks for a zone as a master file.
 type ExportZoneRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1178,7 +1269,7 @@ type ExportZoneRequest struct {
 
 func (x *ExportZoneRequest) Reset() {
 	*x = ExportZoneRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[12]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +1281,7 @@ func (x *ExportZoneRequest) String() string {
 func (*ExportZoneRequest) ProtoMessage() {}
 
 func (x *ExportZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[12]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +1294,7 @@ func (x *ExportZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportZoneRequest.ProtoReflect.Descriptor instead.
 func (*ExportZoneRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{12}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ExportZoneRequest) GetName() string {
@@ -1233,7 +1324,7 @@ type ExportZoneResponse struct {
 
 func (x *ExportZoneResponse) Reset() {
 	*x = ExportZoneResponse{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[13]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1245,7 +1336,7 @@ func (x *ExportZoneResponse) String() string {
 func (*ExportZoneResponse) ProtoMessage() {}
 
 func (x *ExportZoneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[13]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1258,7 +1349,7 @@ func (x *ExportZoneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportZoneResponse.ProtoReflect.Descriptor instead.
 func (*ExportZoneResponse) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{13}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ExportZoneResponse) GetData() []byte {
@@ -1290,7 +1381,7 @@ type GetZoneRequest struct {
 
 func (x *GetZoneRequest) Reset() {
 	*x = GetZoneRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[14]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1302,7 +1393,7 @@ func (x *GetZoneRequest) String() string {
 func (*GetZoneRequest) ProtoMessage() {}
 
 func (x *GetZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[14]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1315,7 +1406,7 @@ func (x *GetZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetZoneRequest.ProtoReflect.Descriptor instead.
 func (*GetZoneRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{14}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetZoneRequest) GetName() string {
@@ -1356,7 +1447,7 @@ type ListZonesRequest struct {
 
 func (x *ListZonesRequest) Reset() {
 	*x = ListZonesRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[15]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1368,7 +1459,7 @@ func (x *ListZonesRequest) String() string {
 func (*ListZonesRequest) ProtoMessage() {}
 
 func (x *ListZonesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[15]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1381,7 +1472,7 @@ func (x *ListZonesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListZonesRequest.ProtoReflect.Descriptor instead.
 func (*ListZonesRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{15}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListZonesRequest) GetPageSize() int32 {
@@ -1427,7 +1518,7 @@ type ListZonesResponse struct {
 
 func (x *ListZonesResponse) Reset() {
 	*x = ListZonesResponse{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[16]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1439,7 +1530,7 @@ func (x *ListZonesResponse) String() string {
 func (*ListZonesResponse) ProtoMessage() {}
 
 func (x *ListZonesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[16]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1452,7 +1543,7 @@ func (x *ListZonesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListZonesResponse.ProtoReflect.Descriptor instead.
 func (*ListZonesResponse) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{16}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListZonesResponse) GetZones() []*Zone {
@@ -1493,7 +1584,7 @@ type CreateZoneRequest struct {
 
 func (x *CreateZoneRequest) Reset() {
 	*x = CreateZoneRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[17]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1505,7 +1596,7 @@ func (x *CreateZoneRequest) String() string {
 func (*CreateZoneRequest) ProtoMessage() {}
 
 func (x *CreateZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[17]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1518,7 +1609,7 @@ func (x *CreateZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateZoneRequest.ProtoReflect.Descriptor instead.
 func (*CreateZoneRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{17}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CreateZoneRequest) GetZone() *Zone {
@@ -1570,7 +1661,7 @@ type UpdateZoneRequest struct {
 
 func (x *UpdateZoneRequest) Reset() {
 	*x = UpdateZoneRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[18]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1582,7 +1673,7 @@ func (x *UpdateZoneRequest) String() string {
 func (*UpdateZoneRequest) ProtoMessage() {}
 
 func (x *UpdateZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[18]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1595,7 +1686,7 @@ func (x *UpdateZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateZoneRequest.ProtoReflect.Descriptor instead.
 func (*UpdateZoneRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{18}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *UpdateZoneRequest) GetZone() *Zone {
@@ -1659,7 +1750,7 @@ type DeleteZoneRequest struct {
 
 func (x *DeleteZoneRequest) Reset() {
 	*x = DeleteZoneRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[19]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1671,7 +1762,7 @@ func (x *DeleteZoneRequest) String() string {
 func (*DeleteZoneRequest) ProtoMessage() {}
 
 func (x *DeleteZoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[19]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1684,7 +1775,7 @@ func (x *DeleteZoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteZoneRequest.ProtoReflect.Descriptor instead.
 func (*DeleteZoneRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{19}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DeleteZoneRequest) GetName() string {
@@ -1733,7 +1824,7 @@ type DeleteZoneResponse struct {
 
 func (x *DeleteZoneResponse) Reset() {
 	*x = DeleteZoneResponse{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[20]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1745,7 +1836,7 @@ func (x *DeleteZoneResponse) String() string {
 func (*DeleteZoneResponse) ProtoMessage() {}
 
 func (x *DeleteZoneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[20]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1758,7 +1849,7 @@ func (x *DeleteZoneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteZoneResponse.ProtoReflect.Descriptor instead.
 func (*DeleteZoneResponse) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{20}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeleteZoneResponse) GetRevision() uint64 {
@@ -1783,7 +1874,7 @@ type GetRecordSetRequest struct {
 
 func (x *GetRecordSetRequest) Reset() {
 	*x = GetRecordSetRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[21]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1795,7 +1886,7 @@ func (x *GetRecordSetRequest) String() string {
 func (*GetRecordSetRequest) ProtoMessage() {}
 
 func (x *GetRecordSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[21]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1808,7 +1899,7 @@ func (x *GetRecordSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRecordSetRequest.ProtoReflect.Descriptor instead.
 func (*GetRecordSetRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{21}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetRecordSetRequest) GetName() string {
@@ -1851,7 +1942,7 @@ type ListRecordSetsRequest struct {
 
 func (x *ListRecordSetsRequest) Reset() {
 	*x = ListRecordSetsRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[22]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1863,7 +1954,7 @@ func (x *ListRecordSetsRequest) String() string {
 func (*ListRecordSetsRequest) ProtoMessage() {}
 
 func (x *ListRecordSetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[22]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1876,7 +1967,7 @@ func (x *ListRecordSetsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecordSetsRequest.ProtoReflect.Descriptor instead.
 func (*ListRecordSetsRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{22}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListRecordSetsRequest) GetPageSize() int32 {
@@ -1929,7 +2020,7 @@ type ListRecordSetsResponse struct {
 
 func (x *ListRecordSetsResponse) Reset() {
 	*x = ListRecordSetsResponse{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[23]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1941,7 +2032,7 @@ func (x *ListRecordSetsResponse) String() string {
 func (*ListRecordSetsResponse) ProtoMessage() {}
 
 func (x *ListRecordSetsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[23]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1954,7 +2045,7 @@ func (x *ListRecordSetsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecordSetsResponse.ProtoReflect.Descriptor instead.
 func (*ListRecordSetsResponse) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{23}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListRecordSetsResponse) GetRecordSets() []*RecordSet {
@@ -1997,7 +2088,7 @@ type CreateRecordSetRequest struct {
 
 func (x *CreateRecordSetRequest) Reset() {
 	*x = CreateRecordSetRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[24]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2009,7 +2100,7 @@ func (x *CreateRecordSetRequest) String() string {
 func (*CreateRecordSetRequest) ProtoMessage() {}
 
 func (x *CreateRecordSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[24]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2022,7 +2113,7 @@ func (x *CreateRecordSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRecordSetRequest.ProtoReflect.Descriptor instead.
 func (*CreateRecordSetRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{24}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CreateRecordSetRequest) GetRecordSet() *RecordSet {
@@ -2081,7 +2172,7 @@ type UpdateRecordSetRequest struct {
 
 func (x *UpdateRecordSetRequest) Reset() {
 	*x = UpdateRecordSetRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[25]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2093,7 +2184,7 @@ func (x *UpdateRecordSetRequest) String() string {
 func (*UpdateRecordSetRequest) ProtoMessage() {}
 
 func (x *UpdateRecordSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[25]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2106,7 +2197,7 @@ func (x *UpdateRecordSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateRecordSetRequest.ProtoReflect.Descriptor instead.
 func (*UpdateRecordSetRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{25}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *UpdateRecordSetRequest) GetRecordSet() *RecordSet {
@@ -2170,7 +2261,7 @@ type DeleteRecordSetRequest struct {
 
 func (x *DeleteRecordSetRequest) Reset() {
 	*x = DeleteRecordSetRequest{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[26]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2182,7 +2273,7 @@ func (x *DeleteRecordSetRequest) String() string {
 func (*DeleteRecordSetRequest) ProtoMessage() {}
 
 func (x *DeleteRecordSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[26]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2195,7 +2286,7 @@ func (x *DeleteRecordSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRecordSetRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRecordSetRequest) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{26}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DeleteRecordSetRequest) GetName() string {
@@ -2244,7 +2335,7 @@ type DeleteRecordSetResponse struct {
 
 func (x *DeleteRecordSetResponse) Reset() {
 	*x = DeleteRecordSetResponse{}
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[27]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2256,7 +2347,7 @@ func (x *DeleteRecordSetResponse) String() string {
 func (*DeleteRecordSetResponse) ProtoMessage() {}
 
 func (x *DeleteRecordSetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_dns_v1_dns_proto_msgTypes[27]
+	mi := &file_dark_dns_v1_dns_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2269,7 +2360,7 @@ func (x *DeleteRecordSetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRecordSetResponse.ProtoReflect.Descriptor instead.
 func (*DeleteRecordSetResponse) Descriptor() ([]byte, []int) {
-	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{27}
+	return file_dark_dns_v1_dns_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DeleteRecordSetResponse) GetRevision() uint64 {
@@ -2383,14 +2474,15 @@ const file_dark_dns_v1_dns_proto_rawDesc = "" +
 	"\asecrets\x18\x01 \x03(\v2\x19.dark.dns.v1.CookieSecretR\asecrets\">\n" +
 	"\fCookieSecret\x12\x16\n" +
 	"\x06begins\x18\x01 \x01(\x03R\x06begins\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\fR\x06secret\"\xd5\x01\n" +
+	"\x06secret\x18\x02 \x01(\fR\x06secret\"\xfc\x01\n" +
 	"\x11ImportZoneRequest\x12\x1c\n" +
 	"\x04name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\x04name\x12\x17\n" +
 	"\adry_run\x18\x02 \x01(\bR\x06dryRun\x120\n" +
 	"\x14allow_large_deletion\x18\x03 \x01(\bR\x12allowLargeDeletion\x12 \n" +
 	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\x12\x1d\n" +
 	"\x04data\x18\x05 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80@R\x04data\x12\x16\n" +
-	"\x06create\x18\x06 \x01(\bR\x06create\"\xf6\x01\n" +
+	"\x06create\x18\x06 \x01(\bR\x06create\x12%\n" +
+	"\x0ewithout_dnssec\x18\a \x01(\bR\rwithoutDnssec\"\xca\x02\n" +
 	"\x12ImportZoneResponse\x12\x18\n" +
 	"\arecords\x18\x01 \x01(\x04R\arecords\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x12\n" +
@@ -2400,7 +2492,14 @@ const file_dark_dns_v1_dns_proto_rawDesc = "" +
 	"\adeleted\x18\x06 \x01(\x04R\adeleted\x12\x1c\n" +
 	"\tunchanged\x18\a \x01(\x04R\tunchanged\x12\x1a\n" +
 	"\brevision\x18\b \x01(\x04R\brevision\x12\x14\n" +
-	"\x05stage\x18\t \x01(\tR\x05stage\"O\n" +
+	"\x05stage\x18\t \x01(\tR\x05stage\x12\x1a\n" +
+	"\bwarnings\x18\n" +
+	" \x03(\tR\bwarnings\x126\n" +
+	"\achanges\x18\v \x03(\v2\x1c.dark.dns.v1.RecordSetChangeR\achanges\"\x8b\x01\n" +
+	"\x0fRecordSetChange\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x122\n" +
+	"\x06before\x18\x02 \x01(\v2\x1a.dark.dns.v1.RecordSetSpecR\x06before\x120\n" +
+	"\x05after\x18\x03 \x01(\v2\x1a.dark.dns.v1.RecordSetSpecR\x05after\"O\n" +
 	"\x11ExportZoneRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xac\x02R\x04name\x12\x1a\n" +
@@ -2510,7 +2609,7 @@ func file_dark_dns_v1_dns_proto_rawDescGZIP() []byte {
 }
 
 var file_dark_dns_v1_dns_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_dark_dns_v1_dns_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_dark_dns_v1_dns_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_dark_dns_v1_dns_proto_goTypes = []any{
 	(ZoneStatus_Control)(0),         // 0: dark.dns.v1.ZoneStatus.Control
 	(*Zone)(nil),                    // 1: dark.dns.v1.Zone
@@ -2525,53 +2624,57 @@ var file_dark_dns_v1_dns_proto_goTypes = []any{
 	(*CookieSecret)(nil),            // 10: dark.dns.v1.CookieSecret
 	(*ImportZoneRequest)(nil),       // 11: dark.dns.v1.ImportZoneRequest
 	(*ImportZoneResponse)(nil),      // 12: dark.dns.v1.ImportZoneResponse
-	(*ExportZoneRequest)(nil),       // 13: dark.dns.v1.ExportZoneRequest
-	(*ExportZoneResponse)(nil),      // 14: dark.dns.v1.ExportZoneResponse
-	(*GetZoneRequest)(nil),          // 15: dark.dns.v1.GetZoneRequest
-	(*ListZonesRequest)(nil),        // 16: dark.dns.v1.ListZonesRequest
-	(*ListZonesResponse)(nil),       // 17: dark.dns.v1.ListZonesResponse
-	(*CreateZoneRequest)(nil),       // 18: dark.dns.v1.CreateZoneRequest
-	(*UpdateZoneRequest)(nil),       // 19: dark.dns.v1.UpdateZoneRequest
-	(*DeleteZoneRequest)(nil),       // 20: dark.dns.v1.DeleteZoneRequest
-	(*DeleteZoneResponse)(nil),      // 21: dark.dns.v1.DeleteZoneResponse
-	(*GetRecordSetRequest)(nil),     // 22: dark.dns.v1.GetRecordSetRequest
-	(*ListRecordSetsRequest)(nil),   // 23: dark.dns.v1.ListRecordSetsRequest
-	(*ListRecordSetsResponse)(nil),  // 24: dark.dns.v1.ListRecordSetsResponse
-	(*CreateRecordSetRequest)(nil),  // 25: dark.dns.v1.CreateRecordSetRequest
-	(*UpdateRecordSetRequest)(nil),  // 26: dark.dns.v1.UpdateRecordSetRequest
-	(*DeleteRecordSetRequest)(nil),  // 27: dark.dns.v1.DeleteRecordSetRequest
-	(*DeleteRecordSetResponse)(nil), // 28: dark.dns.v1.DeleteRecordSetResponse
-	nil,                             // 29: dark.dns.v1.Zone.LabelsEntry
-	nil,                             // 30: dark.dns.v1.RecordSet.LabelsEntry
-	(*timestamppb.Timestamp)(nil),   // 31: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),   // 32: google.protobuf.FieldMask
+	(*RecordSetChange)(nil),         // 13: dark.dns.v1.RecordSetChange
+	(*ExportZoneRequest)(nil),       // 14: dark.dns.v1.ExportZoneRequest
+	(*ExportZoneResponse)(nil),      // 15: dark.dns.v1.ExportZoneResponse
+	(*GetZoneRequest)(nil),          // 16: dark.dns.v1.GetZoneRequest
+	(*ListZonesRequest)(nil),        // 17: dark.dns.v1.ListZonesRequest
+	(*ListZonesResponse)(nil),       // 18: dark.dns.v1.ListZonesResponse
+	(*CreateZoneRequest)(nil),       // 19: dark.dns.v1.CreateZoneRequest
+	(*UpdateZoneRequest)(nil),       // 20: dark.dns.v1.UpdateZoneRequest
+	(*DeleteZoneRequest)(nil),       // 21: dark.dns.v1.DeleteZoneRequest
+	(*DeleteZoneResponse)(nil),      // 22: dark.dns.v1.DeleteZoneResponse
+	(*GetRecordSetRequest)(nil),     // 23: dark.dns.v1.GetRecordSetRequest
+	(*ListRecordSetsRequest)(nil),   // 24: dark.dns.v1.ListRecordSetsRequest
+	(*ListRecordSetsResponse)(nil),  // 25: dark.dns.v1.ListRecordSetsResponse
+	(*CreateRecordSetRequest)(nil),  // 26: dark.dns.v1.CreateRecordSetRequest
+	(*UpdateRecordSetRequest)(nil),  // 27: dark.dns.v1.UpdateRecordSetRequest
+	(*DeleteRecordSetRequest)(nil),  // 28: dark.dns.v1.DeleteRecordSetRequest
+	(*DeleteRecordSetResponse)(nil), // 29: dark.dns.v1.DeleteRecordSetResponse
+	nil,                             // 30: dark.dns.v1.Zone.LabelsEntry
+	nil,                             // 31: dark.dns.v1.RecordSet.LabelsEntry
+	(*timestamppb.Timestamp)(nil),   // 32: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),   // 33: google.protobuf.FieldMask
 }
 var file_dark_dns_v1_dns_proto_depIdxs = []int32{
-	29, // 0: dark.dns.v1.Zone.labels:type_name -> dark.dns.v1.Zone.LabelsEntry
-	31, // 1: dark.dns.v1.Zone.create_time:type_name -> google.protobuf.Timestamp
-	31, // 2: dark.dns.v1.Zone.update_time:type_name -> google.protobuf.Timestamp
+	30, // 0: dark.dns.v1.Zone.labels:type_name -> dark.dns.v1.Zone.LabelsEntry
+	32, // 1: dark.dns.v1.Zone.create_time:type_name -> google.protobuf.Timestamp
+	32, // 2: dark.dns.v1.Zone.update_time:type_name -> google.protobuf.Timestamp
 	2,  // 3: dark.dns.v1.Zone.spec:type_name -> dark.dns.v1.ZoneSpec
 	3,  // 4: dark.dns.v1.Zone.status:type_name -> dark.dns.v1.ZoneStatus
 	0,  // 5: dark.dns.v1.ZoneStatus.control:type_name -> dark.dns.v1.ZoneStatus.Control
-	30, // 6: dark.dns.v1.RecordSet.labels:type_name -> dark.dns.v1.RecordSet.LabelsEntry
-	31, // 7: dark.dns.v1.RecordSet.create_time:type_name -> google.protobuf.Timestamp
-	31, // 8: dark.dns.v1.RecordSet.update_time:type_name -> google.protobuf.Timestamp
+	31, // 6: dark.dns.v1.RecordSet.labels:type_name -> dark.dns.v1.RecordSet.LabelsEntry
+	32, // 7: dark.dns.v1.RecordSet.create_time:type_name -> google.protobuf.Timestamp
+	32, // 8: dark.dns.v1.RecordSet.update_time:type_name -> google.protobuf.Timestamp
 	6,  // 9: dark.dns.v1.RecordSet.spec:type_name -> dark.dns.v1.RecordSetSpec
 	5,  // 10: dark.dns.v1.RecordSet.status:type_name -> dark.dns.v1.RecordSetStatus
 	10, // 11: dark.dns.v1.CookieSecrets.secrets:type_name -> dark.dns.v1.CookieSecret
-	1,  // 12: dark.dns.v1.ListZonesResponse.zones:type_name -> dark.dns.v1.Zone
-	1,  // 13: dark.dns.v1.CreateZoneRequest.zone:type_name -> dark.dns.v1.Zone
-	1,  // 14: dark.dns.v1.UpdateZoneRequest.zone:type_name -> dark.dns.v1.Zone
-	32, // 15: dark.dns.v1.UpdateZoneRequest.update_mask:type_name -> google.protobuf.FieldMask
-	4,  // 16: dark.dns.v1.ListRecordSetsResponse.record_sets:type_name -> dark.dns.v1.RecordSet
-	4,  // 17: dark.dns.v1.CreateRecordSetRequest.record_set:type_name -> dark.dns.v1.RecordSet
-	4,  // 18: dark.dns.v1.UpdateRecordSetRequest.record_set:type_name -> dark.dns.v1.RecordSet
-	32, // 19: dark.dns.v1.UpdateRecordSetRequest.update_mask:type_name -> google.protobuf.FieldMask
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	13, // 12: dark.dns.v1.ImportZoneResponse.changes:type_name -> dark.dns.v1.RecordSetChange
+	6,  // 13: dark.dns.v1.RecordSetChange.before:type_name -> dark.dns.v1.RecordSetSpec
+	6,  // 14: dark.dns.v1.RecordSetChange.after:type_name -> dark.dns.v1.RecordSetSpec
+	1,  // 15: dark.dns.v1.ListZonesResponse.zones:type_name -> dark.dns.v1.Zone
+	1,  // 16: dark.dns.v1.CreateZoneRequest.zone:type_name -> dark.dns.v1.Zone
+	1,  // 17: dark.dns.v1.UpdateZoneRequest.zone:type_name -> dark.dns.v1.Zone
+	33, // 18: dark.dns.v1.UpdateZoneRequest.update_mask:type_name -> google.protobuf.FieldMask
+	4,  // 19: dark.dns.v1.ListRecordSetsResponse.record_sets:type_name -> dark.dns.v1.RecordSet
+	4,  // 20: dark.dns.v1.CreateRecordSetRequest.record_set:type_name -> dark.dns.v1.RecordSet
+	4,  // 21: dark.dns.v1.UpdateRecordSetRequest.record_set:type_name -> dark.dns.v1.RecordSet
+	33, // 22: dark.dns.v1.UpdateRecordSetRequest.update_mask:type_name -> google.protobuf.FieldMask
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_dark_dns_v1_dns_proto_init() }
@@ -2587,7 +2690,7 @@ func file_dark_dns_v1_dns_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dark_dns_v1_dns_proto_rawDesc), len(file_dark_dns_v1_dns_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   30,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,206 @@
+package zones
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+const (
+	maxWarnings = 100
+	// maxReferences bounds the targets that are looked for in the zone.
+	maxReferences = 10_000
+	longTTL       = 86400
+)
+
+// Types that the warnings are about (RFC 1035 3.2.2, RFC 2782, RFC 6672).
+const (
+	typeA, typeNS, typeCNAME, typePTR, typeMX, typeTXT, typeAAAA, typeSRV, typeDNAME = 1, 2, 5, 12, 15, 16, 28, 33, 39
+)
+
+// lint looks for what servers take and people do not mean. It refuses nothing.
+type lint struct {
+	apex     string
+	warnings []string
+	hasNS    bool
+	targets  map[string]*target // of NS and MX within the zone, by relative name
+}
+
+// target is a name that NS or MX lead to.
+type target struct {
+	by             string // "@/NS"
+	ns             bool
+	at             at
+	address, alias bool
+}
+
+func (l *lint) warn(p at, format string, args ...any) {
+	if len(l.warnings) < maxWarnings {
+		l.warnings = append(l.warnings, fmt.Sprintf("line %d, column %d: ", p.line, p.column)+fmt.Sprintf(format, args...))
+	}
+}
+
+// set looks at one record set of the file.
+func (l *lint) set(key string, s Set, places []at) {
+	owner, _ := splitKey(key)
+	p := places[0]
+	if strings.HasSuffix("."+owner, "."+l.apex) {
+		l.warn(p, "%s is within the zone twice, as %s.%s; a full name ends with a dot", owner, owner, l.apex)
+	}
+	if s.TTL > longTTL {
+		l.warn(p, "%s: a TTL of %d seconds is more than a day; a mistake stays in caches that long", key, s.TTL)
+	}
+	switch s.Type {
+	case typeNS:
+		l.hasNS = l.hasNS || owner == "@"
+		l.names(key, s, 0, p)
+	case typeMX:
+		l.names(key, s, 2, p)
+	case typeCNAME, typePTR, typeDNAME:
+		l.names(key, s, 0, p)
+	case typeSRV:
+		l.names(key, s, 6, p)
+	case typeTXT:
+		l.texts(owner, s, p)
+	}
+}
+
+// names looks at the targets of a set; skip is the octets before each.
+func (l *lint) names(key string, s Set, skip int, p at) {
+	for _, rd := range s.RData {
+		name := dotted(rd[min(skip, len(rd)):])
+		inside, within := strings.CutSuffix("."+name, "."+l.apex)
+		inside = strings.TrimPrefix(inside, ".")
+		mail := s.Type == typeNS || s.Type == typeMX
+		switch {
+		case mail && isAddress(name), mail && within && isAddress(inside):
+			l.warn(p, "%s leads to the address %s; it must lead to a name that has it", key, strings.TrimSuffix(name, "."+l.apex))
+		case within && strings.HasSuffix("."+inside, "."+l.apex):
+			l.warn(p, "%s leads to %s: a dot is missing after %s", key, name, strings.TrimSuffix(name, "."+l.apex))
+		case within && mail && len(l.targets) < maxReferences:
+			if inside == "" {
+				inside = "@"
+			}
+			t := l.targets[inside]
+			if t == nil {
+				t = &target{by: key, at: p}
+				l.targets[inside] = t
+			}
+			t.ns = t.ns || s.Type == typeNS
+		}
+	}
+}
+
+func isAddress(name string) bool {
+	_, err := netip.ParseAddr(name)
+	return err == nil
+}
+
+// dotted is a name in wire format as text, in lower case, without the last dot.
+func dotted(wire []byte) string {
+	var labels []string
+	for len(wire) > 0 && wire[0] != 0 && int(wire[0]) < len(wire) {
+		n := int(wire[0])
+		labels = append(labels, strings.ToLower(string(wire[1:1+n])))
+		wire = wire[1+n:]
+	}
+	return strings.Join(labels, ".")
+}
+
+// texts looks at SPF (RFC 7208 3.2: one record) and DKIM keys (RFC 6376 3.6.1).
+func (l *lint) texts(owner string, s Set, p at) {
+	spf := 0
+	for _, rd := range s.RData {
+		text := joined(rd)
+		if low := strings.ToLower(text); low == "v=spf1" || strings.HasPrefix(low, "v=spf1 ") {
+			spf++
+		}
+		if strings.Contains("."+owner+".", "._domainkey.") && !wholeKey(text) {
+			l.warn(p, "%s: the DKIM key is cut, or has no p= with base64 in it", owner)
+		}
+	}
+	if spf > 1 {
+		l.warn(p, "%s has %d SPF records; receivers take that as an error (RFC 7208 4.5)", owner, spf)
+	}
+}
+
+// joined is the strings of a TXT as verifiers read them.
+func joined(rd []byte) string {
+	var b strings.Builder
+	for len(rd) > 0 {
+		n := min(int(rd[0])+1, len(rd))
+		b.Write(rd[1:n])
+		rd = rd[n:]
+	}
+	return b.String()
+}
+
+// wholeKey reports whether a DKIM record has its key; an empty one is a key withdrawn.
+func wholeKey(text string) bool {
+	for field := range strings.SplitSeq(text, ";") {
+		name, value, ok := strings.Cut(strings.TrimSpace(field), "=")
+		if ok && strings.TrimSpace(name) == "p" {
+			value = strings.Join(strings.Fields(value), "")
+			_, err := base64.StdEncoding.DecodeString(value)
+			return err == nil
+		}
+	}
+	return false
+}
+
+// seen notes what an owner has, when the file is read for the second time.
+func (l *lint) seen(owner string, typ uint16) {
+	t := l.targets[owner]
+	if t == nil {
+		return
+	}
+	t.address = t.address || typ == typeA || typ == typeAAAA
+	t.alias = t.alias || typ == typeCNAME
+}
+
+// end tells what only the whole file shows.
+func (l *lint) end() {
+	if !l.hasNS {
+		l.warn(at{1, 1}, "the zone has no NS at its apex; resolvers will not find it")
+	}
+	var names []string
+	for n := range l.targets {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	for _, n := range names {
+		switch t := l.targets[n]; {
+		case t.alias:
+			l.warn(t.at, "%s leads to %s, which is a CNAME; mail and name servers need an address there (RFC 2181 10.3)", t.by, n)
+		case !t.address:
+			l.warn(t.at, "%s leads to %s, which has no address", t.by, n)
+		}
+	}
+}
+
+// lints looks at the sorted file once more, for what the targets have.
+func (i *importing) lints() error {
+	if len(i.lint.targets) > 0 {
+		file, err := i.sorter.sets()
+		if err != nil {
+			return err
+		}
+		for {
+			key, _, _, err := file.next()
+			if err != nil {
+				return err
+			}
+			if key == "" {
+				break
+			}
+			owner, typ := splitKey(key)
+			if t, err := i.z.o.ParseType(typ); err == nil {
+				i.lint.seen(owner, t)
+			}
+		}
+	}
+	i.lint.end()
+	return nil
+}

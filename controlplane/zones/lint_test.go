@@ -1,0 +1,101 @@
+package zones_test
+
+import (
+	"strings"
+	"testing"
+
+	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
+)
+
+const doubtful = `$TTL 300
+@ NS ns
+@ NS ns.example.com
+@ MX 10 mail
+@ MX 20 192.0.2.25.
+@ MX 30 alias
+www CNAME www.example.com
+www.example.com A 192.0.2.1
+long 604800 A 192.0.2.1
+@ TXT "v=spf1 -all"
+@ TXT "v=spf1 mx -all"
+k._domainkey TXT "v=DKIM1; k=rsa; p=AAA"
+gone._domainkey TXT "v=DKIM1; p="
+alias CNAME www.example.net.
+ns A 192.0.2.53
+`
+
+// TestImportWarns: what is taken and probably not meant is told with its line, and what is
+// meant is not.
+func TestImportWarns(t *testing.T) {
+	w := newWorld(t)
+	got, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true}, doubtful)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Join(got.Warnings, "\n")
+	wanted := []string{
+		"line 2, column 3: @/NS leads to ns.example.com.example.com: a dot is missing after ns.example.com",
+		"@/MX leads to mail, which has no address",
+		"@/MX leads to the address 192.0.2.25",
+		"@/MX leads to alias, which is a CNAME",
+		"line 7, column 5: www/CNAME leads to www.example.com.example.com: a dot is missing",
+		"line 8, column 17: www.example.com is within the zone twice",
+		"line 9, column 13: long/A: a TTL of 604800 seconds",
+		"@ has 2 SPF records",
+		"line 12, column 14: k._domainkey: the DKIM key is cut",
+	}
+	for _, want := range wanted {
+		if !strings.Contains(all, want) {
+			t.Errorf("no %q in\n%s", want, all)
+		}
+	}
+	if len(got.Warnings) != len(wanted) {
+		t.Errorf("%d warnings, want %d:\n%s", len(got.Warnings), len(wanted), all)
+	}
+	got, err = w.imports("acme", &dnsv1.ImportZoneRequest{Name: "bare.test", Create: true}, "www 60 IN A 192.0.2.1\n")
+	if err != nil || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "no NS at its apex") {
+		t.Errorf("%v %v", got, err)
+	}
+}
+
+// TestDryRunListsTheChanges: with the records before and after.
+func TestDryRunListsTheChanges(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true}, "a 60 A 192.0.2.1\nb 60 A 192.0.2.2\nc 60 A 192.0.2.3\n"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", DryRun: true}, "a 60 A 192.0.2.1\nb 0 A 192.0.2.9\nd 60 A 192.0.2.4\n")
+	if err != nil || len(got.Changes) != 3 {
+		t.Fatalf("%v %v", got, err)
+	}
+	b, c, d := got.Changes[0], got.Changes[1], got.Changes[2]
+	if b.Name != "zones/example.com/records/b/A" || b.Before.GetTtl() != 60 || b.After.Ttl == nil || b.After.GetTtl() != 0 || b.After.Records[0] != "192.0.2.9" {
+		t.Errorf("changed: %v", b)
+	}
+	if c.Name != "zones/example.com/records/c/A" || c.Before == nil || c.After != nil || d.Before != nil || d.After.GetRecords()[0] != "192.0.2.4" {
+		t.Errorf("deleted and created: %v %v", c, d)
+	}
+}
+
+// TestSignedFile: what signing made is refused with its line, or left out where that is
+// asked for. DS stay.
+func TestSignedFile(t *testing.T) {
+	const file = `$TTL 60
+@ NS ns.example.net.
+@ DNSKEY 257 3 13 oJMRESz5E4gYzS/q6XDrvU1qMPYIjCWzJaOau8XNEZeqCYKD5ar0IRd8KqXXFJkqmVfRvMGPmM1x8fGAa2XhSA==
+@ RRSIG NS 13 2 60 20300101000000 20260101000000 12345 example.com. AQID
+@ NSEC sub.example.com. NS RRSIG NSEC DNSKEY
+@ TYPE65534 \# 5 0D30390001
+sub NS ns.example.net.
+sub DS 12345 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+`
+	w := newWorld(t)
+	_, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true}, file)
+	if s := told(err); !strings.Contains(s, "line 4, column 3: @/RRSIG: records of type RRSIG are made by signing") || !strings.Contains(s, "line 5") {
+		t.Fatal(s)
+	}
+	got, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true, WithoutDnssec: true}, file)
+	if err != nil || got.Created != 3 {
+		t.Fatalf("%v %v", got, err)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/dark-ecosystem/dark/controlplane/state"
@@ -117,6 +118,9 @@ func openCore(c coreConfig) (_ *core, err error) {
 	disk := k.disk.FS()
 	rows := filepath.Join(c.dir, "state")
 	if k.store, err = state.Open(rows, state.Options{FS: disk, Logger: c.logger}); err != nil {
+		if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) { // the lock
+			return nil, fmt.Errorf("%w; another process runs on this directory", err)
+		}
 		return nil, fmt.Errorf("%w; the rows in %s are made from the log: if they are damaged, move that directory away and start again", err, rows)
 	}
 	ln, err := net.Listen("tcp", c.listen)

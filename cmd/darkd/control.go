@@ -83,6 +83,9 @@ func (c *controlSettings) run(ctx context.Context, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if err := c.listens().write(c.dir); err != nil {
+		cfg.Logger.Warn("darkd doctor will not know the node's ports", "err", err)
+	}
 	if c.observed != nil {
 		c.observed.whenReady(node.Well)
 	}

@@ -68,9 +68,13 @@ func (e *edgeSettings) run(ctx context.Context, stderr io.Writer) error {
 			return err
 		}
 	}
-	n, err := e.open(logger(stderr, e.log), o)
+	log := logger(stderr, e.log)
+	n, err := e.open(log, o)
 	if err != nil {
 		return err
+	}
+	if err := e.listens().write(e.dir); err != nil {
+		log.Warn("darkd doctor will not know the edge's ports", "err", err)
 	}
 	if o != nil {
 		o.whenReady(n.Ready)

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -52,7 +54,7 @@ func printInit(w io.Writer, c controlplane.InitConfig, r *controlplane.InitResul
 	fmt.Fprintf(w, "Cluster %s has begun, with control node %s in %s.\n\n", r.ClusterID, c.Name, c.Dir)
 	fmt.Fprintf(w, "Keep these; they are not shown again.\n\n")
 	fmt.Fprintf(w, "  recovery key   %s\n                 opens a backup when all machines are gone; keep it offline\n", r.RecoveryKey)
-	fmt.Fprintf(w, "  admin token    %s\n                 lets `dark` do everything: dark context set NAME --addr https://HOST:PORT --ca %s/ca.pem --token TOKEN\n", r.AdminToken, c.Dir)
+	fmt.Fprintf(w, "  admin token    %s\n                 lets `dark` do everything\n", r.AdminToken)
 	var names []string
 	for name := range r.JoinTokens {
 		names = append(names, name)
@@ -61,6 +63,40 @@ func printInit(w io.Writer, c controlplane.InitConfig, r *controlplane.InitResul
 	for _, name := range names {
 		fmt.Fprintf(w, "\n  join token of %s, for one use within an hour\n                 %s\n", name, r.JoinTokens[name])
 	}
-	_, err := fmt.Fprintf(w, "\nNext: darkd control --dir %s --transport %s\n", c.Dir, c.Transport)
+	return printNext(w, c, r)
+}
+
+// printNext writes the commands that start the cluster, here and on the other machines. They
+// state each address, as the flags' own values are on loopback, where nobody else gets.
+func printNext(w io.Writer, c controlplane.InitConfig, r *controlplane.InitResult) error {
+	here, _, err := net.SplitHostPort(c.Transport)
+	if err != nil {
+		return err
+	}
+	at := func(host, port string) string { return net.JoinHostPort(host, port) }
+	fmt.Fprintf(w, "\nNext, on this machine:\n  darkd control --dir %s --transport %s --feed %s --api %s\n", c.Dir, c.Transport, at(here, "7002"), at(here, "8080"))
+	if loopback(c.Transport) && len(r.JoinTokens) > 0 {
+		fmt.Fprintf(w, "Only this machine reaches %s. For others begin anew, in another --dir, with --transport ADDRESS:7001.\n", here)
+	}
+	for _, machine := range c.Nodes {
+		name, host := machineHost(machine)
+		fmt.Fprintf(w, "\nThen on %s, in a directory of its own:\n  darkd control --dir %s --join %s --through %s \\\n    --transport %s --feed %s --api %s\n",
+			name, c.Dir, r.JoinTokens[name], at(here, "8080"), at(host, "7001"), at(host, "7002"), at(host, "8080"))
+	}
+	for _, machine := range c.Edges {
+		name, _ := machineHost(machine)
+		fmt.Fprintf(w, "\nThen on %s:\n  darkd edge --dir /var/lib/dark/edge --join %s --through %s --dns ADDRESS:53\n", name, r.JoinTokens[name], at(here, "8080"))
+	}
+	_, err = fmt.Fprintf(w, "\nAnd look at it:\n  dark context set %s --use --addr https://%s --ca %s/ca.pem --token %s\n  dark nodes\n", r.ClusterID, at(here, "8080"), c.Dir, r.AdminToken)
 	return err
+}
+
+// machineHost takes NAME=HOST+HOST apart; without a host, one to fill in.
+func machineHost(machine string) (name, host string) {
+	name, hosts, ok := strings.Cut(machine, "=")
+	if !ok {
+		return name, "ADDRESS-OF-" + strings.ToUpper(name)
+	}
+	host, _, _ = strings.Cut(hosts, "+")
+	return name, host
 }

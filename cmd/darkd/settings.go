@@ -17,7 +17,11 @@ type settings struct {
 	cmd   *cobra.Command
 	file  string
 	items []*setting
+	given map[string]bool // settings that a flag, the environment or the file states
 }
+
+// stated reports whether somebody gave a setting a value, once they are loaded.
+func (s *settings) stated(name string) bool { return s.given[name] }
 
 type setting struct {
 	name string // of the flag and the key: "name-servers" is nameServers in the file
@@ -62,12 +66,13 @@ func (t *setting) env() string {
 
 // load fills the settings; flags were parsed already and are not overwritten.
 func (s *settings) load() error {
-	given := map[string]bool{}
+	given, stated := map[string]bool{}, map[string]bool{}
 	for _, t := range s.items {
 		given[t.name] = s.cmd.Flags().Changed(t.name)
+		stated[t.name] = given[t.name]
 	}
 	if s.file != "" {
-		if err := s.loadFile(given); err != nil {
+		if err := s.loadFile(given, stated); err != nil {
 			return usageError{err}
 		}
 	}
@@ -76,12 +81,14 @@ func (s *settings) load() error {
 			if err := t.set(strings.Split(v, ",")); err != nil {
 				return usageError{fmt.Errorf("environment %s: %w", t.env(), err)}
 			}
+			stated[t.name] = true
 		}
 	}
+	s.given = stated
 	return nil
 }
 
-func (s *settings) loadFile(given map[string]bool) error {
+func (s *settings) loadFile(given, stated map[string]bool) error {
 	b, err := os.ReadFile(s.file)
 	if err != nil {
 		return err
@@ -107,6 +114,7 @@ func (s *settings) loadFile(given map[string]bool) error {
 			if err := t.set(scalars(v)); err != nil {
 				return fmt.Errorf("%s:%d: %s: %w", s.file, v.Line, k.Value, err)
 			}
+			stated[t.name] = true
 		}
 	}
 	return nil

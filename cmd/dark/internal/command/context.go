@@ -93,20 +93,29 @@ func (s *session) contextUse() *cobra.Command {
 
 func (s *session) contextSet() *cobra.Command {
 	var use bool
+	var s3 contexts.S3
 	c := &cobra.Command{
-		Use: "set NAME --addr ADDR", Short: "make or change a context with --addr, --token, --ca and -O",
+		Use: "set NAME --addr ADDR", Short: "make or change a context with --addr, --token, --ca, -O and an S3 endpoint",
 		Example: "  dark context set prod --addr https://control.example.net --token dark_… --ca ca.pem -O acme --use",
 		Args:    cobra.ExactArgs(1), ValidArgsFunction: s.completeContexts,
 		RunE: func(_ *cobra.Command, args []string) error {
-			return s.edit("context "+args[0]+" is set", func(f *contexts.File) error { return s.setContext(f, args[0], use) })
+			return s.edit("context "+args[0]+" is set", func(f *contexts.File) error { return s.setContext(f, args[0], s3, use) })
 		},
 	}
 	c.Flags().BoolVar(&use, "use", false, "also make it the current one")
+	c.Flags().StringVar(&s3.URL, "s3-url", "", "where dark storage finds objects: http://127.0.0.1:9000, https://HOST")
+	c.Flags().StringVar(&s3.Region, "s3-region", "", "region of the endpoint")
+	c.Flags().StringVar(&s3.AccessKey, "s3-access-key", "", "id of an access key, of dark accesskeys create")
+	c.Flags().StringVar(&s3.SecretKey, "s3-secret-key", "", "its secret")
 	return c
 }
 
-func (s *session) setContext(f *contexts.File, name string, use bool) error {
+func (s *session) setContext(f *contexts.File, name string, s3 contexts.S3, use bool) error {
 	c := f.Contexts[name]
+	c.S3 = contexts.S3{
+		URL: firstOf(s3.URL, c.S3.URL), Region: firstOf(s3.Region, c.S3.Region),
+		AccessKey: firstOf(s3.AccessKey, c.S3.AccessKey), SecretKey: firstOf(s3.SecretKey, c.S3.SecretKey),
+	}
 	c.Addr, c.Token, c.Organization = firstOf(s.addr, c.Addr), firstOf(s.token, c.Token), firstOf(s.organization, c.Organization)
 	if s.ca != "" {
 		ca, err := filepath.Abs(s.ca)

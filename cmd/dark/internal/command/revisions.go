@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -149,6 +150,8 @@ func Watch(s *session) *cobra.Command {
 	var most int
 	c := &cobra.Command{
 		Use: "watch [KIND]", Short: "follow changes as they happen, without gaps",
+		Long: "Follow changes as they happen, without gaps. It goes on by itself where it was when the control node that\n" +
+			"it asks goes away and comes back, and says at its end which revision to give to --since, to go on from there.",
 		Example: "  dark watch\n  dark watch records --prefix zones/example.com --since 120 -o json",
 		Args:    cobra.MaximumNArgs(1), ValidArgsFunction: s.completeKinds,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -168,18 +171,62 @@ func Watch(s *session) *cobra.Command {
 	return c
 }
 
+// watch follows changes until there were most of them, or ctx ends. Where the control node goes away it asks
+// again, from the revision up to which it has heard all.
 func (s *session) watch(ctx context.Context, q *resourcev1.WatchRequest, most int) error {
-	c, err := s.dial()
+	w := watching{session: s, q: q, most: most}
+	err := w.follow(ctx)
+	for wait := watchAgain; w.again(ctx, err); wait = min(2*wait, watchAgainMost) {
+		if w.heard {
+			fmt.Fprintf(s.Err, "the control node went away (%s); going on from revision %d\n", exit.Of(err).Text, q.AfterRevision)
+			w.heard, wait = false, watchAgain
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+		err = w.follow(ctx)
+	}
+	if q.AfterRevision > 0 {
+		fmt.Fprintf(s.Err, "watched up to revision %d; to go on from there: --since %[1]d\n", q.AfterRevision)
+	}
+	return err
+}
+
+// A watch whose control node is away asks again after such a time, which doubles.
+const (
+	watchAgain     = 100 * time.Millisecond
+	watchAgainMost = 5 * time.Second
+)
+
+// watching is one run of the command watch.
+type watching struct {
+	*session
+	q     *resourcev1.WatchRequest // AfterRevision is up to where all was heard
+	most  int
+	seen  int
+	heard bool // something, since the stream was opened last
+}
+
+// again reports whether a watch that ended so should go on. One that never began does not: then
+// the address or the token is wrong.
+func (w *watching) again(ctx context.Context, err error) bool {
+	return err != nil && ctx.Err() == nil && w.q.AfterRevision > 0 && exit.Of(err).Code == exit.Unavailable
+}
+
+// follow is one stream.
+func (w *watching) follow(ctx context.Context) error {
+	c, err := w.dial()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := c.Resources.Watch(ctx, q)
+	stream, err := c.Resources.Watch(ctx, w.q)
 	if err != nil {
 		return err
 	}
-	for seen := 0; most == 0 || seen < most; {
+	for w.most == 0 || w.seen < w.most {
 		r, err := stream.Recv()
 		if isEOF(err) {
 			return nil
@@ -187,11 +234,12 @@ func (s *session) watch(ctx context.Context, q *resourcev1.WatchRequest, most in
 		if err != nil {
 			return err
 		}
+		w.heard, w.q.AfterRevision = true, max(w.q.AfterRevision, r.Revision)
 		if r.Change == nil {
 			continue // a sign of life
 		}
-		seen++
-		if err := s.watched(r); err != nil {
+		w.seen++
+		if err := w.watched(r); err != nil {
 			return err
 		}
 	}

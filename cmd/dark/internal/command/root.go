@@ -59,7 +59,7 @@ The first steps:
   dark apply -f zone.yaml --wait             make it be as the file says, at every edge
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 needs --yes,
-6 unavailable, 7 denied.`,
+6 unavailable, 7 denied, 130 interrupted.`,
 		SilenceErrors: true, SilenceUsage: true,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {

@@ -26,6 +26,7 @@ const (
 	NeedsYes    Code = 5
 	Unavailable Code = 6
 	Denied      Code = 7
+	Interrupted Code = 130 // by Ctrl-C, as shells have it: 128 and SIGINT's number
 )
 
 // Error is an error with its exit code.
@@ -63,7 +64,7 @@ func Of(err error) *Error {
 		return own
 	}
 	if errors.Is(err, context.Canceled) {
-		return &Error{Code: Failed, Text: "interrupted", cause: err}
+		return &Error{Code: Interrupted, Text: "interrupted", cause: err}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &Error{Code: Unavailable, Text: "no answer in time", Next: nexts[codes.DeadlineExceeded], cause: err}
@@ -132,7 +133,7 @@ func ofStatus(st *status.Status, cause error) *Error {
 		e.Code = c
 	}
 	if st.Code() == codes.Canceled {
-		e.Text = "interrupted"
+		e.Code, e.Text = Interrupted, "interrupted"
 	}
 	for _, d := range st.Details() {
 		switch d := d.(type) {

@@ -15,7 +15,7 @@ import (
 
 func TestEveryStatusHasItsExitCode(t *testing.T) {
 	want := map[codes.Code]Code{
-		codes.Canceled: Failed, codes.Unknown: Failed, codes.InvalidArgument: Failed, codes.DeadlineExceeded: Unavailable,
+		codes.Canceled: Interrupted, codes.Unknown: Failed, codes.InvalidArgument: Failed, codes.DeadlineExceeded: Unavailable,
 		codes.NotFound: NotFound, codes.AlreadyExists: Conflict, codes.PermissionDenied: Denied, codes.ResourceExhausted: Failed,
 		codes.FailedPrecondition: Conflict, codes.Aborted: Conflict, codes.OutOfRange: NotFound, codes.Unimplemented: Failed,
 		codes.Internal: Failed, codes.Unavailable: Unavailable, codes.DataLoss: Failed, codes.Unauthenticated: Denied,

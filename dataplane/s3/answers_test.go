@@ -3,6 +3,7 @@ package s3
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -179,7 +180,7 @@ func wellFormed(t *testing.T, doc string) {
 	t.Helper()
 	d := xml.NewDecoder(strings.NewReader(doc))
 	for {
-		if _, err := d.Token(); err == io.EOF {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
 			return
 		} else if err != nil {
 			t.Errorf("%v in %q", err, doc)
@@ -205,8 +206,11 @@ func TestMissingKeysAreToldToWhoMayListThem(t *testing.T) {
 		{"Effect":"Allow","Principal":{"AWS":"other"},"Action":"s3:ListBucket","Resource":"arn:aws:s3:::policy","Condition":{"StringLike":{"s3:prefix":"in/*"}}}]}`})
 	put(t, s.client("AKACME"), "listed", "there", []byte("x"))
 	for _, c := range []struct{ bucket, key, code string }{
-		{"listed", "none", "NoSuchKey"}, {"listed", "there", "AccessDenied"}, {"unlisted", "none", "AccessDenied"},
-		{"policy", "in/none", "NoSuchKey"}, {"policy", "out/none", "AccessDenied"},
+		{"listed", "none", "NoSuchKey"},
+		{"listed", "there", "AccessDenied"},
+		{"unlisted", "none", "AccessDenied"},
+		{"policy", "in/none", "NoSuchKey"},
+		{"policy", "out/none", "AccessDenied"},
 	} {
 		_, err := other.GetObject(t.Context(), &awss3.GetObjectInput{Bucket: &c.bucket, Key: &c.key})
 		wantCode(t, err, c.code)
@@ -315,7 +319,7 @@ func TestWritesIntoADeletedBucketFindNone(t *testing.T) {
 	s := newServer(t, func(c *Config) { begun.Store, c.Store = c.Store, begun })
 	s.bucket(t, "box", nil)
 	body, w := io.Pipe()
-	r := ok(http.NewRequestWithContext(t.Context(), "PUT", s.URL+"/box/k", body))(t)
+	r := ok(http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL+"/box/k", body))(t)
 	r.ContentLength = 4
 	r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 	s.sign(t, r, nil)

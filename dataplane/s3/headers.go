@@ -33,8 +33,12 @@ func (q *request) describeNew(o *storagev1.Object) error {
 // metadata ("Working with object metadata" of Amazon's user guide).
 func checkText(o *storagev1.Object) error {
 	for _, h := range []struct{ name, value string }{
-		{"content-type", o.ContentType}, {"content-encoding", o.ContentEncoding}, {"content-disposition", o.ContentDisposition},
-		{"content-language", o.ContentLanguage}, {"cache-control", o.CacheControl}, {"expires", o.Expires},
+		{"content-type", o.ContentType},
+		{"content-encoding", o.ContentEncoding},
+		{"content-disposition", o.ContentDisposition},
+		{"content-language", o.ContentLanguage},
+		{"cache-control", o.CacheControl},
+		{"expires", o.Expires},
 		{"x-amz-website-redirect-location", o.RedirectLocation},
 	} {
 		if !utf8.ValidString(h.value) {

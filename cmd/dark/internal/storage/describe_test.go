@@ -29,8 +29,11 @@ func TestUploadsSayWhatTheirFlagsSay(t *testing.T) {
 	}
 	_, env, _, _ := newFake(t)
 	for _, args := range [][]string{
-		{"cp", "s3://box/k", t.TempDir(), "--tag", "a=1"}, {"sync", "s3://box/", t.TempDir(), "--cache-control", "x"},
-		{"cp", "x", "s3://box/k", "--acl", "everybody"}, {"cp", "x", "s3://box/k", "--metadata", "a b=c"}, {"mb", "s3://new-box"},
+		{"cp", "s3://box/k", t.TempDir(), "--tag", "a=1"},
+		{"sync", "s3://box/", t.TempDir(), "--cache-control", "x"},
+		{"cp", "x", "s3://box/k", "--acl", "everybody"},
+		{"cp", "x", "s3://box/k", "--metadata", "a b=c"},
+		{"mb", "s3://new-box"},
 	} {
 		if err := dark(env, args...); exit.Of(err).Code != exit.Usage {
 			t.Errorf("%v: %v", args, err)

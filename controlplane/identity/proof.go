@@ -3,6 +3,7 @@ package identity
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"path"
 	"slices"
 	"strings"
@@ -126,12 +127,12 @@ func (k *AccessKeys) asks(organization string, p *sigv4.Signed, req proto.Messag
 	_, _, plain := p.Part()
 	switch q := req.(type) {
 	case *storagev1.CreateBucketRequest:
-		if p.Method != "PUT" || !plain {
+		if p.Method != http.MethodPut || !plain {
 			return "", "", errors.New("it makes no bucket")
 		}
 		return sigv4.CreateBucket, bucketOf(q.GetBucket().GetName()), k.newBucket(organization, p, q.GetBucket())
 	case *storagev1.DeleteBucketRequest:
-		if p.Method != "DELETE" || !plain {
+		if p.Method != http.MethodDelete || !plain {
 			return "", "", errors.New("it deletes no bucket")
 		}
 		return sigv4.DeleteBucket, bucketOf(q.GetName()), nil
@@ -165,7 +166,7 @@ func (k *AccessKeys) update(organization string, p *sigv4.Signed, q *storagev1.U
 	action, bucket = part.Action(p.Method), bucketOf(q.GetBucket().GetName())
 	paths := q.GetUpdateMask().GetPaths()
 	switch {
-	case p.Method == "GET" || action == "":
+	case p.Method == http.MethodGet || action == "":
 		return action, bucket, errors.New("it changes no configuration")
 	case len(paths) == 0 || !subset(paths, part.Fields) || q.GetAllowMissing():
 		return action, bucket, fmt.Errorf("it is about %s alone", strings.Join(part.Fields, ", "))

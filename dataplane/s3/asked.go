@@ -2,6 +2,7 @@ package s3
 
 import (
 	"errors"
+	"net/http"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/policy"
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
@@ -27,7 +28,7 @@ func Asked(organization string, r *sigv4.Signed, d Defaults, key func(id string)
 		return newBucketSpec(organization, r.Header, r.Body, d)
 	}
 	spec := &storagev1.BucketSpec{}
-	if r.Method == "DELETE" {
+	if r.Method == http.MethodDelete {
 		deleted(sub, spec)
 		return spec, nil
 	}

@@ -123,7 +123,7 @@ func TestClientsBelowTheLeastRateEnd(t *testing.T) {
 	s.URL = server.URL
 	t.Run("writer", func(t *testing.T) {
 		body := &endless{}
-		r := ok(http.NewRequestWithContext(t.Context(), "PUT", s.URL+"/box/k", body))(t)
+		r := ok(http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL+"/box/k", body))(t)
 		r.ContentLength = 1 << 30
 		r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 		s.sign(t, r, nil)
@@ -191,7 +191,7 @@ func TestConnectionsOfKnownCallersCountAsThat(t *testing.T) {
 	go server.Serve(l) //nolint:errcheck // ends with the server
 	t.Cleanup(func() { server.Close() })
 	s.URL = "http://" + l.Addr().String()
-	if resp := ok(s.Client().Get(s.URL + "/box/k"))(t); resp.StatusCode != 403 || l.Stats().Waiting != 1 {
+	if resp := ok(s.Client().Get(s.URL + "/box/k"))(t); resp.StatusCode != http.StatusForbidden || l.Stats().Waiting != 1 {
 		t.Errorf("refused: %s, %+v", resp.Status, l.Stats())
 	} else {
 		_, _ = io.Copy(io.Discard, resp.Body)

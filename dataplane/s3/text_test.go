@@ -52,7 +52,7 @@ func TestTextThatIsNotUTF8IsRefusedBeforeTheBody(t *testing.T) {
 // beginPut sends the head of a signed PUT and none of its body, and returns the status.
 func (s *testServer) beginPut(t *testing.T, target string, size int64, headers ...string) int {
 	t.Helper()
-	r := ok(http.NewRequestWithContext(t.Context(), "PUT", s.URL+target, nil))(t)
+	r := ok(http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL+target, nil))(t)
 	r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")

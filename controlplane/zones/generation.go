@@ -120,7 +120,9 @@ type filling struct {
 func (f *filling) marker() string {
 	return importKey(f.i.caller.Organization, f.i.segment, f.generation)
 }
+
 func (f *filling) fill() string { return fillKey(f.i.caller.Organization, f.i.segment, f.generation) }
+
 func (f *filling) bulk() string {
 	return kind.BulkKey(zoneName, f.i.caller.Organization, f.i.name, f.generation)
 }

@@ -242,8 +242,10 @@ func TestValuesAreWhole(t *testing.T) {
 		{"NAPTR", `1 1 "u" "a;b" "" .`, `1 1 "u" "a;b" "" .`, ""},
 		{"URI", `10 1 https://example.com/;x`, `10 1 "https://example.com/;x"`, ""},
 		{"SVCB", `1 . key667=a;b`, `1 . key667="a;b"`, ""},
-		{"DNSKEY", `257 3 13 ( oJMRESz5E4gYzS/q6XDrvU1qMPYIjCWzJaOau8XNEZeqCYKD5ar0IRd8KqXXFJkqmVfR vMGPmM1x8fGAa2XhSA== )`,
-			`257 3 13 oJMRESz5E4gYzS/q6XDrvU1qMPYIjCWzJaOau8XNEZeqCYKD5ar0IRd8KqXXFJkqmVfRvMGPmM1x8fGAa2XhSA==`, ""},
+		{
+			"DNSKEY", `257 3 13 ( oJMRESz5E4gYzS/q6XDrvU1qMPYIjCWzJaOau8XNEZeqCYKD5ar0IRd8KqXXFJkqmVfR vMGPmM1x8fGAa2XhSA== )`,
+			`257 3 13 oJMRESz5E4gYzS/q6XDrvU1qMPYIjCWzJaOau8XNEZeqCYKD5ar0IRd8KqXXFJkqmVfRvMGPmM1x8fGAa2XhSA==`, "",
+		},
 	} {
 		rr, bad := ParseRecordSet("example.com", "x", c.typ, 60, []string{c.value})
 		if c.refused != "" {

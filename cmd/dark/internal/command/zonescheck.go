@@ -31,7 +31,9 @@ func (s *session) zonesCheck() *cobra.Command {
 
 func (i *importZone) checkZone(ctx context.Context, args []string) error {
 	path := "zone " + args[0]
-	in, size, err := io.ReadCloser(nil), int64(0), error(nil)
+	var in io.ReadCloser
+	var size int64
+	var err error
 	if len(args) == 2 {
 		path = args[1]
 		in, size, err = i.open(path)

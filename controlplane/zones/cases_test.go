@@ -159,14 +159,14 @@ func TestCases(t *testing.T) {
 	}
 }
 
-// loads asks BIND and NSD whether they load an export.
+// loads asks BIND, Knot and NSD whether they load an export.
 func loads(t *testing.T, apex, text string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "zone")
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, command := range [][]string{{"named-checkzone", "-i", "none", "-k", "ignore"}, {"nsd-checkzone"}} {
+	for _, command := range [][]string{{"named-checkzone", "-i", "none", "-k", "ignore"}, {"nsd-checkzone"}, {"kzonecheck", "-o"}} {
 		if said, err := exec.Command(command[0], append(command[1:], apex, path)...).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s\n%s", command[0], err, said, text)
 		}

@@ -95,7 +95,7 @@ func bind(t *testing.T, path string) (map[string][]byte, error) {
 }
 
 // TestEveryFormAsBIND: each form of each type is packed as BIND packs it, is printed so that
-// BIND reads the same of it, loads in NSD, and is data that dnspython takes apart.
+// BIND reads the same of it, loads in NSD and Knot, and is data that dnspython takes apart.
 func TestEveryFormAsBIND(t *testing.T) {
 	lines := linesOf(t, "forms.txt")
 	var theirs, forPython []string
@@ -126,8 +126,10 @@ func TestEveryFormAsBIND(t *testing.T) {
 			}
 		}
 	}
-	if said, err := exec.Command("nsd-checkzone", "z.test", exported).CombinedOutput(); err != nil {
-		t.Errorf("NSD: %v: %s", err, said)
+	for _, check := range [][]string{{"nsd-checkzone", "z.test", exported}, {"kzonecheck", "-o", "z.test", exported}} {
+		if said, err := exec.Command(check[0], check[1:]...).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v: %s", check[0], err, said)
+		}
 	}
 	python(t, forPython)
 }
@@ -138,7 +140,10 @@ func exportSets(t *testing.T, sets []zone.RRset) string {
 	var b bytes.Buffer
 	w := masterfile.NewWriter(&b, "z.test")
 	err := w.SOA(zone.SOA{MName: "ns.z.test.", RName: "h.z.test.", TTL: 300}, 1)
-	for _, set := range append([]zone.RRset{{Owner: "@", Type: 2, TTL: 300, RData: [][]byte{[]byte("\x02ns\x07example\x00")}}}, sets...) {
+	// The addresses are for Knot, which wants them of the name servers "@" and "rel".
+	ns, address := [][]byte{[]byte("\x02ns\x07example\x00")}, [][]byte{{192, 0, 2, 1}}
+	head := []zone.RRset{{Owner: "@", Type: 2, TTL: 300, RData: ns}, {Owner: "@", Type: 1, TTL: 300, RData: address}, {Owner: "rel", Type: 1, TTL: 300, RData: address}}
+	for _, set := range append(head, sets...) {
 		err = errors.Join(err, w.RRset(set))
 	}
 	path := filepath.Join(t.TempDir(), "exported.zone")

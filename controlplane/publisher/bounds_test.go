@@ -2,9 +2,12 @@ package publisher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/dark-ecosystem/dark/controlplane/demo"
 	"github.com/dark-ecosystem/dark/internal/kind"
@@ -95,10 +98,9 @@ func (w *world) brought(stream string, after uint64) (records, octets int) {
 	return records, octets
 }
 
-// TestABulkGoesOutInPagesBetweenOtherChanges: the note waits until all pages are out,
-// another publisher goes on where the first stopped, and changes go between.
-func TestABulkGoesOutInPagesBetweenOtherChanges(t *testing.T) {
-	w := newWorld(t)
+// paging is the kind of notes of which those that say bulk wait for a hundred records in
+// pages. The second page of a bulk fails where fails says so.
+func paging(fails func() bool) *kind.Kind {
 	bulky := demo.Note()
 	publish := bulky.Publish
 	bulky.Publish = func(ctx context.Context, p kind.Publication, emit func(kind.Record) error) error {
@@ -112,6 +114,9 @@ func TestABulkGoesOutInPagesBetweenOtherChanges(t *testing.T) {
 		if p.After != "" {
 			fmt.Sscan(p.After, &at)
 		}
+		if fails != nil && at > 0 && fails() {
+			return kind.Paged{}, errors.New("the page does not compile")
+		}
 		for n := 0; n < p.Room.Records && at < 100; n++ {
 			if err := emit(kind.Record{Kind: "dark.demo.v1.Note", Stream: "org/a", Name: fmt.Sprintf("page/%03d", at), Lane: kind.LaneData, Value: []byte("x")}); err != nil {
 				return kind.Paged{}, err
@@ -120,6 +125,14 @@ func TestABulkGoesOutInPagesBetweenOtherChanges(t *testing.T) {
 		}
 		return kind.Paged{After: fmt.Sprint(at), Done: at == 100}, nil
 	}
+	return bulky
+}
+
+// TestABulkGoesOutInPagesBetweenOtherChanges: the note waits until all pages are out,
+// another publisher goes on where the first stopped, and changes go between.
+func TestABulkGoesOutInPagesBetweenOtherChanges(t *testing.T) {
+	w := newWorld(t)
+	bulky := paging(nil)
 	begin := func(node string) *Publisher {
 		p := w.publisher(node)
 		p.kinds["dark.demo.v1.Note"] = bulky
@@ -164,6 +177,112 @@ func TestABulkGoesOutInPagesBetweenOtherChanges(t *testing.T) {
 	for name, n := range seen {
 		if n != 1 {
 			t.Errorf("%s went out %d times", name, n)
+		}
+	}
+}
+
+// TestABulkWhosePageFailsIsNotTakenForDone: the note that waits is set aside and edges are
+// not told of it; others go on, another publisher tries again, and once it can be done all
+// pages go out from the first one on, and then the note.
+func TestABulkWhosePageFailsIsNotTakenForDone(t *testing.T) {
+	for _, changed := range []bool{true, false} {
+		w, fails := newWorld(t), true
+		begin := func(node string) *Publisher {
+			p := w.publisher(node)
+			p.kinds["dark.demo.v1.Note"] = paging(func() bool { return fails })
+			p.Bounds = Bounds{Records: 20, Bytes: 64 << 10, Deny: 1 << 20, Scan: 1000}
+			return p
+		}
+		p := begin("one")
+		w.note("a", "bulk", "large")
+		for i := range 5 {
+			w.note("b", fmt.Sprint(i), "small")
+			if err := w.step(p); err != nil {
+				t.Fatal(err)
+			}
+			if got := w.published("org/b")["notes/small"]; !strings.HasSuffix(got, fmt.Sprint(i)) {
+				t.Fatalf("publication %d: the other organization has %q", i, got)
+			}
+		}
+		if p = begin("two"); changed {
+			w.note("a", "bulk", "large")
+		}
+		for range 5 {
+			if err := w.step(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := w.published("org/a"); got["notes/large"] != "" || len(got) >= 100 {
+			t.Fatalf("the note counts though its pages failed; %d records", len(got))
+		}
+		if a := w.setAside("large"); a == nil || !strings.Contains(a.Reason, "the page does not compile") {
+			t.Fatalf("set aside: %v", a)
+		}
+		fails = false
+		if changed {
+			w.note("a", "bulk", "large")
+		} else {
+			p = begin("three")
+		}
+		for range 8 {
+			if err := w.step(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := w.published("org/a"); got["notes/large"] == "" || len(got) != 101 {
+			t.Fatalf("changed %t: %d records, the note is %q", changed, len(got), got["notes/large"])
+		}
+		if a := w.setAside("large"); a != nil {
+			t.Errorf("it is set aside still: %v", a)
+		}
+		if names, err := w.store.MetaNames("bulk/"); len(names) != 0 || err != nil {
+			t.Errorf("%v is left, %v", names, err)
+		}
+	}
+}
+
+// TestABulkThatNothingWaitsForIsTakenBack, one that is out and one that failed: an import
+// may end after its last page. While there are changes that the round does not see, it
+// stays: the import may have ended well.
+func TestABulkThatNothingWaitsForIsTakenBack(t *testing.T) {
+	for _, b := range []*statev1.Bulk{{After: "100", Done: true}, {After: "20", Failed: "its page failed"}} {
+		w := newWorld(t)
+		p := w.publisher("one")
+		gone, late := false, false
+		note := demo.Note()
+		note.Page = func(_ context.Context, q kind.Page, emit func(kind.Record) error) (kind.Paged, error) {
+			if q.Room.Records != 0 {
+				t.Error("a bulk that ended is asked for records")
+			}
+			if !gone {
+				return kind.Paged{After: q.After, Done: true}, nil
+			}
+			if late {
+				w.note("a", "later", "large")
+			}
+			return kind.Paged{Gone: true}, emit(kind.Record{Kind: "dark.demo.v1.Note", Stream: "org/a", Name: "page/", Lane: kind.LaneData, Prefix: true})
+		}
+		p.kinds["dark.demo.v1.Note"] = note
+		b.Ref, b.Generation = &statev1.Ref{Kind: "dark.demo.v1.Note", Organization: "a", Name: "notes/large"}, 7
+		value, err := proto.Marshal(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key := kind.BulkKey(b.Ref.Kind, "a", b.Ref.Name, 7)
+		if _, err := w.log.Propose(t.Context(), &statev1.Transaction{Ops: []*statev1.Op{
+			{Op: &statev1.Op_PutMeta{PutMeta: &statev1.PutMeta{Key: key, Value: value}}},
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range []struct{ gone, late, left bool }{{false, false, true}, {true, true, true}, {true, false, false}} {
+			gone, late = s.gone, s.late
+			w.note("b", "1", "x")
+			if err := w.step(p); err != nil {
+				t.Fatal(err)
+			}
+			if left, _, err := w.store.Meta(key); (left != nil) != s.left || err != nil {
+				t.Errorf("done %t, %+v: the note of it is %q, %v", b.Done, s, left, err)
+			}
 		}
 	}
 }

@@ -22,7 +22,8 @@ func (p *Publisher) bulk(key string) (*statev1.Bulk, error) {
 	return b, nil
 }
 
-// begin notes that a resource waits for a bulk. One that an import began goes on.
+// begin notes that a resource waits for a bulk. One that an import began goes on, and one
+// that failed is begun anew.
 func (r *round) begin(ref *statev1.Ref, want *kind.Bulk) error {
 	if k := r.p.kinds[ref.Kind]; k == nil || k.Page == nil {
 		return want
@@ -32,7 +33,7 @@ func (r *round) begin(ref *statev1.Ref, want *kind.Bulk) error {
 	if err != nil {
 		return err
 	}
-	if b == nil || want.Anew {
+	if b == nil || want.Anew || b.Failed != "" {
 		b = &statev1.Bulk{Ref: ref, Generation: want.Generation}
 	}
 	b.Waits = true
@@ -57,9 +58,6 @@ func (r *round) pages() (more bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if b.GetDone() {
-			continue
-		}
 		progress, err := r.page(key, b)
 		if err != nil {
 			return false, err
@@ -77,29 +75,36 @@ func (r *round) room() kind.Room {
 	return kind.Room{Records: r.p.Bounds.Records - len(r.records), Bytes: r.p.Bounds.Bytes - r.bytes}
 }
 
-// page adds the next page of a bulk; false when nothing of it is there yet.
+// page adds the next page of a bulk; false when nothing of it is there yet. Of one that is
+// out, or that failed, it asks only whether it is still wanted.
 func (r *round) page(key string, b *statev1.Bulk) (progress bool, err error) {
 	k := r.p.kinds[b.GetRef().GetKind()]
 	if k == nil || k.Page == nil {
 		return false, nil
+	}
+	room, ended := r.room(), b.Done || b.Failed != ""
+	if ended {
+		room = kind.Room{}
 	}
 	var paged kind.Paged
 	made, err := r.make(k, func(emit func(kind.Record) error) (err error) {
 		paged, err = k.Page(r.ctx, kind.Page{
 			Now: r.now, List: r.now.listAfter, Meta: r.p.Store.Meta,
 			Organization: b.Ref.Organization, Stored: b.Ref.Name, Generation: b.Generation, After: b.After,
-			Room: r.room(),
+			Room: room,
 		}, emit)
 		return err
 	})
 	if fault := r.fault(); fault != nil {
 		return false, fault
 	}
-	if err != nil {
-		// It stands still until its resource changes, which begins it anew.
-		b.Done = true
-		r.note(key, b, nil)
-		r.settle(b.Ref, err)
+	switch {
+	case ended && (err != nil || !paged.Gone || r.p.Store.LastChange() > r.target):
+		// Where there are later changes the import may have turned the zone to it: the page
+		// saw the import's end, which is not in what it reads of the zone.
+		return false, nil
+	case err != nil:
+		r.fail(key, b, err)
 		return true, nil
 	}
 	r.take(made)
@@ -119,4 +124,16 @@ func (r *round) page(key string, b *statev1.Bulk) (progress bool, err error) {
 		r.note(key, b, nil)
 	}
 	return true, nil
+}
+
+// fail has a bulk stand still. The resource that waits for it is set aside; an import says
+// itself why it ends.
+func (r *round) fail(key string, b *statev1.Bulk, err error) {
+	b.Failed = reason(err)
+	r.note(key, b, nil)
+	if b.Waits {
+		r.settle(b.Ref, err)
+		return
+	}
+	r.p.Log.Error("an import cannot be published", "kind", b.Ref.Kind, "organization", b.Ref.Organization, "name", b.Ref.Name, "err", err)
 }

@@ -225,7 +225,7 @@ func (r *round) item(ref *statev1.Ref) error {
 		done := r.paged[key]
 		if !done {
 			b, err := r.p.bulk(key)
-			done = r.before.rows.failed(err) == nil && b.GetDone()
+			done = r.before.rows.failed(err) == nil && b.GetDone() && b.Failed == ""
 		}
 		if done {
 			used = append(used, key)
@@ -235,7 +235,8 @@ func (r *round) item(ref *statev1.Ref) error {
 	denied, derr := r.make(k, func(emit func(kind.Record) error) error { return call(r.ctx, k.Deny, pub, emit) })
 	made, perr := r.make(k, func(emit func(kind.Record) error) error { return call(r.ctx, k.Publish, pub, emit) })
 	var bulk *kind.Bulk
-	if errors.As(perr, &bulk) {
+	waits := errors.As(perr, &bulk)
+	if waits {
 		perr = r.begin(ref, bulk)
 	}
 	if fault := r.fault(); fault != nil {
@@ -248,7 +249,9 @@ func (r *round) item(ref *statev1.Ref) error {
 			r.note(key, nil, nil)
 		}
 	}
-	r.settle(ref, errors.Join(derr, perr))
+	if err := errors.Join(derr, perr); err != nil || !waits {
+		r.settle(ref, err) // what waits for its pages stays set aside until they are out
+	}
 	return nil
 }
 

@@ -176,7 +176,12 @@ func (f *filling) published() error {
 		if err := proto.Unmarshal(value, b); err != nil {
 			return fmt.Errorf("read %s: %w", f.bulk(), err)
 		}
-		if b.Done {
+		switch {
+		case b.Failed != "":
+			return errs.New(errs.Invalid, "%s cannot be published as the file has it, and is as it was: %s", f.i.name, b.Failed)
+		case value == nil && seen >= f.begun:
+			return admit.Because(errs.Conflict, admit.ReasonChanged, "the import took too long and was taken back: %s is as it was; import it again", f.i.name)
+		case b.Done:
 			return nil
 		}
 		if err := f.i.w.State.WaitRevision(f.i.ctx, seen); err != nil {

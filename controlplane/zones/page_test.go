@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"testing"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/dark-ecosystem/dark/controlplane/admit"
 	"github.com/dark-ecosystem/dark/controlplane/admit/statetest"
+	"github.com/dark-ecosystem/dark/internal/errs"
 	"github.com/dark-ecosystem/dark/internal/kind"
+	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
 	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
 )
 
@@ -20,6 +23,7 @@ type pages struct {
 	w    *world
 	room kind.Room
 	sent []kind.Record
+	fail string // why no page can be made; "" while they can
 }
 
 func (p *pages) Propose(ctx context.Context, tx *statev1.Transaction) (admit.Outcome, error) {
@@ -46,6 +50,10 @@ func (p *pages) note(key string) (*statev1.Bulk, error) {
 
 func (p *pages) bulk(key string) error {
 	b, err := p.note(key)
+	if b != nil && p.fail != "" {
+		b.Failed = p.fail
+		return p.put(key, b)
+	}
 	for err == nil && b != nil && !b.Done {
 		var next kind.Paged
 		if next, err = p.page(b); err != nil || next.After == b.After && !next.Done {
@@ -55,14 +63,19 @@ func (p *pages) bulk(key string) error {
 			return fmt.Errorf("%s is gone", key)
 		}
 		b.After, b.Done = next.After, next.Done
-		value, merr := proto.Marshal(b)
-		if merr != nil {
-			return merr
-		}
-		_, err = p.State.Propose(context.Background(), &statev1.Transaction{Ops: []*statev1.Op{
-			{Op: &statev1.Op_PutMeta{PutMeta: &statev1.PutMeta{Key: key, Value: value}}},
-		}})
+		err = p.put(key, b)
 	}
+	return err
+}
+
+func (p *pages) put(key string, b *statev1.Bulk) error {
+	value, err := proto.Marshal(b)
+	if err != nil {
+		return err
+	}
+	_, err = p.State.Propose(context.Background(), &statev1.Transaction{Ops: []*statev1.Op{
+		{Op: &statev1.Op_PutMeta{PutMeta: &statev1.PutMeta{Key: key, Value: value}}},
+	}})
 	return err
 }
 
@@ -89,4 +102,32 @@ func (p *pages) page(b *statev1.Bulk) (kind.Paged, error) {
 		return nil
 	})
 	return next, err
+}
+
+// TestAnImportThatCannotBePublishedEndsWithTheReason, and the zone is as it was.
+func TestAnImportThatCannotBePublishedEndsWithTheReason(t *testing.T) {
+	w := newWorld(t)
+	first := &dnsv1.ImportZoneRequest{Name: "a.example", Create: true}
+	if _, err := w.imports("acme", first, hosts(3000, "192.0.2.1")); err != nil {
+		t.Fatal(err)
+	}
+	was := w.exports("acme", "a.example")
+	publisher := w.w.Proposer.(*pages)
+	publisher.fail = "its record does not compile"
+	_, err := w.imports("acme", first, hosts(3000, "192.0.2.2"))
+	if !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), publisher.fail) {
+		t.Fatalf("it ended with %v", err)
+	}
+	if now := w.exports("acme", "a.example"); now != was {
+		t.Error("the zone is another one")
+	}
+	for _, key := range w.state.MetaKeys() {
+		if strings.HasPrefix(key, "import/") || strings.HasPrefix(key, "fill/") {
+			t.Errorf("%s is left", key)
+		}
+	}
+	publisher.fail = ""
+	if _, err := w.imports("acme", first, hosts(3000, "192.0.2.2")); err != nil {
+		t.Fatal(err)
+	}
 }

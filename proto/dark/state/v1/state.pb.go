@@ -2891,7 +2891,10 @@ type Bulk struct {
 	// All are out.
 	Done bool `protobuf:"varint,4,opt,name=done,proto3" json:"done,omitempty"`
 	// The resource waits: it is published when all are out.
-	Waits         bool `protobuf:"varint,5,opt,name=waits,proto3" json:"waits,omitempty"`
+	Waits bool `protobuf:"varint,5,opt,name=waits,proto3" json:"waits,omitempty"`
+	// Why a page could not be made. The bulk stands still: it is begun anew when its resource
+	// changes, and an import that waits for it ends.
+	Failed        string `protobuf:"bytes,6,opt,name=failed,proto3" json:"failed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2959,6 +2962,13 @@ func (x *Bulk) GetWaits() bool {
 		return x.Waits
 	}
 	return false
+}
+
+func (x *Bulk) GetFailed() string {
+	if x != nil {
+		return x.Failed
+	}
+	return ""
 }
 
 // FillMark is the meta key "fill/ORGANIZATION/zones/ZONE/GENERATION": how far an import has
@@ -3514,7 +3524,7 @@ const file_dark_state_v1_state_proto_rawDesc = "" +
 	"\x03ref\x18\x01 \x01(\v2\x12.dark.state.v1.RefR\x03ref\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x12\n" +
-	"\x04time\x18\x04 \x01(\x03R\x04time\"\x8c\x01\n" +
+	"\x04time\x18\x04 \x01(\x03R\x04time\"\xa4\x01\n" +
 	"\x04Bulk\x12$\n" +
 	"\x03ref\x18\x01 \x01(\v2\x12.dark.state.v1.RefR\x03ref\x12\x1e\n" +
 	"\n" +
@@ -3522,7 +3532,8 @@ const file_dark_state_v1_state_proto_rawDesc = "" +
 	"generation\x12\x14\n" +
 	"\x05after\x18\x03 \x01(\tR\x05after\x12\x12\n" +
 	"\x04done\x18\x04 \x01(\bR\x04done\x12\x14\n" +
-	"\x05waits\x18\x05 \x01(\bR\x05waits\"R\n" +
+	"\x05waits\x18\x05 \x01(\bR\x05waits\x12\x16\n" +
+	"\x06failed\x18\x06 \x01(\tR\x06failed\"R\n" +
 	"\bFillMark\x12\x18\n" +
 	"\athrough\x18\x01 \x01(\tR\athrough\x12\x10\n" +
 	"\x03all\x18\x02 \x01(\bR\x03all\x12\x1a\n" +

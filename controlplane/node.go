@@ -72,6 +72,16 @@ func (c *Config) kinds() []*kind.Kind {
 	return out
 }
 
+// shown is the name that people know a stored resource by.
+func (c *Config) shown(ref *statev1.Ref) string {
+	for _, r := range c.registrations {
+		if r.Kind.FullName() == ref.Kind {
+			return r.Kind.Shown(ref.Name)
+		}
+	}
+	return ref.Name
+}
+
 // Node is a running control node.
 type Node struct {
 	cfg  Config

@@ -99,7 +99,7 @@ func (n *Node) setAside(s *clusterv1.NodeStatus) {
 	value, _, err := n.core.store.Meta(names[0])
 	a := &statev1.SetAside{}
 	if err == nil && proto.Unmarshal(value, a) == nil && a.Ref != nil {
-		s.LastSetAside = strings.TrimSpace(fmt.Sprintf("%s %s: %s", a.Ref.Organization, a.Ref.Name, a.Reason))
+		s.LastSetAside = strings.TrimSpace(fmt.Sprintf("%s %s: %s", a.Ref.Organization, n.cfg.shown(a.Ref), a.Reason))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -63,6 +64,8 @@ type Tx struct {
 	pres   []*statev1.Precondition
 	seen   map[string]bool
 	scoped bool // writes something of the organization
+	// shown has, for resources that are stored under another name than their own, the two.
+	shown []string
 }
 
 // NewTx begins a transaction over what base reads.
@@ -155,6 +158,7 @@ func (t *Tx) open(ctx context.Context, k *kind.Kind, name string) (Change, []*st
 		if c.Stored, guard, err = k.Locate(ctx, t.over, c.Organization, name); err != nil {
 			return c, nil, err
 		}
+		t.shown = append(t.shown, c.Stored, c.Name)
 	}
 	if t.over.Pending(k.FullName(), c.Organization, c.Stored) {
 		return c, nil, errs.Bad(errs.Field{Name: "name", Text: c.Name + " is written twice in one transaction"})
@@ -168,6 +172,19 @@ func (t *Tx) open(ctx context.Context, k *kind.Kind, name string) (Change, []*st
 		SetText(c.Before, "etag", ETag(rev))
 	}
 	return c, append(guard, At(c.ref(), rev)), nil
+}
+
+// inNames is what the state machine refused, told in the names that people know: the
+// state machine knows no kinds, and names what is stored.
+func (t *Tx) inNames(err error) error {
+	var e *errs.Error
+	if len(t.shown) == 0 || !errors.As(err, &e) {
+		return err
+	}
+	if text := strings.NewReplacer(t.shown...).Replace(e.Text); text != e.Text {
+		return errs.Wrap(e.Kind, err, "%s", text)
+	}
+	return err
 }
 
 func (c Change) ref() *statev1.Ref {

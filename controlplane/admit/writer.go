@@ -166,7 +166,7 @@ func (w *Writer) attempt(ctx context.Context, q Request, build func(context.Cont
 	out.Origin, out.RequestId, out.RequestDigest = q.Origin, q.RequestID, q.Digest
 	o, err := w.Proposer.Propose(ctx, out)
 	if err != nil {
-		return done, refused{err, out}
+		return done, refused{tx.inNames(err), out}
 	}
 	return Done{Revision: o.Revision, Repeated: o.Repeated, Made: !o.Repeated}, nil
 }

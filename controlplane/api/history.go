@@ -102,13 +102,14 @@ func (s *resources) entry(k *kind.Kind, name string, v admit.Version, older []ad
 	}
 	e := &resourcev1.HistoryEntry{Change: ch}
 	if len(commits) == 1 && commits[0].Revision == v.Revision {
-		e.Audit = audit(commits[0])
+		e.Audit = s.audit(commits[0])
 	}
 	return e, nil
 }
 
-// audit is a commit as the audit shows it.
-func audit(c *statev1.Commit) *resourcev1.AuditRecord {
+// audit is a commit as the audit shows it: by the names that people know, which are not
+// always those that resources are stored under.
+func (s *resources) audit(c *statev1.Commit) *resourcev1.AuditRecord {
 	const maxNames = 100
 	a := &resourcev1.AuditRecord{
 		Revision: c.Revision, Time: timestamppb.New(time.Unix(0, c.Time)), Who: c.GetOrigin().GetWho(), From: c.GetOrigin().GetFrom(),
@@ -116,7 +117,11 @@ func audit(c *statev1.Commit) *resourcev1.AuditRecord {
 		Changes: uint32(len(c.Changed)), Hash: c.Hash,
 	}
 	for _, r := range c.Changed[:min(maxNames, len(c.Changed))] {
-		a.Names = append(a.Names, r.Name)
+		name := r.Name
+		if k, ok := s.kinds.Find(r.Kind); ok {
+			name = k.Shown(name)
+		}
+		a.Names = append(a.Names, name)
 	}
 	return a
 }
@@ -143,7 +148,7 @@ func (s *resources) ListAudit(ctx context.Context, q *resourcev1.ListAuditReques
 		for _, c := range commits {
 			at = c.Revision
 			if mine(caller, c) {
-				out.Records = append(out.Records, audit(c))
+				out.Records = append(out.Records, s.audit(c))
 				octets += proto.Size(out.Records[len(out.Records)-1])
 			}
 			if len(out.Records) == pageSize(q.PageSize) || octets > pageOctets {

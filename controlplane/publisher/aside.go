@@ -17,6 +17,14 @@ const maxReason = 300
 
 func asideKey(ref *statev1.Ref) string { return kind.AsideKey(ref.Kind, ref.Organization, ref.Name) }
 
+// shown is the name that people know a resource by.
+func (p *Publisher) shown(ref *statev1.Ref) string {
+	if k := p.kinds[ref.Kind]; k != nil {
+		return k.Shown(ref.Name)
+	}
+	return ref.Name
+}
+
 // settle notes that a resource is set aside, or that it is not any more. Publication goes
 // on without it, and edges keep what they had of it.
 func (r *round) settle(ref *statev1.Ref, err error) {
@@ -28,7 +36,7 @@ func (r *round) settle(ref *statev1.Ref, err error) {
 		}
 		return
 	}
-	r.p.Log.Error("a resource cannot be published and is set aside", "kind", ref.Kind, "organization", ref.Organization, "name", ref.Name, "err", err)
+	r.p.Log.Error("a resource cannot be published and is set aside", "kind", ref.Kind, "organization", ref.Organization, "name", r.p.shown(ref), "err", err)
 	a := &statev1.SetAside{Ref: ref, Revision: r.target, Reason: reason(err), Time: r.p.Clock.Now().Unix()}
 	if have, _ := r.p.asideNote(key); have != nil {
 		if have.Reason == a.Reason {

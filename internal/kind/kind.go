@@ -161,6 +161,16 @@ func (k *Kind) FullName() string { return string(k.Message.ProtoReflect().Descri
 // ShortName is the kind as documents write it, such as "Zone".
 func (k *Kind) ShortName() string { return string(k.Message.ProtoReflect().Descriptor().Name()) }
 
+// Shown is the name that people know a stored resource by.
+func (k *Kind) Shown(stored string) string {
+	if k.Unlocate != nil {
+		if name := k.Unlocate(stored); name != "" {
+			return name
+		}
+	}
+	return stored
+}
+
 // Reader reads desired and published state at one revision.
 type Reader interface {
 	// Revision that is read at.

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"regexp"
 	"sort"
 	"strings"
 	"testing"
@@ -191,6 +192,9 @@ func TestEveryConstraintIsEnforced(t *testing.T) {
 			if !named(err, c.path[len(c.path)-1]) {
 				t.Errorf("%s: the field is not named: %v %v", c, err, status.Convert(err).Details())
 			}
+			if text := cryptic(err); text != "" {
+				t.Errorf("%s: not in words: %s", c, text)
+			}
 		}
 	}
 	var ks []string
@@ -220,6 +224,27 @@ func fresh(req *dynamicpb.Message) {
 		}
 	}
 }
+
+// cryptic returns what of a refusal is a regular expression, or the name of a constant, or
+// says of a pattern no more than that there is one; "" where all is in words.
+func cryptic(err error) string {
+	texts := []string{status.Convert(err).Message()}
+	for _, d := range status.Convert(err).Details() {
+		if br, ok := d.(*errdetails.BadRequest); ok {
+			for _, v := range br.FieldViolations {
+				texts = append(texts, v.Description)
+			}
+		}
+	}
+	for _, text := range texts {
+		if notWords.MatchString(text) {
+			return text
+		}
+	}
+	return ""
+}
+
+var notWords = regexp.MustCompile(`regex|[\^$\\]|\{\d|\[[^\d"\]]|\b[A-Z]+_[A-Z_]+\b|characters that are not allowed here|enum`)
 
 func named(err error, fd protoreflect.FieldDescriptor) bool {
 	for _, d := range status.Convert(err).Details() {

@@ -32,9 +32,39 @@ func (v validator) violations(m proto.Message) []kind.Violation {
 	}
 	var out []kind.Violation
 	for _, x := range bad.Violations {
-		out = append(out, kind.Violation{Field: jsonPath(protovalidate.FieldPathString(x.Proto.GetField())), Text: x.Proto.GetMessage()})
+		out = append(out, kind.Violation{Field: jsonPath(protovalidate.FieldPathString(x.Proto.GetField())), Text: inWords(x)})
 	}
 	return out
+}
+
+// patterns says in words what each pattern of the protos asks for. A test holds it against
+// all of them.
+var patterns = map[string]string{
+	`^[a-z][a-z0-9]*:(read|write|trust|\*)$`: `must be a permission: a service and read, write, trust or *, such as "dns:write"`,
+	`^(key|user):[A-Za-z0-9._@-]{1,200}$`: `must be "key:" or "user:" and an id of letters, digits and . _ @ -, ` +
+		`such as "key:0123456789abcdef"`,
+	`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`: "must be 1 to 63 lower-case letters, digits and hyphens, and neither begin nor end with a hyphen",
+}
+
+// inWords says what a violation is. The validator's own text shows a pattern as a regular
+// expression, and a list with what is only allowed because a field may be left out.
+func inWords(x *protovalidate.Violation) string {
+	switch x.Proto.GetRuleId() {
+	case "string.pattern":
+		if words := patterns[x.RuleValue.String()]; words != "" {
+			return words
+		}
+		return "has characters that are not allowed here"
+	case "string.in":
+		var allowed []string
+		for l, i := x.RuleValue.List(), 0; i < l.Len(); i++ {
+			if v := l.Get(i).String(); v != "" {
+				allowed = append(allowed, v)
+			}
+		}
+		return "must be one of " + strings.Join(allowed, ", ")
+	}
+	return x.Proto.GetMessage()
 }
 
 // request checks a request without the resource in it, which is checked whole when it

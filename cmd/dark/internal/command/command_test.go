@@ -281,3 +281,19 @@ func TestEveryCommandHasItsHelpAndTakesOutput(t *testing.T) {
 		}
 	}
 }
+
+// TestConstantsAreWordsInTables: the constant in a document is written in full, and is a
+// word where people read; text that only looks like one stays.
+func TestConstantsAreWordsInTables(t *testing.T) {
+	for _, c := range []struct{ path, cell, want string }{
+		{"status.control", "CONTROL_SHOWN", "shown"},
+		{"spec.versioning", "VERSIONING_ENABLED", "enabled"},
+		{"spec.objectOwnership", "OBJECT_OWNERSHIP_BUCKET_OWNER_ENFORCED", "bucket owner enforced"},
+		{"spec.text", "CONTROL_SHOWN", "CONTROL_SHOWN"},
+		{"status.control", "", ""},
+	} {
+		if got := word(c.path, c.cell); got != c.want {
+			t.Errorf("%s %q: %q", c.path, c.cell, got)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -98,12 +99,28 @@ func tableOf(k *resourcev1.KindInfo) *render.Table {
 func rowOf(k *resourcev1.KindInfo, doc map[string]any) []string {
 	row := []string{unescape(render.Value(doc, "name"))}
 	for _, c := range k.Columns {
-		row = append(row, render.Value(doc, c.Path))
+		row = append(row, word(c.Path, render.Value(doc, c.Path)))
 	}
 	if len(k.Columns) == 0 {
 		row = append(row, render.Value(doc, "revision"), render.Value(doc, "updateTime"))
 	}
 	return row
+}
+
+// word is a cell of a table: of a constant, which documents write in full, it is what differs
+// from the field's name, so that CONTROL_SHOWN in status.control reads "shown".
+func word(path, cell string) string {
+	var prefix strings.Builder
+	for _, r := range path[strings.LastIndexByte(path, '.')+1:] {
+		if unicode.IsUpper(r) {
+			prefix.WriteByte('_')
+		}
+		prefix.WriteRune(unicode.ToUpper(r))
+	}
+	if rest, ok := strings.CutPrefix(cell, prefix.String()+"_"); ok {
+		return strings.ToLower(strings.ReplaceAll(rest, "_", " "))
+	}
+	return cell
 }
 
 // pageSize is the most that the server gives at once.

@@ -29,7 +29,7 @@ func TestANewEdgeIsGivenWhatIsThere(t *testing.T) {
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	cfg := controlplane.Config{
 		Dir: filepath.Join(dir, "control"), Transport: free(t), Feed: free(t), API: []string{free(t)}, Insecure: true, Timing: consensus.CI, Logger: log,
-		Kinds: controlKinds(nil, storage.Options{}),
+		Kinds: controlKinds(nil, new(bucketSettings).options()),
 	}
 	res, err := controlplane.Init(ctx, controlplane.InitConfig{Dir: cfg.Dir, Name: "c1", Transport: cfg.Transport, Timing: consensus.CI, Logger: log})
 	if err != nil {

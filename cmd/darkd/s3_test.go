@@ -334,8 +334,8 @@ func TestNamesKeysAndRevocation(t *testing.T) {
 		t.Errorf("after a kill and a restart: %s", got)
 	}
 	p.metrics("demo-bucket")
-	// A bucket that the API deletes is gone with what it held, and its name is free.
-	p.api("demo", "DELETE", "/v1/buckets/demo-bucket", "")
+	// A bucket that the API deletes by its name is gone with what it held, and its name is free.
+	p.api("demo", "DELETE", "/v1/buckets/demo-bucket?force=buckets/demo-bucket", "")
 	theirs = p.accessKey("other", "two", `{}`)
 	p.eventually("the bucket ended", func() bool { return make(theirs, "demo-bucket") == "<nil>" })
 	if out, err := theirs.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: aws.String("demo-bucket")}); err != nil || len(out.Contents) != 0 {

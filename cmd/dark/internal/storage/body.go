@@ -16,6 +16,7 @@ import (
 // object is one version of an object: what a listing or a HEAD told of it.
 type object struct {
 	at       location
+	version  string // empty is the latest
 	etag     string // without quotes
 	size     int64
 	modified time.Time
@@ -47,7 +48,7 @@ func (c *client) open(ctx context.Context, of object, offset, end int64) (*body,
 }
 
 func (b *body) request() error {
-	var o minio.GetObjectOptions
+	o := minio.GetObjectOptions{VersionID: b.of.version}
 	if b.of.etag != "" {
 		o.Set("If-Match", `"`+b.of.etag+`"`)
 	}
@@ -113,23 +114,40 @@ func (b *body) done() {
 	}
 }
 
-// stat asks what an object is now.
-func (c *client) stat(ctx context.Context, at location) (object, error) {
-	o, _, err := c.head(ctx, at)
+// stat asks what an object, or a version of it, is now.
+func (c *client) stat(ctx context.Context, at location, version string) (object, error) {
+	o, _, err := c.head(ctx, at, version)
 	return o, err
 }
 
-func (c *client) head(ctx context.Context, at location) (object, http.Header, error) {
+func (c *client) head(ctx context.Context, at location, version string) (object, http.Header, error) {
 	if err := checkKey(at.key); err != nil {
 		return object{}, nil, err
 	}
-	i, err := c.StatObject(ctx, at.bucket, at.key, minio.StatObjectOptions{})
+	i, err := c.StatObject(ctx, at.bucket, at.key, minio.StatObjectOptions{VersionID: version})
 	if err != nil {
-		var r minio.ErrorResponse
-		if errors.As(err, &r) && r.StatusCode == http.StatusNotFound { // a HEAD has no body to say more
-			return object{}, nil, exit.New(exit.NotFound, byCode["NoSuchKey"].next, "there is no %s", show(at.String()))
-		}
-		return object{}, nil, err
+		return object{}, nil, missing(err, at, version, i.IsDeleteMarker)
 	}
-	return object{at: at, etag: i.ETag, size: i.Size, modified: i.LastModified}, i.Headers, nil
+	return object{at: at, version: version, etag: i.ETag, size: i.Size, modified: i.LastModified}, i.Headers, nil
+}
+
+// missing says what a HEAD found missing: the answer has no body that would. marker says that there is a
+// delete marker.
+func missing(err error, at location, version string, marker bool) error {
+	var r minio.ErrorResponse
+	if !errors.As(err, &r) {
+		return err
+	}
+	versions := "dark storage ls --versions " + at.String()
+	switch {
+	case version != "" && marker:
+		return exit.New(exit.NotFound, versions, "version %s of %s is a delete marker: it says that the object was removed", show(version), show(at.String()))
+	case version != "" && (r.StatusCode == http.StatusNotFound || r.StatusCode == http.StatusBadRequest):
+		return exit.New(exit.NotFound, versions, "%s has no version %s", show(at.String()), show(version))
+	case r.StatusCode == http.StatusNotFound && marker:
+		return exit.New(exit.NotFound, "dark storage undelete "+at.String(), "there is no %s: it was removed, and its versions are there", show(at.String()))
+	case r.StatusCode == http.StatusNotFound:
+		return exit.New(exit.NotFound, byCode["NoSuchKey"].next, "there is no %s", show(at.String()))
+	}
+	return err
 }

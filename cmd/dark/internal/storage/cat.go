@@ -17,19 +17,16 @@ import (
 
 func catCommand(env *Env) *cobra.Command {
 	var o opening
-	var part string
+	var part, id string
+	var l limits
 	c := &cobra.Command{
 		Use: "cat URL...", Short: "write objects to standard output",
 		Example: "  dark storage cat darkstorage://logs/today.log --range 0-1023",
 		Args:    cobra.MinimumNArgs(1), ValidArgsFunction: env.completeObjects,
 		RunE: func(c *cobra.Command, args []string) error {
-			var list []location
-			for _, a := range args {
-				l, err := parseRemote(a)
-				if err != nil {
-					return err
-				}
-				list = append(list, l)
+			list, err := parseObjects(args, id)
+			if err != nil {
+				return err
 			}
 			if part != "" && o.decrypt {
 				return usage("one of the two", "a part of an encrypted object cannot be decrypted alone")
@@ -37,33 +34,36 @@ func catCommand(env *Env) *cobra.Command {
 			if err := o.load(); err != nil {
 				return err
 			}
-			e, err := env.engine(1)
+			l.parallel = 1
+			e, err := env.engine(l)
 			if err != nil {
 				return err
 			}
 			defer e.report.bar.end()
-			return e.cat(c.Context(), list, part, &o)
+			return e.cat(c.Context(), list, id, part, &o)
 		},
 	}
 	c.Flags().StringVar(&part, "range", "", "only these bytes: 0-1023, 1024- or -512 for the last 512")
+	env.versionFlag(c, &id)
+	l.bandwidthFlag(c)
 	o.flags(c)
 	return c
 }
 
-func (e *engine) cat(ctx context.Context, list []location, part string, how *opening) error {
+func (e *engine) cat(ctx context.Context, list []location, id, part string, how *opening) error {
 	for _, l := range list {
 		if l.folder() {
 			return usage("an object's name; dark storage ls "+l.String(), "%s is a prefix, not an object", show(l.String()))
 		}
-		if err := e.catOne(ctx, l, part, how); err != nil {
+		if err := e.catOne(ctx, l, id, part, how); err != nil {
 			return explain(err)
 		}
 	}
 	return nil
 }
 
-func (e *engine) catOne(ctx context.Context, l location, part string, how *opening) error {
-	of, err := e.stat(ctx, l)
+func (e *engine) catOne(ctx context.Context, l location, id, part string, how *opening) error {
+	of, err := e.stat(ctx, l, id)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (e *Env) presign(ctx context.Context, text, method string, expires time.Dur
 	case method != http.MethodGet && method != http.MethodHead && method != http.MethodPut:
 		return usage("--method GET", "%q is not a method that can be signed for here", method)
 	}
-	c, err := e.connect()
+	c, err := e.connect(0)
 	if err != nil {
 		return err
 	}

@@ -22,8 +22,9 @@ type copying struct {
 	opening
 	linking
 	describing
+	limits
 	recursive, dryRun, move bool
-	parallel                int
+	version                 string // of the source
 	encrypt, encryptFiles   []string
 
 	engine *engine
@@ -54,12 +55,14 @@ func copyCommand(env *Env) *cobra.Command {
 		Use: "cp SOURCE... TARGET", Short: "copy files and objects", Long: "Copy files and objects.\n\n" + copyHelp,
 		Example: "  dark storage cp report.pdf darkstorage://docs/2026/\n  dark storage cp -r darkstorage://docs/2026/ ./2026\n" +
 			"  pg_dump app | dark storage cp - darkstorage://backups/app.sql --encrypt age1…\n" +
-			"  dark storage cp darkstorage://backups/app.sql - --decrypt -i backup.key | psql app",
+			"  dark storage cp darkstorage://backups/app.sql - --decrypt -i backup.key | psql app\n" +
+			"  dark storage cp --version ID darkstorage://docs/a.pdf darkstorage://docs/a.pdf   # the old one again",
 		Args: cobra.MinimumNArgs(2), ValidArgsFunction: env.completeLocations,
 		RunE: func(c *cobra.Command, args []string) error { return cp.run(c.Context(), args) },
 	}
 	cp.common(c)
 	cp.opening.flags(c)
+	env.versionFlag(c, &cp.version)
 	c.Flags().StringArrayVar(&cp.encrypt, "encrypt", nil, "encrypt for this age recipient (age1…) before it is sent; may be repeated")
 	c.Flags().StringArrayVarP(&cp.encryptFiles, "recipients-file", "R", nil, "encrypt for the recipients in this file, one a line")
 	return c
@@ -83,7 +86,7 @@ func (c *copying) common(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.BoolVarP(&c.recursive, "recursive", "r", false, "all that is in a directory or under a prefix")
 	f.BoolVar(&c.dryRun, "dry-run", false, "show what would be done; do nothing")
-	f.IntVar(&c.parallel, "parallel", defaultParallel, "transfers at once")
+	c.limits.flags(cmd)
 	c.filter.flags(cmd)
 	c.linking.flags(f)
 	c.describing.flags(f)
@@ -104,7 +107,7 @@ func (c *copying) run(ctx context.Context, args []string) (err error) {
 	if err := c.check(from); err != nil {
 		return err
 	}
-	if c.engine, err = c.Env.engine(c.parallel); err != nil {
+	if c.engine, err = c.Env.engine(c.limits); err != nil {
 		return err
 	}
 	defer c.engine.report.bar.end()
@@ -117,7 +120,7 @@ func (c *copying) run(ctx context.Context, args []string) (err error) {
 		}
 	}()
 	if c.to.stream() {
-		return c.engine.cat(ctx, from, "", &c.opening)
+		return c.engine.cat(ctx, from, c.version, "", &c.opening)
 	}
 	return c.engine.all(ctx, c.tasks(ctx, from))
 }
@@ -142,6 +145,9 @@ func (c *copying) check(from []location) (err error) {
 	if len(from) > 1 && !c.to.stream() && (c.to.remote() && !c.to.folder() || !c.to.remote() && !isDirectory(c.to.path)) {
 		return usage(c.to.String()+"/", "%d sources need a target that is a folder", len(from))
 	}
+	if c.version != "" && (len(from) > 1 || !from[0].remote() || from[0].folder() || c.recursive) {
+		return usage("dark storage cp --version ID darkstorage://BUCKET/KEY TARGET", "--version is a version of one object, which is the source")
+	}
 	for _, l := range from {
 		if err := c.checkPair(l); err != nil {
 			return err
@@ -162,7 +168,7 @@ func (c *copying) checkPair(from location) error {
 	switch {
 	case !from.remote() && !c.to.remote():
 		return usage("darkstorage://BUCKET/KEY for one of them", "neither %s nor %s is in a bucket", show(from.String()), show(c.to.String()))
-	case from == c.to:
+	case from == c.to && c.version == "": // an older version becomes the latest one
 		return usage("another target", "%s would be copied onto itself", show(from.String()))
 	case c.how.encrypt != nil && from.remote():
 		return usage("dark storage cp FILE "+scheme+"BUCKET/KEY --encrypt age1…", "--encrypt is for what is uploaded from here")
@@ -224,11 +230,11 @@ func one(t task, err error) iter.Seq2[task, error] {
 
 // object yields the download or copy of one object.
 func (c *copying) object(ctx context.Context, from location) iter.Seq2[task, error] {
-	o, err := c.engine.stat(ctx, from)
+	o, err := c.engine.stat(ctx, from, c.version)
 	if err != nil {
 		return one(task{}, err)
 	}
-	e := entry{at: from, size: o.size, etag: o.etag, modified: o.modified}
+	e := entry{at: from, size: o.size, etag: o.etag, modified: o.modified, version: o.version}
 	if c.to.remote() {
 		to := c.to
 		if to.folder() {
@@ -380,7 +386,7 @@ func (e *engine) uploading(from entry, to location, how sending) task {
 const maxCopy = 5 << 30
 
 func (e *engine) copying(from entry, to location) task {
-	item := Item{Action: "copy", Source: from.at.String(), Target: to.String(), Bytes: from.size}
+	item := Item{Action: "copy", Source: from.at.String(), Target: to.String(), Bytes: from.size, Version: from.version}
 	return task{item: item, do: func(ctx context.Context) (Item, error) {
 		done := item
 		if err := checkKey(to.key); err != nil {
@@ -390,7 +396,7 @@ func (e *engine) copying(from entry, to location) task {
 			return done, err
 		}
 		defer e.release()
-		src := minio.CopySrcOptions{Bucket: from.at.bucket, Object: from.at.key, MatchETag: from.etag}
+		src := minio.CopySrcOptions{Bucket: from.at.bucket, Object: from.at.key, MatchETag: from.etag, VersionID: from.version}
 		dst := minio.CopyDestOptions{Bucket: to.bucket, Object: to.key}
 		var r minio.UploadInfo
 		var err error
@@ -410,7 +416,7 @@ func (e *engine) downloading(from entry, root *os.Root, rel string, to location,
 	if from.rel != "" || isDirectory(to.path) {
 		target = filepath.Join(to.path, filepath.FromSlash(rel))
 	}
-	item := Item{Action: "download", Source: from.at.String(), Target: target, Bytes: from.size, ETag: from.etag}
+	item := Item{Action: "download", Source: from.at.String(), Target: target, Bytes: from.size, ETag: from.etag, Version: from.version}
 	name, err := localName(rel)
 	if from.rel == "" { // a path of the user's own
 		name, err = rel, nil
@@ -431,7 +437,7 @@ func (e *engine) removeSource(ctx context.Context, from entry) error {
 	if !from.at.remote() {
 		return os.Remove(from.at.path)
 	}
-	now, err := e.stat(ctx, from.at)
+	now, err := e.stat(ctx, from.at, "")
 	if err != nil {
 		return err
 	}

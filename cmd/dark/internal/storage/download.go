@@ -100,7 +100,7 @@ func (l *loading) fill(ctx context.Context, f *os.File) (keep bool, err error) {
 	if have < l.of.size || l.of.size == 0 {
 		err = l.load(ctx, f, have)
 	} else {
-		_, l.got, err = l.head(ctx, l.of.at)
+		_, l.got, err = l.head(ctx, l.of.at, l.of.version)
 		if err == nil {
 			err = l.how.check(l.of.at.String(), l.got)
 		}

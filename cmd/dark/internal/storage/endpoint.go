@@ -79,20 +79,20 @@ type client struct {
 // Requests are repeated this often; with waits of up to a second that outlasts a restart.
 const maxTries = 6
 
-func (e *Env) connect() (*client, error) {
+func (e *Env) connect(bandwidth rate) (*client, error) {
 	at, err := e.Endpoint()
 	if err != nil {
 		return nil, err
 	}
-	return at.connect()
+	return at.connect(bandwidth)
 }
 
-func (e Endpoint) connect() (*client, error) {
+func (e Endpoint) connect(bandwidth rate) (*client, error) {
 	u, err := url.Parse(e.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
 		return nil, usage("DARK_S3_URL=https://HOST:PORT", "%q is not the address of an S3 endpoint", e.URL)
 	}
-	transport, err := e.transport()
+	transport, err := e.transport(bandwidth)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (e Endpoint) connect() (*client, error) {
 	return &client{Client: c, core: minio.Core{Client: c}, url: u.Scheme + "://" + u.Host}, nil
 }
 
-func (e Endpoint) transport() (*http.Transport, error) {
+func (e Endpoint) transport(bandwidth rate) (*http.Transport, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if e.CA != "" {
 		pem, err := os.ReadFile(e.CA)
@@ -124,9 +124,13 @@ func (e Endpoint) transport() (*http.Transport, error) {
 			return nil, usage("--ca FILE with the installation's CA", "%s holds no certificate in PEM form", e.CA)
 		}
 	}
+	dial := (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	if bandwidth > 0 {
+		dial = (&pacer{perSecond: int64(bandwidth)}).dialer(dial)
+	}
 	return &http.Transport{
 		Proxy:           http.ProxyFromEnvironment,
-		DialContext:     (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:     dial,
 		MaxIdleConns:    maxParallel,
 		TLSClientConfig: conf, TLSHandshakeTimeout: 10 * time.Second,
 		MaxIdleConnsPerHost: maxParallel, IdleConnTimeout: time.Minute,

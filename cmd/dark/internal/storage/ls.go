@@ -12,23 +12,32 @@ import (
 )
 
 func listCommand(env *Env) *cobra.Command {
-	var recursive bool
+	var recursive, versions bool
 	var f filter
 	c := &cobra.Command{
 		Use: "ls [URL]", Short: "list buckets, or the objects under a prefix",
 		Long: "List buckets, or the objects under a prefix. Folders end in /. Names with characters that a\n" +
-			"terminal would take for commands are quoted; -o json has them as they are.",
-		Example: "  dark storage ls\n  dark storage ls darkstorage://docs/2026/\n  dark storage ls -r darkstorage://docs --include '*.pdf' -o name",
-		Args:    cobra.MaximumNArgs(1), ValidArgsFunction: env.completeObjects,
+			"terminal would take for commands are quoted; -o json has them as they are.\n" +
+			"With --versions each version has a line with its id, the newest of an object first; \"removed\" is a\n" +
+			"delete marker, which hides the versions below it.",
+		Example: "  dark storage ls\n  dark storage ls darkstorage://docs/2026/\n  dark storage ls -r darkstorage://docs --include '*.pdf' -o name\n" +
+			"  dark storage ls --versions darkstorage://docs/report.pdf",
+		Args: cobra.MaximumNArgs(1), ValidArgsFunction: env.completeObjects,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := f.compile(); err != nil {
 				return err
 			}
-			e, err := env.engine(1)
+			if versions && len(args) == 0 {
+				return usage("dark storage ls --versions darkstorage://BUCKET/", "--versions is of what is in a bucket")
+			}
+			e, err := env.engine(limits{parallel: 1})
 			if err != nil {
 				return err
 			}
 			defer e.report.bar.end()
+			if versions {
+				return e.listVersions(c.Context(), args[0], recursive, &f)
+			}
 			if len(args) == 0 {
 				return e.listBuckets(c.Context())
 			}
@@ -36,6 +45,7 @@ func listCommand(env *Env) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVarP(&recursive, "recursive", "r", false, "all that is under the prefix")
+	c.Flags().BoolVar(&versions, "versions", false, "all versions of objects, and delete markers")
 	f.flags(c)
 	return c
 }
@@ -82,8 +92,13 @@ func (e *engine) list(ctx context.Context, url string, recursive bool, f *filter
 			return err
 		}
 	}
+	return nothingUnder(l, n)
+}
+
+// nothingUnder refuses a prefix under which n, nothing, was found.
+func nothingUnder(l location, n int) error {
 	if n == 0 && l.key != "" {
-		return exit.New(exit.NotFound, "dark storage ls "+scheme+l.bucket+"/", "there is nothing under %s", show(url))
+		return exit.New(exit.NotFound, "dark storage ls "+scheme+l.bucket+"/", "there is nothing under %s", show(l.String()))
 	}
 	return nil
 }
@@ -116,7 +131,7 @@ func usageCommand(env *Env) *cobra.Command {
 			if err := f.compile(); err != nil {
 				return err
 			}
-			e, err := env.engine(1)
+			e, err := env.engine(limits{parallel: 1})
 			if err != nil {
 				return err
 			}

@@ -22,11 +22,7 @@ func (c *client) objects(ctx context.Context, in location, prefix string, recurs
 				yield(entry{}, explain(o.Err))
 				return
 			}
-			e := entry{
-				rel: strings.TrimPrefix(o.Key, prefix), at: location{bucket: in.bucket, key: o.Key},
-				size: o.Size, modified: o.LastModified, etag: strings.Trim(o.ETag, `"`),
-			}
-			if !yield(e, nil) {
+			if !yield(entryOf(in, prefix, &o), nil) {
 				return
 			}
 		}
@@ -36,4 +32,11 @@ func (c *client) objects(ctx context.Context, in location, prefix string, recurs
 	}
 }
 
-func (e entry) object() object { return object{e.at, e.etag, e.size, e.modified} }
+func entryOf(in location, prefix string, o *minio.ObjectInfo) entry {
+	return entry{
+		rel: strings.TrimPrefix(o.Key, prefix), at: location{bucket: in.bucket, key: o.Key},
+		size: o.Size, modified: o.LastModified, etag: strings.Trim(o.ETag, `"`),
+	}
+}
+
+func (e entry) object() object { return object{e.at, e.version, e.etag, e.size, e.modified} }

@@ -14,13 +14,17 @@ import (
 
 // Item is what -o json tells of one object or file, a line each.
 type Item struct {
-	Action string `json:"action"` // upload, download, copy, move, remove, list, skip
+	Action string `json:"action"` // upload, download, copy, move, remove, undelete, list, skip
 	Source string `json:"source,omitempty"`
 	Target string `json:"target,omitempty"`
 	Bytes  int64  `json:"bytes"`
 	ETag   string `json:"etag,omitempty"`
 	// Time is when an object that is listed was last written, RFC 3339.
 	Time string `json:"time,omitempty"`
+	// Version is of one that was asked for, or listed; Latest and Deleted are of one that is listed.
+	Version string `json:"version,omitempty"`
+	Latest  bool   `json:"latest,omitempty"`
+	Deleted bool   `json:"deleted,omitempty"` // a delete marker
 	// DryRun says that it was only said, not done.
 	DryRun bool   `json:"dryRun,omitempty"`
 	Error  string `json:"error,omitempty"`

@@ -24,7 +24,7 @@ func removeCommand(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "rm URL...", Short: "remove objects",
 		Long: "Remove objects. All that is under a prefix takes -r, and --yes. In a bucket with versions\n" +
-			"an object's older versions stay, under a delete marker.",
+			"an object's older versions stay, under a delete marker: dark storage undelete brings it back.",
 		Example: "  dark storage rm darkstorage://docs/draft.pdf\n  dark storage rm -r darkstorage://docs/2019/ --dry-run",
 		Args:    cobra.MinimumNArgs(1), ValidArgsFunction: env.completeObjects,
 		RunE: func(c *cobra.Command, args []string) error { return r.run(c.Context(), args) },
@@ -53,7 +53,7 @@ func (r *removing) run(ctx context.Context, args []string) (err error) {
 	if err := r.compile(); err != nil {
 		return err
 	}
-	if r.engine, err = r.Env.engine(r.parallel); err != nil {
+	if r.engine, err = r.Env.engine(limits{parallel: r.parallel}); err != nil {
 		return err
 	}
 	defer r.engine.report.bar.end()
@@ -127,7 +127,7 @@ func (r *removing) one(l location) task {
 		}
 		defer r.engine.release()
 		done := t.item
-		o, err := r.engine.stat(ctx, l)
+		o, err := r.engine.stat(ctx, l, "")
 		if err != nil {
 			return done, err
 		}

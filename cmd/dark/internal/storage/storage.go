@@ -36,7 +36,7 @@ type Env struct {
 func Commands(env *Env) []*cobra.Command {
 	return []*cobra.Command{
 		listCommand(env), copyCommand(env), syncCommand(env), moveCommand(env), removeCommand(env),
-		catCommand(env), presignCommand(env), usageCommand(env), keygenCommand(env),
+		undeleteCommand(env), catCommand(env), statCommand(env), presignCommand(env), usageCommand(env), keygenCommand(env),
 		elsewhere("mb", "dark buckets create"), elsewhere("rb", "dark buckets delete"),
 	}
 }
@@ -69,15 +69,15 @@ type engine struct {
 // maxParallel bounds --parallel: more connections only queue at the other end.
 const maxParallel = 256
 
-func (e *Env) engine(parallel int) (*engine, error) {
-	if parallel < 1 || parallel > maxParallel {
-		return nil, usage("--parallel 8", "--parallel is from 1 to %d", maxParallel)
+func (e *Env) engine(l limits) (*engine, error) {
+	if err := l.check(); err != nil {
+		return nil, err
 	}
-	c, err := e.connect()
+	c, err := e.connect(l.bandwidth)
 	if err != nil {
 		return nil, err
 	}
-	return &engine{Env: e, client: c, report: newReport(e), slots: make(chan struct{}, parallel)}, nil
+	return &engine{Env: e, client: c, report: newReport(e), slots: make(chan struct{}, l.parallel)}, nil
 }
 
 // acquire waits for a slot; the caller gives it back with release.

@@ -34,8 +34,8 @@ type syncing struct {
 	filter
 	linking
 	describing
+	limits
 	dryRun, remove, yes, times, sizeOnly bool
-	parallel                             int
 
 	engine   *engine
 	from, to location
@@ -57,7 +57,7 @@ func syncCommand(env *Env) *cobra.Command {
 	f.BoolVar(&s.dryRun, "dry-run", false, "show what would be done; do nothing")
 	f.BoolVar(&s.times, "times", false, "compare sizes and times, without reading files")
 	f.BoolVar(&s.sizeOnly, "size-only", false, "compare sizes alone")
-	f.IntVar(&s.parallel, "parallel", defaultParallel, "transfers at once")
+	s.limits.flags(c)
 	s.filter.flags(c)
 	s.linking.flags(f)
 	s.describing.flags(f)
@@ -74,7 +74,7 @@ func (s *syncing) run(ctx context.Context, args []string) (err error) {
 	if err := errors.Join(s.filter.compile(), s.check()); err != nil {
 		return err
 	}
-	if s.engine, err = s.Env.engine(s.parallel); err != nil {
+	if s.engine, err = s.Env.engine(s.limits); err != nil {
 		return err
 	}
 	defer s.engine.report.bar.end()
@@ -377,7 +377,7 @@ func (e *engine) sameContent(ctx context.Context, of entry, path string) (equal,
 	if err != nil || sum == of.etag {
 		return err == nil, true, err
 	}
-	_, header, err := e.head(ctx, of.at)
+	_, header, err := e.head(ctx, of.at, "")
 	if err != nil {
 		return false, false, err
 	}

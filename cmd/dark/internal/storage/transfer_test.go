@@ -159,7 +159,7 @@ func TestAPartOfAnotherVersionIsNotGoneOnWith(t *testing.T) {
 	f, env, _, _ := newFake(t)
 	dir := t.TempDir()
 	f.objects["x"] = noise(100_000)
-	c, err := env.connect()
+	c, err := env.connect(0)
 	if err != nil {
 		t.Fatal(err)
 	}

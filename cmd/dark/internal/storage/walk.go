@@ -22,6 +22,7 @@ type entry struct {
 	size     int64
 	modified time.Time
 	etag     string // of an object, without quotes
+	version  string // of an object, where one was asked for; empty is the latest
 }
 
 // dirBatch is how many names of a directory are read at once.

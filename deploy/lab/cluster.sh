@@ -1,6 +1,8 @@
 #!/bin/bash
 # Brings up three control nodes and three edges as processes on loopback addresses, and
-# waits; Ctrl-C stops them. Data is kept in DATA (default .dark/cluster).
+# waits; Ctrl-C stops them. Data is kept in DATA (default .dark/cluster). The edge e1 serves
+# S3: an edge answers for its own buckets, so that one endpoint has them all. The context
+# "cluster" of dark has the organization demo, with an access key, and is the current one.
 set -eu -o pipefail
 cd "$(dirname "$0")/../.."
 data=${DATA:-$PWD/.dark/cluster}
@@ -40,20 +42,29 @@ control 2 $(join c2)
 control 3 $(join c3)
 for n in 1 2 3; do
 	# shellcheck disable=SC2046
-	edge "$n" $(join "e$n")
+	if [ "$n" = 1 ]; then edge 1 --s3 "$net.11:9000" $(join e1); else edge "$n" $(join "e$n"); fi
 done
 until [ "$(dark nodes 2>/dev/null | grep -c ' ready ')" = 6 ]; do sleep 0.2; done
-dark context set cluster --addr "https://$net.1:8080" --ca "$data/c1/ca.pem" --token "$(value adminToken)" >/dev/null
+if [ ! -s "$data/s3.json" ]; then
+	dark get organization demo >/dev/null 2>&1 || dark organizations create demo >/dev/null
+	dark -O demo get zone demo.test >/dev/null 2>&1 || dark -O demo zones create demo.test >/dev/null
+	dark -O demo accesskeys delete demo >/dev/null 2>&1 || true
+	(umask 077 && dark -O demo accesskeys create demo -o json >"$data/s3.json")
+fi
+secret() { sed -nE "s/.*\"$1\": *\"([^\"]*)\".*/\1/p" "$data/s3.json"; }
+dark context set cluster --use --addr "https://$net.1:8080" --ca "$data/c1/ca.pem" --token "$(value adminToken)" -O demo \
+	--s3-url "http://$net.11:9000" --s3-region dark --s3-access-key "$(secret accessKeyId)" --s3-secret-key "$(secret secretAccessKey)" >/dev/null
 dark nodes
 cat <<TEXT
 
 Three control nodes and three edges are up; logs and data are in $data.
 
-  dark --context cluster organizations create acme
-  dark --context cluster --organization acme zones create example.test
-  dark --context cluster --organization acme records set example.test www A 192.0.2.1
+  bin/dark zones create example.test
+  bin/dark records set example.test www A 192.0.2.1 --wait
   dig @$net.11 -p 5300 www.example.test
+  bin/dark buckets create photos && bin/dark storage cp README.md darkstorage://photos/
+  bin/dark members
 
-Ctrl-C stops them.
+Each of bin/dark's lines in README.md works here too. Ctrl-C stops them.
 TEXT
 wait

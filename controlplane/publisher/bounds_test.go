@@ -286,3 +286,71 @@ func TestABulkThatNothingWaitsForIsTakenBack(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatOneTransactionFansOutToIsBounded: many resources change at once, each of which
+// brings as much as one publication may have. They go out in pages, and a revocation that
+// comes meanwhile does not wait for them.
+func TestWhatOneTransactionFansOutToIsBounded(t *testing.T) {
+	const each, notes = 15, 30
+	w := newWorld(t)
+	wide := denying()
+	publish := wide.Publish
+	records := func(name string, from, to int, emit func(kind.Record) error) error {
+		for n := from; n < to; n++ {
+			if err := emit(kind.Record{Kind: "dark.demo.v1.Note", Stream: "org/a", Name: fmt.Sprintf("%s/%03d", name, n), Lane: kind.LaneData, Value: []byte("x")}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	wide.Publish = func(ctx context.Context, p kind.Publication, emit func(kind.Record) error) error {
+		if n, _ := p.New.(*demov1.Note); n.GetSpec().GetText() == "wide" && !p.Paged(7) {
+			if each > p.Room.Records {
+				return &kind.Bulk{Generation: 7}
+			}
+			if err := records(p.Stored, 0, each, emit); err != nil {
+				return err
+			}
+		}
+		return publish(ctx, p, emit)
+	}
+	wide.Page = func(_ context.Context, p kind.Page, emit func(kind.Record) error) (kind.Paged, error) {
+		at := 0
+		if p.After != "" {
+			fmt.Sscan(p.After, &at)
+		}
+		to := min(at+p.Room.Records, each)
+		return kind.Paged{After: fmt.Sprint(to), Done: to == each}, records(p.Stored, at, to, emit)
+	}
+	p := w.publisher("one")
+	p.kinds["dark.demo.v1.Note"] = wide
+	p.Bounds = Bounds{Records: 20, Bytes: 64 << 10, Deny: 1 << 20, Scan: 1000}
+	w.note("a", "1", "key")
+	if err := w.step(p); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for i := range notes {
+		names = append(names, fmt.Sprint("n", i))
+	}
+	w.note("a", "wide", names...)
+	for round, more := 0, true; more; round++ {
+		before, _ := w.store.Through()
+		var err error
+		if more, err = p.publish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n, _ := w.brought("org/a", before); n > 20+1 {
+			t.Errorf("publication %d has %d records", round, n)
+		}
+		if round == 0 {
+			w.end("a", "key")
+		}
+		if denied := w.published("system")["note:notes/key"]; round == 1 && denied == "" {
+			t.Error("the revocation waits for what changed before it")
+		}
+	}
+	if got := len(w.published("org/a")); got != notes*(each+1) {
+		t.Errorf("%d records are out, not %d", got, notes*(each+1))
+	}
+}

@@ -18,7 +18,9 @@ import (
 // stages all of it before any of it counts.
 type Bounds struct {
 	// Records and Bytes of changes and a page. What one transaction changed is never
-	// divided: it may have as many records, and its octets are far fewer.
+	// divided: it may have as many records, and its octets are far fewer. Where a change
+	// brings more than was written, as a zone's TTL brings all of its sets, its kind is told
+	// what the round has left (kind.Publication.Room), and what is more goes out in pages.
 	Records, Bytes int
 	// Deny is the octets of revocations that run ahead.
 	Deny int
@@ -266,9 +268,11 @@ func call(
 }
 
 func (r *round) publication(ref *statev1.Ref) kind.Publication {
+	left := r.room()
 	return kind.Publication{
 		Before: r.before, After: r.now, Organization: ref.Organization, Stored: ref.Name, Now: r.p.Clock.Now(),
-		Room: kind.Room{Records: r.p.Bounds.Records, Bytes: r.p.Bounds.Bytes / 2},
+		// One at least: none would be no bound at all.
+		Room: kind.Room{Records: max(left.Records, 1), Bytes: max(min(left.Bytes, r.p.Bounds.Bytes/2), 1)},
 	}
 }
 

@@ -27,6 +27,8 @@ const (
 	// headerLocal carries the socket's caller through the gateway, beside a secret that
 	// only this process knows.
 	headerLocal = "dark-local"
+	// headerSubmit carries that secret alone: the call is what an edge submitted.
+	headerSubmit = "dark-submit"
 
 	// unaryTime bounds a unary request whose client set no deadline.
 	unaryTime = 60 * time.Second
@@ -220,7 +222,11 @@ func (s *Server) caller(ctx context.Context, md metadata.MD) (identity.Caller, e
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return identity.Caller{}, errs.New(errs.Unauthenticated, "the request has no credential; send the header Authorization: Bearer TOKEN")
 	}
-	return s.o.Auth.Authenticate(ctx, strings.TrimSpace(token), organization)
+	token = strings.TrimSpace(token)
+	if s.submitted(ctx, md) {
+		return s.o.Auth.Submitted(ctx, token, organization)
+	}
+	return s.o.Auth.Authenticate(ctx, token, organization)
 }
 
 // end maps the error, logs and counts; a panic costs its request only.

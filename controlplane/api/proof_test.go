@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
+	"github.com/dark-ecosystem/dark/internal/errs"
 	"github.com/dark-ecosystem/dark/internal/sigv4"
 	resourcev1 "github.com/dark-ecosystem/dark/proto/dark/resource/v1"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
@@ -60,6 +62,25 @@ func (i *installation) accessKey(org, name, spec string) (id, secret string) {
 	out := i.must(200, i.admin, org, "POST", "/v1/accesskeys", `{"name":"accesskeys/`+name+`","spec":`+spec+`}`)
 	st := out["status"].(map[string]any)
 	return st["accessKeyId"].(string), st["secretAccessKey"].(string)
+}
+
+// submit makes a request as an edge's connection does.
+func (i *installation) submit(method, token, org string, req proto.Message) (codes.Code, error) {
+	i.t.Helper()
+	b, err := proto.Marshal(req)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	_, err = i.srv.Invoke(i.t.Context(), method, token, org, "192.0.2.1", b)
+	switch {
+	case err == nil:
+		return codes.OK, nil
+	case errs.Is(err, errs.Denied):
+		return codes.PermissionDenied, err
+	case errs.Is(err, errs.Unauthenticated):
+		return codes.Unauthenticated, err
+	}
+	return codes.Unknown, err
 }
 
 const bucketService = "/dark.storage.v1.BucketService/"
@@ -189,8 +210,7 @@ func TestASignedS3RequestIsACredentialForItselfAlone(t *testing.T) {
 		if !strings.HasPrefix(method, "/") {
 			method = bucketService + method
 		}
-		err := i.conn.Invoke(as(t.Context(), c.token, c.org), method, c.req, &storagev1.Bucket{})
-		if status.Code(err) != c.want {
+		if code, err := i.submit(method, c.token, c.org, c.req); code != c.want {
 			t.Errorf("%d %s: %v, want %v", n, c.name, err, c.want)
 		}
 	}
@@ -200,6 +220,72 @@ func TestASignedS3RequestIsACredentialForItselfAlone(t *testing.T) {
 	}
 	if s := fmt.Sprint(out); strings.Contains(s, "sealed") || strings.Contains(s, "keys") {
 		t.Errorf("a bucket's keys are shown: %v", out)
+	}
+}
+
+// TestAProofIsNoBearerToken: what an edge may ask for with a signed request, nobody else may
+// ask for with it, who saw it on its way.
+func TestAProofIsNoBearerToken(t *testing.T) {
+	i := start(t)
+	i.organization("acme", "dns:read")
+	i.must(200, i.admin, "", "POST", "/v1/nodes", `{"name":"nodes/e1","spec":{"role":"edge"}}`)
+	id, secret := i.accessKey("acme", "all", `{}`)
+	proof := s3Request{method: "PUT", path: "/photos", host: "s3.dark.test", at: time.Now(), region: "dark", id: id, secret: secret}.proof()
+	create := &storagev1.CreateBucketRequest{Bucket: &storagev1.Bucket{Name: "buckets/photos"}}
+	for _, mark := range []string{"", "guess"} {
+		ctx := metadata.AppendToOutgoingContext(as(t.Context(), proof, "acme"), "dark-submit", mark)
+		if err := i.conn.Invoke(ctx, bucketService+"CreateBucket", create, &storagev1.Bucket{}); status.Code(err) != codes.Unauthenticated {
+			t.Errorf("gRPC, marked %q: %v", mark, err)
+		}
+	}
+	if code, out := i.rest(proof, "acme", "POST", "/v1/buckets", `{"name":"buckets/photos"}`); code != 401 {
+		t.Errorf("REST: %d %v", code, out)
+	}
+	if code, err := i.submit(bucketService+"CreateBucket", proof, "acme", create); code != codes.OK {
+		t.Errorf("submitted by an edge: %v", err)
+	}
+}
+
+// TestAKeyMayLeaveDocumentsUnsigned, where its owner said so: the document is then the one
+// that the edge forwarded. The rest is held against the signature as ever.
+func TestAKeyMayLeaveDocumentsUnsigned(t *testing.T) {
+	i := start(t)
+	i.organization("acme", "dns:read")
+	i.must(200, i.admin, "", "POST", "/v1/nodes", `{"name":"nodes/e1","spec":{"role":"edge"}}`)
+	i.must(200, i.admin, "acme", "POST", "/v1/buckets", `{"name":"buckets/photos"}`)
+	i.must(200, i.admin, "acme", "POST", "/v1/buckets", `{"name":"buckets/other"}`)
+	strict, strictSecret := i.accessKey("acme", "strict", `{}`)
+	loose, looseSecret := i.accessKey("acme", "loose", `{"unsignedDocuments":true}`)
+	put := s3Request{method: "PUT", path: "/photos", query: "policy=", host: "s3.dark.test", at: time.Now(), region: "dark", id: loose, secret: looseSecret, body: "{}", unsigned: true}
+	with := func(f func(*s3Request)) string { r := put; f(&r); return r.proof() }
+	update := func(bucket, policy string) proto.Message {
+		return &storagev1.UpdateBucketRequest{
+			Bucket:     &storagev1.Bucket{Name: "buckets/" + bucket, Spec: &storagev1.BucketSpec{Policy: policy}},
+			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"spec.policy"}},
+		}
+	}
+	swapped := s3Request{method: "PUT", path: "/photos", query: "policy=", host: "s3.dark.test", at: time.Now(), region: "dark", id: loose, secret: looseSecret}.signed()
+	swapped.Body = []byte("{}")
+	for _, c := range []struct {
+		name, token string
+		req         proto.Message
+		want        codes.Code
+	}{
+		{"of a key that may not", with(func(r *s3Request) { r.id, r.secret = strict, strictSecret }), update("photos", "{}"), codes.PermissionDenied},
+		{"for another bucket", put.proof(), update("other", "{}"), codes.PermissionDenied},
+		{"for another document than was forwarded", put.proof(), update("photos", `{"Version":"2012-10-17"}`), codes.PermissionDenied},
+		{"signed long ago", with(func(r *s3Request) { r.at = r.at.Add(-16 * time.Minute) }), update("photos", "{}"), codes.Unauthenticated},
+		{"with a wrong secret", with(func(r *s3Request) { r.secret = strictSecret }), update("photos", "{}"), codes.Unauthenticated},
+		{"with another document than was signed", token(swapped), update("photos", "{}"), codes.Unauthenticated},
+		{"itself", put.proof(), update("photos", "{}"), codes.OK},
+	} {
+		code, err := i.submit(bucketService+"UpdateBucket", c.token, "acme", c.req)
+		if code != c.want {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+		if c.name == "of a key that may not" && (err == nil || !strings.Contains(err.Error(), "spec.unsigned_documents") || !strings.Contains(err.Error(), "--unsigned-documents")) {
+			t.Errorf("the refusal names no next step: %v", err)
+		}
 	}
 }
 

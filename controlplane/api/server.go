@@ -96,7 +96,7 @@ type Server struct {
 	conn          *grpc.ClientConn
 	mux           *runtime.ServeMux // REST, over grpc
 	openapi       []byte
-	secret        string // of headerLocal
+	secret        string // of headerLocal and headerSubmit
 	close         func() // closes core.closing
 	looped        chan error
 }

@@ -2,22 +2,24 @@ package api
 
 import (
 	"context"
+	"crypto/subtle"
 	"fmt"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/dark-ecosystem/dark/internal/errs"
 )
 
 // Invoke calls a unary method by its full name with a marshalled request, as the end
-// user of a bearer token: the way in which an edge's Submit reaches the API. It goes
-// through the same door as any other request.
+// user of a credential: the way in which an edge's Submit reaches the API. It goes through
+// the same door as any other request, which accepts proofs of S3 requests from here alone.
 func (s *Server) Invoke(ctx context.Context, method, token, organization, from string, req []byte) ([]byte, error) {
-	md := metadata.Pairs("authorization", "Bearer "+token, "x-forwarded-for", from)
+	md := metadata.Pairs("authorization", "Bearer "+token, "x-forwarded-for", from, headerSubmit, s.secret)
 	if organization != "" {
 		md.Set(headerOrganization, organization)
 	}
@@ -27,6 +29,12 @@ func (s *Server) Invoke(ctx context.Context, method, token, organization, from s
 		return nil, fromStatus(err)
 	}
 	return resp, nil
+}
+
+// submitted reports whether a call came by Invoke.
+func (s *Server) submitted(ctx context.Context, md metadata.MD) bool {
+	p, ok := peer.FromContext(ctx)
+	return ok && inProcess(p.Addr) && subtle.ConstantTimeCompare([]byte(first(md, headerSubmit)), []byte(s.secret)) == 1
 }
 
 // fromStatus is the reverse of toStatus, as far as a customer's text and kind go.

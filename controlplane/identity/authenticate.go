@@ -33,19 +33,28 @@ type Authenticator struct {
 
 var errToken = errs.New(errs.Unauthenticated, "the token is unknown, ended or revoked")
 
+// Submitted returns the caller of what an edge sends on its own connection: the credential
+// is a bearer token, or the proof of a signed S3 request, which counts nowhere else.
+func (a *Authenticator) Submitted(ctx context.Context, credential, organization string) (Caller, error) {
+	if !strings.HasPrefix(credential, ProofPrefix) {
+		return a.Authenticate(ctx, credential, organization)
+	}
+	p, err := sigv4.ReadToken(credential)
+	if err != nil {
+		return Caller{}, refusedProof(err)
+	}
+	c, err := a.proven(p, organization)
+	if a.Current != nil && errs.Is(err, errs.Unauthenticated) && a.unknown(AccessKeyMeta(p.AccessKeyID)) && a.Current(ctx) == nil {
+		c, err = a.proven(p, organization)
+	}
+	return c, err
+}
+
 // Authenticate returns the caller that a bearer token stands for. organization names
 // another organization than the token's own, "" for none.
 func (a *Authenticator) Authenticate(ctx context.Context, bearer, organization string) (Caller, error) {
 	if strings.HasPrefix(bearer, ProofPrefix) {
-		p, err := sigv4.ReadToken(bearer)
-		if err != nil {
-			return Caller{}, refusedProof(err)
-		}
-		c, err := a.proven(p, organization)
-		if a.Current != nil && errs.Is(err, errs.Unauthenticated) && a.unknown(AccessKeyMeta(p.AccessKeyID)) && a.Current(ctx) == nil {
-			c, err = a.proven(p, organization)
-		}
-		return c, err
+		return Caller{}, errs.New(errs.Unauthenticated, "a signed S3 request is no bearer token: send the token of an API key")
 	}
 	id, err := ParseToken(bearer)
 	if err != nil {

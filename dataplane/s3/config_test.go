@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"strings"
@@ -356,4 +357,31 @@ func (r *replaced) At(p store.Placement) (*store.Space, error) {
 		}
 	}
 	return r.Store.At(p)
+}
+
+// TestTheControlPlaneSaysWhetherADocumentMayBeUnsigned: it knows what the access key may, and
+// its reason reaches the client.
+func TestTheControlPlaneSaysWhetherADocumentMayBeUnsigned(t *testing.T) {
+	s := newServer(t)
+	s.swap(t, s.accessKey(looseKey, "acme"))
+	s.bucket(t, "box", nil)
+	doc := []byte(`<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>`)
+	send := func(id string) answer {
+		r := ok(http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL+"/box?tagging", bytes.NewReader(doc)))(t)
+		r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+		s.signAs(t, id, r, nil)
+		return s.do(t, r)
+	}
+	if a := send("AKACME"); a.status != 403 || a.code() != "AccessDenied" || !strings.Contains(a.body, "does not cover the body") {
+		t.Errorf("%+v", a)
+	}
+	if b, _ := s.h.View().Bucket("box"); len(b.Spec.GetTags()) != 0 {
+		t.Errorf("it has tags: %v", b.Spec)
+	}
+	if a := send(looseKey); a.status/100 != 2 {
+		t.Errorf("%+v", a)
+	}
+	if b, _ := s.h.View().Bucket("box"); b.Spec.GetTags()["a"] != "b" {
+		t.Errorf("it has no tags: %v", b.Spec)
+	}
 }

@@ -1,8 +1,6 @@
 package s3
 
 import (
-	"errors"
-
 	"google.golang.org/protobuf/proto"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
@@ -12,20 +10,11 @@ import (
 )
 
 // proof is what shows the control plane that the user asked: the user's own signature, and
-// the document that it covers.
+// the document. The control plane says whether the signature must cover the document: some
+// access keys may leave it unsigned (AccessKeySpec.unsigned_documents).
 func (q *request) proof() (string, error) {
 	verifier := q.v.verifier(q.h.config.Denied, q.now)
 	p, err := verifier.Prove(q.r, q.who.signed, q.doc)
-	if err != nil {
-		return "", err
-	}
-	s, err := p.Open()
-	if err == nil {
-		err = s.Covered()
-	}
-	if errors.Is(err, sigv4.ErrUncovered) {
-		return "", s3xml.Say(s3xml.AccessDenied, "A bucket is made and configured only by requests whose signature covers their body: send its SHA-256 as x-amz-content-sha256, or sign Content-MD5.")
-	}
 	if err != nil {
 		return "", err
 	}

@@ -87,7 +87,9 @@ func controlError(err error) error {
 		return s3xml.New(s3xml.NoSuchBucket).Because(err)
 	case errs.Conflict:
 		return s3xml.New(s3xml.OperationAborted).Because(err)
-	case errs.Denied, errs.Unauthenticated:
+	case errs.Denied:
+		return s3xml.Say(s3xml.AccessDenied, text).Because(err)
+	case errs.Unauthenticated:
 		return s3xml.New(s3xml.AccessDenied).Because(err)
 	case errs.Exhausted:
 		return s3xml.Say(s3xml.TooManyBuckets, text).Because(err)

@@ -51,6 +51,11 @@ func (s *testServer) raw(t testing.TB, method, target string, body []byte, heade
 
 func (s *testServer) sign(t testing.TB, r *http.Request, body []byte) {
 	t.Helper()
+	s.signAs(t, "AKACME", r, body)
+}
+
+func (s *testServer) signAs(t testing.TB, key string, r *http.Request, body []byte) {
+	t.Helper()
 	hash := r.Header.Get("X-Amz-Content-Sha256")
 	if hash == "" {
 		sum := sha256.Sum256(body)
@@ -58,7 +63,7 @@ func (s *testServer) sign(t testing.TB, r *http.Request, body []byte) {
 		r.Header.Set("X-Amz-Content-Sha256", hash)
 	}
 	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
-	id := aws.Credentials{AccessKeyID: "AKACME", SecretAccessKey: secretOf("AKACME")}
+	id := aws.Credentials{AccessKeyID: key, SecretAccessKey: secretOf(key)}
 	// S3 has each octet of the path encoded once, whatever the client did.
 	canonical := r.Clone(t.Context())
 	canonical.URL.RawPath = strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(r.URL.Path), "%2F", "/"), "+", "%20")

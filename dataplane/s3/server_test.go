@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -176,11 +177,17 @@ func (s *testServer) publish(name string, change func(old *storagev1.PublishedBu
 	return nil
 }
 
+// looseKey may leave documents unsigned.
+const looseKey = "AKLOOSE"
+
 // asked is what the control plane reads in a proof, beside the signature.
 func (s *testServer) asked(proof, organization string) (*storagev1.BucketSpec, *sigv4.Signed, error) {
 	p, err := sigv4.ReadToken(proof)
 	if err == nil {
 		err = p.Verify(secretOf(p.AccessKeyID), []string{testRegion, "us-east-1"}, s.clock.Now())
+	}
+	if errors.Is(err, sigv4.ErrUncovered) && p.AccessKeyID == looseKey {
+		err = nil
 	}
 	if err != nil {
 		return nil, nil, errs.New(errs.Unauthenticated, "%s", err.Error())

@@ -137,7 +137,8 @@ func (s *Signed) read(canonical string) (err error) {
 }
 
 // Verify holds the signature against the secret, and the body against the signature. A
-// presigned request is for whoever holds its address, and is no proof.
+// presigned request is for whoever holds its address, and is no proof. ErrUncovered comes
+// last: it says that all the rest was found right.
 func (s *Signed) Verify(secret string, regions []string, now time.Time) error {
 	if d := now.Sub(s.Time); d > MaxSkew || d < -MaxSkew {
 		return fmt.Errorf("the request was signed more than %v from now", MaxSkew)

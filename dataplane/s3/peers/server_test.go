@@ -25,6 +25,12 @@ type endpoint struct {
 	SecretKey string `json:"secretKey"`
 }
 
+// admin is how the API takes an operator.
+type admin struct {
+	URL   string `json:"url"`
+	Token string `json:"token"`
+}
+
 // host is the endpoint's address and port.
 func (e endpoint) host() string {
 	_, host, _ := strings.Cut(e.URL, "://")
@@ -34,6 +40,7 @@ func (e endpoint) host() string {
 // server is a darkd dev that this process started; cmd is nil for a foreign one.
 type server struct {
 	s3    endpoint
+	admin admin
 	cmd   *exec.Cmd
 	ended chan struct{}
 	dir   string
@@ -176,7 +183,8 @@ func (s *server) readDev(path string) error {
 		return err
 	}
 	var dev struct {
-		S3 endpoint `json:"s3"`
+		S3    endpoint `json:"s3"`
+		Admin admin    `json:"admin"`
 	}
 	if err := json.Unmarshal(b, &dev); err != nil {
 		return fmt.Errorf("read %s: %w", path, err)
@@ -184,7 +192,7 @@ func (s *server) readDev(path string) error {
 	if dev.S3.URL == "" {
 		return fmt.Errorf("%s tells of no S3 endpoint", path)
 	}
-	s.s3 = dev.S3
+	s.s3, s.admin = dev.S3, dev.Admin
 	return nil
 }
 

@@ -28,6 +28,7 @@ type accessKey struct {
 	write
 	reads, writes        []string
 	expires, description string
+	unsignedDocuments    bool
 }
 
 func accessKeyName(name string) string {
@@ -41,7 +42,9 @@ func (s *session) accessKeysCreate() *cobra.Command {
 		Long: "Create an access key. Its secret is printed once, with a line for the aws command. Without\n" +
 			"--read and --write it may do all that the organization may; with them only that. A BUCKET may\n" +
 			"have a prefix and stars: photos, photos/2026/*, logs-*. A key that reads photos/2026/* may list\n" +
-			"what begins with 2026/. Presigned addresses need Signature Version 4: see dark storage presign.",
+			"what begins with 2026/. Presigned addresses need Signature Version 4: see dark storage presign.\n" +
+			"Clients whose signature leaves out the documents that configure a bucket, such as mc anonymous\n" +
+			"set, are refused unless the key has --unsigned-documents.",
 		Example: "  dark accesskeys create web --read www --expires 720h\n  dark accesskeys create backup --read backups --write backups",
 		Args:    cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error { return k.create(c.Context(), accessKeyName(args[0])) },
@@ -51,6 +54,8 @@ func (s *session) accessKeysCreate() *cobra.Command {
 	f.StringSliceVar(&k.writes, "write", nil, "may write to this bucket; may be repeated")
 	f.StringVar(&k.expires, "expires", "", "when it ends: 90d, 720h, or a time in RFC 3339 (default: never)")
 	f.StringVar(&k.description, "description", "", "what it is for")
+	f.BoolVar(&k.unsignedDocuments, "unsigned-documents", false,
+		"accept bucket policies and other documents that the signature does not cover; root on the edge could replace them")
 	_ = c.RegisterFlagCompletionFunc("read", s.completeNames("Bucket"))
 	_ = c.RegisterFlagCompletionFunc("write", s.completeNames("Bucket"))
 	k.flags(c)
@@ -89,7 +94,7 @@ func resources(buckets []string) []string {
 }
 
 func (k *accessKey) create(ctx context.Context, name string) error {
-	spec := &storagev1.AccessKeySpec{Description: k.description, Scopes: k.scopes()}
+	spec := &storagev1.AccessKeySpec{Description: k.description, Scopes: k.scopes(), UnsignedDocuments: k.unsignedDocuments}
 	if k.expires != "" {
 		t, err := expiry(k.expires, time.Now())
 		if err != nil {

@@ -1448,9 +1448,13 @@ type AccessKeySpec struct {
 	// What it may do, of what its organization may; none means all.
 	Scopes []*Scope `protobuf:"bytes,2,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// When it ends; absent means never.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// Requests of this key may leave the document of a bucket's configuration, such as a
+	// policy, out of the signature, as clients do that send UNSIGNED-PAYLOAD over TLS. Root on
+	// the edge that receives such a request could put another document in its place.
+	UnsignedDocuments bool `protobuf:"varint,4,opt,name=unsigned_documents,json=unsignedDocuments,proto3" json:"unsigned_documents,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *AccessKeySpec) Reset() {
@@ -1502,6 +1506,13 @@ func (x *AccessKeySpec) GetExpireTime() *timestamppb.Timestamp {
 		return x.ExpireTime
 	}
 	return nil
+}
+
+func (x *AccessKeySpec) GetUnsignedDocuments() bool {
+	if x != nil {
+		return x.UnsignedDocuments
+	}
+	return false
 }
 
 // Scope is one permission of an access key: these actions on these resources.
@@ -4845,12 +4856,13 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"\tSealedKey\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12 \n" +
 	"\x06sealed\x18\x02 \x01(\fB\b\xbaH\x05z\x03\x18\x80\x02R\x06sealed\x12\x18\n" +
-	"\acreated\x18\x03 \x01(\x03R\acreated\"\xb2\x01\n" +
+	"\acreated\x18\x03 \x01(\x03R\acreated\"\xe1\x01\n" +
 	"\rAccessKeySpec\x12*\n" +
 	"\vdescription\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\vdescription\x128\n" +
 	"\x06scopes\x18\x02 \x03(\v2\x16.dark.storage.v1.ScopeB\b\xbaH\x05\x92\x01\x02\x10@R\x06scopes\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"g\n" +
+	"expireTime\x12-\n" +
+	"\x12unsigned_documents\x18\x04 \x01(\bR\x11unsignedDocuments\"g\n" +
 	"\x05Scope\x12-\n" +
 	"\aactions\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x10@\"\ar\x05\x10\x01\x18\x80\x01R\aactions\x12/\n" +
 	"\tresources\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10@\"\ar\x05\x10\x01\x18\xb0\tR\tresources\"\xa9\x02\n" +

@@ -21,7 +21,7 @@ func (q *request) admit() error {
 	if q.who.anonymous() {
 		q.holder.source = sourceOf(q.r.RemoteAddr)
 	}
-	if !q.h.slots.take(q.holder) {
+	if !q.h.slots.take(q.holder, 1) {
 		return s3xml.SlowDown
 	}
 	q.admitted = true
@@ -35,7 +35,7 @@ func (q *request) admit() error {
 func (q *request) leave() {
 	if q.admitted {
 		q.admitted = false
-		q.h.slots.give(q.holder)
+		q.h.slots.give(q.holder, 1)
 	}
 }
 

@@ -13,16 +13,16 @@ import (
 // bounds are what all requests share of the memory that bodies take, so that it has a
 // bound however many clients there are and whichever of them stall: a body on its way into
 // the store holds buffers, and a document is held whole, and several times over while it is
-// taken apart.
+// taken apart. Nobody has more than a share (slots.go) of what clients can make last.
 type bounds struct {
-	documents atomic.Int64  // octets of documents that are held
+	documents *slots        // octets of documents that are held
 	working   chan struct{} // a place for each large document that is worked on
-	bodies    chan struct{} // a place for each body on its way into the store
+	bodies    *places       // a place for each body on its way into the store
 	courtesy  atomic.Int64  // refused bodies that are read
 }
 
 func newBounds(l Limits) bounds {
-	return bounds{working: make(chan struct{}, l.Working), bodies: make(chan struct{}, l.Bodies)}
+	return bounds{documents: newSlots(l.Documents), working: make(chan struct{}, l.Working), bodies: newPlaces(l.Bodies)}
 }
 
 // smallDocument needs no place to be worked on, in octets.
@@ -41,10 +41,14 @@ func (q *request) bound() error {
 	return nil
 }
 
-// beginBody waits for a place for the request's body.
+// beginBody waits for a place for the request's body, as long as a client may stall.
 func (q *request) beginBody() error {
-	err := q.enter(q.h.bounds.bodies)
-	q.taking = err == nil
+	h := holder{organization: q.who.organization}
+	if q.who.anonymous() {
+		h.source = sourceOf(q.r.RemoteAddr)
+	}
+	err := q.h.bounds.bodies.enter(q.r.Context(), h, q.h.config.Limits.Stall)
+	q.taking, q.taker = err == nil, h
 	return err
 }
 
@@ -91,10 +95,12 @@ func (q *request) unbound() {
 	q.rest()
 	if q.taking {
 		q.taking = false
-		<-q.h.bounds.bodies
+		q.h.bounds.bodies.leave(q.taker)
 	}
-	q.h.bounds.documents.Add(-q.held)
-	q.held = 0
+	if q.held > 0 {
+		q.h.bounds.documents.give(q.keeper, q.held)
+		q.held = 0
+	}
 	q.r.Body = q.raw
 }
 
@@ -107,9 +113,8 @@ func (q *request) limit(kind int) int {
 	return kind
 }
 
-// held is a document's body whose octets count until the request ends. Beyond the bound of
-// all a client is told to come again, and not to wait: those who hold may be the ones that
-// stall.
+// held is a document's body whose octets count until the request ends. Beyond its share a
+// client is told to come again, and not to wait: those who hold may be the ones that stall.
 type held struct {
 	q    *request
 	body io.ReadCloser
@@ -123,12 +128,16 @@ func (h held) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// hold counts n octets of a document.
+// hold counts n octets of a document, for the organization that asks or, of a form whose
+// fields are still to say who that is, for all who did not sign.
 func (q *request) hold(n int) error {
-	q.held += int64(n)
-	if q.h.bounds.documents.Add(int64(n)) > int64(q.h.config.Limits.Documents) {
+	if q.held == 0 {
+		q.keeper = holder{organization: q.who.organization}
+	}
+	if n > 0 && !q.h.bounds.documents.take(q.keeper, int64(n)) {
 		return s3xml.New(s3xml.SlowDown)
 	}
+	q.held += int64(n)
 	return nil
 }
 

@@ -469,11 +469,11 @@ func TestClientsThatStallOrLie(t *testing.T) {
 func TestTooManyAtOnceAreToldToSlowDown(t *testing.T) {
 	s := newServer(t, func(c *Config) { c.Limits.InFlight = 1 })
 	s.bucket(t, "box", nil)
-	s.h.slots.take(holder{})
+	s.h.slots.take(holder{}, 1)
 	if a := s.raw(t, "GET", "/box", nil); a.status != 503 || a.code() != "SlowDown" {
 		t.Fatalf("%+v", a)
 	}
-	s.h.slots.give(holder{})
+	s.h.slots.give(holder{}, 1)
 	if a := s.raw(t, "GET", "/box", nil); a.status != 200 {
 		t.Fatalf("%+v", a)
 	}

@@ -29,9 +29,10 @@ type request struct {
 	raw io.ReadCloser // the body as it came
 	// touched: some of the body was asked for, so that its sender sends.
 	touched bool
-	// What it has of the bounds: octets of a document, a place to work on one, and one to
-	// take a body.
+	// What it has of the bounds, and of whose share: octets of a document, a place to work on
+	// one, and one to take a body.
 	held            int64
+	keeper, taker   holder
 	working, taking bool
 	now             time.Time
 	id              string

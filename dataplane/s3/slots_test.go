@@ -1,6 +1,8 @@
 package s3
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +18,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
 	"github.com/dark-ecosystem/dark/internal/preauth"
 )
 
@@ -60,8 +64,8 @@ func TestSlotsAreShared(t *testing.T) {
 		return holder{source: netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 32)}
 	}
 	s := newSlots(bound)
-	fill := func(h holder) (n int) {
-		for s.take(h) {
+	fill := func(h holder) (n int64) {
+		for s.take(h, 1) {
 			n++
 		}
 		return n
@@ -69,7 +73,7 @@ func TestSlotsAreShared(t *testing.T) {
 	if n := fill(source(0)); n != bound/16 {
 		t.Errorf("one source has %d", n)
 	}
-	unsigned := bound / 16
+	unsigned := int64(bound / 16)
 	for i := range bound {
 		unsigned += fill(source(i + 1))
 	}
@@ -79,12 +83,81 @@ func TestSlotsAreShared(t *testing.T) {
 	if n := fill(holder{organization: "acme"}); n != bound/2 {
 		t.Errorf("one organization has %d", n)
 	}
-	s.give(source(0))
-	if !s.take(holder{organization: "other"}) || s.take(holder{organization: "other"}) {
+	s.give(source(0), 1)
+	if !s.take(holder{organization: "other"}, 1) || s.take(holder{organization: "other"}, 1) {
 		t.Error("the bound of all does not hold")
 	}
 	if s.taken() != bound {
 		t.Errorf("%d are taken", s.taken())
+	}
+}
+
+// TestSlowUploadsOfOneOrganizationMakeNoOtherWait, nor do its slow documents.
+func TestSlowUploadsOfOneOrganizationMakeNoOtherWait(t *testing.T) {
+	s := newServer(t, func(c *Config) { c.Limits.Bodies, c.Limits.Documents, c.Limits.Stall = 8, 64<<10, time.Minute })
+	s.bucket(t, "box", nil)
+	ok(s.client("AKOTHER").CreateBucket(t.Context(), &awss3.CreateBucketInput{Bucket: aws.String("theirs")}))(t)
+	stall := func(method, target string, sent int) { // a body of which only a part comes
+		r := ok(http.NewRequestWithContext(t.Context(), method, s.URL+target, nil))(t)
+		r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+		s.sign(t, r, nil)
+		c, _ := s.dialRaw(t)
+		ok(fmt.Fprintf(c, "%s %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 1000000\r\n", method, target, r.Host))(t)
+		for name, values := range r.Header {
+			ok(fmt.Fprintf(c, "%s: %s\r\n", name, values[0]))(t)
+		}
+		ok(fmt.Fprint(c, "\r\n", strings.Repeat(" ", sent)))(t)
+	}
+	until := func(what string, done func() bool) {
+		for end := time.Now().Add(time.Minute); !done(); runtime.Gosched() {
+			if time.Now().After(end) {
+				t.Fatal(what)
+			}
+		}
+	}
+	for i := range 12 {
+		stall("PUT", fmt.Sprint("/box/", i), 0)
+	}
+	until("acme's uploads are not waited for", func() bool { return s.h.slots.taken() == 12 && s.h.bounds.bodies.slots.taken() == 4 })
+	put(t, s.client("AKOTHER"), "theirs", "k", make([]byte, 100_000))
+	stall("PUT", "/box?lifecycle", 30<<10)
+	until("acme's document is not held", func() bool { return s.h.bounds.documents.taken() == 30<<10 })
+	if a := s.raw(t, "PUT", "/box?tagging", bytes.Repeat([]byte(" "), 4<<10)); a.status != 503 {
+		t.Errorf("beyond acme's share: %+v", a)
+	}
+	theirs := types.Tagging{TagSet: []types.Tag{{Key: aws.String("a"), Value: aws.String(strings.Repeat("b", 256))}}}
+	ok(s.client("AKOTHER").PutBucketTagging(t.Context(), &awss3.PutBucketTaggingInput{Bucket: aws.String("theirs"), Tagging: &theirs}))(t)
+}
+
+// TestPlacesGoToTheFirstWhoMayHaveOne.
+func TestPlacesGoToTheFirstWhoMayHaveOne(t *testing.T) {
+	acme, other := holder{organization: "acme"}, holder{organization: "other"}
+	p := newPlaces(4)
+	if p.join(acme) != nil || p.join(acme) != nil {
+		t.Fatal("acme has not its share")
+	}
+	waits := p.join(acme)
+	if waits == nil || p.join(other) != nil || p.join(other) != nil {
+		t.Fatal("acme's waiting is in another's way")
+	}
+	gone, theirs := p.join(acme), p.join(other)
+	if !p.quit(gone) || p.quit(gone) {
+		t.Error("quit twice")
+	}
+	p.leave(other)
+	<-theirs.given
+	p.leave(acme)
+	<-waits.given
+	if p.quit(waits) || p.slots.taken() != 4 {
+		t.Errorf("%d places are taken", p.slots.taken())
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.enter(ctx, acme, time.Minute); !errors.Is(err, context.Canceled) {
+		t.Errorf("gone: %v", err)
+	}
+	if err := p.enter(t.Context(), acme, 0); !errors.Is(err, s3xml.SlowDown) || len(p.mu.waiting) != 0 {
+		t.Errorf("impatient: %v, and %d wait", err, len(p.mu.waiting))
 	}
 }
 

@@ -102,6 +102,7 @@ func (c *conn) send(ctx context.Context) error {
 		return err
 	}
 	c.streams, c.chosen = streams, chosen
+	c.keepOwn()
 	c.s.hub.subscribe(streams)
 	if err := c.welcome(); err != nil {
 		return err
@@ -115,6 +116,17 @@ func (c *conn) send(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// keepOwn forgets the positions in streams that the edge does not get: it can name any number.
+func (c *conn) keepOwn() {
+	own := map[string]position{}
+	for _, stream := range c.streams {
+		if at, ok := c.at[stream]; ok {
+			own[stream] = at
+		}
+	}
+	c.at = own
 }
 
 func (c *conn) subscription() (streams []string, revision uint64, err error) {

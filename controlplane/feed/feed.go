@@ -95,6 +95,7 @@ type Options struct {
 // Limits bound what edges cost this node. A zero field has its default.
 type Limits struct {
 	Connections int           // of edges that showed who they are: 8,000
+	PerNode     int           // of one edge, whose oldest ends for one more: 4
 	Strangers   int           // connections that have not: 2,048
 	PerSource   int           // those of one address (IPv6: /64), where many edges may be: 512
 	Snapshots   int           // at once: 32
@@ -119,6 +120,7 @@ func orElse[T comparable](v *T, def T) {
 
 func (l *Limits) fill() {
 	orElse(&l.Connections, 8000)
+	orElse(&l.PerNode, 4)
 	orElse(&l.Strangers, 2048)
 	orElse(&l.PerSource, 512)
 	orElse(&l.Snapshots, 32)

@@ -338,3 +338,41 @@ func TestARecheckEndsTheConnectionsOfWhoWasRemoved(t *testing.T) {
 		t.Errorf("the removed edge has %q, after %d more connections", gone.get("org/acme", "a"), w.srv.Counters().Connections-before)
 	}
 }
+
+// TestOneEdgeHasAFewPlaces: with one certificate every place was taken, and no other edge heard
+// of anything. Its oldest connections end, which may be dead ones.
+func TestOneEdgeHasAFewPlaces(t *testing.T) {
+	src := newSource(t, "org/acme")
+	rev := src.publish(t, "org/acme", set("a", "1"))
+	w := start(t, src, func(o *feed.Options) { o.Connections, o.PerNode = 6, 4 })
+	var greedy []*peer
+	for range 12 {
+		p := w.peer(t, "edge1", nil)
+		p.until(rev)
+		greedy = append(greedy, p)
+	}
+	w.peer(t, "edge2", nil).until(rev)
+	rev = src.publish(t, "org/acme", set("a", "2"))
+	for _, p := range greedy[8:] {
+		p.until(rev)
+	}
+	for i, p := range greedy[:8] {
+		for m := p.read(time.Minute); m != nil; m = p.read(time.Minute) {
+			if m.GetProgress().GetRevision() >= rev {
+				t.Fatalf("connection %d of edge1 goes on", i)
+			}
+		}
+	}
+}
+
+// TestWhatAnEdgeSaysOfItselfIsBounded: it is kept.
+func TestWhatAnEdgeSaysOfItselfIsBounded(t *testing.T) {
+	src := newSource(t, "org/acme")
+	rev := src.publish(t, "org/acme", set("a", "1"))
+	w := start(t, src, nil)
+	w.peer(t, "edge1", &feedv1.Hello{Cluster: "test", Kinds: []string{strings.Repeat("k", 1<<10)}}).until(rev)
+	big := &feedv1.Hello{Cluster: "test", Kinds: []string{strings.Repeat("k", 1<<17)}}
+	if m := w.peer(t, "edge2", big).read(time.Minute); m != nil {
+		t.Errorf("a Hello with kinds of 128 KiB was answered: %v", m)
+	}
+}

@@ -13,6 +13,9 @@ import (
 // maxStreams is the most streams that one edge may name in its Hello.
 const maxStreams = 200_000
 
+// maxAbout is how many octets its version and kinds may have, which are kept.
+const maxAbout = 64 << 10
+
 func newTicketKey(key *[32]byte) error {
 	if _, err := rand.Read(key[:]); err != nil {
 		return fmt.Errorf("feed: key of session tickets: %w", err)
@@ -41,6 +44,9 @@ func helloIn(msg []byte) (*feedv1.Hello, error) {
 	}
 	if len(h.GetPositions()) > maxStreams {
 		return nil, fmt.Errorf("%d positions, at most %d", len(h.GetPositions()), maxStreams)
+	}
+	if n := proto.Size(&feedv1.Hello{Version: h.GetVersion(), Kinds: h.GetKinds()}); n > maxAbout {
+		return nil, fmt.Errorf("version and kinds of %d octets, at most %d", n, maxAbout)
 	}
 	return h, nil
 }

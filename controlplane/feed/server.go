@@ -22,7 +22,7 @@ type Server struct {
 	hub       *hub
 	nodes     *nodes
 	snapshots chan struct{} // a slot is held while one is sent
-	slots     chan struct{} // a slot is held by each edge that is connected
+	places    *places       // one is held by each edge that is connected
 	sessions  [32]byte      // key of session tickets, so that resumption works across connections
 	counters
 }
@@ -52,7 +52,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{o: o, hub: newHub(o.Source, o.Limits), nodes: newNodes()}
 	s.snapshots = make(chan struct{}, o.Snapshots)
-	s.slots = make(chan struct{}, o.Connections)
+	s.places = newPlaces(o.Connections, o.PerNode)
 	if err := newTicketKey(&s.sessions); err != nil {
 		return nil, err
 	}
@@ -108,17 +108,6 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, conns *sync.WaitGr
 	}
 }
 
-// slot is a place for an edge that showed who it is; false when all are taken.
-func (s *Server) slot() bool {
-	select {
-	case s.slots <- struct{}{}:
-		return true
-	default: // the edge finds another node
-		s.turnedAway.Add(1)
-		return false
-	}
-}
-
 // Recheck asks Identify again about the named nodes' open connections (nil: about all), and
 // ends those that it refuses now.
 func (s *Server) Recheck(nodes map[string]bool) {
@@ -149,17 +138,14 @@ func (s *Server) serve(serving context.Context, raw net.Conn) {
 	defer raw.Close()
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	defer stop()
-	c, err := s.handshake(ctx, raw)
+	c, leave, err := s.handshake(ctx, raw)
+	defer leave()
 	if err != nil {
 		if ctx.Err() == nil {
 			s.o.Log.Info("feed: connection refused", "from", raw.RemoteAddr(), "error", err)
 		}
 		return
 	}
-	if !s.slot() {
-		return
-	}
-	defer func() { <-s.slots }()
 	s.connections.Add(1)
 	err = c.run(ctx, cancel)
 	if serving.Err() == nil { // this node ends all connections when it stops
@@ -167,20 +153,35 @@ func (s *Server) serve(serving context.Context, raw net.Conn) {
 	}
 }
 
-// handshake does TLS, learns who it is, and answers Hello.
-func (s *Server) handshake(ctx context.Context, raw net.Conn) (*conn, error) {
+var errFull = errors.New("as many edges as may be are connected here")
+
+// handshake does TLS, learns who it is, takes a place for it, and answers Hello. The place is
+// taken before Hello is read, which may be large; leave gives it back, also after an error.
+func (s *Server) handshake(ctx context.Context, raw net.Conn) (c *conn, leave func(), err error) {
+	leave = func() {}
 	tc := tls.Server(raw, s.config())
 	tc.SetDeadline(time.Now().Add(s.o.Handshake))
 	if err := tc.HandshakeContext(ctx); err != nil {
-		return nil, fmt.Errorf("TLS handshake: %w", err)
+		return nil, leave, fmt.Errorf("TLS handshake: %w", err)
 	}
 	node, err := s.o.Identify(tc.ConnectionState().PeerCertificates[0])
 	if err != nil {
-		return nil, fmt.Errorf("identify: %w", err)
+		return nil, leave, fmt.Errorf("identify: %w", err)
 	}
 	if own := preauth.Of(raw); own != nil {
 		own.Authenticated()
 	}
+	leave, ok := s.places.enter(node, raw)
+	if !ok { // the edge finds another node
+		s.turnedAway.Add(1)
+		return nil, leave, fmt.Errorf("%s turned away: %w", node, errFull)
+	}
+	c, err = s.greet(tc, node)
+	return c, leave, err
+}
+
+// greet reads an edge's Hello and turns it away if it belongs elsewhere.
+func (s *Server) greet(tc *tls.Conn, node string) (*conn, error) {
 	buf, err := frame.ReadMsg(tc, nil, frame.MaxHello)
 	if err != nil {
 		return nil, fmt.Errorf("read hello of %s: %w", node, err)

@@ -23,8 +23,6 @@ type NodeStatus struct {
 	Revision uint64
 	// LastContact is when it was heard of last.
 	LastContact time.Time
-	// Positions in its streams when it connected last.
-	Positions []*feedv1.Position
 	// Refusals are its last ones, the newest last; Refused counts all.
 	Refusals []*feedv1.Refusal
 	Refused  uint64
@@ -70,7 +68,7 @@ func (n *nodes) hello(node string, h *feedv1.Hello, now time.Time) *nodeState {
 		s = &nodeState{}
 		n.mu.byName[node] = s
 	}
-	s.Node, s.Version, s.Kinds, s.Positions, s.LastContact = node, h.GetVersion(), h.GetKinds(), h.GetPositions(), now
+	s.Node, s.Version, s.Kinds, s.LastContact = node, h.GetVersion(), h.GetKinds(), now
 	return s
 }
 

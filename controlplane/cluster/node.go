@@ -86,6 +86,12 @@ func keepIdentity(a *kind.Admission, old, now *clusterv1.NodeSpec) {
 		*f.now = f.old
 	}
 	now.Instance = old.GetInstance()
+	switch { // it joins with its machine key: without it nothing could be sealed to it any more
+	case len(old.GetMachineKey()) > 0 && len(now.MachineKey) > 0 && !bytes.Equal(now.MachineKey, old.MachineKey):
+		a.Bad("spec.machineKey", text)
+	case len(old.GetMachineKey()) > 0:
+		now.MachineKey = old.MachineKey
+	}
 }
 
 func admitRemoval(a *kind.Admission) error {

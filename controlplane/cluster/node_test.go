@@ -45,3 +45,19 @@ func TestANodeKeepsItsRole(t *testing.T) {
 		}
 	}
 }
+
+// TestADocumentWithoutTheMachineKeyKeepsIt: nothing could be sealed to the node any more, and
+// no key or bucket reached it.
+func TestADocumentWithoutTheMachineKeyKeepsIt(t *testing.T) {
+	k := cluster.Node(nil)
+	for given, bad := range map[string]int{"": 0, "age1own": 0, "age1other": 1} {
+		n := &clusterv1.Node{Spec: &clusterv1.NodeSpec{Role: "edge", Drained: true, MachineKey: []byte(given)}}
+		a := &kind.Admission{Old: &clusterv1.Node{Spec: &clusterv1.NodeSpec{Role: "edge", MachineKey: []byte("age1own")}}, New: n}
+		if err := k.Admit(t.Context(), a); err != nil || len(a.Violations) != bad {
+			t.Errorf("%q: %v %v", given, a.Violations, err)
+		}
+		if bad == 0 && string(n.Spec.MachineKey) != "age1own" {
+			t.Errorf("%q: the machine key became %q", given, n.Spec.MachineKey)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -27,9 +28,41 @@ var strangers = preauth.Limits{Total: 1024, PerSource: 256, Deadline: 20 * time.
 // openBody is the most that a request without a credential may send.
 const openBody = 64 << 10
 
-// openLane bounds the requests that need no credential; they come from nobody in
-// particular, and so there is one bound for all.
-func openLane() *lane { return newLane("requests without a credential", bounds{64, 64, 64}, bounds{}) }
+// openLanes bound the requests that need no credential: by where they come from, so that one
+// host does not shut out who wants to join or asks for health. Those that go on for long
+// (watching health, reflection) are apart from those that are answered at once.
+type openLanes struct{ requests, streams *lane }
+
+func newOpenLanes() openLanes {
+	return openLanes{
+		requests: newLane("requests without a credential", bounds{16, 256, 256}, bounds{16, 256, 256}),
+		streams:  newLane("streams without a credential", bounds{4, 64, 64}, bounds{}),
+	}
+}
+
+// enterOpen takes a place for a request without a credential.
+func (s *Server) enterOpen(r *http.Request, v *visit, full string) error {
+	v.caller.Who = "anyone at " + preauth.SourceOf(r.RemoteAddr).String()
+	l := s.openLanes.requests
+	if s.openStreams[full] {
+		l = s.openLanes.streams
+	}
+	return v.enter(r.Context(), l)
+}
+
+// openStreams are the streams among the methods that need no credential.
+func openStreams(table map[string]need, services map[string]grpc.ServiceInfo) map[string]bool {
+	out := map[string]bool{}
+	for service, info := range services {
+		for _, m := range info.Methods {
+			full := "/" + service + "/" + m.Name
+			if (m.IsClientStream || m.IsServerStream) && table[full].open {
+				out[full] = true
+			}
+		}
+	}
+	return out
+}
 
 type connKey struct{}
 
@@ -108,8 +141,7 @@ func (s *Server) serveGRPC(w http.ResponseWriter, r *http.Request) {
 	var err error
 	if s.table[r.URL.Path].open {
 		r.Body = http.MaxBytesReader(w, r.Body, openBody)
-		v.caller.Who = "anyone"
-		err = v.enter(r.Context(), s.openLane)
+		err = s.enterOpen(r, v, r.URL.Path)
 	} else if v.caller, err = s.caller(r.Context(), s.metadataOf(r)); err == nil {
 		authenticated(r.Context())
 	}

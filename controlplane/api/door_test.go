@@ -1,14 +1,20 @@
 package api_test
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/dark-ecosystem/dark/controlplane/api"
@@ -143,4 +149,66 @@ func TestTextThatIsNotUTF8IsNamed(t *testing.T) {
 	}
 	i.must(400, i.admin, "acme", "GET", "/v1/zones/%e9", "")
 	i.must(400, i.admin, "caf\xe9", "GET", "/v1/zones", "")
+}
+
+// TestStreamsWithoutACredentialShutOutNobody: 64 of them, of one host, kept everybody from
+// joining and from asking for health.
+func TestStreamsWithoutACredentialShutOutNobody(t *testing.T) {
+	i := start(t)
+	health := healthpb.NewHealthClient(i.conn)
+	refused := 0
+	for range 80 {
+		w, err := health.Watch(t.Context(), &healthpb.HealthCheckRequest{})
+		if err == nil {
+			_, err = w.Recv()
+		}
+		if status.Code(err) == codes.ResourceExhausted {
+			refused++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if refused != 76 {
+		t.Errorf("%d of 80 streams of one host were refused, want all but 4", refused)
+	}
+	if _, err := health.Check(t.Context(), &healthpb.HealthCheckRequest{}); err != nil {
+		t.Error(err)
+	}
+	if code, out := i.rest("", "", "POST", "/v1/cluster:join", `{"token":"dark_join_x","certificateRequest":"AA=="}`); code == 429 {
+		t.Errorf("joining: %d %s", code, out)
+	}
+}
+
+// TestHalfRequestsWithoutACredentialAreBoundedByHost: another host still joins.
+func TestHalfRequestsWithoutACredentialAreBoundedByHost(t *testing.T) {
+	i := start(t)
+	half := func(from string) string { // the answer's first line: 100 when the body is asked for
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		c, err := d.DialContext(t.Context(), "tcp", i.addr)
+		if err != nil {
+			return err.Error()
+		}
+		t.Cleanup(func() { c.Close() })
+		fmt.Fprint(c, "POST /v1/cluster:join HTTP/1.1\r\nHost: x\r\nContent-Length: 60\r\nExpect: 100-continue\r\n\r\n")
+		line, _ := bufio.NewReader(c).ReadString('\n')
+		return line
+	}
+	lines := make(chan string, 80)
+	for range 80 {
+		go func() { lines <- half("127.0.0.1") }()
+	}
+	asked := 0
+	for range 64 { // 16 have a place, 16 wait for one, the others are refused
+		if line := <-lines; strings.Contains(line, " 100 ") {
+			asked++
+		} else if !strings.Contains(line, " 429 ") {
+			t.Error(line)
+		}
+	}
+	if asked != 16 {
+		t.Errorf("%d of one host have a place, want 16", asked)
+	}
+	if line := half("127.0.0.2"); !strings.Contains(line, " 100 ") {
+		t.Errorf("another host: %s", line)
+	}
 }

@@ -140,6 +140,11 @@ func (l *lane) giveUp(w *waiter) bool {
 }
 
 func (l *lane) full(c identity.Caller) error {
+	if c.Organization == "" {
+		return admit.Because(errs.Exhausted, admit.ReasonBusy,
+			"this control node does as many %s at a time as it may (%d for one address, %d in all); try again",
+			l.what, l.work.key, l.work.all)
+	}
 	return admit.Because(errs.Exhausted, admit.ReasonBusy,
 		"this control node does as many %s at a time as it may (%d for one key, %d for organization %s, %d in all); try again",
 		l.what, l.work.key, l.work.organization, c.Organization, l.work.all)

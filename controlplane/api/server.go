@@ -87,7 +87,8 @@ type Server struct {
 	bodyTime      time.Duration // how long the body of a request may take
 	recheck       time.Duration // how often a stream's caller is looked at again
 	lanes         *lanes
-	openLane      *lane
+	openLanes     openLanes
+	openStreams   map[string]bool
 	streams       sync.WaitGroup // handlers of streams
 	metrics       *metrics
 	grpc          *grpc.Server
@@ -115,7 +116,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		core: c, o: o, log: o.Log, table: c.needs(), resourceField: map[string]protoreflect.FieldDescriptor{},
 		kindOfMethod: map[string]*kind.Kind{}, routes: routes{}, bodyTime: bodyTime,
-		recheck: recheckEvery, lanes: newLanes(), openLane: openLane(),
+		recheck: recheckEvery, lanes: newLanes(), openLanes: newOpenLanes(),
 		secret: hex.EncodeToString(secret[:]), close: stop, looped: make(chan error, 1),
 	}
 	if s.metrics, err = newMetrics(o.Registry); err != nil {
@@ -178,6 +179,7 @@ func (s *Server) register() error {
 	s.health = health.NewServer()
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
+	s.openStreams = openStreams(s.table, s.grpc.GetServiceInfo())
 	return nil
 }
 

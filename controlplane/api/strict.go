@@ -52,8 +52,8 @@ func (s *Server) prepare(w http.ResponseWriter, r *http.Request, rt *route, v *v
 	}
 	most := MaxRequest
 	if s.table[rt.full].open {
-		v.caller.Who, most = "anyone", openBody
-		err = v.enter(r.Context(), s.openLane)
+		most = openBody
+		err = s.enterOpen(r, v, rt.full)
 	} else if v.caller, err = s.caller(r.Context(), s.metadataOf(r)); err == nil {
 		authenticated(r.Context())
 	}

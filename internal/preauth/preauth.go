@@ -65,7 +65,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{Conn: inner, listener: l, source: sourceOf(inner.RemoteAddr())}
+	c := &Conn{Conn: inner, listener: l, source: SourceOf(inner.RemoteAddr().String())}
 	l.mu.Lock()
 	l.mu.stats.Accepted++
 	l.mu.Unlock()

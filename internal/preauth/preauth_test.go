@@ -182,10 +182,10 @@ func TestStrangersDoNotCloseKnownSources(t *testing.T) {
 func TestKnownSourcesAreBounded(t *testing.T) {
 	s := newSources(2)
 	for _, ip := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.3"} {
-		s.remember(sourceOf(&net.TCPAddr{IP: net.ParseIP(ip)}))
+		s.remember(SourceOf(ip + ":80"))
 	}
 	for ip, want := range map[string]bool{"192.0.2.1": true, "192.0.2.2": false, "192.0.2.3": true} {
-		if s.has(sourceOf(&net.TCPAddr{IP: net.ParseIP(ip)})) != want {
+		if s.has(SourceOf(ip+":80")) != want {
 			t.Errorf("%s known: %v", ip, !want)
 		}
 	}
@@ -197,16 +197,11 @@ func TestSources(t *testing.T) {
 		"[2001:db8:1:2:3::4]:80": "2001:db8:1:2::/64", "[fe80::1%eth0]:80": "fe80::/64",
 		"@": "invalid Prefix",
 	} {
-		if got := sourceOf(named(addr)).String(); got != want {
+		if got := SourceOf(addr).String(); got != want {
 			t.Errorf("%s: %s, not %s", addr, got, want)
 		}
 	}
 }
-
-type named string
-
-func (named) Network() string  { return "" }
-func (n named) String() string { return string(n) }
 
 func TestOfFindsTheConnectionBelow(t *testing.T) {
 	l := bound(Limits{})

@@ -2,7 +2,6 @@ package preauth
 
 import (
 	"container/list"
-	"net"
 	"net/netip"
 )
 
@@ -80,9 +79,9 @@ func (s *sources) remember(p netip.Prefix) {
 	s.at[p] = s.order.PushBack(p)
 }
 
-// sourceOf is whom an address is counted for; not valid where it has no IP address.
-func sourceOf(a net.Addr) netip.Prefix {
-	at, err := netip.ParseAddrPort(a.String())
+// SourceOf is whom a remote address is counted for; not valid where it has no IP address.
+func SourceOf(remote string) netip.Prefix {
+	at, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return netip.Prefix{}
 	}

@@ -23,6 +23,7 @@ type Server struct {
 	nodes     *nodes
 	snapshots chan struct{} // a slot is held while one is sent
 	places    *places       // one is held by each edge that is connected
+	hellos    chan struct{} // a slot is held while one is parsed, which takes several times its octets
 	sessions  [32]byte      // key of session tickets, so that resumption works across connections
 	counters
 }
@@ -52,6 +53,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{o: o, hub: newHub(o.Source, o.Limits), nodes: newNodes()}
 	s.snapshots = make(chan struct{}, o.Snapshots)
+	s.hellos = make(chan struct{}, 2)
 	s.places = newPlaces(o.Connections, o.PerNode)
 	if err := newTicketKey(&s.sessions); err != nil {
 		return nil, err
@@ -176,17 +178,17 @@ func (s *Server) handshake(ctx context.Context, raw net.Conn) (c *conn, leave fu
 		s.turnedAway.Add(1)
 		return nil, leave, fmt.Errorf("%s turned away: %w", node, errFull)
 	}
-	c, err = s.greet(tc, node)
+	c, err = s.greet(ctx, tc, node)
 	return c, leave, err
 }
 
 // greet reads an edge's Hello and turns it away if it belongs elsewhere.
-func (s *Server) greet(tc *tls.Conn, node string) (*conn, error) {
+func (s *Server) greet(ctx context.Context, tc *tls.Conn, node string) (*conn, error) {
 	buf, err := frame.ReadMsg(tc, nil, frame.MaxHello)
 	if err != nil {
 		return nil, fmt.Errorf("read hello of %s: %w", node, err)
 	}
-	hello, err := helloIn(buf)
+	hello, err := s.helloIn(ctx, buf)
 	if err != nil {
 		return nil, fmt.Errorf("hello of %s: %w", node, err)
 	}
@@ -198,6 +200,16 @@ func (s *Server) greet(tc *tls.Conn, node string) (*conn, error) {
 	}
 	tc.SetDeadline(time.Time{})
 	return c, nil
+}
+
+func (s *Server) helloIn(ctx context.Context, buf []byte) (*feedv1.Hello, error) {
+	select {
+	case s.hellos <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-s.hellos }()
+	return helloIn(buf)
 }
 
 // config completes the caller's TLS configuration: 1.3 with client certificates, and

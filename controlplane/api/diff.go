@@ -64,6 +64,7 @@ type cursor struct {
 	org      string
 	prefix   string // of stored names
 	names    string // of names as the API shows them
+	through  string // only names after it, as the API shows them
 	batch    []admit.Version
 	after    string
 	finished bool
@@ -90,7 +91,7 @@ func (c *cursor) next(ctx context.Context) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if ok && strings.HasPrefix(name, c.names) {
+		if ok && name > c.through && strings.HasPrefix(name, c.names) {
 			c.name = name
 			return true, nil
 		}
@@ -185,19 +186,45 @@ func desired(k *kind.Kind, v admit.Version) (proto.Message, error) {
 func (c *core) deltas(ctx context.Context, from, to admit.Reader, kinds []*kind.Kind, names string, yield func(delta) bool) error {
 	more := true
 	for _, k := range kinds {
-		org := organization(askedOf(ctx), k)
-		prefix := names
-		if k.Locate != nil {
-			prefix = "" // stored names differ from those shown; the cursor compares the latter
-		}
-		a := &cursor{r: from, v: c.view(from), k: k, org: org, prefix: prefix, names: names}
-		b := &cursor{r: to, v: c.view(to), k: k, org: org, prefix: prefix, names: names}
-		err := differ(ctx, a, b, func(d delta) bool { more = yield(d); return more })
+		err := c.deltasAfter(ctx, from, to, k, names, "", func(d delta) bool { more = yield(d); return more })
 		if err != nil || !more {
 			return err
 		}
 	}
 	return nil
+}
+
+// deltasAfter yields what differs for one kind, of the names after one.
+func (c *core) deltasAfter(ctx context.Context, from, to admit.Reader, k *kind.Kind, names, through string, yield func(delta) bool) error {
+	a, err := c.cursor(ctx, from, k, names, through)
+	if err != nil {
+		return err
+	}
+	b, err := c.cursor(ctx, to, k, names, through)
+	if err != nil {
+		return err
+	}
+	return differ(ctx, a, b, yield)
+}
+
+// cursor begins after a name.
+func (c *core) cursor(ctx context.Context, r admit.Reader, k *kind.Kind, names, through string) (*cursor, error) {
+	out := &cursor{r: r, v: c.view(r), k: k, org: organization(askedOf(ctx), k), prefix: names, names: names, through: through, after: through}
+	if k.Locate == nil {
+		return out, nil
+	}
+	out.prefix, out.after = "", "" // stored names differ from those shown; the cursor compares the latter
+	if through == "" {
+		return out, nil
+	}
+	at, _, err := k.Locate(ctx, out.v, out.org, through)
+	switch {
+	case err == nil:
+		out.after = at
+	case errs.Is(err, errs.NotFound): // its parent is not there at that revision: go through all
+		err = nil
+	}
+	return out, err
 }
 
 func (s *resources) Diff(ctx context.Context, q *resourcev1.DiffRequest) (*resourcev1.DiffResponse, error) {

@@ -115,20 +115,25 @@ func (s *State) holds(tx *statev1.Transaction, p *statev1.Precondition) bool {
 }
 
 func (s *State) noneUnder(tx *statev1.Transaction, n *statev1.NoneUnder) bool {
+	p := of(n.Prefix)
+	under := func(k id) bool {
+		return k.kind == p.kind && k.organization == p.organization && strings.HasPrefix(k.name, p.name) && !slices.Contains(n.Except, k.name)
+	}
 	live := map[id]bool{}
 	for k := range s.versions {
-		_, live[k] = s.latest(k)
+		if under(k) {
+			_, live[k] = s.latest(k)
+		}
 	}
 	for _, op := range tx.Ops {
-		if put := op.GetPutResource(); put != nil {
+		if put := op.GetPutResource(); put != nil && under(of(put.Ref)) {
 			live[of(put.Ref)] = true
-		} else if d := op.GetDeleteResource(); d != nil {
+		} else if d := op.GetDeleteResource(); d != nil && under(of(d)) {
 			live[of(d)] = false
 		}
 	}
-	p := of(n.Prefix)
-	for k, ok := range live {
-		if ok && k.kind == p.kind && k.organization == p.organization && strings.HasPrefix(k.name, p.name) && !slices.Contains(n.Except, k.name) {
+	for _, ok := range live {
+		if ok {
 			return false
 		}
 	}

@@ -28,12 +28,13 @@ type fake struct {
 	nodes
 	zones
 
-	apply  func(*resourcev1.ApplyRequest) (*resourcev1.ApplyResponse, error)
-	list   func(*resourcev1.ListResourcesRequest) (*resourcev1.ListResourcesResponse, error)
-	wait   func(clustergrpc.ClusterService_WaitServer) error
-	audit  *resourcev1.VerifyAuditResponse
-	mu     sync.Mutex
-	called int
+	apply    func(*resourcev1.ApplyRequest) (*resourcev1.ApplyResponse, error)
+	rollback func(*resourcev1.RollbackRequest) (*resourcev1.RollbackResponse, error)
+	list     func(*resourcev1.ListResourcesRequest) (*resourcev1.ListResourcesResponse, error)
+	wait     func(clustergrpc.ClusterService_WaitServer) error
+	audit    *resourcev1.VerifyAuditResponse
+	mu       sync.Mutex
+	called   int
 }
 
 type nodes struct {
@@ -64,6 +65,10 @@ func (f *fake) Apply(_ context.Context, q *resourcev1.ApplyRequest) (*resourcev1
 	defer f.mu.Unlock()
 	f.called++
 	return f.apply(q)
+}
+
+func (f *fake) Rollback(_ context.Context, q *resourcev1.RollbackRequest) (*resourcev1.RollbackResponse, error) {
+	return f.rollback(q)
 }
 
 func (f *fake) ListResources(_ context.Context, q *resourcev1.ListResourcesRequest) (*resourcev1.ListResourcesResponse, error) {

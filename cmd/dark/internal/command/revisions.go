@@ -81,68 +81,6 @@ func (s *session) diff(ctx context.Context, args []string, p part) error {
 	return s.message(r, func() error { return s.style().Changes(s.Out, r.Changes) })
 }
 
-type rollback struct {
-	*session
-	write
-	only part
-	yes  bool
-	wait bool
-}
-
-// Rollback makes desired state as it was.
-func Rollback(s *session) *cobra.Command {
-	b := &rollback{session: s}
-	c := &cobra.Command{
-		Use: "rollback REVISION", Short: "make everything be as it was at a revision, in a new transaction",
-		Long: "Make desired state be as it was at a revision, in a new transaction; nothing is lost, and the\n" +
-			"rollback can be rolled back. Without --yes it shows what would change and ends with code 5.",
-		Example: "  dark rollback 120 --dry-run\n  dark rollback 120 --kind record --prefix zones/example.com --yes",
-		Args:    cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(c *cobra.Command, args []string) error { return b.run(c.Context(), args[0]) },
-	}
-	b.only.flags(s, c)
-	b.write.flags(c)
-	c.Flags().BoolVar(&b.yes, "yes", false, "do it")
-	c.Flags().BoolVar(&b.wait, "wait", false, "follow the change to every edge")
-	return c
-}
-
-func (b *rollback) run(ctx context.Context, to string) error {
-	n, err := revision(to)
-	if err != nil {
-		return err
-	}
-	kind, err := b.fullKind(ctx, b.only.kind)
-	if err != nil {
-		return err
-	}
-	q := &resourcev1.RollbackRequest{ToRevision: n, Kind: kind, NamePrefix: b.only.prefix, DryRun: b.dryRun || !b.yes, RequestId: b.id(), Reason: b.reason}
-	var r *resourcev1.RollbackResponse
-	err = b.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
-		r, err = c.Resources.Rollback(ctx, q)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	err = b.message(r, func() error {
-		if err := b.style().Changes(b.Out, r.Changes); err != nil {
-			return err
-		}
-		if !q.DryRun {
-			fmt.Fprintf(b.Out, "revision %d\n", r.Revision)
-		}
-		return nil
-	})
-	if err == nil && !b.yes && !b.dryRun && len(r.Changes) > 0 {
-		return exit.New(exit.NeedsYes, "the same command with --yes", "a rollback to revision %d would change what is shown (%d); nothing was changed", n, len(r.Changes))
-	}
-	if err == nil && b.wait && !q.DryRun {
-		_, err = b.follow(ctx, r.Revision, b.output == "table")
-	}
-	return err
-}
-
 // Watch follows changes.
 func Watch(s *session) *cobra.Command {
 	var prefix string

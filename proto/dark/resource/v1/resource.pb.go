@@ -1400,7 +1400,12 @@ type RollbackRequest struct {
 	// Makes a repeated request harmless.
 	RequestId string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Why, for the audit.
-	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Change no more than one transaction takes, and answer where the next part begins.
+	// Without it a rollback that is larger than one transaction is refused.
+	InParts bool `protobuf:"varint,7,opt,name=in_parts,json=inParts,proto3" json:"in_parts,omitempty"`
+	// With in_parts: next_page_token of the part before; empty for the first part.
+	PageToken     string `protobuf:"bytes,8,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1477,13 +1482,31 @@ func (x *RollbackRequest) GetReason() string {
 	return ""
 }
 
+func (x *RollbackRequest) GetInParts() bool {
+	if x != nil {
+		return x.InParts
+	}
+	return false
+}
+
+func (x *RollbackRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
 // RollbackResponse tells what changed.
 type RollbackResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Revision of the transaction.
 	Revision uint64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
 	// What it changed.
-	Changes       []*Change `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
+	Changes []*Change `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
+	// With in_parts: where the next part begins; empty after the last.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// In a dry run of the first part: how many resources differ in all.
+	Total         uint64 `protobuf:"varint,4,opt,name=total,proto3" json:"total,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1530,6 +1553,20 @@ func (x *RollbackResponse) GetChanges() []*Change {
 		return x.Changes
 	}
 	return nil
+}
+
+func (x *RollbackResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *RollbackResponse) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
 }
 
 // WatchRequest follows changes from a revision on, without gaps.
@@ -2118,7 +2155,7 @@ const file_dark_resource_v1_resource_proto_rawDesc = "" +
 	"\x05audit\x18\x02 \x01(\v2\x1d.dark.resource.v1.AuditRecordR\x05audit\"\x80\x01\n" +
 	"\x12GetHistoryResponse\x128\n" +
 	"\aentries\x18\x01 \x03(\v2\x1e.dark.resource.v1.HistoryEntryR\aentries\x120\n" +
-	"\x14next_before_revision\x18\x02 \x01(\x04R\x12nextBeforeRevision\"\xe8\x01\n" +
+	"\x14next_before_revision\x18\x02 \x01(\x04R\x12nextBeforeRevision\"\xac\x02\n" +
 	"\x0fRollbackRequest\x12(\n" +
 	"\vto_revision\x18\x01 \x01(\x04B\a\xbaH\x042\x02(\x01R\n" +
 	"toRevision\x12\x1c\n" +
@@ -2128,10 +2165,15 @@ const file_dark_resource_v1_resource_proto_rawDesc = "" +
 	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x12'\n" +
 	"\n" +
 	"request_id\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12 \n" +
-	"\x06reason\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\"b\n" +
+	"\x06reason\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\x12\x19\n" +
+	"\bin_parts\x18\a \x01(\bR\ainParts\x12'\n" +
+	"\n" +
+	"page_token\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\xa0\x01\n" +
 	"\x10RollbackResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x122\n" +
-	"\achanges\x18\x02 \x03(\v2\x18.dark.resource.v1.ChangeR\achanges\"~\n" +
+	"\achanges\x18\x02 \x03(\v2\x18.dark.resource.v1.ChangeR\achanges\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\x12\x14\n" +
+	"\x05total\x18\x04 \x01(\x04R\x05total\"~\n" +
 	"\fWatchRequest\x12\x1c\n" +
 	"\x04kind\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04kind\x12)\n" +
 	"\vname_prefix\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\n" +

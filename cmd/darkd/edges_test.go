@@ -21,53 +21,72 @@ import (
 	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
 )
 
+// installation is a control node and edges in this process, without their own processes.
+type installation struct {
+	platform
+	control *controlplane.Node
+	cfg     controlplane.Config
+	edgeDir string // of the edge that joined last
+	stop    func() // ends the control node
+}
+
+func newInstallation(t *testing.T) *installation {
+	t.Helper()
+	dir, ctx := t.TempDir(), t.Context()
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	in := &installation{platform: platform{t: t, dir: dir}, cfg: controlplane.Config{
+		Dir: filepath.Join(dir, "control"), Transport: free(t), Feed: free(t), API: []string{free(t)}, Insecure: true, Timing: consensus.CI, Logger: log,
+		Kinds: controlKinds(nil, new(bucketSettings).options()),
+	}}
+	res, err := controlplane.Init(ctx, controlplane.InitConfig{Dir: in.cfg.Dir, Name: "c1", Transport: in.cfg.Transport, Timing: consensus.CI, Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in.control, err = controlplane.New(in.cfg); err != nil {
+		t.Fatal(err)
+	}
+	in.stop = inBackground(t, in.control.Run)
+	<-in.control.Ready()
+	if err := in.control.WaitLeader(ctx); err != nil {
+		t.Fatal(err)
+	}
+	in.dev.Admin.URL, in.dev.Admin.Token, in.dev.S3.Region = "http://"+in.cfg.API[0], res.AdminToken, storage.DefaultRegion
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	in.api("", "POST", "/v1/organizations", `{"name":"organizations/acme"}`)
+	return in
+}
+
+// join runs another edge; it answers S3, and DNS where it is given addresses for it.
+func (in *installation) join(name string, dns ...string) *edge.Node {
+	t := in.t
+	t.Helper()
+	token, err := in.control.CreateJoinToken(t.Context(), &clusterv1.CreateJoinTokenRequest{Node: name, Role: ca.Edge}, &statev1.Origin{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.edgeDir = filepath.Join(in.dir, name)
+	err = edge.Enrol(t.Context(), in.edgeDir, token.Token, func(ctx context.Context, r *clusterv1.JoinRequest) (*clusterv1.JoinResponse, error) {
+		return in.control.Join(ctx, r, "127.0.0.1")
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := edgeSettings{dir: in.edgeDir, dns: dns, objects: s3Settings{addresses: []string{"127.0.0.1:0"}}}
+	n, err := e.open(in.cfg.Logger, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inBackground(t, n.Run)
+	return n
+}
+
 // TestANewEdgeIsGivenWhatIsThere: an edge that joins later is sealed the keys that there
 // are within seconds, though nobody changed them, and one that was removed loses nothing
 // of what others have.
 func TestANewEdgeIsGivenWhatIsThere(t *testing.T) {
-	dir, ctx := t.TempDir(), t.Context()
-	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	cfg := controlplane.Config{
-		Dir: filepath.Join(dir, "control"), Transport: free(t), Feed: free(t), API: []string{free(t)}, Insecure: true, Timing: consensus.CI, Logger: log,
-		Kinds: controlKinds(nil, new(bucketSettings).options()),
-	}
-	res, err := controlplane.Init(ctx, controlplane.InitConfig{Dir: cfg.Dir, Name: "c1", Transport: cfg.Transport, Timing: consensus.CI, Logger: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	control, err := controlplane.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	inBackground(t, control.Run)
-	<-control.Ready()
-	if err := control.WaitLeader(ctx); err != nil {
-		t.Fatal(err)
-	}
-	p := &platform{t: t}
-	p.dev.Admin.URL, p.dev.Admin.Token, p.dev.S3.Region = "http://"+cfg.API[0], res.AdminToken, storage.DefaultRegion
-	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	p.api("", "POST", "/v1/organizations", `{"name":"organizations/acme"}`)
-	join := func(name string) *edge.Node {
-		token, err := control.CreateJoinToken(ctx, &clusterv1.CreateJoinTokenRequest{Node: name, Role: ca.Edge}, &statev1.Origin{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		at := filepath.Join(dir, name)
-		err = edge.Enrol(ctx, at, token.Token, func(ctx context.Context, r *clusterv1.JoinRequest) (*clusterv1.JoinResponse, error) {
-			return control.Join(ctx, r, "127.0.0.1")
-		}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		e := edgeSettings{dir: at, objects: s3Settings{addresses: []string{"127.0.0.1:0"}}}
-		n, err := e.open(log, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		inBackground(t, n.Run)
-		return n
-	}
+	in := newInstallation(t)
+	p, ctx := &in.platform, t.Context()
+	join := func(name string) *edge.Node { return in.join(name) }
 	url := func(n *edge.Node) string { return "http://" + n.Addresses("s3")[0].String() }
 	one := join("e1")
 	p.dev.S3.URL = url(one)

@@ -120,6 +120,7 @@ func startOn(e *testscript.Env, bin, host string) error {
 		log.Close()
 	}()
 	e.Defer(func() { stop(cmd, ended) })
+	e.Values[serverKey{}] = &server{e, bin, host, cmd.Process, ended}
 	e.Setenv("HOST", host)
 	e.Setenv("DATA", data)
 	e.Setenv("BIG", strings.Repeat("long", 60))
@@ -161,7 +162,7 @@ func stop(cmd *exec.Cmd, ended <-chan struct{}) {
 
 var commandsOfScripts = map[string]func(*testscript.TestScript, bool, []string){
 	"exits": exits, "take": take, "resolves": resolves, "endserver": endServer,
-	"eventually": eventually, "documents": documents,
+	"eventually": eventually, "documents": documents, "startserver": startAgain, "begin": begin, "interrupt": interrupt,
 }
 
 // documents FILE N writes a zone and N record sets as documents.

@@ -89,7 +89,7 @@ func Watch(s *session) *cobra.Command {
 	c := &cobra.Command{
 		Use: "watch [KIND]", Short: "follow changes as they happen, without gaps",
 		Long: "Follow changes as they happen, without gaps. It goes on by itself where it was when the control node that\n" +
-			"it asks goes away and comes back, and says at its end which revision to give to --since, to go on from there.",
+			"it asks goes away and comes back, and says at its start and at its end which revision to give to --since, to go on from there.",
 		Example: "  dark watch\n  dark watch records --prefix zones/example.com --since 120 -o json",
 		Args:    cobra.MaximumNArgs(1), ValidArgsFunction: s.completeKinds,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -143,6 +143,7 @@ type watching struct {
 	q     *resourcev1.WatchRequest // AfterRevision is up to where all was heard
 	most  int
 	seen  int
+	began bool // the first message came, which says where the watch begins
 	heard bool // something, since the stream was opened last
 }
 
@@ -171,6 +172,10 @@ func (w *watching) follow(ctx context.Context) error {
 		}
 		if err != nil {
 			return err
+		}
+		if !w.began {
+			w.began = true
+			fmt.Fprintf(w.Err, "watching what comes after revision %d\n", r.Revision)
 		}
 		w.heard, w.q.AfterRevision = true, max(w.q.AfterRevision, r.Revision)
 		if r.Change == nil {

@@ -59,7 +59,7 @@ func newDoctor() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Check this machine for a node, and say what to do", Args: cobra.NoArgs,
-		Long: "Check what a node needs of its machine: ports, clock, disk, limits, kernel, certificate and keys.\nGive it the node's --dir. Ports are those of the node's last start, unless a flag or --config states others.\nIt changes nothing, and exits with 1 when something fails.",
+		Long: "Check what a node needs of its machine: ports, clock, disk, limits, kernel, certificate, membership and keys.\nGive it the node's --dir. Ports are those of the node's last start, unless a flag or --config states others.\nIt changes nothing, and exits with 1 when something fails.",
 	}
 	s := d.settings(cmd)
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
@@ -152,7 +152,7 @@ func (d *doctor) examine(ctx context.Context) []finding {
 	all := d.ports()
 	all = append(all, d.clock(ctx), d.fsync(), d.disk(), files(openFiles()))
 	all = append(all, kernel()...)
-	all = append(all, d.certificate())
+	all = append(all, d.certificate(), d.member(ctx))
 	if d.role == ca.Control {
 		all = append(all, d.majority(ctx))
 	}

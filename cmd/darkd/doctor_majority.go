@@ -19,10 +19,7 @@ const majorityPatience = 5 * time.Second
 // majority asks the control node of this machine, over its break-glass socket, which members
 // answer it.
 func (d *doctor) majority(ctx context.Context) finding {
-	socket := d.control.socket
-	if socket == "" {
-		socket = filepath.Join(d.dir, "control.sock")
-	}
+	socket := d.socket()
 	r, err := askMembers(ctx, socket)
 	if err != nil {
 		return warn("majority", "start the node, and ask again as its user", "the node does not answer on %s", socket)
@@ -50,12 +47,24 @@ func (d *doctor) majority(ctx context.Context) finding {
 	return well("majority", "all %d control nodes answer", voters)
 }
 
-func askMembers(ctx context.Context, socket string) (*clusterv1.ListMembersResponse, error) {
+// socket is the path of the node's break-glass socket.
+func (d *doctor) socket() string {
+	if d.control.socket != "" {
+		return d.control.socket
+	}
+	return filepath.Join(d.dir, "control.sock")
+}
+
+func dialSocket(socket string) (*grpc.ClientConn, error) {
 	path, err := filepath.Abs(socket)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := grpc.NewClient("unix://"+path, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	return grpc.NewClient("unix://"+path, grpc.WithTransportCredentials(insecure.NewCredentials()))
+}
+
+func askMembers(ctx context.Context, socket string) (*clusterv1.ListMembersResponse, error) {
+	conn, err := dialSocket(socket)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func aNode(t *testing.T, role, self string) string {
 	if _, err := keyring.LoadMachine(filepath.Join(dir, "machine.key")); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{self: `{"name":"n"}`, "root.age": "sealed"} {
+	for name, text := range map[string]string{self: `{"name":"n","clusterID":"cluster"}`, "root.age": "sealed"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

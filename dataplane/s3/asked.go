@@ -65,7 +65,7 @@ func read(sub string, spec *storagev1.BucketSpec, organization string, r *sigv4.
 			spec.Encryption.EncryptionKey = key(ask.KMSKey)
 		}
 	case "lifecycle":
-		spec.LifecycleRules, err = s3xml.ParseLifecycle(r.Body)
+		spec.LifecycleRules, err = lifecycleRules(r.Body)
 	case "ownershipControls":
 		spec.Ownership, err = s3xml.ParseOwnershipControls(r.Body)
 	case "policy":

@@ -189,15 +189,22 @@ func (q *request) putLifecycle() error {
 	if err := q.work(doc); err != nil {
 		return err
 	}
-	rules, err := s3xml.ParseLifecycle(doc)
+	rules, err := lifecycleRules(doc)
 	q.rest()
 	if err != nil {
 		return err
 	}
-	if err := lifecycle.Validate(rules); err != nil {
-		return err
-	}
 	return q.setLifecycle(http.StatusOK, rules)
+}
+
+// lifecycleRules reads a document of PutBucketLifecycleConfiguration. A rule without an ID is given one
+// that follows from the document, so that the control plane reads the same in the proof.
+func lifecycleRules(doc []byte) ([]*storagev1.LifecycleRule, error) {
+	rules, err := s3xml.ParseLifecycle(doc)
+	if err != nil {
+		return nil, err
+	}
+	return rules, lifecycle.Validate(rules)
 }
 
 func (q *request) deleteLifecycle() error { return q.setLifecycle(http.StatusNoContent, nil) }

@@ -130,6 +130,14 @@ func TestConfigurationIsReadBackAsItWasWritten(t *testing.T) {
 	if out := put(t, c, "box", "logs/1", []byte("x")); !strings.Contains(aws.ToString(out.Expiration), `rule-id="r"`) {
 		t.Fatalf("expiration %q", aws.ToString(out.Expiration))
 	}
+	// A rule without an ID is given one, and is what was signed nevertheless (s3cmd expire).
+	ok(c.PutBucketLifecycleConfiguration(ctx, &awss3.PutBucketLifecycleConfigurationInput{Bucket: box, LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: []types.LifecycleRule{
+		{Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("a/")}, Expiration: &types.LifecycleExpiration{Days: aws.Int32(1)}},
+		{Status: types.ExpirationStatusDisabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("b/")}, Expiration: &types.LifecycleExpiration{Days: aws.Int32(1)}},
+	}}}))(t)
+	if got := ok(c.GetBucketLifecycleConfiguration(ctx, &awss3.GetBucketLifecycleConfigurationInput{Bucket: box}))(t); len(got.Rules) != 2 || aws.ToString(got.Rules[0].ID) == "" || *got.Rules[0].ID == aws.ToString(got.Rules[1].ID) {
+		t.Errorf("rules without IDs: %+v", got.Rules)
+	}
 	ok(c.DeleteBucketLifecycle(ctx, &awss3.DeleteBucketLifecycleInput{Bucket: box}))(t)
 
 	ok(c.PutBucketTagging(ctx, &awss3.PutBucketTaggingInput{Bucket: box, Tagging: &types.Tagging{TagSet: []types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}}}))(t)

@@ -32,6 +32,8 @@ const (
 	fileCert    = "node.pem"    // its certificate and key
 	fileMachine = "machine.key" // what opens root.age unattended
 	fileRoot    = "root.age"    // the root key, wrapped
+	dirLog      = "raft"        // the log of consensus
+	dirRows     = "state"       // the rows, which are made from it
 )
 
 // Self is what a control node knows of itself before it has read any state.
@@ -116,7 +118,7 @@ func openCore(c coreConfig) (_ *core, err error) {
 		return nil, err
 	}
 	disk := k.disk.FS()
-	rows := filepath.Join(c.dir, "state")
+	rows := filepath.Join(c.dir, dirRows)
 	if k.store, err = state.Open(rows, state.Options{FS: disk, Logger: c.logger}); err != nil {
 		if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) { // the lock
 			return nil, fmt.Errorf("%w; another process runs on this directory", err)
@@ -128,7 +130,7 @@ func openCore(c coreConfig) (_ *core, err error) {
 		return nil, fmt.Errorf("listen for other control nodes on %s: %w", c.listen, err)
 	}
 	k.node, err = consensus.Open(consensus.Config{
-		FS: disk, Disk: k.disk, Dir: filepath.Join(c.dir, "raft"), ID: consensus.ServerID(k.self.ServerID), Listener: ln, Advertise: c.advertise,
+		FS: disk, Disk: k.disk, Dir: filepath.Join(c.dir, dirLog), ID: consensus.ServerID(k.self.ServerID), Listener: ln, Advertise: c.advertise,
 		TLS: consensus.TLS{Config: k.creds.TLS, Peer: k.controlPeer}, Timing: c.timing, Logger: c.logger,
 		Synced: c.synced,
 	})
@@ -172,7 +174,7 @@ const restoreFile = "put the file back from a copy of this directory; or, only w
 // noSelf explains why a directory's node.json was not read. `darkd init` is for a directory
 // without one: where there is a damaged one there is a cluster.
 func noSelf(dir string, err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
+	if left, _ := leftOf(dir); errors.Is(err, fs.ErrNotExist) && left == "" {
 		return fmt.Errorf("this directory holds no control node: %w; run `darkd init`, or `darkd control --join TOKEN --through HOST:PORT`", err)
 	}
 	return fmt.Errorf("who the control node in %s is cannot be read: %w; %s", dir, err, restoreFile)

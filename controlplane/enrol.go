@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -25,9 +24,7 @@ const fileMembers = "members.json" // transports of the members, as they were at
 // Enrol makes an empty directory that of a new control node, by a join token and the
 // API address of any control node. hosts are names and addresses of this node.
 func Enrol(ctx context.Context, dir, token, api string, hosts []string) error {
-	if _, err := ReadSelf(dir); err == nil {
-		return fmt.Errorf("%s: %w", dir, ErrInitialised)
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	if err := vacant(dir); err != nil {
 		return err
 	}
 	t, err := ca.ParseJoinToken(token)

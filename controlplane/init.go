@@ -8,7 +8,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -52,15 +51,10 @@ type InitResult struct {
 	PublishingKey ed25519.PublicKey `json:"-"`
 }
 
-// ErrInitialised: the directory holds a node already.
-var ErrInitialised = errors.New("this directory holds a node already")
-
 // Init makes a cluster of one control node in an empty directory: its keys, its CA and
 // the first entries of its log.
 func Init(ctx context.Context, c InitConfig) (*InitResult, error) {
-	if _, err := ReadSelf(c.Dir); err == nil {
-		return nil, fmt.Errorf("%s: %w", c.Dir, ErrInitialised)
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	if err := vacant(c.Dir); err != nil {
 		return nil, err
 	}
 	b, res, err := c.begin()

@@ -167,11 +167,18 @@ func (n *Node) wishes(j *joining, request []byte) error {
 	}
 	for _, host := range ca.HostsOf(r) {
 		if !slices.Contains(j.Hosts, strings.ToLower(host)) {
-			return errs.New(errs.Conflict, "the join token does not state the name %s: make another one with `dark nodes token %s --role %s --host %s`, or leave --hosts out",
-				host, j.Node, j.Role, host)
+			return errs.New(errs.Conflict, "the join token of %s does not state %s; it states %s: correct --transport or --hosts, or make another token with `dark nodes token %s --role %s --host %s`",
+				j.Node, host, orNothing(j.Hosts), j.Node, j.Role, host)
 		}
 	}
 	return n.nameIsFree(j.Node, j.Role)
+}
+
+func orNothing(hosts []string) string {
+	if len(hosts) == 0 {
+		return "no host"
+	}
+	return strings.Join(hosts, ", ")
 }
 
 // joinTransaction ends the token, records the node, and denies the machine that had its name.

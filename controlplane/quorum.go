@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/dark-ecosystem/dark/internal/consensus"
+	"github.com/dark-ecosystem/dark/internal/errs"
 	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
 )
 
@@ -136,7 +137,7 @@ func majority(all []member) (voters, answer int, ok bool) {
 // watchMembers asks the members now and then, for the metrics, and tells the log when
 // nobody leads, and when somebody does again.
 func (n *Node) watchMembers(ctx context.Context) {
-	w := leaderWatch{log: n.cfg.Logger}
+	w := leaderWatch{log: n.cfg.Logger, self: consensus.ServerID(n.core.self.ServerID)}
 	every(ctx, membersEvery, func(ctx context.Context) {
 		all, err := n.askMembers(ctx)
 		if err != nil || ctx.Err() != nil {
@@ -150,6 +151,7 @@ func (n *Node) watchMembers(ctx context.Context) {
 // leaderWatch tells the log of the time without a leader. It belongs to one goroutine.
 type leaderWatch struct {
 	log    *slog.Logger
+	self   consensus.ServerID
 	since  time.Time // when the leader was missed first; zero while there is one
 	spoken time.Time // when the log was told last; zero when it was not
 }
@@ -173,6 +175,10 @@ func (w *leaderWatch) look(now time.Time, leader string, all []member) {
 		return
 	}
 	w.spoken = now
+	if without(all, w.self) {
+		w.log.Error("this control node is no member of its cluster: it was removed", "members", addresses(all), "do", removedHere)
+		return
+	}
 	voters, answer, enough := majority(all)
 	attrs := []any{"for", now.Sub(w.since).Round(time.Second), "answer", list(all, true), "silent", list(all, false)}
 	if enough {
@@ -183,13 +189,24 @@ func (w *leaderWatch) look(now time.Time, leader string, all []member) {
 		append(attrs, "do", lostMajority)...)
 }
 
+// removedHere is what to do about a control node that was removed and still runs.
+const removedHere = "stop it here, and ask another control node; to come back it needs a new token and an empty directory: docs/operations/nodes.md"
+
+// without reports whether consensus has members, and self is none of them. A node that only joins
+// has none yet, or a leader.
+func without(all []member, self consensus.ServerID) bool {
+	return len(all) > 0 && !slices.ContainsFunc(all, func(m member) bool { return m.ID == self })
+}
+
 // list names the members that answer, or those that do not, with their addresses.
 func list(all []member, answers bool) string {
+	return addresses(slices.DeleteFunc(slices.Clone(all), func(m member) bool { return m.answers != answers }))
+}
+
+func addresses(all []member) string {
 	var names []string
 	for _, m := range all {
-		if m.answers == answers {
-			names = append(names, m.name+" ("+m.Addr+")")
-		}
+		names = append(names, m.name+" ("+m.Addr+")")
 	}
 	return strings.Join(names, ", ")
 }
@@ -200,7 +217,11 @@ func (n *Node) ListMembers(ctx context.Context) (*clusterv1.ListMembersResponse,
 	if err != nil {
 		return nil, err
 	}
-	leader, _, _ := n.core.group.Leader()
+	leader, _, led := n.core.group.Leader()
+	if !led && without(members, consensus.ServerID(n.core.self.ServerID)) {
+		return nil, errs.New(errs.Conflict, "%s is no member of its cluster: it was removed. Its members are %s: %s",
+			n.core.self.Name, addresses(members), removedHere)
+	}
 	resp := &clusterv1.ListMembersResponse{Term: n.core.group.Term()}
 	for _, m := range members {
 		suffrage := "voter"

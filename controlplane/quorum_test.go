@@ -24,7 +24,7 @@ func threeMembers(answering int) []member {
 
 func TestALostMajorityIsToldOnceAMinuteWithWhatToDo(t *testing.T) {
 	var out bytes.Buffer
-	w := leaderWatch{log: slog.New(slog.NewTextHandler(&out, nil))}
+	w := leaderWatch{log: slog.New(slog.NewTextHandler(&out, nil)), self: "c1"}
 	now := time.Unix(1_800_000_000, 0)
 	for range 300 { // ten minutes
 		w.look(now, "", threeMembers(1))
@@ -49,9 +49,23 @@ func TestALostMajorityIsToldOnceAMinuteWithWhatToDo(t *testing.T) {
 	}
 }
 
+func TestARemovedNodeSaysThatItWasRemoved(t *testing.T) {
+	var out bytes.Buffer
+	w := leaderWatch{log: slog.New(slog.NewTextHandler(&out, nil)), self: "c4"}
+	now := time.Unix(1_800_000_000, 0)
+	w.look(now, "", threeMembers(0))
+	w.look(now.Add(leaderless), "", threeMembers(0))
+	if !strings.Contains(out.String(), "it was removed") || !strings.Contains(out.String(), "c3 (c3:7001)") || strings.Contains(out.String(), "majority") {
+		t.Error(out.String())
+	}
+	if without(nil, "c4") || without(threeMembers(0), "c1") {
+		t.Error("a node that joins, or a member, counts as removed")
+	}
+}
+
 func TestAnElectionIsNotWorthALine(t *testing.T) {
 	var out bytes.Buffer
-	w := leaderWatch{log: slog.New(slog.NewTextHandler(&out, nil))}
+	w := leaderWatch{log: slog.New(slog.NewTextHandler(&out, nil)), self: "c1"}
 	now := time.Unix(1_800_000_000, 0)
 	w.look(now, "", threeMembers(2))
 	w.look(now.Add(leaderless-time.Millisecond), "", threeMembers(2))

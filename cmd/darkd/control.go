@@ -71,7 +71,7 @@ func newControl() *cobra.Command {
 func (c *controlSettings) run(ctx context.Context, stderr io.Writer) error {
 	collectLess()
 	if c.join != "" {
-		if err := c.enrol(ctx); err != nil {
+		if err := c.enrol(ctx, stderr); err != nil {
 			return err
 		}
 	}
@@ -93,7 +93,7 @@ func (c *controlSettings) run(ctx context.Context, stderr io.Writer) error {
 }
 
 // enrol joins, unless the directory holds the node of an earlier start already.
-func (c *controlSettings) enrol(ctx context.Context) error {
+func (c *controlSettings) enrol(ctx context.Context, stderr io.Writer) error {
 	if _, err := controlplane.ReadSelf(c.dir); err == nil {
 		return nil
 	}
@@ -104,9 +104,9 @@ func (c *controlSettings) enrol(ctx context.Context) error {
 	if err != nil {
 		return usageError{fmt.Errorf("--transport: %w", err)}
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	return controlplane.Enrol(ctx, c.dir, c.join, c.through, append([]string{host}, c.hosts...))
+	return joining(ctx, stderr, c.through, func(ctx context.Context) error {
+		return controlplane.Enrol(ctx, c.dir, c.join, c.through, append([]string{host}, c.hosts...))
+	})
 }
 
 func (c *controlSettings) config(stderr io.Writer) (controlplane.Config, error) {
@@ -250,7 +250,7 @@ func newRejoin() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "rejoin", Short: "Wipe a control node whose log is damaged, so that it can join again", Args: cobra.NoArgs,
-		Long: "Wipe what a control node keeps, when its log or state is damaged. Afterwards remove the old member\n(dark members remove NAME --yes), make a token (dark nodes token NAME --role control) and start it with --join.",
+		Long: "Wipe what a control node keeps, when its log or state is damaged. Afterwards remove the old member\n(dark members remove NAME --yes), make a token (dark nodes token NAME --role control --host HOST) and start it with --join.\nIt prints these commands. The node must not be running.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			name, err := controlNode(dir)
 			if err != nil {
@@ -261,18 +261,39 @@ func newRejoin() *cobra.Command {
 					"see that a majority of them is well (dark members), and say --yes to do it.\n", name, dir)
 				os.Exit(5)
 			}
-			for _, name := range []string{"raft", "state", "node.json", "node.pem", "root.age", "members.json"} {
-				if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
-					return err
-				}
+			if err := controlplane.Wipe(dir); err != nil {
+				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Wiped. Next, where a control node is well:\n  dark members remove %[1]s --yes\n  dark nodes token %[1]s --role control\nand here: darkd control --dir %[2]s --join TOKEN --through HOST:PORT\n", name, dir)
+			err = printRejoin(cmd.OutOrStdout(), name, dir)
 			return err
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "/var/lib/dark/control", "`DIR` that the node lives in")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do it")
 	return cmd
+}
+
+// printRejoin writes the commands by which a wiped control node joins again, at the addresses where it was
+// reached when it was started last: a join token states the host, and the flags' own values are on loopback.
+func printRejoin(w io.Writer, name, dir string) error {
+	l, _, _ := readListens(dir)
+	transport := firstOf(l.Transport, "ADDRESS:7001")
+	host, _, err := net.SplitHostPort(transport)
+	if err != nil {
+		host = "ADDRESS"
+	}
+	_, err = fmt.Fprintf(w, "Wiped. Next, where a control node is well:\n  dark members remove %[1]s --yes\n  dark nodes token %[1]s --role control --host %[3]s\n"+
+		"and here:\n  darkd control --dir %[2]s --join TOKEN --through HOST:PORT \\\n    --transport %[4]s --feed %[5]s --api %[6]s\n"+
+		"HOST:PORT is the API of a control node that is well. State its other flags as before, and each name of --hosts with --host.\n",
+		name, dir, host, transport, firstOf(l.Feed, "ADDRESS:7002"), firstOf(strings.Join(l.API, ","), "ADDRESS:8080"))
+	return err
+}
+
+func firstOf(value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	return value
 }
 
 // controlNode is the name of the control node in a directory; its certificate tells it too,

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
 	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
 	"github.com/dark-ecosystem/dark/proto/dark/cluster/v1/clustergrpc"
@@ -21,6 +23,9 @@ const majorityPatience = 5 * time.Second
 func (d *doctor) majority(ctx context.Context) finding {
 	socket := d.socket()
 	r, err := askMembers(ctx, socket)
+	if status.Code(err) == codes.Aborted {
+		return fail("majority", "docs/operations/nodes.md", "%s", status.Convert(err).Message())
+	}
 	if err != nil {
 		return warn("majority", "start the node, and ask again as its user", "the node does not answer on %s", socket)
 	}

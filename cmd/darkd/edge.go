@@ -57,7 +57,7 @@ func newEdge() *cobra.Command {
 
 func (e *edgeSettings) run(ctx context.Context, stderr io.Writer) error {
 	if e.join != "" {
-		if err := e.enrol(ctx); err != nil {
+		if err := e.enrol(ctx, stderr); err != nil {
 			return err
 		}
 	}
@@ -83,20 +83,23 @@ func (e *edgeSettings) run(ctx context.Context, stderr io.Writer) error {
 }
 
 // enrol joins, unless the directory holds the edge of an earlier start already.
-func (e *edgeSettings) enrol(ctx context.Context) error {
+func (e *edgeSettings) enrol(ctx context.Context, stderr io.Writer) error {
 	if _, err := edge.ReadSelf(e.dir); err == nil {
 		return nil
 	}
 	if e.through == "" {
 		return usageError{errors.New("--join needs --through HOST:PORT, the API of any control node")}
 	}
+	if err := errors.Join(checkAddresses("dns", e.dns), checkAddresses("s3", e.objects.addresses)); err != nil {
+		return err
+	}
 	join, err := edge.JoinThrough(e.join, e.through)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	return edge.Enrol(ctx, e.dir, e.join, join, e.hosts)
+	return joining(ctx, stderr, e.through, func(ctx context.Context) error {
+		return edge.Enrol(ctx, e.dir, e.join, join, e.hosts)
+	})
 }
 
 // open opens the edge that a directory holds.

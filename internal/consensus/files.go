@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -62,10 +63,16 @@ func exists(fsys vfs.FS, name string) (bool, error) {
 }
 
 // Wipe removes everything a Node keeps below dir, for a member that is to join again
-// under a new id. No Node may have it open.
+// under a new id. Nothing is removed while a Node has it open, in whichever process.
 func Wipe(fsys vfs.FS, dir string) error {
 	if fsys == nil {
 		fsys = vfs.Default
+	}
+	lock, err := fsys.Lock(fsys.PathJoin(dir, logDir, "LOCK"))
+	if err == nil {
+		defer lock.Close()
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: a member runs on it: %w", dir, err)
 	}
 	for _, name := range []string{logDir, sideDir, snapshotDir} {
 		if err := fsys.RemoveAll(fsys.PathJoin(dir, name)); err != nil {

@@ -202,8 +202,10 @@ func (q *request) peek() error {
 	return err
 }
 
-// peekAt reads a row for a decision; nil where there is none that says anything.
+// peekAt reads a row for a decision; nil where there is none that says anything. It notes in
+// q.judged which one that was.
 func (q *request) peekAt(b *Bucket, key string, v store.Version) (*found, error) {
+	q.judged = judged{done: true}
 	space, err := q.h.config.Store.At(b.Placement)
 	if err != nil {
 		return nil, err
@@ -214,7 +216,9 @@ func (q *request) peekAt(b *Bucket, key string, v store.Version) (*found, error)
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case row.Marker:
+	}
+	q.judged.row = row.Amended
+	if row.Marker {
 		return nil, nil
 	}
 	f, err := open(row)
@@ -239,8 +243,8 @@ func (q *request) peekUpload() error {
 	return nil
 }
 
-// mayDelete decides about one deletion of many.
-func (q *request) mayDelete(d deletion) error {
+// mayDelete decides about one deletion, of many or once more, and notes for which row.
+func (q *request) mayDelete(d *deletion) error {
 	if err := s3xml.CheckKey(d.key); err != nil {
 		return err
 	}
@@ -258,7 +262,7 @@ func (q *request) mayDelete(d deletion) error {
 		if err != nil {
 			return err
 		}
-		q.peeked = f
+		q.peeked, d.judged = f, q.judged
 	}
 	if !q.may(action, d.key) {
 		return s3xml.AccessDenied

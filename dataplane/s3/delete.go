@@ -14,12 +14,36 @@ type deletion struct {
 	key       string
 	versionID string
 	condition store.Condition
+	judged    judged
+}
+
+// judged is the row by which a deletion was allowed, where an object's tags or ACL have a say:
+// the deletion is done only while the key has that row, as it was read. row is its last
+// change, 0 where there was none.
+type judged struct {
+	done bool
+	row  store.Version
+}
+
+// hold makes it a condition of a step.
+func (j judged) hold(c *store.Condition) {
+	if j.done && j.row != 0 {
+		c.Amended = j.row
+	} else if j.done {
+		c.Absent = true
+	}
+}
+
+// changed says whether a step was refused since another row is there by now.
+func (j judged) changed(err error) bool {
+	refused, ok := errors.AsType[*store.Refused](err)
+	return ok && j.done && (refused.Reason == store.Changed || j.row == 0 && refused.Reason == store.Precondition)
 }
 
 // deleteObject deletes a version for good, or, where none is named, lays a delete marker
 // over the key in a bucket with versions.
 func (q *request) deleteObject() error {
-	d := deletion{key: q.key, versionID: q.query.get("versionId")}
+	d := deletion{key: q.key, versionID: q.query.get("versionId"), judged: q.judged}
 	if q.query.has("versionId") && d.versionID == "" {
 		return s3xml.Argument("Version id cannot be the empty string", "versionId", "")
 	}
@@ -66,9 +90,26 @@ func cmpOr(a, b string) string {
 	return b
 }
 
-// delete does one deletion and tells what became of it.
+// delete does one deletion and tells what became of it. Where the row that was judged has
+// changed, it is judged again.
 func (q *request) delete(d deletion) (s3xml.Deleted, error) {
+	for tries := 0; ; tries++ {
+		done, err := q.deleteJudged(d)
+		if tries == 8 || !d.judged.changed(err) {
+			return done, err
+		}
+		if err := q.mayDelete(&d); err != nil {
+			return done, err
+		}
+	}
+}
+
+// deleteJudged does one deletion of the row that was judged.
+func (q *request) deleteJudged(d deletion) (s3xml.Deleted, error) {
 	done := s3xml.Deleted{Key: d.key, VersionID: d.versionID}
+	if d.nothing() {
+		return done, nil
+	}
 	op, err := q.deleteOp(d)
 	if err != nil {
 		return done, err
@@ -87,6 +128,9 @@ func (q *request) delete(d deletion) (s3xml.Deleted, error) {
 	}
 	return q.outcome(d, &results[0]), nil
 }
+
+// nothing: the version that is named was not there when it was judged.
+func (d *deletion) nothing() bool { return d.versionID != "" && d.judged.done && d.judged.row == 0 }
 
 // outcome tells what a deletion did: a marker that was laid, or one that went.
 func (q *request) outcome(d deletion, r *store.Result) s3xml.Deleted {
@@ -117,6 +161,7 @@ func (q *request) deleteOp(d deletion) (store.Op, error) {
 	default: // a marker counts as an object, as at AWS
 		op.Kind, op.Marker, op.Counts = q.putKind(), true, true
 	}
+	d.judged.hold(&op.Condition)
 	return op, nil
 }
 
@@ -151,11 +196,11 @@ func (q *request) deleteAll(keys []s3xml.DeleteKey, results []s3xml.Deleted) []s
 	for i := range keys {
 		k := &keys[i]
 		d := deletion{key: k.Key, versionID: k.VersionID}
-		if err := q.mayDelete(d); err != nil {
+		if err := q.mayDelete(&d); err != nil {
 			results = append(results, s3xml.Deleted{Key: d.key, VersionID: d.versionID, Err: toldAs(err)})
 			continue
 		}
-		if k.ETag != "" || k.LastModified != nil || k.Size != nil {
+		if k.ETag != "" || k.LastModified != nil || k.Size != nil || d.nothing() {
 			d.condition = deleteCondition(k)
 			results = append(results, q.deleteOne(d))
 			continue

@@ -54,6 +54,7 @@ type request struct {
 	ask       policy.Request
 	about     policy.Object
 	peeked    *found            // what a decision needed to know of the object
+	judged    judged            // the row of that
 	listed    string            // the key that a decision about listing is about; empty but for mayList
 	ownUpload bool              // the caller's organization began it
 	tags      map[string]string // that the request brings in its body

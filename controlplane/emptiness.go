@@ -15,7 +15,8 @@ const (
 )
 
 // objects is how many objects a bucket holds, as its cell counted them after it was asked
-// here; ok is false where the cell did not say.
+// here; ok is false where the cell did not say. Nothing keeps writers out from then on, as
+// S3's own DeleteBucket does: docs/decisions/0010.
 func (n *Node) objects(ctx context.Context, organization, bucket, cell string) (count uint64, ok bool) {
 	asked := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, countedWithin)

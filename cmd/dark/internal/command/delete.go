@@ -34,7 +34,8 @@ func Delete(s *session) *cobra.Command {
 		Long: "End a resource, or those that documents name, the last first. A zone or an organization\n" +
 			"takes all that is in it along and therefore needs --yes. A bucket that holds objects is\n" +
 			"refused, unless its name is given again with --force, and --yes: its objects are gone then,\n" +
-			"and no rollback brings them back.",
+			"and no rollback brings them back. Stop what writes to a bucket before you delete it: an\n" +
+			"object that is written meanwhile is lost.",
 		Example:           "  dark delete record example.com www A\n  dark delete zone example.com --yes\n  dark delete -f zone.yaml --dry-run",
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: s.completeResources,

@@ -3587,7 +3587,9 @@ type DeleteBucketRequest struct {
 	// Why, for the audit.
 	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The bucket's name again: delete it though it holds objects, which are gone with it. It
-	// is not needed for a bucket that its edge says is empty.
+	// is not needed for a bucket that its edge says is empty. An object that is written between
+	// that edge's count and the deletion is lost: stop the writers first, or delete the bucket
+	// by S3, which closes it to them.
 	Force         string `protobuf:"bytes,6,opt,name=force,proto3" json:"force,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

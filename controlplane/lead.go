@@ -172,7 +172,8 @@ func (n *Node) sweepImports(ctx context.Context) error {
 		tx := &statev1.Transaction{
 			Origin: n.controller("sweep"), Preconditions: []*statev1.Precondition{metaAt(name, revision)},
 			Ops: []*statev1.Op{
-				dropRecords(org, stored+"/"), {Op: &statev1.Op_DeleteMeta{DeleteMeta: name}},
+				dropRecords(org, stored+"/"),
+				{Op: &statev1.Op_DeleteMeta{DeleteMeta: name}},
 				{Op: &statev1.Op_DeleteMeta{DeleteMeta: metaFill + org + "/" + stored}},
 			},
 		}

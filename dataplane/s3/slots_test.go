@@ -133,12 +133,19 @@ func TestSlowUploadsOfOneOrganizationMakeNoOtherWait(t *testing.T) {
 func TestPlacesGoToTheFirstWhoMayHaveOne(t *testing.T) {
 	acme, other := holder{organization: "acme"}, holder{organization: "other"}
 	p := newPlaces(4)
-	if p.join(acme) != nil || p.join(acme) != nil {
-		t.Fatal("acme has not its share")
+	for _, h := range []holder{acme, acme} {
+		if p.join(h) != nil {
+			t.Fatal("acme has not its share")
+		}
 	}
 	waits := p.join(acme)
-	if waits == nil || p.join(other) != nil || p.join(other) != nil {
-		t.Fatal("acme's waiting is in another's way")
+	if waits == nil {
+		t.Fatal("acme has more than its share")
+	}
+	for _, h := range []holder{other, other} {
+		if p.join(h) != nil {
+			t.Fatal("acme's waiting is in another's way")
+		}
 	}
 	gone, theirs := p.join(acme), p.join(other)
 	if !p.quit(gone) || p.quit(gone) {

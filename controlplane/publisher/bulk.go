@@ -102,7 +102,7 @@ func (r *round) page(key string, b *statev1.Bulk) (progress bool, err error) {
 	case ended && (err != nil || !paged.Gone || r.p.Store.LastChange() > r.target):
 		// Where there are later changes the import may have turned the zone to it: the page
 		// saw the import's end, which is not in what it reads of the zone.
-		return false, nil
+		return false, nil //nolint:nilerr // it is asked again, and its end is said then
 	case err != nil:
 		r.fail(key, b, err)
 		return true, nil

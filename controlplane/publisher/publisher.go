@@ -198,7 +198,7 @@ func (p *Publisher) publish(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	defer r.close()
-	if more, err = r.rest(len(denied) > 0); err != nil {
+	if _, err = r.rest(len(denied) > 0); err != nil {
 		return false, err
 	}
 	if r.records = append(denied, r.records...); len(r.records) == 0 && len(r.marks) == 0 && last <= through {

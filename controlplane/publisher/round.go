@@ -197,7 +197,7 @@ func (r *round) tells(ref *statev1.Ref) (bool, error) {
 		return false, fault
 	}
 	// What cannot even say so is published, and set aside there.
-	return err != nil || !silent, nil
+	return err != nil || !silent, nil //nolint:nilerr // said where it is set aside
 }
 
 // item publishes one resource, or sets it aside.

@@ -52,7 +52,7 @@ func TestProofs(t *testing.T) {
 	if err := s.Verify(exampleSecret, regions, exampleTime); err != nil {
 		t.Fatal(err)
 	}
-	if sub, _, _ := s.Part(); s.Method != "PUT" || !s.Names("newbucket") || s.Names("new") || sub != "policy" || s.AccessKeyID != exampleID {
+	if sub, _, _ := s.Part(); s.Method != http.MethodPut || !s.Names("newbucket") || s.Names("new") || sub != "policy" || s.AccessKeyID != exampleID {
 		t.Errorf("%+v", s)
 	}
 	replace := func(p *sigv4.Proof, from, to string) {

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/dark-ecosystem/dark/controlplane/feed"
+	"github.com/dark-ecosystem/dark/internal/preauth"
 )
 
 // metrics tells Prometheus how this control node is, when it asks. Labels are names of this
@@ -42,6 +43,10 @@ var (
 	controlPosition  = controlDesc("edge_position_revision", "Revision to which a connected edge is complete.", "edge")
 	controlContact   = controlDesc("edge_last_contact_timestamp_seconds", "When an edge was heard of last here, Unix time.", "edge")
 	controlRefused   = controlDesc("edge_refused_items_total", "Items that an edge refused since this control node began.", "edge")
+	controlAside     = controlDesc("set_aside_items", "Resources that cannot be published as they are; edges keep what they had of them.")
+	controlWaiting   = controlDesc("unauthenticated_connections", "Connections whose caller is not known yet.", "door")
+	controlAccepted  = controlDesc("accepted_connections_total", "Connections that were accepted.", "door")
+	controlClosed    = controlDesc("unauthenticated_closed_total", "Connections that were closed before their caller was known.", "door", "reason")
 	controlBudget    = controlDesc("edge_budget_seconds", "Time until the first of an edge's certificate and keys ends, to the day.", "edge")
 )
 
@@ -76,6 +81,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 		controlLeader, controlLed, controlTerm, controlCommit, controlApplied, controlLast, controlSnapshot, controlSnapshots,
 		controlAnswers, controlLag, controlFree, controlReserve, controlFull, controlRevision, controlPublished, controlBehind,
 		controlBehindFor, controlExpiry, controlEdges, controlPosition, controlContact, controlRefused, controlBudget,
+		controlAside, controlWaiting, controlAccepted, controlClosed,
 	} {
 		ch <- d
 	}
@@ -110,6 +116,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.publication(g)
 	g.gauge(controlExpiry, float64(m.core.creds.Leaf().NotAfter.Unix()))
 	m.edges(g)
+	m.doors(g)
 }
 
 func (m *metrics) consensus(g gather) {
@@ -161,6 +168,25 @@ func (m *metrics) publication(g gather) {
 		}
 	}
 	g.gauge(controlBehindFor, age)
+	if aside, err := store.MetaNames("aside/"); err == nil {
+		g.gauge(controlAside, float64(len(aside)))
+	}
+}
+
+// doors tell of the connections of strangers.
+func (m *metrics) doors(g gather) {
+	all := map[string]preauth.Stats{"api": {}, "feed": {}, "transport": m.core.node.Strangers()}
+	select {
+	case <-m.n.ready:
+		all["api"], all["feed"] = m.n.api.Strangers(), m.n.feed.Strangers()
+	default: // they are not made yet
+	}
+	for door, s := range all {
+		g.gauge(controlWaiting, float64(s.Waiting), door)
+		g.counter(controlAccepted, s.Accepted, door)
+		g.counter(controlClosed, s.ClosedByFull, door, "full")
+		g.counter(controlClosed, s.ClosedByDeadline, door, "deadline")
+	}
 }
 
 // edges are those that connected here; another control node tells of the others.

@@ -49,7 +49,8 @@ type s3Server struct {
 	handler *s3.Handler
 	lastDay atomic.Int32 // of the signing keys that end first; 0: there are none
 	log     *os.File     // of requests; nil: none
-	shreds  uint64       // of the view whose buckets' times were told to the store
+	doors   preauth.Doors
+	shreds  uint64 // of the view whose buckets' times were told to the store
 
 	erasing struct {
 		sync.Mutex
@@ -170,7 +171,7 @@ func (s *s3Server) serve(ctx context.Context, g *listen.Group) error {
 	h := s.server()
 	failed := make(chan error, len(g.TCP()))
 	for _, l := range g.TCP() {
-		beside.Go(func() { failed <- s.listen(h, preauth.Listen(l, s3Unauthenticated)) })
+		beside.Go(func() { failed <- s.listen(h, s.doors.Listen(l, s3Unauthenticated)) })
 	}
 	var err error
 	select {

@@ -65,6 +65,9 @@ var (
 	storeReadOnly = storeDesc("read_only", "1 while writes are refused.")
 	storeScrubbed = storeDesc("scrubbed_timestamp_seconds", "When the last scrub ended, Unix time; 0 for never.")
 
+	s3Waiting      = prometheus.NewDesc("dark_s3_unauthenticated_connections", "Connections whose caller is not known yet.", nil, nil)
+	s3Accepted     = prometheus.NewDesc("dark_s3_accepted_connections_total", "Connections that were accepted.", nil, nil)
+	s3Closed       = prometheus.NewDesc("dark_s3_unauthenticated_closed_total", "Connections that were closed before their caller was known.", []string{"reason"}, nil)
 	bucketRequests = prometheus.NewDesc("dark_s3_bucket_requests_total", "Requests of the busiest buckets, by kind.", []string{"bucket", "kind"}, nil)
 	bucketAnswers  = prometheus.NewDesc("dark_s3_bucket_errors_total", "Answers of the busiest buckets with 4xx and 5xx.", []string{"bucket", "class"}, nil)
 	bucketBytes    = prometheus.NewDesc("dark_s3_bucket_body_bytes_total", "Octets of bodies of the busiest buckets.", []string{"bucket", "direction"}, nil)
@@ -83,6 +86,7 @@ func (m s3Metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		storeSegments, storeLive, storeFree, storeExtents, storeDamaged, storeReadOnly, storeScrubbed,
 		bucketRequests, bucketAnswers, bucketBytes, bucketHeld, bucketObjects, bucketUploads,
+		s3Waiting, s3Accepted, s3Closed,
 	} {
 		ch <- d
 	}
@@ -109,6 +113,11 @@ func (m s3Metrics) Collect(ch chan<- prometheus.Metric) {
 		readOnly = 1
 	}
 	gauge(storeReadOnly, readOnly)
+	doors := m.s.doors.Stats()
+	gauge(s3Waiting, uint64(doors.Waiting))
+	counter(s3Accepted, doors.Accepted)
+	counter(s3Closed, doors.ClosedByFull, "full")
+	counter(s3Closed, doors.ClosedByDeadline, "deadline")
 	if !m.names {
 		return
 	}

@@ -29,8 +29,11 @@ func listed(t *testing.T, scrape string) {
 		if (kind == "counter") != strings.HasSuffix(name, "_total") {
 			t.Errorf("%s is a %s", name, kind)
 		}
-		if !regexp.MustCompile("(?m)^# HELP " + name + " [A-Z0-9].{10,}\\.$").MatchString(scrape) {
+		help := regexp.MustCompile("(?m)^# HELP " + name + " ([A-Z0-9].{10,}\\.)$").FindStringSubmatch(scrape)
+		if help == nil {
 			t.Errorf("%s has no HELP of a sentence", name)
+		} else if !regexp.MustCompile("(?m)^\\| `" + name + "` \\| " + kind + " \\|.*\\| " + regexp.QuoteMeta(help[1])).Match(page) {
+			t.Errorf("docs/operations/metrics.md has another kind or text of %s, a %s: %s", name, kind, help[1])
 		}
 	}
 	if len(seen) < 40 {

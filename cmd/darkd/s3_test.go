@@ -358,7 +358,10 @@ func (p *platform) metrics(bucket string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	for _, want := range []string{`dark_s3_bucket_objects{bucket="` + bucket + `"} 1`, "dark_s3_requests_total", "dark_store_free_bytes"} {
+	for _, want := range []string{`dark_s3_bucket_objects{bucket="` + bucket + `"} 1`, "dark_s3_requests_total", "dark_store_free_bytes",
+		`dark_control_unauthenticated_closed_total{door="transport",reason="full"} 0`, `dark_control_unauthenticated_connections{door="feed"} 0`,
+		"dark_control_set_aside_items 0",
+	} {
 		if !strings.Contains(string(b), want) {
 			p.t.Errorf("no metric %s", want)
 		}

@@ -69,12 +69,15 @@ func probe(w http.ResponseWriter, r *http.Request, check func(context.Context) e
 	_, _ = w.Write([]byte("ok\n"))
 }
 
+// Strangers counts the connections whose callers were not known, over all addresses.
+func (s *Server) Strangers() preauth.Stats { return s.doors.Stats() }
+
 // Serve answers on l until the context ends, then drains. Without a TLS configuration
 // it speaks HTTP/1.1 and HTTP/2 in clear (h2c), which is for loopback only.
 func (s *Server) Serve(ctx context.Context, l net.Listener, t *tls.Config) error {
 	h := s.httpServer()
 	h.ConnContext = connContext
-	l = preauth.Listen(l, strangers)
+	l = s.doors.Listen(l, strangers)
 	if t != nil {
 		t = t.Clone()
 		t.NextProtos = []string{"h2", "http/1.1"}

@@ -27,6 +27,7 @@ import (
 	"github.com/dark-ecosystem/dark/controlplane/identity"
 	"github.com/dark-ecosystem/dark/internal/clock"
 	"github.com/dark-ecosystem/dark/internal/kind"
+	"github.com/dark-ecosystem/dark/internal/preauth"
 	"github.com/dark-ecosystem/dark/proto/dark/cluster/v1/clustergrpc"
 	"github.com/dark-ecosystem/dark/proto/dark/resource/v1/resourcegrpc"
 )
@@ -86,6 +87,7 @@ type Server struct {
 	routes        routes
 	bodyTime      time.Duration // how long the body of a request may take
 	recheck       time.Duration // how often a stream's caller is looked at again
+	doors         preauth.Doors
 	lanes         *lanes
 	openLanes     openLanes
 	openStreams   map[string]bool

@@ -22,6 +22,7 @@ type Server struct {
 	hub       *hub
 	nodes     *nodes
 	snapshots chan struct{} // a slot is held while one is sent
+	doors     preauth.Doors
 	places    *places       // one is held by each edge that is connected
 	hellos    chan struct{} // a slot is held while one is parsed, which takes several times its octets
 	sessions  [32]byte      // key of session tickets, so that resumption works across connections
@@ -92,8 +93,11 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	return fmt.Errorf("feed: accept on %s: %w", ln.Addr(), err)
 }
 
+// Strangers counts the connections whose edges were not known.
+func (s *Server) Strangers() preauth.Stats { return s.doors.Stats() }
+
 func (s *Server) accept(ctx context.Context, ln net.Listener, conns *sync.WaitGroup) error {
-	ln = preauth.Listen(ln, preauth.Limits{
+	ln = s.doors.Listen(ln, preauth.Limits{
 		Total: s.o.Strangers, PerSource: s.o.PerSource, Deadline: s.o.Handshake, Known: s.o.Connections,
 	})
 	for {

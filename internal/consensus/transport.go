@@ -59,6 +59,9 @@ func newTransport(n *Node) *transport {
 	return t
 }
 
+// Strangers counts the connections whose members were not known.
+func (n *Node) Strangers() preauth.Stats { return n.trans.door.Stats() }
+
 func (t *transport) start() { t.work.Go(t.accept) }
 
 func (t *transport) accept() {

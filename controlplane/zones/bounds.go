@@ -19,14 +19,22 @@ type Bounds struct {
 	// Part is how long a client may take for the next leastPart octets, and Receive for the
 	// whole file: who sends nothing keeps others from their turn.
 	Part, Receive time.Duration
+	// Patience is after how long an import whose client has sent less than slowest gives its
+	// place to another that finds none; so a few organizations cannot hold all for an hour.
+	Patience time.Duration
 }
 
 var defaultBounds = Bounds{
 	Imports: 8, ImportsOf: 2, Bytes: 6 << 30, BytesOf: 2 << 30, Part: 30 * time.Second, Receive: time.Hour,
+	Patience: 30 * time.Second,
 }
 
 // leastPart is 1 KiB a second over Bounds.Part.
 const leastPart = 30 << 10
+
+// slowest is the octets a second, since its beginning, of an import that keeps its place
+// while others wait.
+const slowest = 64 << 10
 
 // Clean makes the directory in which imports sort be there and empty: a control node
 // calls it at its start, before any import.
@@ -46,8 +54,9 @@ type underWay struct {
 	room   func(octets int64) bool // the disk has room for as many more; nil: always
 	mu     struct {
 		sync.Mutex
-		all  held
-		byOf map[string]*held
+		all       held
+		byOf      map[string]*held
+		receiving map[*holding]struct{} // those whose file is not there yet
 	}
 }
 
@@ -58,7 +67,7 @@ type held struct {
 }
 
 // begin counts an import in, or says when there will be a place for it.
-func (u *underWay) begin(org string) (*holding, error) {
+func (u *underWay) begin(ctx context.Context, org string) (*holding, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	of := u.mu.byOf[org]
@@ -69,7 +78,7 @@ func (u *underWay) begin(org string) (*holding, error) {
 	case of.imports >= u.bounds.ImportsOf:
 		return nil, errs.New(errs.Exhausted, "%s has %d imports under way at this control node, at most %d at once; "+
 			"try again when one of them has ended", org, of.imports, u.bounds.ImportsOf)
-	case u.mu.all.imports >= u.bounds.Imports:
+	case u.mu.all.imports >= u.bounds.Imports && !u.displaceLocked(time.Now()):
 		return nil, errs.New(errs.Exhausted, "%d imports are under way at this control node, at most %d at once; "+
 			"try again in a minute, or at another control node", u.mu.all.imports, u.bounds.Imports)
 	}
@@ -79,14 +88,60 @@ func (u *underWay) begin(org string) (*holding, error) {
 	u.mu.byOf[org] = of
 	of.imports++
 	u.mu.all.imports++
-	return &holding{u: u, org: org}, nil
+	h := &holding{u: u, org: org, begun: time.Now()}
+	h.ctx, h.cancel = context.WithCancelCause(ctx)
+	if u.mu.receiving == nil {
+		u.mu.receiving = map[*holding]struct{}{}
+	}
+	u.mu.receiving[h] = struct{}{}
+	return h, nil
 }
 
-// holding is one import's part. It belongs to the import's goroutine.
+// displaceLocked ends the slowest import that has lost its claim to its place. The place is
+// counted out at once; what the import holds is, when it has ended.
+func (u *underWay) displaceLocked(now time.Time) bool {
+	var worst *holding
+	for h := range u.mu.receiving {
+		if now.Sub(h.begun) >= u.bounds.Patience && h.rate(now) < slowest && (worst == nil || h.rate(now) < worst.rate(now)) {
+			worst = h
+		}
+	}
+	if worst == nil {
+		return false
+	}
+	delete(u.mu.receiving, worst)
+	worst.displaced = true
+	u.mu.all.imports--
+	worst.cancel(errs.New(errs.Unavailable, "the file came too slowly while other imports waited: %d octets in %v; import it again",
+		worst.received, now.Sub(worst.begun).Round(time.Second)))
+	return true
+}
+
+// holding is one import's part. It belongs to the import's goroutine but for what u.mu
+// guards: received and displaced.
 type holding struct {
-	u     *underWay
-	org   string
-	bytes int64
+	u         *underWay
+	org       string
+	bytes     int64
+	begun     time.Time
+	ctx       context.Context // ends when another import takes the place
+	cancel    context.CancelCauseFunc
+	received  int64
+	displaced bool
+}
+
+// rate is the octets a second that came so far.
+func (h *holding) rate(now time.Time) float64 {
+	return float64(h.received) / max(now.Sub(h.begun).Seconds(), 1e-9)
+}
+
+// arrived counts what the client sent; nothing more comes after the last.
+func (h *holding) arrived(n int, last bool) {
+	h.u.mu.Lock()
+	defer h.u.mu.Unlock()
+	if h.received += int64(n); last {
+		delete(h.u.mu.receiving, h)
+	}
 }
 
 // take counts more octets in.
@@ -112,12 +167,16 @@ func (h *holding) take(n int64) error {
 
 // end counts the import out.
 func (h *holding) end() {
+	h.cancel(nil)
 	h.u.mu.Lock()
 	defer h.u.mu.Unlock()
 	of := h.u.mu.byOf[h.org]
 	of.imports--
 	of.bytes -= h.bytes
-	h.u.mu.all.imports--
+	delete(h.u.mu.receiving, h)
+	if !h.displaced {
+		h.u.mu.all.imports--
+	}
 	h.u.mu.all.bytes -= h.bytes
 	if of.imports == 0 {
 		delete(h.u.mu.byOf, h.org)
@@ -128,6 +187,7 @@ func (h *holding) end() {
 // client that sends too little is not waited for; it ends with the stream.
 type parts struct {
 	bounds Bounds
+	of     *holding
 	ctx    context.Context
 	next   chan part
 	rest   []byte
@@ -142,8 +202,9 @@ type part struct {
 	err  error // io.EOF when the client has sent all
 }
 
-func newParts(ctx context.Context, stream *importStream, first []byte, b Bounds) *parts {
-	p := &parts{bounds: b, ctx: ctx, next: make(chan part), rest: first, until: time.Now().Add(b.Receive), due: time.NewTimer(b.Part)}
+func newParts(ctx context.Context, stream *importStream, first []byte, of *holding) *parts {
+	b := of.u.bounds
+	p := &parts{bounds: b, of: of, ctx: ctx, next: make(chan part), rest: first, until: time.Now().Add(b.Receive), due: time.NewTimer(b.Part)}
 	go p.receive(stream)
 	return p
 }
@@ -170,6 +231,7 @@ func (p *parts) Read(b []byte) (int, error) {
 		}
 		select {
 		case m := <-p.next:
+			p.of.arrived(len(m.data), m.err != nil)
 			if p.err = m.err; p.err != nil {
 				p.due.Stop()
 				continue
@@ -183,7 +245,7 @@ func (p *parts) Read(b []byte) (int, error) {
 			// Kept, as a parser may read on.
 			p.err = errs.New(errs.Unavailable, "the file came too slowly: %d octets in %v; import it again", p.got, p.bounds.Part)
 		case <-p.ctx.Done():
-			return 0, p.ctx.Err()
+			return 0, context.Cause(p.ctx)
 		}
 	}
 	n := copy(b, p.rest)

@@ -23,7 +23,7 @@ func bounded(t *testing.T, b zones.Bounds, room func(int64) bool) *world {
 	return w
 }
 
-var wide = zones.Bounds{Imports: 8, ImportsOf: 8, Bytes: 1 << 40, BytesOf: 1 << 40, Part: time.Minute, Receive: time.Hour}
+var wide = zones.Bounds{Imports: 8, ImportsOf: 8, Bytes: 1 << 40, BytesOf: 1 << 40, Part: time.Minute, Receive: time.Hour, Patience: time.Hour}
 
 // held is a stream of a client that sends a first part, and the rest when it is let go.
 type held struct {
@@ -118,6 +118,43 @@ func TestAClientThatSendsNothingLosesItsPlace(t *testing.T) {
 	_, done := w.hold("acme", "a.example")
 	if err := <-done; !errs.Is(err, errs.Unavailable) || !strings.Contains(err.Error(), "too slowly") {
 		t.Errorf("it ended with %v", err)
+	}
+}
+
+// TestAStalledImportGivesItsPlaceToOneThatWaits, and keeps it while nobody does; one whose
+// file is there, or that has not had its time, is not displaced.
+func TestAStalledImportGivesItsPlaceToOneThatWaits(t *testing.T) {
+	b := wide
+	b.Imports, b.Patience = 1, 0
+	w := bounded(t, b, nil)
+	stalled, done := w.hold("acme", "a.example")
+	<-stalled.begun
+	select {
+	case err := <-done:
+		t.Fatalf("it ended with %v while nobody waited", err)
+	default:
+	}
+	next := &dnsv1.ImportZoneRequest{Name: "b.example", Create: true}
+	if _, err := w.imports("other", next, "@ 60 IN A 192.0.2.1\n"); err != nil {
+		t.Errorf("one that waits: %v", err)
+	}
+	if err := <-done; !errs.Is(err, errs.Unavailable) || !strings.Contains(err.Error(), "while other imports waited") {
+		t.Errorf("the stalled one ended with %v", err)
+	}
+	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "c.example", Create: true}, "@ 60 IN A 192.0.2.2\n"); err != nil {
+		t.Errorf("after both: %v", err)
+	}
+
+	b.Patience = time.Hour
+	w = bounded(t, b, nil)
+	young, done := w.hold("acme", "a.example")
+	<-young.begun
+	if _, err := w.imports("other", next, "@ 60 IN A 192.0.2.1\n"); !errs.Is(err, errs.Exhausted) {
+		t.Errorf("beside one that has time left: %v", err)
+	}
+	close(young.letGo)
+	if err := <-done; err != nil {
+		t.Errorf("the young one: %v", err)
 	}
 }
 

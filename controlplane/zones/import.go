@@ -56,6 +56,7 @@ type importing struct {
 	base                *dnsv1.Zone // as it was when the import began; nil when it is made
 	baseRev             uint64
 	spec                *dnsv1.ZoneSpec // as it will be
+	holding             *holding
 	sorter              sorter
 	progress            dnsv1.ImportZoneResponse
 	bytes               *counter
@@ -79,15 +80,13 @@ func (t *Transfers) Import(s grpc.ServerStream) error {
 	if err := i.open(); err != nil {
 		return err
 	}
-	holding, err := t.z.imports.begin(i.caller.Organization)
+	holding, err := t.z.imports.begin(i.ctx, i.caller.Organization)
 	if err != nil {
 		return err
 	}
 	defer holding.end()
 	// What sorts ends before the handler does, and with it the goroutine that receives.
-	ctx, cancel := context.WithCancel(i.ctx)
-	defer cancel()
-	i.ctx = ctx
+	i.ctx, i.holding = holding.ctx, holding
 	i.sorter = sorter{dir: t.z.o.Dir, memory: t.sortMemory, take: holding.take}
 	defer i.sorter.close()
 	if err := i.read(); err != nil {
@@ -141,7 +140,7 @@ func (c *counter) Read(p []byte) (int, error) {
 // read sorts the file's records.
 func (i *importing) read() error {
 	i.progress.Stage = "reading"
-	i.bytes = &counter{r: newParts(i.ctx, i.stream, i.first.Data, i.z.imports.bounds)}
+	i.bytes = &counter{r: newParts(i.ctx, i.stream, i.first.Data, i.holding)}
 	i.first.Data = nil
 	err := i.z.o.ReadMaster(i.bytes, i.apex, i.line)
 	if err != nil && !i.faults.take(err) {

@@ -71,7 +71,7 @@ func fullName(list []api.Registration, short string) (string, bool) {
 func zoneMethods(n *controlplane.Node, z *zones.Zones) []api.Extra {
 	transfers := func() *zones.Transfers { return z.Transfers(n.API().Writer()) }
 	return []api.Extra{
-		{Service: "dark.dns.v1.ZoneService", Name: "ImportZone", Kind: z.Zone(), Verb: identity.Write, Stream: func(s grpc.ServerStream) error { return transfers().Import(s) }},
-		{Service: "dark.dns.v1.ZoneService", Name: "ExportZone", Kind: z.Zone(), Verb: identity.Read, Stream: func(s grpc.ServerStream) error { return transfers().Export(s) }},
+		{Service: "dark.dns.v1.ZoneService", Name: "ImportZone", Kind: z.Zone(), Verb: identity.Write, Stream: func(s grpc.ServerStream) error { return transfers().Import(s) }, File: &api.File{Verb: "import", Media: "text/dns"}},
+		{Service: "dark.dns.v1.ZoneService", Name: "ExportZone", Kind: z.Zone(), Verb: identity.Read, Stream: func(s grpc.ServerStream) error { return transfers().Export(s) }, File: &api.File{Verb: "export", Media: "text/dns"}},
 	}
 }

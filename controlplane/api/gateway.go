@@ -64,6 +64,9 @@ func (s *Server) startGateway() error {
 			return fmt.Errorf("register the gateway: %w", err)
 		}
 	}
+	if err := s.serveFiles(); err != nil {
+		return err
+	}
 	return errors.Join(s.routes.add("dark.resource.v1.ResourceService"), s.routes.add("dark.cluster.v1.ClusterService"))
 }
 

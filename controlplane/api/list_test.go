@@ -63,8 +63,8 @@ func owned(list *[]api.Registration) identity.Owned {
 func extras(z *zones.Zones, st *storage.Storage, srv **api.Server) []api.Extra {
 	t := func() *zones.Transfers { return z.Transfers((*srv).Writer()) }
 	return []api.Extra{
-		{Service: "dark.dns.v1.ZoneService", Name: "ImportZone", Kind: z.Zone(), Verb: identity.Write, Stream: func(s grpc.ServerStream) error { return t().Import(s) }},
-		{Service: "dark.dns.v1.ZoneService", Name: "ExportZone", Kind: z.Zone(), Verb: identity.Read, Stream: func(s grpc.ServerStream) error { return t().Export(s) }},
+		{Service: "dark.dns.v1.ZoneService", Name: "ImportZone", Kind: z.Zone(), Verb: identity.Write, Stream: func(s grpc.ServerStream) error { return t().Import(s) }, File: &api.File{Verb: "import", Media: "text/dns"}},
+		{Service: "dark.dns.v1.ZoneService", Name: "ExportZone", Kind: z.Zone(), Verb: identity.Read, Stream: func(s grpc.ServerStream) error { return t().Export(s) }, File: &api.File{Verb: "export", Media: "text/dns"}},
 		{Service: "dark.storage.v1.BucketService", Name: "GetStorageStats", Kind: st.Bucket(), Verb: identity.Read, Unary: storageStats},
 	}
 }

@@ -12,8 +12,9 @@ import (
 )
 
 // openAPI merges the documents that are generated for each service into one. packages
-// are the proto packages of the services that this server has.
-func openAPI(version string, packages map[string]bool) ([]byte, error) {
+// are the proto packages of the services that this server has; extras with files are in
+// none of the documents, and are described here.
+func openAPI(version string, packages map[string]bool, extras []Extra) ([]byte, error) {
 	paths, schemas := map[string]any{}, map[string]any{}
 	dialect := ""
 	err := fs.WalkDir(openapi.Files, ".", func(name string, d fs.DirEntry, err error) error {
@@ -46,6 +47,14 @@ func openAPI(version string, packages map[string]bool) ([]byte, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("merge OpenAPI documents: %w", err)
+	}
+	for _, x := range extras {
+		if x.File == nil {
+			continue
+		}
+		if err := x.describe(paths); err != nil {
+			return nil, fmt.Errorf("describe %s of %s: %w", x.Name, x.Service, err)
+		}
 	}
 	if version == "" {
 		version = "0"

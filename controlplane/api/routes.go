@@ -21,6 +21,7 @@ type route struct {
 	body     string   // field that the body is; "*": the whole request; "": there is no body
 	vars     []string // fields that the path gives, as proto names joined by dots
 	path     *regexp.Regexp
+	file     *File // the body is a file; nil for JSON
 }
 
 // routes of the registered services, by HTTP method and template.

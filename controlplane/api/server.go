@@ -54,6 +54,8 @@ type Extra struct {
 	// about a stream without streams.
 	Stream func(grpc.ServerStream) error
 	Unary  func(ctx context.Context, req proto.Message) (proto.Message, error)
+	// File makes a stream with a file in it reachable by REST; nil: by gRPC alone.
+	File *File
 }
 
 // Options of a Server. State, Proposer, Auth, Cluster and TokenKey must be set.
@@ -133,7 +135,7 @@ func New(o Options) (*Server, error) {
 	for _, r := range o.Kinds {
 		packages[string(r.Service.Parent())] = true
 	}
-	if s.openapi, err = openAPI(o.Version, packages); err != nil {
+	if s.openapi, err = openAPI(o.Version, packages, o.Extras); err != nil {
 		return nil, err
 	}
 	return s, s.startGateway()

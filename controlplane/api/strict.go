@@ -74,6 +74,15 @@ func (s *Server) prepare(w http.ResponseWriter, r *http.Request, rt *route, v *v
 		}
 		return v.enter(r.Context(), s.lanes.of(rt.full))
 	}
+	if rt.file != nil {
+		if err := rt.file.checkMedia(r.Header.Get("Content-Type")); err != nil {
+			return err
+		}
+		if err := v.begin(filePiece); err != nil {
+			return err
+		}
+		return v.enter(r.Context(), s.lanes.of(rt.full))
+	}
 	body, err := s.readBody(w, r, v, most)
 	if err != nil {
 		return err

@@ -1,16 +1,16 @@
 #!/bin/bash
 # Measures: all benches in turn, or those that are named. `SMOKE=1` runs each for about
 # two seconds, to see that it works; its numbers mean nothing. RESULTS.md holds the last
-# results. Needs bin/darkd (`make build`); writes needs Debian's etcd-server, dns needs
-# dnsperf, knot and nsd; s3 installs versitygw through the Go module proxy, and measures
+# results. Needs bin/darkd and bin/dark (`make build`); s3cli compares with rclone where
+# that is installed; writes needs Debian's etcd-server, dns needs dnsperf, knot and nsd; s3 installs versitygw through the Go module proxy, and measures
 # without it where that cannot be.
 #
-#   bench/run.sh [writes] [change] [import] [dns] [s3] [store] [syncs]
+#   bench/run.sh [writes] [change] [import] [dns] [s3] [s3cli] [store] [syncs]
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 export DARKD_BIN=${DARKD_BIN:-$PWD/bin/darkd}
 smoke=${SMOKE:-}
-[ $# -gt 0 ] || set -- writes change import dns s3 store syncs
+[ $# -gt 0 ] || set -- writes change import dns s3 s3cli store syncs
 
 bench() { # bench NAME full-arguments -- smoke-arguments
 	local name=$1 full=() short=()
@@ -45,10 +45,11 @@ for name in "$@"; do
 	import) bench import -records 1000000 -- -records 5000 ;;
 	dns) bench dns -names 100000 -seconds 4 -rounds 3 -- -names 1000 -seconds 1 -rounds 1 ;;
 	s3) bench s3 -seconds 4 -rounds 3 -versitygw "$(versitygw)" -- -seconds 0.3 -rounds 1 -keys 1100 ;;
+	s3cli) bench s3cli -files 2000 -rounds 7 -- -files 50 -rounds 1 ;;
 	store) bench store -keys 10000,10000000 -scrub 2048 -- -keys 2000 -seconds 0.3 -scrub 64 ;;
 	syncs) if [ -n "$smoke" ]; then syncs 20x; else syncs 3s; fi ;;
 	*)
-		echo "bench/run.sh: no bench is called $name; there are writes, change, import, dns, s3, store, syncs" >&2
+		echo "bench/run.sh: no bench is called $name; there are writes, change, import, dns, s3, s3cli, store, syncs" >&2
 		exit 2
 		;;
 	esac

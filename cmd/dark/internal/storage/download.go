@@ -176,45 +176,49 @@ func plainETag(etag string) bool {
 func (l *loading) place(f *os.File, part, dir string, release func()) error {
 	x := &settling{root: l.root, file: f, from: part, name: l.name, modified: l.of.modified}
 	if l.how.decrypt {
-		plain, err := l.decrypted(f, dir)
+		out, plain, err := l.decrypted(f, dir)
 		if err != nil {
 			return err
 		}
 		if err := f.Close(); err != nil {
-			return err
+			return errors.Join(err, out.Close(), l.root.Remove(plain))
 		}
-		x.file, x.from = nil, plain
+		x.file, x.from = out, plain
 	}
 	release()
-	if err := l.settler.settle(x); err != nil {
-		return l.refused(err)
+	err := l.settler.settle(x)
+	if err != nil {
+		err = l.refused(err)
 	}
-	if x.from != part {
-		return l.root.Remove(part)
+	switch {
+	case x.from == part:
+		return err
+	case err != nil: // what was encrypted does not stay in clear
+		return errors.Join(err, l.root.Remove(x.from))
 	}
-	return nil
+	return l.root.Remove(part)
 }
 
-// decrypted writes the plain text beside the part and returns its name.
-func (l *loading) decrypted(f *os.File, dir string) (name string, err error) {
+// decrypted writes the plain text beside the part, and returns its file and name.
+func (l *loading) decrypted(f *os.File, dir string) (out *os.File, name string, err error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return "", err
+		return nil, "", err
 	}
 	in, err := l.how.reader(l.of.at.String(), f)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	name = l.temporary(dir, l.name, l.of, plainSuffix)
 	// What was encrypted is for its owner alone.
-	out, err := l.root.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	out, err = l.root.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
-		return "", l.refused(err)
+		return nil, "", l.refused(err)
 	}
-	_, err = io.Copy(out, in)
-	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
-		return "", errors.Join(exit.New(exit.Failed, "the object is damaged, or no longer what was encrypted", "decrypt %s: %w", show(l.of.at.String()), err), l.root.Remove(name))
+	if _, err = io.Copy(out, in); err != nil {
+		err = errors.Join(err, out.Close())
+		return nil, "", errors.Join(exit.New(exit.Failed, "the object is damaged, or no longer what was encrypted", "decrypt %s: %w", show(l.of.at.String()), err), l.root.Remove(name))
 	}
-	return name, nil
+	return out, name, nil
 }
 
 // makeFolder is what becomes of an object that stands for a folder ("photos/").

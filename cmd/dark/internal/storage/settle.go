@@ -22,12 +22,39 @@ type settler struct {
 		durable map[string]bool
 	}
 	groups int // that were settled; the leader's
+	disk   disk
+}
+
+// disk is what a settler asks of the file system, in this order: that files last, that they have their
+// names, and that the names last. Tests record it.
+type disk interface {
+	syncFiles(files []*os.File) []error
+	rename(root *os.Root, from, to string) error
+	syncDirectory(root *os.Root, dir string) error
+}
+
+// systemDisk is the file system as it is.
+type systemDisk struct{}
+
+func (systemDisk) syncFiles(files []*os.File) []error          { return syncFiles(files) }
+func (systemDisk) rename(root *os.Root, from, to string) error { return root.Rename(from, to) }
+
+// syncDirectory makes a rename last. Windows has no such thing as syncing a directory.
+func (systemDisk) syncDirectory(root *os.Root, dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := root.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // settling is one file that is complete, under a name of its own.
 type settling struct {
 	root       *os.Root
-	file       *os.File // open; nil where it is synced already
+	file       *os.File // open; it is closed here
 	from, name string   // below root
 	modified   time.Time
 	err        error
@@ -71,24 +98,21 @@ func (s *settler) lead() {
 
 func (s *settler) group(group []*settling) {
 	s.groups++
-	syncGroup(group)
+	s.syncGroup(group)
 	for _, x := range group {
-		x.place()
+		x.place(s.disk)
 	}
 	s.syncDirectories(group)
 }
 
 // syncGroup syncs and closes the group's files.
-func syncGroup(group []*settling) {
-	var files []*os.File
-	var of []*settling
-	for _, x := range group {
-		if x.file != nil {
-			files, of = append(files, x.file), append(of, x)
-		}
+func (s *settler) syncGroup(group []*settling) {
+	files := make([]*os.File, len(group))
+	for i, x := range group {
+		files[i] = x.file
 	}
-	for i, err := range syncFiles(files) {
-		of[i].err = errors.Join(err, files[i].Close())
+	for i, err := range s.disk.syncFiles(files) {
+		group[i].err = errors.Join(err, files[i].Close())
 	}
 }
 
@@ -112,7 +136,7 @@ func (s *settler) syncDirectories(group []*settling) {
 		for dir := filepath.Dir(x.name); x.err == nil; dir = filepath.Dir(dir) {
 			at := directory{x.root, dir}
 			if _, ok := synced[at]; !ok {
-				synced[at] = syncDirectory(x.root, dir)
+				synced[at] = s.disk.syncDirectory(x.root, dir)
 			}
 			x.err = synced[at]
 			if dir == "." || !s.isNew(x.root, dir) {
@@ -139,23 +163,11 @@ func (s *settler) isNew(root *os.Root, dir string) bool {
 }
 
 // place gives the file its time and its name.
-func (x *settling) place() {
+func (x *settling) place(on disk) {
 	if x.err == nil {
 		x.err = x.root.Chtimes(x.from, x.modified, x.modified)
 	}
 	if x.err == nil {
-		x.err = x.root.Rename(x.from, x.name)
+		x.err = on.rename(x.root, x.from, x.name)
 	}
-}
-
-// syncDirectory makes a rename last. Windows has no such thing as syncing a directory.
-func syncDirectory(root *os.Root, dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := root.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -19,7 +19,7 @@ func TestWhoWaitsForTheDiskIsSettledTogether(t *testing.T) {
 	}
 	defer root.Close()
 	put(t, filepath.Join(root.Name(), "d0", "0", "in the way"), nil)
-	s := &settler{}
+	s := &settler{disk: systemDisk{}}
 	s.mu.busy = true // a group is being synced
 	const files = 50
 	errs := make([]error, files)

@@ -30,6 +30,8 @@ type Env struct {
 	Columns func(any) int
 	// Buckets lists the names of buckets that begin so, for completion.
 	Buckets func(c *cobra.Command, word string) []string
+
+	disk disk // of tests; nil is the system's
 }
 
 // Commands returns the commands in the order of the help.
@@ -77,7 +79,11 @@ func (e *Env) engine(l limits) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &engine{Env: e, client: c, report: newReport(e), slots: make(chan struct{}, l.parallel)}, nil
+	x := &engine{Env: e, client: c, report: newReport(e), slots: make(chan struct{}, l.parallel)}
+	if x.settler.disk = e.disk; e.disk == nil {
+		x.settler.disk = systemDisk{}
+	}
+	return x, nil
 }
 
 // acquire waits for a slot; the caller gives it back with release.

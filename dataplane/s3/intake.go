@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strconv"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/checksum"
 	"github.com/dark-ecosystem/dark/dataplane/s3/chunked"
@@ -187,6 +188,10 @@ func (q *request) heldDocument(limit int, asked checksum.Asked) ([]byte, error) 
 	}
 	if err := in.open(); err != nil {
 		return nil, err
+	}
+	// What says that it is too large is refused unread: it needs none of the room for documents.
+	if in.want > int64(limit) {
+		return nil, s3xml.New(s3xml.MaxMessageLengthExceeded, "MaxMessageLengthBytes", strconv.Itoa(limit))
 	}
 	in.hasher = checksum.NewHasher(checksum.Want{MD5: asked.MD5 != nil, SHA256: in.hashed, Algorithm: asked.Algorithm})
 	defer in.release()

@@ -270,7 +270,7 @@ func (n *Node) grant(peer *x509.Certificate, node string, streams []string, revi
 
 // submit carries out an edge's write as the end user whose token it holds.
 func (n *Node) submit(ctx context.Context, node string, s *feedv1.Submit) *feedv1.SubmitResult {
-	if err := storage.OwnCell(node, s); err != nil {
+	if err := storage.OwnCell(node, s, n.core.store.Published); err != nil {
 		return &feedv1.SubmitResult{Id: s.Id, Failed: true, Refusal: uint32(errs.KindOf(err)), Text: err.Error()}
 	}
 	resp, err := n.api.Invoke(ctx, s.Method, s.Token, s.Organization, s.From, s.Request)

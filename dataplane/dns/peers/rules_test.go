@@ -27,9 +27,27 @@ var ruleTests = map[string]func(ours *mdns.Msg, theirs []*mdns.Msg) bool{
 	"referral-glue-or-tc": func(ours *mdns.Msg, theirs []*mdns.Msg) bool {
 		return ours.Truncated && !theirs[0].Truncated && len(theirs[0].Answer) == 0 && !theirs[0].Authoritative
 	},
+	"dname-below-itself": func(ours *mdns.Msg, theirs []*mdns.Msg) bool {
+		return !ours.Truncated && theirs[0].Truncated && leadsBelowItself(ours.Answer)
+	},
 	"no-addresses-beside-ns": func(ours *mdns.Msg, _ []*mdns.Msg) bool {
 		return ours.Question[0].Qtype == mdns.TypeNS && ours.Authoritative && len(texts(ours.Extra, "")) == 0
 	},
+}
+
+// leadsBelowItself reports whether an answer ends with an alias to a name below a DNAME that
+// the answer has already.
+func leadsBelowItself(rrs []mdns.RR) bool {
+	if len(rrs) == 0 {
+		return false
+	}
+	last, ok := rrs[len(rrs)-1].(*mdns.CNAME)
+	for _, rr := range rrs {
+		if d, is := rr.(*mdns.DNAME); ok && is && mdns.IsSubDomain(lowerName(d.Hdr.Name), lowerName(last.Target)) {
+			return true
+		}
+	}
+	return false
 }
 
 // readRules reads the kept list and holds it against the code.

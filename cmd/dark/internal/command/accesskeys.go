@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,9 +41,10 @@ func (s *session) accessKeysCreate() *cobra.Command {
 	c := &cobra.Command{
 		Use: "create NAME", Short: "create an access key; its secret is printed once",
 		Long: "Create an access key. Its secret is printed once, with a line for the aws command. Without\n" +
-			"--read and --write it may do all that the organization may; with them only that. A BUCKET may\n" +
-			"have a prefix and stars: photos, photos/2026/*, logs-*. A key that reads photos/2026/* may list\n" +
-			"what begins with 2026/. Presigned addresses need Signature Version 4: see dark storage presign.\n" +
+			"--read and --write it may do all that the organization may; with them only that, and --write\n" +
+			"neither reads nor lists. A BUCKET may have a prefix and stars: photos, photos/2026/*, logs-*. A key\n" +
+			"that reads photos/2026/* may list what begins with 2026/. Presigned addresses need Signature\n" +
+			"Version 4: see dark storage presign.\n" +
 			"Clients whose signature leaves out the documents that configure a bucket, such as mc anonymous\n" +
 			"set, are refused unless the key has --unsigned-documents.",
 		Example: "  dark accesskeys create web --read www --expires 720h\n  dark accesskeys create backup --read backups --write backups",
@@ -136,8 +138,42 @@ func (k *accessKey) show(m *storagev1.AccessKey) error {
 	}
 	fmt.Fprintf(k.Err, "AccessKey %s created at revision %d; its secret is shown once, keep it safe:\n", m.Name, m.Revision)
 	fmt.Fprint(k.Err, k.presigning())
-	_, err := fmt.Fprintf(k.Out, "AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s%s aws s3 ls\n", m.Status.AccessKeyId, m.Status.SecretAccessKey, k.endpoint())
+	if writesOnly(m.GetSpec().GetScopes()) {
+		fmt.Fprint(k.Err, "This key only writes: it neither lists nor reads; --read BUCKET allows that.\n")
+	}
+	env, url := k.endpoint()
+	_, err := fmt.Fprintf(k.Out, "AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s%s aws --endpoint-url %s %s\n",
+		m.Status.AccessKeyId, m.Status.SecretAccessKey, env, url, firstUse(m.GetSpec().GetScopes()))
 	return err
+}
+
+func reads(s *storagev1.Scope) bool {
+	return slices.ContainsFunc(s.Actions, func(action string) bool { return action != "write" })
+}
+
+func writesOnly(scopes []*storagev1.Scope) bool { return len(scopes) > 0 && !slices.ContainsFunc(scopes, reads) }
+
+// firstUse is what the aws command can do with a key first. A key of some buckets may not list all of them, and
+// one that only writes lists nothing.
+func firstUse(scopes []*storagev1.Scope) string {
+	if len(scopes) == 0 {
+		return "s3 ls"
+	}
+	verb, at := "s3 cp FILE", 0
+	if i := slices.IndexFunc(scopes, reads); i >= 0 {
+		verb, at = "s3 ls", i
+	}
+	bucket, prefix := "BUCKET", ""
+	if r := scopes[at].GetResources(); len(r) > 0 {
+		bucket, prefix, _ = strings.Cut(r[0], "/")
+	}
+	if strings.ContainsAny(bucket, "*?") {
+		bucket, prefix = "BUCKET", ""
+	}
+	if i := strings.IndexAny(prefix, "*?"); i >= 0 {
+		prefix = prefix[:i]
+	}
+	return verb + " s3://" + bucket + "/" + prefix
 }
 
 // presigning says what makes addresses that are taken. In the region us-east-1, aws and boto3
@@ -151,14 +187,14 @@ func (k *accessKey) presigning() string {
 		";\nboto3 with Config(signature_version='s3v4'). s3cmd signurl makes none.\n"
 }
 
-// endpoint is what the aws command needs to know of the installation, as far as it is
-// known here.
-func (k *accessKey) endpoint() string {
+// endpoint is what the aws command needs to know of the installation, as far as it is known here. Its versions
+// before 2.13 read no AWS_ENDPOINT_URL: without --endpoint-url they ask Amazon.
+func (k *accessKey) endpoint() (env, url string) {
 	e, err := k.s3()
 	if e.URL == "" || err != nil && e.Region == "" {
-		return ""
+		return "", "https://EDGE:PORT"
 	}
-	return " AWS_REGION=" + e.Region + " AWS_ENDPOINT_URL=" + e.URL
+	return " AWS_REGION=" + e.Region + " AWS_ENDPOINT_URL=" + e.URL, e.URL
 }
 
 func (s *session) accessKeysRotate() *cobra.Command {

@@ -48,8 +48,13 @@ before the first. A refusal stops there and names what is done; the same command
 CNAME. --prune -l KEY=VALUE ends resources that have the label and no document; it looks at
 the kinds, and the zones, that the documents are of.`,
 		Example: "  dark apply -f zone.yaml --dry-run\n  dark apply -f zones/ --wait --reason 'new office'",
-		Args:    cobra.NoArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return a.run(c.Context()) },
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return exit.New(exit.Usage, "dark apply -f "+args[0], "%q: documents are given with -f", args[0])
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return a.run(c.Context()) },
 	}
 	c.Flags().StringArrayVarP(&a.files, "file", "f", nil, "file, directory or - for standard input; may be repeated")
 	c.Flags().BoolVar(&a.wait, "wait", false, "follow the change to every edge and print how long each took")

@@ -34,7 +34,12 @@ func Get(s *session) *cobra.Command {
 		Short: "list the resources of a kind, or show one",
 		Example: "  dark get zones\n  dark get zone example.com -o yaml\n  dark get records example.com\n" +
 			"  dark get record example.com www A --revision 120\n  dark get kinds",
-		Args:              cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return nil
+			}
+			return exit.New(exit.Usage, "dark get kinds, which lists them; dark get zones", "a KIND is missing")
+		},
 		ValidArgsFunction: s.completeResources,
 		RunE: func(c *cobra.Command, args []string) error {
 			if strings.EqualFold(args[0], "kinds") && len(args) == 1 {

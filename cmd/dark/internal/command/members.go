@@ -82,7 +82,7 @@ func (s *session) tellMajority(all []*clusterv1.Member) error {
 	}
 	_, err := fmt.Fprintf(s.Err, `The majority is lost: %d of %d control nodes answer, and %d are needed.
   no change is accepted, and reads need --stale; edges serve what they have, for 14 days at least
-  start %s again where it stands, with its data, or mend the network: then all goes on by itself
+  start again, each where it stands and with its data: %s; or mend the network: then all goes on by itself
   do not wipe a member, run darkd rejoin or darkd init; bringing a cluster back from fewer than a majority is not built yet
   docs/operations/quorum.md has each step
 `, answer, voters, voters/2+1, names)

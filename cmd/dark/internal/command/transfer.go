@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -293,9 +294,15 @@ func (s *session) zonesExport() *cobra.Command {
 	var revision uint64
 	c := &cobra.Command{
 		Use: "export NAME", Short: "write a zone as a master file (RFC 1035)",
-		Example: "  dark zones export example.com --to example.com.zone\n  dark zones export example.com --revision 120",
-		Args:    cobra.ExactArgs(1), ValidArgsFunction: s.completeFixed("Zone"),
+		Example: "  dark zones export example.com > example.com.zone\n" +
+			"  dark zones export example.com -o example.com.zone\n" +
+			"  dark zones export example.com --revision 120",
+		Args: cobra.ExactArgs(1), ValidArgsFunction: s.completeFixed("Zone"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if slices.Contains(formats, out) {
+				return exit.New(exit.Usage, "-o FILE, or -o ./"+out+" for a file of that name; dark get records "+args[0]+" -o json",
+					"a master file has one format; -o names the file to write, and %q is a format of other commands", out)
+			}
 			return s.exportZone(c.Context(), zoneName(args[0]), revision, out)
 		},
 	}

@@ -45,8 +45,9 @@ before the first. A refusal stops there and names what is done; the same command
 --atomic refuses what one transaction does not take.
 
 --replace ends what cannot stand beside a document: the addresses of a name that gets a
-CNAME. --prune -l KEY=VALUE ends resources that have the label and no document; it looks at
-the kinds, and the zones, that the documents are of.`,
+CNAME. --prune -l KEY=VALUE ends resources that have the label and no document. It looks at
+the kinds that the documents are of, and for record sets in each zone that is a document or
+has a record set among them.`,
 		Example: "  dark apply -f zone.yaml --dry-run\n  dark apply -f zones/ --wait --reason 'new office'",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {

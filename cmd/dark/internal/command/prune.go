@@ -9,8 +9,9 @@ import (
 	resourcev1 "github.com/dark-ecosystem/dark/proto/dark/resource/v1"
 )
 
-// unwanted lists what --prune ends: resources of the documents' kinds, and in the documents'
-// zones, that have the label and no document.
+// unwanted lists what --prune ends: resources of the documents' kinds that have the label and no
+// document. Record sets are looked for in each zone that is a document, or has a record set among
+// the documents.
 func (a *apply) unwanted(ctx context.Context, docs []*document.Document) ([]*resourcev1.ResourceReference, error) {
 	key, value, ok := strings.Cut(a.selector, "=")
 	switch {
@@ -22,13 +23,21 @@ func (a *apply) unwanted(ctx context.Context, docs []*document.Document) ([]*res
 	wanted := map[string]bool{}
 	var lists []address
 	seen := map[string]bool{}
+	look := func(to address) {
+		if id := to.kind.FullName + " " + to.parent; !seen[id] {
+			seen[id] = true
+			lists = append(lists, to)
+		}
+	}
 	for _, d := range docs {
 		wanted[a.fullName(d)] = true
 		k := findKind(a.kinds, d.Text("kind"))
-		to := address{kind: k, parent: a.parentOf(d)}
-		if id := k.FullName + " " + to.parent; !seen[id] {
-			seen[id] = true
-			lists = append(lists, to)
+		look(address{kind: k, parent: a.parentOf(d)})
+		// Of a zone's last record set no document is left: the zone's own document leads to it.
+		for _, below := range a.kinds {
+			if parentPattern(below) == k.Pattern {
+				look(address{kind: below, parent: a.fullName(d)})
+			}
 		}
 	}
 	var gone []*resourcev1.ResourceReference

@@ -266,12 +266,12 @@ func (i *importing) request() admit.Request {
 
 // putZone makes the zone be as the file's SOA says, unless it is another one by now.
 func (i *importing) putZone(ctx context.Context, tx *admit.Tx) error {
-	_, rev, err := getZone(ctx, tx.Reader(), i.caller.Organization, i.segment)
+	now, rev, err := getZone(ctx, tx.Reader(), i.caller.Organization, i.segment)
 	if err != nil {
 		return err
 	}
 	if rev != i.baseRev {
-		return admit.Because(errs.Conflict, admit.ReasonChanged, "%s was changed while the file was read, perhaps by another import; import it again", i.name)
+		return i.zoneChanged(now, rev)
 	}
 	_, err = tx.Put(ctx, i.z.zoneKind, &dnsv1.Zone{Name: i.name, Labels: i.base.GetLabels(), Spec: i.spec}, admit.Options{})
 	return err
@@ -294,7 +294,7 @@ func (i *importing) small(d *difference) (admit.Done, error) {
 			return err
 		}
 		for _, c := range d.changes {
-			if err := i.unchanged(ctx, tx, c.key, d.revision); err != nil {
+			if err := i.unchanged(ctx, tx, c, d.revision); err != nil {
 				return err
 			}
 			if err := i.write(ctx, tx, c); err != nil {
@@ -307,13 +307,14 @@ func (i *importing) small(d *difference) (admit.Done, error) {
 
 // unchanged refuses a set that somebody changed since it was compared. That it does not
 // change from here to the commit, the write itself asks.
-func (i *importing) unchanged(ctx context.Context, tx *admit.Tx, key string, revision uint64) error {
+func (i *importing) unchanged(ctx context.Context, tx *admit.Tx, c changed, revision uint64) error {
 	if i.base == nil {
 		return nil
 	}
-	_, rev, err := tx.Reader().Get(ctx, setName, i.caller.Organization, setPrefix(i.segment, i.base.GetStatus().GetGeneration())+key)
+	stored := setPrefix(i.segment, i.base.GetStatus().GetGeneration()) + c.key
+	now, rev, err := tx.Reader().Get(ctx, setName, i.caller.Organization, stored)
 	if err == nil && rev > revision {
-		err = admit.Because(errs.Conflict, admit.ReasonChanged, "%s/records/%s was changed while the file was read; import it again", i.name, key)
+		err = i.setChanged(c, now, rev)
 	}
 	return err
 }

@@ -293,7 +293,7 @@ func TestConcurrentImportsConflict(t *testing.T) {
 		}
 	}
 	_, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com"}, hosts(2100, "192.0.2.2"))
-	if !errs.Is(err, errs.Conflict) {
+	if !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), "another import replaced all its record sets") {
 		t.Fatalf("first: %v", err)
 	}
 	if s := w.exports("acme", "example.com"); strings.Count(s, "192.0.2.3") != 2100 {
@@ -301,6 +301,55 @@ func TestConcurrentImportsConflict(t *testing.T) {
 	}
 	if keys := own(w.state.MetaKeys()); len(keys) != 0 {
 		t.Fatalf("%v is left", keys)
+	}
+}
+
+// TestAnImportConflictShowsBothSides: what somebody changed while a file was read is named, with what is
+// stored and what the file has.
+func TestAnImportConflictShowsBothSides(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		meddle func(*world) error
+		want   string
+	}{
+		{
+			"a record set", func(w *world) error { return w.set("acme", "zones/example.com/records/www/A", 30, "192.0.2.9") },
+			"zones/example.com/records/www/A was changed at revision 2, while the file was read: " +
+				"stored is TTL 30 with 192.0.2.9, the file has TTL 60 with 192.0.2.2; import it again",
+		},
+		{
+			"a record set that the file leaves out",
+			func(w *world) error { return w.set("acme", "zones/example.com/records/old/A", 30, "192.0.2.9") },
+			"zones/example.com/records/old/A was changed at revision 2, while the file was read: " +
+				"stored is TTL 30 with 192.0.2.9, the file has no such record set; import it again",
+		},
+		{
+			"a field of the zone",
+			func(w *world) error {
+				return w.zone("acme", "zones/example.com", true, &dnsv1.ZoneSpec{Contact: "ops@example.net", Grants: []string{"a", "b"}})
+			},
+			`spec.contact: stored is "ops@example.net", the import has no value; spec.grants: stored is "a", "b", ` +
+				`the import has no value; import it again`,
+		},
+	} {
+		w := newWorld(t)
+		file := "www 60 IN A 192.0.2.1\nold 60 IN A 192.0.2.1\na 60 IN A 192.0.2.1\n"
+		if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true}, file); err != nil {
+			t.Fatal(err)
+		}
+		once := true
+		w.state.Before = func(*statev1.Transaction) {
+			if once {
+				once = false // before the import's transaction, at the revision that it compared
+				if err := c.meddle(w); err != nil {
+					t.Errorf("%s: %v", c.name, err)
+				}
+			}
+		}
+		_, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com"}, "www 60 IN A 192.0.2.2\na 60 IN A 192.0.2.1\n")
+		if admit.ReasonOf(err) != admit.ReasonChanged || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.name, err)
+		}
 	}
 }
 

@@ -99,7 +99,7 @@ var nexts = map[codes.Code]string{
 	codes.NotFound:           "dark get KIND lists what there is; -O names another organization",
 	codes.OutOfRange:         "give a later revision, or list anew",
 	codes.AlreadyExists:      "dark get shows what is there; dark apply changes it",
-	codes.Aborted:            "dark get shows what is there now; apply again on top of it",
+	codes.Aborted:            "dark get shows what is there now",
 	codes.Unavailable:        "is it running? darkd dev starts one here; dark context list shows what you can reach",
 	codes.DeadlineExceeded:   "give --timeout more, or look at dark status",
 	codes.PermissionDenied:   "use a key that has the permission: dark context use NAME, or --token",
@@ -111,6 +111,9 @@ var nexts = map[codes.Code]string{
 const (
 	reasonLargeDeletion = "LARGE_DELETION"
 	reasonTooLarge      = "TRANSACTION_TOO_LARGE"
+	reasonETag          = "ETAG_MISMATCH"
+	// reasonConflict is of what is in the way, such as objects in a bucket: the text names it and the next step.
+	reasonConflict = "CONFLICT"
 )
 
 // TooLarge reports whether the server refused a change as more than one transaction takes.
@@ -145,15 +148,39 @@ func ofStatus(st *status.Status, cause error) *Error {
 		case *errdetails.RetryInfo: // it came from a server that runs, but cannot do it now
 			e.Next = "again in a moment; dark status tells who leads"
 		case *errdetails.ErrorInfo:
-			if d.Reason == reasonLargeDeletion {
+			switch d.Reason {
+			case reasonLargeDeletion:
 				e.Code, e.Next = NeedsYes, "the same command with --yes"
+			case reasonETag:
+				e.Next += "; apply again on top of it"
+			case reasonConflict:
+				e.Next = ""
 			}
 		}
 	}
 	if e.Code == Unavailable && strings.Contains(e.Text, "connection error") {
 		e.Text = shortDial(e.Text)
+		e.Next = nextOfDial(e.Text, e.Next)
 	}
 	return e
+}
+
+// NextUntrusted is what to do where a server's certificate is signed by a CA that is not known here.
+const NextUntrusted = "--ca FILE with the installation's CA, and --token; " +
+	"the line dark context set that darkd init printed has both"
+
+// nextOfDial is what to do after a failed dial; otherwise, where nothing answers.
+func nextOfDial(text, otherwise string) string {
+	switch {
+	case strings.Contains(text, "x509: certificate signed by unknown authority"):
+		return NextUntrusted
+	case strings.Contains(text, "x509: "):
+		return "it runs, but its certificate is refused: --addr with a name that the certificate states, " +
+			"and a clock that is right"
+	case strings.Contains(text, "permission denied"):
+		return "as the node's user, such as with sudo -u: the socket is open to that user and root only"
+	}
+	return otherwise
 }
 
 // shortDial keeps of gRPC's description of a failed dial what a person can use.

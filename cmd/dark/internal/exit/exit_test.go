@@ -61,6 +61,40 @@ func TestAServerThatAnswersIsRunning(t *testing.T) {
 	}
 }
 
+// TestANextStepFitsTheRefusal: who is refused by a certificate, by the socket's mode or by what is in the way is
+// not asked whether the server runs, nor told to apply again.
+func TestANextStepFitsTheRefusal(t *testing.T) {
+	handshake := `connection error: desc = "transport: authentication handshake failed: tls: failed to verify certificate: `
+	for _, c := range []struct {
+		code         codes.Code
+		text, reason string
+		next         string
+	}{
+		{codes.Unavailable, handshake + `x509: certificate signed by unknown authority"`, "", NextUntrusted},
+		{codes.Unavailable, handshake + `x509: certificate is valid for a.test, not b.test"`, "", "it runs, but its certificate is refused"},
+		{
+			codes.Unavailable, `connection error: desc = "transport: Error while dialing: dial unix /d/control.sock: connect: permission denied"`,
+			"", "as the node's user",
+		},
+		{codes.Unavailable, `connection error: desc = "transport: Error while dialing: dial tcp: connect: connection refused"`, "", "is it running?"},
+		{codes.Aborted, "BucketNotEmpty: buckets/full holds 3 objects or versions", "CONFLICT", ""},
+		{codes.Aborted, "zones/a changed at revision 4, after 3", "CHANGED_SINCE", "dark get shows what is there now"},
+		{codes.Aborted, "zones/a has changed", "ETAG_MISMATCH", "dark get shows what is there now; apply again on top of it"},
+	} {
+		st := status.New(c.code, c.text)
+		if c.reason != "" {
+			var err error
+			if st, err = st.WithDetails(&errdetails.ErrorInfo{Reason: c.reason}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e := Of(st.Err())
+		if !strings.HasPrefix(e.Next, c.next) || c.reason != "" && e.Next != c.next {
+			t.Errorf("%s: try: %s", e.Text, e.Next)
+		}
+	}
+}
+
 func TestPrintNamesEveryFieldAndTheNextStep(t *testing.T) {
 	st, err := status.New(codes.InvalidArgument, "invalid request").WithDetails(&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
 		{Field: "spec.ttl", Description: "too large"}, {Description: "no field"},

@@ -182,6 +182,9 @@ func explain(err error) error {
 	if errors.As(err, &u) && u.Err != nil {
 		err = u.Err
 	}
+	if errors.As(err, new(x509.UnknownAuthorityError)) {
+		return exit.New(exit.Unavailable, "--ca FILE with the installation's CA", "no answer from the S3 endpoint: %w", err)
+	}
 	if errors.As(err, &op) {
 		return exit.New(exit.Unavailable, "is it running? darkd dev starts one here; DARK_S3_URL names another", "no answer from the S3 endpoint: %w", err)
 	}

@@ -186,7 +186,11 @@ func (a *apply) send(ctx context.Context, p *batch, id string, several bool, n i
 		return err
 	})
 	if err != nil {
-		return nil, located(err, p.docs)
+		e := *exit.Of(located(err, p.docs))
+		if !a.replace && strings.Contains(e.Error(), besideOthers) {
+			e.Next = nextReplace
+		}
+		return nil, &e
 	}
 	r.Changes = slices.Delete(r.Changes, 0, min(p.above, len(r.Changes)))
 	return r, nil

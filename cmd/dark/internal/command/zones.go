@@ -147,6 +147,7 @@ func (s *session) recordsSet() *cobra.Command {
 	c.Flags().BoolVar(&r.wait, "wait", false, "follow the change to every edge")
 	c.Flags().BoolVar(&r.replace, "replace", false, "end what cannot stand beside it in the same change, such as addresses beside a CNAME")
 	r.flags(c)
+	c.SetFlagErrorFunc(recordFlagError)
 	return c
 }
 
@@ -160,6 +161,9 @@ func (r *setRecords) run(ctx context.Context, args []string) error {
 	zone := strings.TrimSuffix(shortName(zoneName(args[0])), ".")
 	if strings.HasSuffix(strings.ToLower("."+args[1]), strings.ToLower("."+zone)) {
 		fmt.Fprintf(r.Err, "warning: an owner is relative to the zone: this is %s.%s; a full name ends with a dot\n", args[1], zone)
+	}
+	if len(args) > 4 && bareTag.MatchString(args[3]) {
+		fmt.Fprintf(r.Err, "warning: each argument is a record of its own; as one: %s\n", quoted(args[2], args[3:]))
 	}
 	if r.replace {
 		return r.instead(ctx, args)
@@ -177,7 +181,7 @@ func (r *setRecords) run(ctx context.Context, args []string) error {
 		return err
 	})
 	if err != nil {
-		return exit.Of(err)
+		return valueHint(err, args)
 	}
 	return r.report(ctx, m)
 }
@@ -200,7 +204,7 @@ func (r *setRecords) instead(ctx context.Context, args []string) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return valueHint(err, args)
 	}
 	return a.report(ctx, answer)
 }

@@ -151,7 +151,9 @@ func reads(s *storagev1.Scope) bool {
 	return slices.ContainsFunc(s.Actions, func(action string) bool { return action != "write" })
 }
 
-func writesOnly(scopes []*storagev1.Scope) bool { return len(scopes) > 0 && !slices.ContainsFunc(scopes, reads) }
+func writesOnly(scopes []*storagev1.Scope) bool {
+	return len(scopes) > 0 && !slices.ContainsFunc(scopes, reads)
+}
 
 // firstUse is what the aws command can do with a key first. A key of some buckets may not list all of them, and
 // one that only writes lists nothing.

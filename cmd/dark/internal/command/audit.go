@@ -75,7 +75,7 @@ func (s *session) auditVerify() *cobra.Command {
 				if !r.Ok {
 					return nil
 				}
-				_, err := fmt.Fprintf(s.Out, "the chain holds: %d records, head %x\n", r.Checked, r.Head)
+				_, err := fmt.Fprintf(s.Out, "the chain holds: %s, head %x\n", numbered(r.Checked, "record"), r.Head)
 				return err
 			})
 			if err == nil && !r.Ok {

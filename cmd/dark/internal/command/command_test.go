@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
@@ -149,6 +151,30 @@ func TestListsOfSeveralPagesAreOneList(t *testing.T) {
 	}
 }
 
+// TestACertificateOfAnUnknownCAAsksForTheCA: the server runs, which is not asked.
+func TestACertificateOfAnUnknownCAAsksForTheCA(t *testing.T) {
+	s := httptest.NewUnstartedServer(nil)
+	s.EnableHTTP2, s.Config.ErrorLog = true, log.New(io.Discard, "", 0)
+	s.StartTLS()
+	defer s.Close()
+	r := dark(t, s.URL, "", "get", "zones")
+	if r.code != exit.Unavailable || !strings.Contains(r.err, "try: --ca FILE") || !strings.Contains(r.err, "--token") ||
+		strings.Contains(r.err, "is it running") {
+		t.Errorf("exit %d: %s", r.code, r.err)
+	}
+}
+
+func TestOneResourceIsNotPlural(t *testing.T) {
+	f := &fake{nodes: nodes{list: []*clusterv1.Node{{
+		Name: "nodes/control-1", Spec: &clusterv1.NodeSpec{Role: "control"},
+		Status: &clusterv1.NodeStatus{SetAside: 1, LastSetAside: "too large"},
+	}}}}
+	want := "\n1 resource cannot be published as it is; edges keep what they had of it: too large\n"
+	if r := dark(t, f.serve(t), "", "nodes"); !strings.Contains(r.out, want) {
+		t.Error(r.out)
+	}
+}
+
 func TestImportSendsPartsTheServerTakes(t *testing.T) {
 	f, total, parts := &fake{}, 0, 0
 	f.importZone = func(s dnsgrpc.ZoneService_ImportZoneServer) error {
@@ -174,7 +200,7 @@ func TestImportSendsPartsTheServerTakes(t *testing.T) {
 	if r.code != exit.Done || total != 3<<20+5 || parts < 3 {
 		t.Errorf("exit %d, %d bytes in %d parts: %s", r.code, total, parts, r.err)
 	}
-	if !strings.Contains(r.err, "comparing: 1 records, 3145733 bytes") {
+	if !strings.Contains(r.err, "comparing: 1 record, 3145733 bytes") {
 		t.Errorf("progress: %q", r.err)
 	}
 }

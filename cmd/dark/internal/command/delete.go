@@ -87,6 +87,9 @@ func (d *remove) run(ctx context.Context, args []string) error {
 }
 
 func (d *remove) all(ctx context.Context, list []address) error {
+	if err := d.forced(list); err != nil {
+		return err
+	}
 	if err := d.confirm(ctx, list); err != nil {
 		return err
 	}
@@ -130,6 +133,17 @@ func (d *remove) report(to address, revision uint64) error {
 		fmt.Fprintf(d.Out, "%s %s deleted at revision %d\n", to.kind.Kind, to.name, revision)
 		return nil
 	})
+}
+
+// forced compares the name of --force before --yes is asked for: a wrong one deletes nothing.
+func (d *remove) forced(list []address) error {
+	for _, to := range list {
+		if d.force != "" && to.kind.Kind == "Bucket" && !strings.EqualFold(bucketName(d.force), to.name) {
+			return exit.New(exit.Usage, "--force "+shortName(to.name),
+				"--force %s is not the name of what is deleted, which is %s", d.force, to.name)
+		}
+	}
+	return nil
 }
 
 // confirm asks for --yes where much would go, and says how much.
@@ -190,6 +204,14 @@ func (d *remove) within(ctx context.Context, to address) (string, error) {
 		line += " with " + strings.Join(parts, ", ")
 	}
 	return line, nil
+}
+
+// numbered writes "1 warning", "2 warnings".
+func numbered(n uint64, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }
 
 // plural writes "1 record", "2 records", "1000+ records".

@@ -68,8 +68,11 @@ func unpublished(w io.Writer, all []*clusterv1.Node) error {
 		if st.GetSetAside() == 0 {
 			continue
 		}
-		_, err := fmt.Fprintf(w, "\n%d resources cannot be published as they are; edges keep what they had of them. One of them: %s\n"+
-			"Change it, and it is tried again.\n", st.GetSetAside(), render.Clean(st.GetLastSetAside()))
+		what := "1 resource cannot be published as it is; edges keep what they had of it"
+		if n := st.GetSetAside(); n > 1 {
+			what = fmt.Sprintf("%d resources cannot be published as they are; edges keep what they had of them. One of them", n)
+		}
+		_, err := fmt.Fprintf(w, "\n%s: %s\nChange it, and it is tried again.\n", what, render.Clean(st.GetLastSetAside()))
 		return err
 	}
 	return nil

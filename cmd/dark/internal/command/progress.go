@@ -35,7 +35,7 @@ func (p *progress) show(r *dnsv1.ImportZoneResponse) {
 	}
 	stage := firstOf(r.Stage, "reading")
 	if !p.bar {
-		fmt.Fprintf(p.w, "%s: %d records, %d bytes%s\n", stage, r.Records, r.Bytes, p.percent(r.Bytes))
+		fmt.Fprintf(p.w, "%s: %s, %s%s\n", stage, numbered(r.Records, "record"), numbered(r.Bytes, "byte"), p.percent(r.Bytes))
 		return
 	}
 	p.drawn = true
@@ -43,7 +43,8 @@ func (p *progress) show(r *dnsv1.ImportZoneResponse) {
 	if p.size > 0 {
 		done = int(min(int64(r.Bytes), p.size) * barWidth / p.size)
 	}
-	fmt.Fprintf(p.w, "\r\x1b[K%-10s [%s%s]%s %d records", stage, strings.Repeat("#", done), strings.Repeat(" ", barWidth-done), p.percent(r.Bytes), r.Records)
+	fmt.Fprintf(p.w, "\r\x1b[K%-10s [%s%s]%s %s", stage, strings.Repeat("#", done),
+		strings.Repeat(" ", barWidth-done), p.percent(r.Bytes), numbered(r.Records, "record"))
 }
 
 func (p *progress) percent(bytes uint64) string {

@@ -173,8 +173,8 @@ func (i *importZone) report(ctx context.Context, name, path string, r *dnsv1.Imp
 		if err := i.changes(r); err != nil {
 			return err
 		}
-		fmt.Fprintf(i.Out, "%s: %d records read, record sets: %d created, %d changed, %d deleted, %d unchanged\n",
-			zoneName(name), r.Records, r.Created, r.Updated, r.Deleted, r.Unchanged)
+		fmt.Fprintf(i.Out, "%s: %s read, record sets: %d created, %d changed, %d deleted, %d unchanged\n",
+			zoneName(name), numbered(r.Records, "record"), r.Created, r.Updated, r.Deleted, r.Unchanged)
 		if i.dryRun {
 			fmt.Fprintln(i.Out, "dry run; nothing was changed")
 			return nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -41,7 +42,7 @@ func (i *importZone) checkZone(ctx context.Context, args []string) error {
 		in, err = i.exported(ctx, zoneName(args[0]))
 	}
 	if err != nil {
-		return err
+		return needZone(err, args)
 	}
 	r, err := i.transfer(ctx, args[0], path, in, size)
 	if err != nil {
@@ -49,12 +50,27 @@ func (i *importZone) checkZone(ctx context.Context, args []string) error {
 	}
 	i.warn(path, r.Warnings)
 	if err := i.message(&dnsv1.ImportZoneResponse{Records: r.Records, Done: true, Warnings: r.Warnings}, func() error {
-		_, err := fmt.Fprintf(i.Out, "%s: %d records, no mistakes, %d warnings\n", zoneName(args[0]), r.Records, len(r.Warnings))
+		_, err := fmt.Fprintf(i.Out, "%s: %s, no mistakes, %s\n",
+			zoneName(args[0]), numbered(r.Records, "record"), numbered(uint64(len(r.Warnings)), "warning"))
 		return err
 	}); err != nil || len(r.Warnings) == 0 {
 		return err
 	}
-	return exit.New(exit.Failed, "mend what is not meant so; nothing refuses it", "%d warnings", len(r.Warnings))
+	return exit.New(exit.Failed, "mend what is not meant so; nothing refuses it",
+		"%s", numbered(uint64(len(r.Warnings)), "warning"))
+}
+
+// needZone asks for the zone's name where a file stands in its place.
+func needZone(err error, args []string) error {
+	if fi, serr := os.Stat(args[0]); len(args) > 1 || serr != nil || !fi.Mode().IsRegular() {
+		return err
+	}
+	switch e := exit.Of(err); e.Code {
+	case exit.NotFound, exit.Failed:
+		return exit.New(exit.Usage, "dark zones check NAME "+args[0],
+			"%s is a file, and no zone has that name; NAME is missing, the zone that the file is of", args[0])
+	}
+	return err
 }
 
 // exported is the zone as it is, as a master file.

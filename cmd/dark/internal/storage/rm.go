@@ -84,7 +84,12 @@ func (r *removing) confirm(ctx context.Context, list []location) error {
 	if n == 0 {
 		return exit.New(exit.NotFound, byCode["NoSuchKey"].next, "there is nothing under %s", show(list[0].String()))
 	}
-	return exit.New(exit.NeedsYes, "the same command with --dry-run shows them, with --yes removes them", "%d objects%s, %s, would be removed", n, more, size(bytes))
+	noun := "objects"
+	if n == 1 {
+		noun = "object"
+	}
+	return exit.New(exit.NeedsYes, "the same command with --dry-run shows them, with --yes removes them",
+		"%d %s%s, %s, would be removed", n, noun, more, size(bytes))
 }
 
 func (r *removing) under(ctx context.Context, l location) iter.Seq2[entry, error] {

@@ -108,6 +108,15 @@ func (o *offline) print(w io.Writer, r result) error {
 	for _, f := range r.Found {
 		fmt.Fprintf(w, "damaged: %s: %s\n", f.What, f.Why)
 	}
-	_, err := fmt.Fprintf(w, "%d rows, %d extents, %d octets: %d damaged\n", r.Rows, r.Extents, r.Done, r.Damaged)
+	_, err := fmt.Fprintf(w, "%s, %s, %s: %d damaged\n",
+		numbered(r.Rows, "row"), numbered(r.Extents, "extent"), numbered(r.Done, "octet"), r.Damaged)
 	return err
+}
+
+// numbered writes "1 row", "2 rows".
+func numbered(n uint64, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }

@@ -399,8 +399,8 @@ func TestTheCrashTestBites(t *testing.T) {
 					t.Logf("caught: %v", err)
 					return
 				}
-				if err != nil {
-					t.Fatal(err)
+				if err != nil { // a broken build may fail before it loses something: other seeds tell
+					t.Logf("seed %d: %v", seed, err)
 				}
 			}
 			t.Error("it was not caught")

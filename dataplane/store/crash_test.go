@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/dark-ecosystem/dark/dataplane/store/segment"
 	"github.com/dark-ecosystem/dark/dataplane/store/storetest"
 )
 
@@ -399,8 +400,10 @@ func TestTheCrashTestBites(t *testing.T) {
 					t.Logf("caught: %v", err)
 					return
 				}
-				if err != nil { // a broken build may fail before it loses something: other seeds tell
-					t.Logf("seed %d: %v", seed, err)
+				// With its row first, a body may be freed by another writer before it is synced:
+				// that writer fails, and loses nothing. Other seeds must tell.
+				if err != nil && !(r.control.early && errors.Is(err, segment.ErrStale)) {
+					t.Fatal(err)
 				}
 			}
 			t.Error("it was not caught")

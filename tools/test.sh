@@ -6,13 +6,14 @@
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+export DARK_TIMES=$log.times DARK_ROOT=$PWD
+trap 'rm -f "$log" "$DARK_TIMES"' EXIT
 status=0
 alone='/(deploy/lab|internal/consensus(/.*)?|controlplane/feed|edge|edge/config|cmd/darkd)$'
 packages=$(go list ${PACKAGES:-./...})
 run() { # run FLAGS with the packages of standard input, if any
 	mapfile -t these
-	[ ${#these[@]} -eq 0 ] || go test -v -shuffle=on -timeout 20m "$@" "${these[@]}" >>"$log" 2>&1 || status=$?
+	[ ${#these[@]} -eq 0 ] || go test -exec "$PWD/tools/timed.sh" -v -shuffle=on -timeout 20m "$@" "${these[@]}" >>"$log" 2>&1 || status=$?
 }
 run "$@" < <(grep -vE "$alone" <<<"$packages")
 run -p 1 "$@" < <(grep -E "$alone" <<<"$packages")
@@ -26,6 +27,10 @@ if [ "$skipped" -gt 0 ]; then
 fi
 if [ $status -ne 0 ]; then
 	awk -f tools/failures.awk "$log"
+fi
+# Budgets are for the race detector on CI's machine; elsewhere the table is only shown.
+if ! awk -f tools/budgets.awk tools/budgets.txt "$DARK_TIMES" && [ -n "${CI:-}" ] && [ $status -eq 0 ]; then
+	status=1
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
 if [ -n "${CI:-}" ] && [ "$skipped" -gt 0 ]; then

@@ -9,6 +9,7 @@ export PATH := $(TOOLS)/bin:$(TOOLS)/node_modules/.bin:$(PATH)
 
 GOLANGCI := 2.15.0
 BUF := 1.75.0
+export DEADCODE := v0.52.0
 FUZZTIME ?= 10s
 # The race detector needs a C compiler; a fresh machine may lack one. CI must have it.
 RACE := $(shell if [ -n "$${CI:-}" ] || command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1; then echo -race; fi)
@@ -28,10 +29,11 @@ cluster: build ## bring up three control nodes and three edges on loopback
 test: build ## run all tests
 	DARKD_BIN=$(CURDIR)/bin/darkd DARK_BIN=$(CURDIR)/bin/dark tools/test.sh $(RACE) $(TESTARGS)
 
-lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI) $(TOOLS)/node_modules/.bin/buf ## check style, protos and generated files
+lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI) $(TOOLS)/bin/deadcode-$(DEADCODE) $(TOOLS)/node_modules/.bin/buf ## check style, protos and generated files
 	golangci-lint-$(GOLANGCI) run ./...
 	buf lint
 	tools/breaking.sh
+	tools/deadcode.sh
 
 fuzz: ## run each fuzz test for FUZZTIME (10s)
 	tools/fuzz.sh $(FUZZTIME)
@@ -53,6 +55,11 @@ $(TOOLS)/bin/golangci-lint-$(GOLANGCI):
 	mkdir -p $(TOOLS)/bin
 	GOBIN=$(TOOLS)/bin GOFLAGS=-mod=mod go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI)
 	mv $(TOOLS)/bin/golangci-lint $@
+
+$(TOOLS)/bin/deadcode-$(DEADCODE):
+	mkdir -p $(TOOLS)/bin
+	GOBIN=$(TOOLS)/bin GOFLAGS=-mod=mod go install golang.org/x/tools/cmd/deadcode@$(DEADCODE)
+	mv $(TOOLS)/bin/deadcode $@
 
 $(TOOLS)/node_modules/.bin/buf:
 	mkdir -p $(TOOLS)

@@ -133,6 +133,3 @@ func parentPattern(k *kind.Kind) (parent, literal string) {
 	}
 	return "", k.Pattern
 }
-
-// HasParent reports whether resources of k are listed below a parent.
-func HasParent(k *kind.Kind) bool { p, _ := parentPattern(k); return p != "" }

@@ -153,30 +153,3 @@ func lower(name []byte) {
 		}
 	}
 }
-
-// Target is the name within the RDATA of a record that an answer may follow: the
-// first of NS, CNAME, DNAME, MX, SRV and their like; "" for other types.
-func Target(typ uint16, rdata string) string {
-	i := 0
-	switch layout(typ) {
-	case "n", "nn":
-	case "2n":
-		i = 2
-	case "6n":
-		i = 6
-	default:
-		return ""
-	}
-	if i > len(rdata) {
-		return ""
-	}
-	b := rdata[i:]
-	n := 0
-	for n < len(b) && b[n] != 0 {
-		n += int(b[n]) + 1
-	}
-	if n >= len(b) {
-		return ""
-	}
-	return b[:n+1]
-}

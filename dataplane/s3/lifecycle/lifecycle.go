@@ -32,10 +32,6 @@ const (
 	AbortUpload
 )
 
-func (a Action) String() string {
-	return [...]string{"keep", "expire current", "delete noncurrent", "remove marker", "abort upload"}[a]
-}
-
 // Version is a version of an object, or a delete marker.
 type Version struct {
 	Key     string

@@ -6,13 +6,6 @@ func Chunks(clear int64) int64 { return max(1, (clear+ChunkSize-1)/ChunkSize) }
 // SealedLen is the sealed length of an extent of so many octets in the clear.
 func SealedLen(clear int64) int64 { return clear + Chunks(clear)*Overhead }
 
-// ClearLen is the inverse of SealedLen; ok is false where no extent seals to that length.
-func ClearLen(sealed int64) (clear int64, ok bool) {
-	n := (sealed + ChunkSize + Overhead - 1) / (ChunkSize + Overhead)
-	clear = sealed - n*Overhead
-	return clear, sealed >= Overhead && SealedLen(clear) == sealed
-}
-
 // Span is the chunks that hold a range of an extent, and where their sealed octets lie.
 type Span struct {
 	First, End int64 // chunk numbers, End excluded

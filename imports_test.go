@@ -41,12 +41,15 @@ var owners = map[string][]string{
 	"github.com/emersion/go-imap":               {"dataplane/mail"},
 	"github.com/grpc-ecosystem/grpc-gateway/v2": {"controlplane/api", "proto", "cmd/darkd"},
 	"buf.build/go/protovalidate":                {"controlplane/api"},
-	"github.com/cockroachdb/pebble/v2":          {"internal/consensus", "internal/compaction", "controlplane/state", "edge/config", "dataplane/store"},
-	"github.com/cockroachdb/pebble/v2/vfs":      {"internal/diskroom", "internal/crashmem"}, // beside those above
-	"github.com/spf13/cobra":                    {"cmd"},
-	"filippo.io/age":                            {"internal/keyring", "cmd/dark"},
-	"github.com/minio/minio-go/v7":              {"cmd/dark"},
-	"github.com/prometheus/client_golang":       {"controlplane", "edge", "cmd/darkd", "internal/obs", "dataplane"},
+	"github.com/cockroachdb/pebble/v2": {
+		"internal/consensus", "internal/compaction", "controlplane/state",
+		"edge/config", "dataplane/store",
+	},
+	"github.com/cockroachdb/pebble/v2/vfs": {"internal/diskroom", "internal/crashmem"}, // beside those above
+	"github.com/spf13/cobra":               {"cmd"},
+	"filippo.io/age":                       {"internal/keyring", "cmd/dark"},
+	"github.com/minio/minio-go/v7":         {"cmd/dark"},
+	"github.com/prometheus/client_golang":  {"controlplane", "edge", "cmd/darkd", "internal/obs", "dataplane"},
 }
 
 // packages lists each package of the module with its direct imports, without tests.

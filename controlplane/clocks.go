@@ -24,7 +24,8 @@ func (n *Node) checkClock(ctx context.Context, all []member) {
 	if to == "" {
 		return
 	}
-	n.cfg.Logger.Error("the clock of this control node is wrong; it hands over leadership", "off", off.Round(time.Second),
+	n.cfg.Logger.Error("the clock of this control node is wrong; it hands over leadership",
+		"off", off.Round(time.Second),
 		"next_step", "set the clock of this machine and keep it set, by chrony or another NTP client")
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -54,7 +55,9 @@ func straying(all []member, self consensus.ServerID) (to consensus.ServerID, off
 	if len(others) == 0 {
 		return "", 0
 	}
-	best := slices.MinFunc(others, func(a, b member) int { return cmp.Compare((a.ahead - median).Abs(), (b.ahead - median).Abs()) })
+	best := slices.MinFunc(others, func(a, b member) int {
+		return cmp.Compare((a.ahead - median).Abs(), (b.ahead - median).Abs())
+	})
 	return best.ID, -median
 }
 

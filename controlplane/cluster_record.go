@@ -33,7 +33,9 @@ type clusterKeys struct {
 }
 
 // seal makes the record of a new cluster.
-func sealCluster(id, recovery string, root *keyring.Root, authority *ca.Authority, publishing ed25519.PrivateKey) (*statev1.ClusterRecord, error) {
+func sealCluster(id, recovery string, root *keyring.Root, authority *ca.Authority,
+	publishing ed25519.PrivateKey,
+) (*statev1.ClusterRecord, error) {
 	key, err := authority.PrivateKey()
 	if err != nil {
 		return nil, fmt.Errorf("seal the CA key: %w", err)

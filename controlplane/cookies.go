@@ -87,11 +87,17 @@ func (n *Node) feedRecords() ([]kind.Record, error) {
 		if m.GetFeed() == "" {
 			continue
 		}
-		value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&feedv1.FeedAddress{Node: name, Address: m.GetFeed()})
+		value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&feedv1.FeedAddress{
+			Node:    name,
+			Address: m.GetFeed(),
+		})
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, kind.Record{Kind: cluster.FeedAddressKind, Stream: "system", Name: name, Lane: kind.LaneData, Value: value})
+		out = append(out, kind.Record{
+			Kind: cluster.FeedAddressKind, Stream: "system", Name: name, Lane: kind.LaneData,
+			Value: value,
+		})
 	}
 	return out, nil
 }
@@ -113,7 +119,10 @@ func (n *Node) cookieRecords(now time.Time) ([]kind.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []kind.Record{{Kind: cookieKind, Stream: "role/" + ca.Edge, Name: "cookies", Lane: kind.LaneData, Value: value}}, nil
+	return []kind.Record{{
+		Kind: cookieKind, Stream: "role/" + ca.Edge, Name: "cookies", Lane: kind.LaneData,
+		Value: value,
+	}}, nil
 }
 
 // cookieSecrets are those that edges are told at a time: the same all day long (UTC).

@@ -32,7 +32,8 @@ func TestCookieSecretsOfADay(t *testing.T) {
 		}
 		return out
 	}
-	today, tomorrow, other := at(seed, noon), at(seed, noon.Add(cookieDay)), at(bytes.Repeat([]byte{8}, cookieSeed), noon)
+	today, tomorrow, other := at(seed, noon), at(seed, noon.Add(cookieDay)), at(bytes.Repeat([]byte{8}, cookieSeed),
+		noon)
 	different := map[string]bool{}
 	for begins, secret := range today {
 		different[secret] = true
@@ -50,7 +51,8 @@ func TestCookieSecretsOfADay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b, err := cookieSecrets(seed, noon.Add(11*time.Hour).In(time.FixedZone("", 9*3600))); err != nil || !proto.Equal(a, b) {
+	if b, err := cookieSecrets(seed, noon.Add(11*time.Hour).In(time.FixedZone("", 9*3600))); err != nil ||
+		!proto.Equal(a, b) {
 		t.Error("the record changes within a day")
 	}
 }

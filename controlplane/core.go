@@ -123,14 +123,16 @@ func openCore(c coreConfig) (_ *core, err error) {
 		if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) { // the lock
 			return nil, fmt.Errorf("%w; another process runs on this directory", err)
 		}
-		return nil, fmt.Errorf("%w; the rows in %s are made from the log: if they are damaged, move that directory away and start again", err, rows)
+		return nil, fmt.Errorf("%w; the rows in %s are made from the log: if they are damaged, move that directory "+
+			"away and start again", err, rows)
 	}
 	ln, err := net.Listen("tcp", c.listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen for other control nodes on %s: %w", c.listen, err)
 	}
 	k.node, err = consensus.Open(consensus.Config{
-		FS: disk, Disk: k.disk, Dir: filepath.Join(c.dir, dirLog), ID: consensus.ServerID(k.self.ServerID), Listener: ln, Advertise: c.advertise,
+		FS: disk, Disk: k.disk, Dir: filepath.Join(c.dir, dirLog), ID: consensus.ServerID(k.self.ServerID),
+		Listener: ln, Advertise: c.advertise,
 		TLS: consensus.TLS{Config: k.creds.TLS, Peer: k.controlPeer}, Timing: c.timing, Logger: c.logger,
 		Synced: c.synced,
 	})
@@ -168,14 +170,16 @@ func (k *core) openKeys(dir string) error {
 }
 
 // restoreFile is what to do about a damaged file of a control node's own.
-const restoreFile = "put the file back from a copy of this directory; or, only where a majority of the other control nodes is well, " +
+const restoreFile = "put the file back from a copy of this directory; or, only where a majority of the other control " +
+	"nodes is well, " +
 	"wipe this one with `darkd rejoin` and let it join again (docs/operations/quorum.md)"
 
 // noSelf explains why a directory's node.json was not read. `darkd init` is for a directory
 // without one: where there is a damaged one there is a cluster.
 func noSelf(dir string, err error) error {
 	if left, _ := leftOf(dir); errors.Is(err, fs.ErrNotExist) && left == "" {
-		return fmt.Errorf("this directory holds no control node: %w; run `darkd init`, or `darkd control --join TOKEN --through HOST:PORT`", err)
+		return fmt.Errorf("this directory holds no control node: %w; run `darkd init`, or `darkd control --join "+
+			"TOKEN --through HOST:PORT`", err)
 	}
 	return fmt.Errorf("who the control node in %s is cannot be read: %w; %s", dir, err, restoreFile)
 }

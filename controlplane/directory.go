@@ -29,7 +29,8 @@ func vacant(dir string) error {
 	if err != nil || left == "" {
 		return err
 	}
-	return fmt.Errorf("%s has the %s of a control node and no %s: %s; a new node takes an empty directory", dir, left, fileNode, restoreFile)
+	return fmt.Errorf("%s has the %s of a control node and no %s: %s; a new node takes an empty directory", dir, left,
+		fileNode, restoreFile)
 }
 
 // leftOf names the first thing that a directory keeps of a control node; it is empty when there is none.

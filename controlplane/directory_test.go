@@ -24,10 +24,13 @@ func TestNoNodeBeginsOverWhatIsLeftOfAnother(t *testing.T) {
 				}
 			}
 			_, err := Init(t.Context(), InitConfig{
-				Dir: dir, Name: "c1", Transport: "127.0.0.1:0", Timing: consensus.CI, Clock: clock.Clock{}, Logger: slog.New(slog.DiscardHandler),
+				Dir: dir, Name: "c1", Transport: "127.0.0.1:0", Timing: consensus.CI, Clock: clock.Clock{},
+				Logger: slog.New(slog.DiscardHandler),
 			})
-			for whose, err := range map[string]error{"init": err, "join": Enrol(t.Context(), dir, "", "127.0.0.1:1", nil), "start": open(dir)} {
-				if err == nil || !strings.Contains(err.Error(), "put the file back from a copy") || strings.Contains(err.Error(), "run `darkd init`") {
+			for whose, err := range map[string]error{"init": err, "join": Enrol(t.Context(), dir, "", "127.0.0.1:1",
+				nil), "start": open(dir)} {
+				if err == nil || !strings.Contains(err.Error(), "put the file back from a copy") ||
+					strings.Contains(err.Error(), "run `darkd init`") {
 					t.Errorf("%s: %v", whose, err)
 				}
 			}
@@ -44,7 +47,10 @@ func TestANodeThatRunsIsNotWiped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := openCore(coreConfig{dir: dir, listen: "127.0.0.1:0", timing: consensus.CI, logger: slog.New(slog.DiscardHandler)})
+	k, err := openCore(coreConfig{
+		dir: dir, listen: "127.0.0.1:0", timing: consensus.CI,
+		logger: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

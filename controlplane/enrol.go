@@ -39,7 +39,8 @@ func Enrol(ctx context.Context, dir, token, api string, hosts []string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := grpc.NewClient(api, grpc.WithTransportCredentials(credentials.NewTLS(t.TLS())), grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
+	conn, err := grpc.NewClient(api, grpc.WithTransportCredentials(credentials.NewTLS(t.TLS())),
+		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
 	if err != nil {
 		return fmt.Errorf("reach %s: %w", api, err)
 	}
@@ -59,7 +60,10 @@ func Enrol(ctx context.Context, dir, token, api string, hosts []string) error {
 		keyring.WriteFile(filepath.Join(dir, fileRoot), resp.WrappedRoot, 0o600),
 		ca.Save(filepath.Join(dir, fileCert), key, resp.Certificates[0], resp.Authorities),
 		writeMembers(dir, resp.Members),
-		Self{ClusterID: resp.ClusterId, Name: resp.Node, ServerID: resp.Node + "-" + hex.EncodeToString(incarnation[:])}.write(dir),
+		Self{
+			ClusterID: resp.ClusterId, Name: resp.Node,
+			ServerID: resp.Node + "-" + hex.EncodeToString(incarnation[:]),
+		}.write(dir),
 	)
 }
 

@@ -32,7 +32,9 @@ func (h *clusterHooks) Transfer(ctx context.Context, to string) (string, error) 
 	return h.node().TransferLeadership(ctx, to)
 }
 
-func (h *clusterHooks) CreateJoinToken(ctx context.Context, r *clusterv1.CreateJoinTokenRequest) (*clusterv1.CreateJoinTokenResponse, error) {
+func (h *clusterHooks) CreateJoinToken(ctx context.Context,
+	r *clusterv1.CreateJoinTokenRequest,
+) (*clusterv1.CreateJoinTokenResponse, error) {
 	return h.node().CreateJoinToken(ctx, r, origin(ctx, "CreateJoinToken", r.Reason))
 }
 

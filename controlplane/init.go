@@ -166,7 +166,9 @@ func (c InitConfig) certify(authority *ca.Authority, cluster string, now time.Ti
 }
 
 // firstEntries is the transaction that begins the cluster.
-func (c InitConfig) firstEntries(record *statev1.ClusterRecord, authority *ca.Authority, node *clusterv1.Node, res *InitResult, now time.Time) (*statev1.Transaction, error) {
+func (c InitConfig) firstEntries(record *statev1.ClusterRecord, authority *ca.Authority, node *clusterv1.Node,
+	res *InitResult, now time.Time,
+) (*statev1.Transaction, error) {
 	tx := &statev1.Transaction{
 		Origin:        &statev1.Origin{Who: "controller:init@" + c.Name, Method: "darkd init"},
 		Preconditions: []*statev1.Precondition{metaAt(metaCluster, 0)},
@@ -178,7 +180,8 @@ func (c InitConfig) firstEntries(record *statev1.ClusterRecord, authority *ca.Au
 			token := ca.NewJoinToken(authority.Cert)
 			res.JoinTokens[name] = token.String()
 			err = errors.Join(err, putMeta(tx, metaJoin+token.Key(), &statev1.JoinTokenRecord{
-				Node: name, Role: role, Digest: token.Digest(), Expires: now.Add(joinTokenLife).Unix(), Hosts: canonical(hosts),
+				Node: name, Role: role, Digest: token.Digest(), Expires: now.Add(joinTokenLife).Unix(),
+				Hosts: canonical(hosts),
 			}))
 		}
 	}
@@ -204,5 +207,8 @@ func putMeta(tx *statev1.Transaction, key string, m proto.Message) error {
 }
 
 func metaAt(key string, revision uint64) *statev1.Precondition {
-	return &statev1.Precondition{Condition: &statev1.Precondition_MetaAt{MetaAt: &statev1.MetaAt{Key: key, Revision: revision}}}
+	return &statev1.Precondition{Condition: &statev1.Precondition_MetaAt{MetaAt: &statev1.MetaAt{
+		Key:      key,
+		Revision: revision,
+	}}}
 }

@@ -27,11 +27,14 @@ const joinTokenLife = time.Hour
 // nodeKind is the full name of the kind of machines.
 var nodeKind = string((&clusterv1.Node{}).ProtoReflect().Descriptor().FullName())
 
-var errJoinToken = errs.New(errs.Denied, "the join token is unknown, used or ended: make a new one with `dark nodes token NAME`")
+var errJoinToken = errs.New(errs.Denied,
+	"the join token is unknown, used or ended: make a new one with `dark nodes token NAME`")
 
 // CreateJoinToken makes a token for one machine, one use and one hour. It states the names
 // that the machine's certificate will have.
-func (n *Node) CreateJoinToken(ctx context.Context, r *clusterv1.CreateJoinTokenRequest, who *statev1.Origin) (*clusterv1.CreateJoinTokenResponse, error) {
+func (n *Node) CreateJoinToken(ctx context.Context, r *clusterv1.CreateJoinTokenRequest,
+	who *statev1.Origin,
+) (*clusterv1.CreateJoinTokenResponse, error) {
 	if err := n.nameIsFree(r.Node, r.Role); err != nil {
 		return nil, err
 	}
@@ -74,9 +77,11 @@ func (n *Node) nameIsFree(name, role string) error {
 	case err != nil:
 		return err
 	case n.members()[name] != nil || have.GetSpec().GetRole() == ca.Control:
-		return errs.New(errs.Conflict, "%s is a control node; remove it first with `dark members remove %s`, or take another name", name, name)
+		return errs.New(errs.Conflict, "%s is a control node; remove it first with `dark members remove %s`, or take "+
+			"another name", name, name)
 	case have != nil && have.GetSpec().GetRole() != role:
-		return errs.New(errs.Conflict, "%s is an edge; remove it first with `dark nodes remove %s`, or take another name", name, name)
+		return errs.New(errs.Conflict, "%s is an edge; remove it first with `dark nodes remove %s`, or take another "+
+			"name", name, name)
 	}
 	return nil
 }
@@ -138,7 +143,10 @@ func (n *Node) joinToken(r *clusterv1.JoinRequest) (*joining, error) {
 	if err != nil {
 		return nil, errs.New(errs.Invalid, "%s", err)
 	}
-	j := &joining{JoinTokenRecord: &statev1.JoinTokenRecord{}, key: metaJoin + token.Key(), instance: ca.NewInstance(), machine: r.MachineKey}
+	j := &joining{
+		JoinTokenRecord: &statev1.JoinTokenRecord{}, key: metaJoin + token.Key(), instance: ca.NewInstance(),
+		machine: r.MachineKey,
+	}
 	b, revision, err := n.core.store.Meta(j.key)
 	if err != nil {
 		return nil, err
@@ -151,7 +159,8 @@ func (n *Node) joinToken(r *clusterv1.JoinRequest) (*joining, error) {
 		return nil, errJoinToken
 	}
 	if r.Role != "" && r.Role != j.Role {
-		return nil, errs.New(errs.Conflict, "this join token is for %s: run `darkd %s --join TOKEN`; it is still good", withArticle[j.Role], j.Role)
+		return nil, errs.New(errs.Conflict, "this join token is for %s: run `darkd %s --join TOKEN`; it is still good",
+			withArticle[j.Role], j.Role)
 	}
 	return j, n.wishes(j, r.CertificateRequest)
 }
@@ -167,7 +176,8 @@ func (n *Node) wishes(j *joining, request []byte) error {
 	}
 	for _, host := range ca.HostsOf(r) {
 		if !slices.Contains(j.Hosts, strings.ToLower(host)) {
-			return errs.New(errs.Conflict, "the join token of %s does not state %s; it states %s: correct --transport or --hosts, or make another token with `dark nodes token %s --role %s --host %s`",
+			return errs.New(errs.Conflict, "the join token of %s does not state %s; it states %s: correct "+
+				"--transport or --hosts, or make another token with `dark nodes token %s --role %s --host %s`",
 				j.Node, host, orNothing(j.Hosts), j.Node, j.Role, host)
 		}
 	}

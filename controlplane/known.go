@@ -40,7 +40,8 @@ func (k *core) known(role string, c *x509.Certificate) (ca.Name, error) {
 		return name, err
 	}
 	n, _, err := k.recorded(name.Node)
-	if err == nil && n != nil && string(n.GetSpec().GetPublicKey()) != string(c.RawSubjectPublicKeyInfo) && ofRecord(n, c) {
+	if err == nil && n != nil && string(n.GetSpec().GetPublicKey()) != string(c.RawSubjectPublicKeyInfo) &&
+		ofRecord(n, c) {
 		select {
 		case k.used <- usedKey{name.Node, c}:
 		default: // its next connection tells of it again
@@ -145,7 +146,10 @@ func putNode(tx *statev1.Transaction, n *clusterv1.Node, revision uint64) error 
 	tx.Preconditions = append(tx.Preconditions, &statev1.Precondition{Condition: &statev1.Precondition_ResourceAt{
 		ResourceAt: &statev1.ResourceAt{Ref: ref, Revision: revision},
 	}})
-	tx.Ops = append(tx.Ops, &statev1.Op{Op: &statev1.Op_PutResource{PutResource: &statev1.PutResource{Ref: ref, Value: value}}})
+	tx.Ops = append(tx.Ops, &statev1.Op{Op: &statev1.Op_PutResource{PutResource: &statev1.PutResource{
+		Ref:   ref,
+		Value: value,
+	}}})
 	return nil
 }
 

@@ -53,7 +53,10 @@ func (n *Node) control(ctx context.Context, leading <-chan bool) bool {
 	var controllers sync.WaitGroup
 	defer controllers.Wait()
 	defer stop()
-	for _, c := range []func(context.Context){n.runPublisher, n.runPromote, n.runFeatures, n.runChecksum, n.runTidy, n.runDomains, n.runCookies, n.runStorage} {
+	for _, c := range []func(context.Context){
+		n.runPublisher, n.runPromote, n.runFeatures, n.runChecksum, n.runTidy,
+		n.runDomains, n.runCookies, n.runStorage,
+	} {
 		controllers.Add(1)
 		go func() { defer controllers.Done(); c(ctx) }()
 	}
@@ -116,7 +119,10 @@ func (n *Node) controller(name string) *statev1.Origin {
 // runTidy forgets old history, unfinished imports and generations that ended.
 func (n *Node) runTidy(ctx context.Context) {
 	every(ctx, tidyEvery, func(ctx context.Context) {
-		for _, tidy := range []func(context.Context) error{n.compact, n.sweepImports, n.sweepGenerations, n.sweepDenied} {
+		for _, tidy := range []func(context.Context) error{
+			n.compact, n.sweepImports, n.sweepGenerations,
+			n.sweepDenied,
+		} {
 			if err := tidy(ctx); err != nil && ctx.Err() == nil {
 				n.cfg.Logger.Warn("tidy", "err", err)
 			}
@@ -137,7 +143,10 @@ func (n *Node) compact(ctx context.Context) error {
 		if err != nil || len(c) == 0 || n.cfg.Clock.Now().Sub(time.Unix(0, c[0].Time)) < historyTime {
 			return err
 		}
-		tx := &statev1.Transaction{Origin: n.controller("compact"), Ops: []*statev1.Op{{Op: &statev1.Op_CompactTo{CompactTo: to}}}}
+		tx := &statev1.Transaction{
+			Origin: n.controller("compact"),
+			Ops:    []*statev1.Op{{Op: &statev1.Op_CompactTo{CompactTo: to}}},
+		}
 		if _, err := n.core.log.Propose(ctx, tx); err != nil {
 			return err
 		}
@@ -190,7 +199,10 @@ var (
 )
 
 func dropRecords(org, prefix string) *statev1.Op {
-	return &statev1.Op{Op: &statev1.Op_DropPrefix{DropPrefix: &statev1.Ref{Kind: recordSetKind, Organization: org, Name: prefix}}}
+	return &statev1.Op{Op: &statev1.Op_DropPrefix{DropPrefix: &statev1.Ref{
+		Kind: recordSetKind, Organization: org,
+		Name: prefix,
+	}}}
 }
 
 // sweepGenerations drops record sets of generations that no kept version of their zone
@@ -217,7 +229,10 @@ func (n *Node) sweepGenerations(ctx context.Context) error {
 		if err != nil || named {
 			continue
 		}
-		tx := &statev1.Transaction{Origin: n.controller("sweep"), Ops: []*statev1.Op{dropRecords(g.Organization, g.Name)}}
+		tx := &statev1.Transaction{
+			Origin: n.controller("sweep"),
+			Ops:    []*statev1.Op{dropRecords(g.Organization, g.Name)},
+		}
 		if _, err := n.core.log.Propose(ctx, tx); err != nil {
 			return err
 		}

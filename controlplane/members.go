@@ -115,7 +115,8 @@ func (n *Node) tellWaiting(told *obs.Sparse, err error) {
 	}
 	attrs := []any{"err", err}
 	if errs.Is(err, errs.Conflict) {
-		attrs = append(attrs, "do", "where that member is gone for good, as after `darkd rejoin`, remove it at a control node that is well: dark members remove NAME --yes")
+		attrs = append(attrs, "do", "where that member is gone for good, as after `darkd rejoin`, remove it at a "+
+			"control node that is well: dark members remove NAME --yes")
 	}
 	n.cfg.Logger.Warn("waiting to be added to the cluster", attrs...)
 }
@@ -149,7 +150,10 @@ func (n *Node) admitMember(ctx context.Context, peer string, req []byte) ([]byte
 	if err := n.mayEnter(peer, m.Name); err != nil {
 		return nil, err
 	}
-	return nil, n.core.group.AddLearner(ctx, consensus.Server{ID: consensus.ServerID(m.Name), Addr: m.Address, Learner: true})
+	return nil, n.core.group.AddLearner(ctx, consensus.Server{
+		ID: consensus.ServerID(m.Name), Addr: m.Address,
+		Learner: true,
+	})
 }
 
 // mayEnter: a recorded control node enters, under its own name. The door has judged its
@@ -238,10 +242,16 @@ func (n *Node) RemoveMember(ctx context.Context, called string, who *statev1.Ori
 	if err != nil {
 		return err
 	}
-	tx := &statev1.Transaction{Origin: who, Ops: []*statev1.Op{{Op: &statev1.Op_DeleteMeta{DeleteMeta: metaMember + name}}}}
+	tx := &statev1.Transaction{
+		Origin: who,
+		Ops:    []*statev1.Op{{Op: &statev1.Op_DeleteMeta{DeleteMeta: metaMember + name}}},
+	}
 	if node != nil {
 		tx.Ops = append(tx.Ops, cluster.Deny(node, n.cfg.Clock.Now())...)
-		tx.Ops = append(tx.Ops, &statev1.Op{Op: &statev1.Op_DeleteResource{DeleteResource: &statev1.Ref{Kind: nodeKind, Name: node.Name}}})
+		tx.Ops = append(tx.Ops, &statev1.Op{Op: &statev1.Op_DeleteResource{DeleteResource: &statev1.Ref{
+			Kind: nodeKind,
+			Name: node.Name,
+		}}})
 	}
 	_, err = n.core.log.Propose(ctx, tx)
 	return err
@@ -321,7 +331,8 @@ func (n *Node) serveTransfer(ctx context.Context, _ string, req []byte) ([]byte,
 		return nil, err
 	}
 	if len(members) == 1 {
-		return nil, errs.New(errs.Conflict, "%s is the only control node; there is nobody to hand over to", n.core.self.Name)
+		return nil, errs.New(errs.Conflict, "%s is the only control node; there is nobody to hand over to",
+			n.core.self.Name)
 	}
 	err = n.core.group.Transfer(ctx, id)
 	// Raft may not know how it ended; whether this node still leads is what counts.

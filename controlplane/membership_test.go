@@ -51,12 +51,21 @@ func freeAddr(t *testing.T) string {
 func (s *site) config(name string) Config {
 	return Config{
 		Dir: filepath.Join(s.dir, name), Transport: freeAddr(s.t), Feed: freeAddr(s.t), API: []string{freeAddr(s.t)},
-		Timing: consensus.CI, Logger: slog.New(slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Timing: consensus.CI, Logger: slog.New(slog.NewTextHandler(s.t.Output(),
+			&slog.HandlerOptions{Level: slog.LevelWarn})),
 		Kinds: func(n *Node) ([]api.Registration, []api.Extra) {
-			owned := identity.Owned{FullNames: func() []string { return nil }, FullName: func(string) (string, bool) { return "", false }}
+			owned := identity.Owned{FullNames: func() []string {
+				return nil
+			}, FullName: func(string) (string, bool) { return "", false }}
 			return []api.Registration{
-				{Kind: identity.Organization(owned), Service: "dark.identity.v1.OrganizationService", Gateway: identitygw.RegisterOrganizationServiceHandler},
-				{Kind: cluster.Node(n.NodeStatus), Service: "dark.cluster.v1.NodeService", Gateway: clustergw.RegisterNodeServiceHandler},
+				{
+					Kind: identity.Organization(owned), Service: "dark.identity.v1.OrganizationService",
+					Gateway: identitygw.RegisterOrganizationServiceHandler,
+				},
+				{
+					Kind: cluster.Node(n.NodeStatus), Service: "dark.cluster.v1.NodeService",
+					Gateway: clustergw.RegisterNodeServiceHandler,
+				},
 			}, nil
 		},
 	}
@@ -92,7 +101,10 @@ func begin(t *testing.T) (*site, *Node) {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir()}
 	cfg := s.config("c1")
-	_, err := Init(t.Context(), InitConfig{Dir: cfg.Dir, Name: "c1", Transport: cfg.Transport, Timing: cfg.Timing, Logger: cfg.Logger})
+	_, err := Init(t.Context(), InitConfig{
+		Dir: cfg.Dir, Name: "c1", Transport: cfg.Transport, Timing: cfg.Timing,
+		Logger: cfg.Logger,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +118,8 @@ func begin(t *testing.T) (*site, *Node) {
 
 func (s *site) token(n *Node, name, role string, hosts ...string) string {
 	s.t.Helper()
-	r, err := n.CreateJoinToken(s.t.Context(), &clusterv1.CreateJoinTokenRequest{Node: name, Role: role, Hosts: hosts}, &statev1.Origin{})
+	r, err := n.CreateJoinToken(s.t.Context(), &clusterv1.CreateJoinTokenRequest{Node: name, Role: role, Hosts: hosts},
+		&statev1.Origin{})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -124,7 +137,8 @@ func (s *site) joinRequest(token, role string, hosts ...string) (*clusterv1.Join
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return &clusterv1.JoinRequest{Token: token, CertificateRequest: csr, MachineKey: []byte(m.Recipient()), Role: role}, key
+	return &clusterv1.JoinRequest{Token: token, CertificateRequest: csr, MachineKey: []byte(m.Recipient()), Role: role},
+		key
 }
 
 // joinEdge returns the credentials of a new edge.
@@ -328,7 +342,8 @@ func TestATokenIsNotUsedUpByWhatIsRefused(t *testing.T) {
 		t.Fatalf("the token was used up: %v", err)
 	}
 	for name, role := range map[string]string{"c1": ca.Edge, "e1": ca.Control} {
-		if _, err := n.CreateJoinToken(t.Context(), &clusterv1.CreateJoinTokenRequest{Node: name, Role: role}, &statev1.Origin{}); !errs.Is(err, errs.Conflict) {
+		if _, err := n.CreateJoinToken(t.Context(), &clusterv1.CreateJoinTokenRequest{Node: name, Role: role},
+			&statev1.Origin{}); !errs.Is(err, errs.Conflict) {
 			t.Errorf("a token for %s %s, a name that is taken: %v", role, name, err)
 		}
 	}
@@ -376,13 +391,16 @@ func TestARemovedControlNodeIsOut(t *testing.T) {
 	if node, _, err := n.core.recorded("c2"); err != nil || node != nil || n.members()["c2"] != nil {
 		t.Fatalf("the removal left %v, %v, %v", node, n.members()["c2"], err)
 	}
-	tx, err := proto.Marshal(&statev1.ProposeRequest{Transaction: &statev1.Transaction{Origin: &statev1.Origin{Who: "forged"}}})
+	tx,
+		err := proto.Marshal(
+		&statev1.ProposeRequest{Transaction: &statev1.Transaction{Origin: &statev1.Origin{Who: "forged"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, method := range []string{"state/propose", callTransfer, callEnter, callRemove} {
 		for begin := time.Now(); ; { // on the open connection, which has the promise's time to end, and on new ones
-			if _, err = second.core.node.Call(t.Context(), n.core.node.Addr(), method, tx); err != nil && !errs.Is(err, errs.Invalid) {
+			if _, err = second.core.node.Call(t.Context(), n.core.node.Addr(), method, tx); err != nil &&
+				!errs.Is(err, errs.Invalid) {
 				break
 			}
 			if time.Since(begin) > promise {

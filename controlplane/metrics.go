@@ -21,33 +21,44 @@ type metrics struct {
 }
 
 var (
-	controlLeader    = controlDesc("leader", "1 while this control node leads.")
-	controlLed       = controlDesc("leader_known", "1 while this control node knows one that leads.")
-	controlTerm      = controlDesc("term", "Term of the consensus; it rises with each election.")
-	controlCommit    = controlDesc("commit_index", "Index of the log up to which a majority has it.")
-	controlApplied   = controlDesc("applied_index", "Index of the log up to which this control node has carried it out.")
+	controlLeader  = controlDesc("leader", "1 while this control node leads.")
+	controlLed     = controlDesc("leader_known", "1 while this control node knows one that leads.")
+	controlTerm    = controlDesc("term", "Term of the consensus; it rises with each election.")
+	controlCommit  = controlDesc("commit_index", "Index of the log up to which a majority has it.")
+	controlApplied = controlDesc("applied_index",
+		"Index of the log up to which this control node has carried it out.")
 	controlLast      = controlDesc("last_index", "Last index of this control node's log.")
 	controlSnapshot  = controlDesc("snapshot_index", "Index of the log that the newest snapshot covers; 0 without one.")
 	controlSnapshots = controlDesc("snapshots_total", "Snapshots that this control node made since its start.")
-	controlAnswers   = controlDesc("member_answers", "1 for a member that answered this control node the last time.", "member")
-	controlLag       = controlDesc("member_lag_entries", "Committed entries of the log that a member has not carried out.", "member")
+	controlAnswers   = controlDesc("member_answers", "1 for a member that answered this control node the last time.",
+		"member")
+	controlLag = controlDesc("member_lag_entries",
+		"Committed entries of the log that a member has not carried out.", "member")
 	controlFree      = controlDesc("disk_free_bytes", "Octets that the file system of the node's directory has left.")
 	controlReserve   = controlDesc("disk_reserve_bytes", "Octets that the node leaves free.")
 	controlFull      = controlDesc("disk_full", "1 while no write is accepted for want of space.")
 	controlRevision  = controlDesc("revision", "Revision of the last change that can be read here.")
 	controlPublished = controlDesc("published_revision", "Revision up to which changes are published to edges.")
-	controlBehind    = controlDesc("publication_lag_revisions", "Revisions between the last change of a resource and what is published.")
-	controlBehindFor = controlDesc("publication_lag_seconds", "Age of the oldest change that is not published; 0 when all are.")
-	controlExpiry    = controlDesc("certificate_expiry_timestamp_seconds", "When the node's certificate ends, Unix time.")
-	controlEdges     = controlDesc("edges_connected", "Edges that are connected to this control node.")
-	controlPosition  = controlDesc("edge_position_revision", "Revision to which a connected edge is complete.", "edge")
-	controlContact   = controlDesc("edge_last_contact_timestamp_seconds", "When an edge was heard of last here, Unix time.", "edge")
-	controlRefused   = controlDesc("edge_refused_items_total", "Items that an edge refused since this control node began.", "edge")
-	controlAside     = controlDesc("set_aside_items", "Resources that cannot be published as they are; edges keep what they had of them.")
-	controlWaiting   = controlDesc("unauthenticated_connections", "Connections whose caller is not known yet.", "door")
-	controlAccepted  = controlDesc("accepted_connections_total", "Connections that were accepted.", "door")
-	controlClosed    = controlDesc("unauthenticated_closed_total", "Connections that were closed before their caller was known.", "door", "reason")
-	controlBudget    = controlDesc("edge_budget_seconds", "Time until the first of an edge's certificate and keys ends, to the day.", "edge")
+	controlBehind    = controlDesc("publication_lag_revisions",
+		"Revisions between the last change of a resource and what is published.")
+	controlBehindFor = controlDesc("publication_lag_seconds",
+		"Age of the oldest change that is not published; 0 when all are.")
+	controlExpiry = controlDesc("certificate_expiry_timestamp_seconds",
+		"When the node's certificate ends, Unix time.")
+	controlEdges    = controlDesc("edges_connected", "Edges that are connected to this control node.")
+	controlPosition = controlDesc("edge_position_revision", "Revision to which a connected edge is complete.", "edge")
+	controlContact  = controlDesc("edge_last_contact_timestamp_seconds",
+		"When an edge was heard of last here, Unix time.", "edge")
+	controlRefused = controlDesc("edge_refused_items_total",
+		"Items that an edge refused since this control node began.", "edge")
+	controlAside = controlDesc("set_aside_items",
+		"Resources that cannot be published as they are; edges keep what they had of them.")
+	controlWaiting  = controlDesc("unauthenticated_connections", "Connections whose caller is not known yet.", "door")
+	controlAccepted = controlDesc("accepted_connections_total", "Connections that were accepted.", "door")
+	controlClosed   = controlDesc("unauthenticated_closed_total",
+		"Connections that were closed before their caller was known.", "door", "reason")
+	controlBudget = controlDesc("edge_budget_seconds",
+		"Time until the first of an edge's certificate and keys ends, to the day.", "edge")
 )
 
 func controlDesc(name, help string, labels ...string) *prometheus.Desc {
@@ -78,8 +89,10 @@ func (n *Node) count(fsync prometheus.Histogram) error {
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.fsync.Describe(ch)
 	for _, d := range []*prometheus.Desc{
-		controlLeader, controlLed, controlTerm, controlCommit, controlApplied, controlLast, controlSnapshot, controlSnapshots,
-		controlAnswers, controlLag, controlFree, controlReserve, controlFull, controlRevision, controlPublished, controlBehind,
+		controlLeader, controlLed, controlTerm, controlCommit, controlApplied, controlLast, controlSnapshot,
+		controlSnapshots,
+		controlAnswers, controlLag, controlFree, controlReserve, controlFull, controlRevision, controlPublished,
+		controlBehind,
 		controlBehindFor, controlExpiry, controlEdges, controlPosition, controlContact, controlRefused, controlBudget,
 		controlAside, controlWaiting, controlAccepted, controlClosed,
 	} {

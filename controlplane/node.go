@@ -126,7 +126,8 @@ func New(cfg Config) (_ *Node, err error) {
 	}
 	fsync := newFsync()
 	n.core, err = openCore(coreConfig{
-		dir: cfg.Dir, listen: cfg.Transport, advertise: cfg.Transport, timing: cfg.Timing, clock: cfg.Clock, logger: cfg.Logger,
+		dir: cfg.Dir, listen: cfg.Transport, advertise: cfg.Transport, timing: cfg.Timing, clock: cfg.Clock,
+		logger: cfg.Logger,
 		synced: func(took time.Duration) { fsync.Observe(took.Seconds()) },
 	})
 	if err != nil {
@@ -222,7 +223,10 @@ func (n *Node) build() error {
 	st := stateReader{n.core.store}
 	list, extras := n.cfg.Kinds(n)
 	n.cfg.registrations = list
-	auth := &identity.Authenticator{State: st, Pepper: n.core.root.Key(keyring.Pepper), Clock: n.cfg.Clock, Current: n.core.log.Current}
+	auth := &identity.Authenticator{
+		State: st, Pepper: n.core.root.Key(keyring.Pepper), Clock: n.cfg.Clock,
+		Current: n.core.log.Current,
+	}
 	if n.storage != nil {
 		auth.AccessKeys = identity.AccessKeys{Secret: n.storage.Secret, Regions: n.storage.Regions()}
 		auth.AccessKeys.Allow, auth.AccessKeys.Asked = n.storage.Signed()
@@ -257,7 +261,9 @@ func (n *Node) edgePeer(c *x509.Certificate) (string, error) {
 }
 
 // grant signs which streams an edge gets.
-func (n *Node) grant(peer *x509.Certificate, node string, streams []string, revision uint64) (*feedv1.Subscription, error) {
+func (n *Node) grant(peer *x509.Certificate, node string, streams []string,
+	revision uint64,
+) (*feedv1.Subscription, error) {
 	name, err := ca.NameOf(peer)
 	if err != nil {
 		return nil, err
@@ -318,7 +324,8 @@ func (n *Node) serve(ctx context.Context) error {
 	start("keys of renewed certificates", n.recordKeys)
 	start("use of access keys", n.noteUse)
 	close(n.ready)
-	n.cfg.Logger.Info("this control node serves", "node", n.core.self.Name, "version", n.cfg.Version, "api", n.apiAddr, "feed", n.feedAddr,
+	n.cfg.Logger.Info("this control node serves", "node", n.core.self.Name, "version", n.cfg.Version, "api", n.apiAddr,
+		"feed", n.feedAddr,
 		"transport", n.core.node.Addr())
 	var err error
 	select {
@@ -440,7 +447,9 @@ func origin(ctx context.Context, method, reason string) *statev1.Origin {
 // beside what the node keeps free.
 func (n *Node) Imports() (dir string, room func(octets int64) bool) {
 	disk := n.core.disk
-	return filepath.Join(n.cfg.Dir, importDir), func(octets int64) bool { return !disk.Below(2*disk.Reserve() + octets) }
+	return filepath.Join(n.cfg.Dir, importDir), func(octets int64) bool {
+		return !disk.Below(2*disk.Reserve() + octets)
+	}
 }
 
 // TokenPepper keys the hashes of tokens.

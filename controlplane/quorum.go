@@ -157,13 +157,15 @@ type leaderWatch struct {
 }
 
 // lostMajority is what an operator can do; docs/operations/quorum.md has it at length.
-const lostMajority = "start the silent control nodes again, or mend the network between them; edges go on serving meanwhile; " +
+const lostMajority = "start the silent control nodes again, or mend the network between them; edges go on serving " +
+	"meanwhile; " +
 	"do not wipe or `darkd rejoin` a member now: docs/operations/quorum.md"
 
 func (w *leaderWatch) look(now time.Time, leader string, all []member) {
 	if leader != "" {
 		if !w.spoken.IsZero() {
-			w.log.Info("a control node leads again: changes are accepted", "leader", leader, "after", now.Sub(w.since).Round(time.Second))
+			w.log.Info("a control node leads again: changes are accepted", "leader", leader,
+				"after", now.Sub(w.since).Round(time.Second))
 		}
 		w.since, w.spoken = time.Time{}, time.Time{}
 		return
@@ -176,7 +178,8 @@ func (w *leaderWatch) look(now time.Time, leader string, all []member) {
 	}
 	w.spoken = now
 	if without(all, w.self) {
-		w.log.Error("this control node is no member of its cluster: it was removed", "members", addresses(all), "do", removedHere)
+		w.log.Error("this control node is no member of its cluster: it was removed", "members", addresses(all),
+			"do", removedHere)
 		return
 	}
 	voters, answer, enough := majority(all)
@@ -185,12 +188,14 @@ func (w *leaderWatch) look(now time.Time, leader string, all []member) {
 		w.log.Warn("no control node leads though a majority answers: an election goes on", attrs...)
 		return
 	}
-	w.log.Error(fmt.Sprintf("the majority of control nodes is lost: %d of %d answer, %d are needed; no change is accepted", answer, voters, voters/2+1),
+	w.log.Error(fmt.Sprintf("the majority of control nodes is lost: %d of %d answer, %d are needed; no change is "+
+		"accepted", answer, voters, voters/2+1),
 		append(attrs, "do", lostMajority)...)
 }
 
 // removedHere is what to do about a control node that was removed and still runs.
-const removedHere = "stop it here, and ask another control node; to come back it needs a new token and an empty directory: docs/operations/nodes.md"
+const removedHere = "stop it here, and ask another control node; to come back it needs a new token and an empty " +
+	"directory: docs/operations/nodes.md"
 
 // without reports whether consensus has members, and self is none of them. A node that only joins
 // has none yet, or a leader.

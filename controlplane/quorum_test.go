@@ -17,7 +17,10 @@ import (
 func threeMembers(answering int) []member {
 	all := make([]member, 3)
 	for i, name := range []string{"c1", "c2", "c3"} {
-		all[i] = member{Server: consensus.Server{ID: consensus.ServerID(name), Addr: name + ":7001"}, name: name, answers: i < answering}
+		all[i] = member{
+			Server: consensus.Server{ID: consensus.ServerID(name), Addr: name + ":7001"}, name: name,
+			answers: i < answering,
+		}
 	}
 	return all
 }
@@ -34,7 +37,10 @@ func TestALostMajorityIsToldOnceAMinuteWithWhatToDo(t *testing.T) {
 	if len(lines) != 10 {
 		t.Fatalf("%d lines in ten minutes, want 10:\n%s", len(lines), out.String())
 	}
-	for _, want := range []string{"level=ERROR", "1 of 3 answer, 2 are needed", "c2 (c2:7001), c3 (c3:7001)", "start the silent", "docs/operations/quorum.md"} {
+	for _, want := range []string{
+		"level=ERROR", "1 of 3 answer, 2 are needed", "c2 (c2:7001), c3 (c3:7001)",
+		"start the silent", "docs/operations/quorum.md",
+	} {
 		if !strings.Contains(lines[0], want) {
 			t.Errorf("the line lacks %q: %s", want, lines[0])
 		}
@@ -55,7 +61,8 @@ func TestARemovedNodeSaysThatItWasRemoved(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	w.look(now, "", threeMembers(0))
 	w.look(now.Add(leaderless), "", threeMembers(0))
-	if !strings.Contains(out.String(), "it was removed") || !strings.Contains(out.String(), "c3 (c3:7001)") || strings.Contains(out.String(), "majority") {
+	if !strings.Contains(out.String(), "it was removed") || !strings.Contains(out.String(), "c3 (c3:7001)") ||
+		strings.Contains(out.String(), "majority") {
 		t.Error(out.String())
 	}
 	if without(nil, "c4") || without(threeMembers(0), "c1") {
@@ -80,7 +87,8 @@ func begun(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "c1")
 	_, err := Init(t.Context(), InitConfig{
-		Dir: dir, Name: "c1", Transport: "127.0.0.1:0", Timing: consensus.CI, Clock: clock.Clock{}, Logger: slog.New(slog.DiscardHandler),
+		Dir: dir, Name: "c1", Transport: "127.0.0.1:0", Timing: consensus.CI, Clock: clock.Clock{},
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +126,10 @@ func TestADamagedFileIsRefusedWithTheNextStep(t *testing.T) {
 		{"node.json", "put the file back from a copy", "darkd init"},
 		{"node.pem", "put the file back from a copy", "darkd init"},
 		{"root.age", "put the file back from a copy", "darkd init"},
-		{"raft/log/MANIFEST-*", "Where a majority of the other members is well, wipe it with `darkd rejoin`", "darkd init"},
+		{
+			"raft/log/MANIFEST-*", "Where a majority of the other members is well, wipe it with `darkd rejoin`",
+			"darkd init",
+		},
 		{"state/*/MANIFEST-*", "move that directory away and start again", "rejoin"},
 	} {
 		t.Run(test.file, func(t *testing.T) {
@@ -137,7 +148,10 @@ func TestDamagedRowsAreMadeFromTheLogAgain(t *testing.T) {
 	if err := os.Rename(filepath.Join(dir, "state"), filepath.Join(dir, "state.damaged")); err != nil {
 		t.Fatal(err)
 	}
-	k, err := openCore(coreConfig{dir: dir, listen: "127.0.0.1:0", timing: consensus.CI, logger: slog.New(slog.DiscardHandler)})
+	k, err := openCore(coreConfig{
+		dir: dir, listen: "127.0.0.1:0", timing: consensus.CI,
+		logger: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

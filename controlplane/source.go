@@ -47,7 +47,9 @@ func (r reader) Get(kind, organization, name string) (admit.Version, bool, error
 }
 
 func (r reader) Scan(kind, organization, prefix, after string, yield func(admit.Version) bool) error {
-	return r.Reader.Scan(kind, organization, prefix, after, func(v state.Version) bool { return yield(admit.Version(v)) })
+	return r.Reader.Scan(kind, organization, prefix, after, func(v state.Version) bool {
+		return yield(admit.Version(v))
+	})
 }
 
 func (r reader) ScanAll(kind string, yield func(admit.Version) bool) error {

@@ -25,12 +25,18 @@ func TestPlacementRisesBeforeStreamsChange(t *testing.T) {
 	apply := func(op *statev1.Op) {
 		t.Helper()
 		index++
-		entry := &statev1.Entry{Time: int64(index), Transactions: []*statev1.Transaction{{Origin: &statev1.Origin{Who: "t"}, Ops: []*statev1.Op{op}}}}
+		entry := &statev1.Entry{
+			Time:         int64(index),
+			Transactions: []*statev1.Transaction{{Origin: &statev1.Origin{Who: "t"}, Ops: []*statev1.Op{op}}},
+		}
 		data, err := proto.Marshal(entry)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := state.Settle(index, store.Apply([]consensus.Command{{Index: index, Term: 1, Data: data}})[0]); err != nil {
+		if _, err := state.Settle(index, store.Apply([]consensus.Command{{
+			Index: index, Term: 1,
+			Data: data,
+		}})[0]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -39,7 +45,10 @@ func TestPlacementRisesBeforeStreamsChange(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &statev1.Op{Op: &statev1.Op_PutResource{PutResource: &statev1.PutResource{Ref: &statev1.Ref{Kind: kind, Organization: organization, Name: name}, Value: value}}}
+		return &statev1.Op{Op: &statev1.Op_PutResource{PutResource: &statev1.PutResource{Ref: &statev1.Ref{
+			Kind:         kind,
+			Organization: organization, Name: name,
+		}, Value: value}}}
 	}
 	s := &source{store: store}
 	edge := put(nodeKind, "", "nodes/edge-1", nodeResource("edge-1", ca.Edge, "i1", nil))
@@ -51,9 +60,16 @@ func TestPlacementRisesBeforeStreamsChange(t *testing.T) {
 		rises bool
 	}{
 		{"a node", edge, true},
-		{"an organization", put(organizationKind, "", "organizations/acme", &identityv1.Organization{Spec: &identityv1.OrganizationSpec{}}), true},
+		{"an organization", put(organizationKind, "", "organizations/acme",
+			&identityv1.Organization{Spec: &identityv1.OrganizationSpec{}}), true},
 		{"a zone", put(zoneKind, "acme", "zones/example.com", &identityv1.Organization{}), false},
-		{"one placed elsewhere", put(organizationKind, "", "organizations/acme", &identityv1.Organization{Spec: &identityv1.OrganizationSpec{Placement: map[string]string{"site": "x"}}}), true},
+		{
+			"one placed elsewhere", put(organizationKind, "", "organizations/acme",
+				&identityv1.Organization{
+					Spec: &identityv1.OrganizationSpec{Placement: map[string]string{"site": "x"}},
+				}),
+			true,
+		},
 	} {
 		apply(c.op)
 		at := s.Placement()

@@ -156,7 +156,10 @@ func (n *Node) report() *clusterv1.ControlReport {
 
 // ownReport is what this node says of itself.
 func (n *Node) ownReport() *clusterv1.ControlReport {
-	return &clusterv1.ControlReport{Finished: n.core.group.Finished(), Revision: n.core.store.Revision(), DiskFull: n.diskFull(), Time: n.cfg.Clock.Now().UnixNano()}
+	return &clusterv1.ControlReport{
+		Finished: n.core.group.Finished(), Revision: n.core.store.Revision(),
+		DiskFull: n.diskFull(), Time: n.cfg.Clock.Now().UnixNano(),
+	}
 }
 
 func edgeStatus(s feed.NodeStatus, last uint64) *clusterv1.NodeStatus {
@@ -190,7 +193,8 @@ func (n *Node) serveStatus(_ context.Context, _ string, req []byte) ([]byte, err
 // what the asker may see.
 func (n *Node) Wait(ctx context.Context, who asker, revision uint64, send func(*clusterv1.WaitResponse) error) error {
 	if revision > n.core.store.Revision() {
-		return errs.New(errs.NotFound, "revision %d is yet to come; the latest is %d", revision, n.core.store.Revision())
+		return errs.New(errs.NotFound, "revision %d is yet to come; the latest is %d", revision,
+			n.core.store.Revision())
 	}
 	// What counts is the last change at or before the revision: others reach no edge.
 	revision = min(revision, n.core.store.LastChange())

@@ -100,7 +100,9 @@ func (n *Node) ownStorageStats(q *storagev1.StorageStatsCall) ([]*storagev1.Stor
 		return nil, err
 	}
 	var out []*storagev1.StorageStats
-	n.feed.StorageStats(func(node string, store *storagev1.StorageStats, whole time.Time, bucket func(string) *storagev1.BucketStats) {
+	n.feed.StorageStats(func(node string, store *storagev1.StorageStats, whole time.Time,
+		bucket func(string) *storagev1.BucketStats,
+	) {
 		st := proto.Clone(store).(*storagev1.StorageStats)
 		st.Node = node
 		if !whole.IsZero() {
@@ -172,7 +174,10 @@ func (n *Node) noteUsed(ctx context.Context, noted map[string]int64) error {
 		}
 	}
 	if len(ops) > 0 {
-		if _, err := n.core.log.Propose(ctx, &statev1.Transaction{Origin: n.controller("access keys"), Ops: ops}); err != nil {
+		if _, err := n.core.log.Propose(ctx, &statev1.Transaction{
+			Origin: n.controller("access keys"),
+			Ops:    ops,
+		}); err != nil {
 			return err
 		}
 	}

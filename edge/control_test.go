@@ -28,7 +28,10 @@ type control struct {
 
 func sealedFrame(t testing.TB, items ...*feedv1.Item) []byte {
 	t.Helper()
-	data, _, err := frame.Seal(testKey, &feedv1.Frame{Cluster: "test", Stream: "org/acme", Epoch: 1, Revision: 1, Last: true, Items: items, SignedAt: time.Now().UnixNano()})
+	data, _, err := frame.Seal(testKey, &feedv1.Frame{
+		Cluster: "test", Stream: "org/acme", Epoch: 1, Revision: 1,
+		Last: true, Items: items, SignedAt: time.Now().UnixNano(),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +49,8 @@ func fakeControl(t testing.TB, signed ...[]byte) *control {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
+	ln, err := tls.Listen("tcp", "127.0.0.1:0",
+		&tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +91,10 @@ func (c *control) serve(conn net.Conn, signed [][]byte) {
 	}
 	var out []byte
 	for _, down := range []*feedv1.Down{
-		{Message: &feedv1.Down_Welcome{Welcome: &feedv1.Welcome{Cluster: "test", Epoch: 1, Subscription: &feedv1.Subscription{Streams: []string{"org/acme"}}}}},
+		{Message: &feedv1.Down_Welcome{Welcome: &feedv1.Welcome{
+			Cluster: "test", Epoch: 1,
+			Subscription: &feedv1.Subscription{Streams: []string{"org/acme"}},
+		}}},
 		nil,
 		{Message: &feedv1.Down_Progress{Progress: &feedv1.Progress{Revision: 1, Frames: uint64(len(signed))}}},
 	} {

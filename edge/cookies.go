@@ -40,7 +40,10 @@ func compileCookies(prev any, changes []kind.Change) (any, []kind.Refusal) {
 	for _, c := range changes {
 		s, err := readCookies(c.Value)
 		if err != nil {
-			refused = append(refused, kind.Refusal{Kind: c.Kind, Organization: c.Organization, Name: c.Name, Revision: c.Revision, Reason: err.Error()})
+			refused = append(refused, kind.Refusal{
+				Kind: c.Kind, Organization: c.Organization, Name: c.Name,
+				Revision: c.Revision, Reason: err.Error(),
+			})
 			continue
 		}
 		next = s

@@ -26,7 +26,10 @@ func cookieItem(t *testing.T, today time.Time) *feedv1.Item {
 	m := &dnsv1.CookieSecrets{}
 	for day := range 17 {
 		secret := []byte(strings.Repeat(string(rune('a'+day)), 16))
-		m.Secrets = append(m.Secrets, &dnsv1.CookieSecret{Begins: today.Add(time.Duration(day-1) * aDay).Unix(), Secret: secret})
+		m.Secrets = append(m.Secrets, &dnsv1.CookieSecret{
+			Begins: today.Add(time.Duration(day-1) * aDay).Unix(),
+			Secret: secret,
+		})
 	}
 	value, err := proto.Marshal(m)
 	if err != nil {
@@ -164,12 +167,18 @@ func TestBadCookieSecretsAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	back, err := proto.Marshal(&dnsv1.CookieSecrets{Secrets: []*dnsv1.CookieSecret{{Begins: 2, Secret: make([]byte, 16)}, {Begins: 1, Secret: make([]byte, 16)}}})
+	back, err := proto.Marshal(&dnsv1.CookieSecrets{Secrets: []*dnsv1.CookieSecret{{
+		Begins: 2,
+		Secret: make([]byte, 16),
+	}, {Begins: 1, Secret: make([]byte, 16)}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, bad := range [][]byte{short, back, {0xff}} {
-		next, refused := compileCookies(nil, []kind.Change{{Kind: kindCookies, Name: "cookies", Value: good}, {Kind: kindCookies, Name: "cookies", Value: bad}})
+		next, refused := compileCookies(nil, []kind.Change{
+			{Kind: kindCookies, Name: "cookies", Value: good},
+			{Kind: kindCookies, Name: "cookies", Value: bad},
+		})
 		if len(refused) != 1 || len(next.(cookieSecrets)) != 17 {
 			t.Errorf("%x: %v", bad, refused)
 		}

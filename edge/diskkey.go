@@ -58,7 +58,8 @@ func readDiskKey(dir string) (f diskKeyFile, err error) {
 // newDiskKey makes a key before there is a store. One that was lost cannot be made again.
 func newDiskKey(dir string, m *keyring.Machine) (*[32]byte, error) {
 	if _, err := os.Stat(filepath.Join(dir, dirStore)); err == nil {
-		return nil, fmt.Errorf("%s is gone, and the store in %s cannot be read without it; put it back from a backup", filepath.Join(dir, fileDiskKey), dir)
+		return nil, fmt.Errorf("%s is gone, and the store in %s cannot be read without it; put it back from a backup",
+			filepath.Join(dir, fileDiskKey), dir)
 	}
 	var key [32]byte
 	rand.Read(key[:]) // never fails

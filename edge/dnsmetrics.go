@@ -26,12 +26,14 @@ var (
 	dnsDropped   = dnsDesc("dropped_total", "Messages not worth an answer.")
 	dnsTruncated = dnsDesc("truncated_total", "Answers with TC.")
 	dnsLimited   = dnsDesc("limited_total", "Answers over the rate limit, dropped or slipped.")
-	dnsUnsampled = dnsDesc("unsampled_total", "Samples for the query log or dnstap that were lost because their reader was slow.")
-	dnsZone      = dnsDesc("zone_queries_total", "Queries of the busiest zones.", "zone")
-	dnsZoneWhat  = dnsDesc("zone_answers_total", "Answers of the busiest zones that gave no data, by what they gave.", "zone", "answer")
-	dnsZoneType  = dnsDesc("zone_types_total", "Queries of the busiest zones by type.", "zone", "type")
-	dnsZoneTier  = dnsDesc("zone_tiers_total", "Queries of the busiest zones by the tier that answered.", "zone", "tier")
-	dnsTier      = dnsDesc("tiers_total", "Queries by the tier that answered.", "tier")
+	dnsUnsampled = dnsDesc("unsampled_total",
+		"Samples for the query log or dnstap that were lost because their reader was slow.")
+	dnsZone     = dnsDesc("zone_queries_total", "Queries of the busiest zones.", "zone")
+	dnsZoneWhat = dnsDesc("zone_answers_total", "Answers of the busiest zones that gave no data, by what they gave.",
+		"zone", "answer")
+	dnsZoneType = dnsDesc("zone_types_total", "Queries of the busiest zones by type.", "zone", "type")
+	dnsZoneTier = dnsDesc("zone_tiers_total", "Queries of the busiest zones by the tier that answered.", "zone", "tier")
+	dnsTier     = dnsDesc("tiers_total", "Queries by the tier that answered.", "tier")
 )
 
 func dnsDesc(name, help string, labels ...string) *prometheus.Desc {
@@ -49,7 +51,10 @@ var (
 
 // Describe lists the metrics.
 func (m dnsMetrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{dnsQueries, dnsAnswers, dnsDropped, dnsTruncated, dnsLimited, dnsUnsampled, dnsTier, dnsZone, dnsZoneWhat, dnsZoneType, dnsZoneTier} {
+	for _, d := range []*prometheus.Desc{
+		dnsQueries, dnsAnswers, dnsDropped, dnsTruncated, dnsLimited, dnsUnsampled,
+		dnsTier, dnsZone, dnsZoneWhat, dnsZoneType, dnsZoneTier,
+	} {
 		ch <- d
 	}
 }

@@ -68,7 +68,8 @@ func JoinThrough(token, api string) (Join, error) {
 		return nil, err
 	}
 	return func(ctx context.Context, r *clusterv1.JoinRequest) (*clusterv1.JoinResponse, error) {
-		conn, err := grpc.NewClient(api, grpc.WithTransportCredentials(credentials.NewTLS(t.TLS())), grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
+		conn, err := grpc.NewClient(api, grpc.WithTransportCredentials(credentials.NewTLS(t.TLS())),
+			grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
 		if err != nil {
 			return nil, fmt.Errorf("reach %s: %w", api, err)
 		}

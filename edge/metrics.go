@@ -21,10 +21,11 @@ func newMetrics(n *Node) *metrics {
 		return prometheus.NewDesc("dark_edge_"+name, help, labels, nil)
 	}
 	return &metrics{
-		n:           n,
-		revision:    d("view_revision", "Revision that the view is complete to."),
-		connected:   d("feed_connected", "1 while a control node is connected."),
-		contact:     d("feed_last_contact_timestamp_seconds", "When a control node was heard of last, Unix time; 0 never. Restarts do not reset it."),
+		n:         n,
+		revision:  d("view_revision", "Revision that the view is complete to."),
+		connected: d("feed_connected", "1 while a control node is connected."),
+		contact: d("feed_last_contact_timestamp_seconds",
+			"When a control node was heard of last, Unix time; 0 never. Restarts do not reset it."),
 		refused:     d("refused_items_total", "Items of the feed that could not be compiled."),
 		frames:      d("refused_frames_total", "Frames that were refused.", "reason"),
 		deny:        d("deny_entries", "Entries of the deny set: credentials that were revoked."),
@@ -34,11 +35,13 @@ func newMetrics(n *Node) *metrics {
 		free:        d("disk_free_bytes", "Octets that the file system of the node's directory has left."),
 		full:        d("disk_full", "1 while the feed is not followed for want of space."),
 		certificate: d("certificate_expiry_timestamp_seconds", "When the node's certificate ends, Unix time."),
-		budget:      d("autonomy_end_timestamp_seconds", "When the first of the certificate and the keys of services ends, Unix time: until then the edge serves all without a control node."),
-		sockets:     d("sockets", "Sockets that a service answers on.", "service", "network"),
-		starts:      d("starts_total", "Starts of this edge since it joined, this one included."),
-		failed:      d("failed_services", "Services that are not served, as their files are damaged."),
-		lost:        d("config_lost", "1 while both generations were damaged and nothing was told since."),
+		budget: d("autonomy_end_timestamp_seconds",
+			"When the first of the certificate and the keys of services ends, Unix time: until then the edge serves "+
+				"all without a control node."),
+		sockets: d("sockets", "Sockets that a service answers on.", "service", "network"),
+		starts:  d("starts_total", "Starts of this edge since it joined, this one included."),
+		failed:  d("failed_services", "Services that are not served, as their files are damaged."),
+		lost:    d("config_lost", "1 while both generations were damaged and nothing was told since."),
 	}
 }
 

@@ -176,7 +176,8 @@ func (n *Node) open() error {
 	refused := n.view.Apply(c.Revision(), changes)
 	c.Report(refused)
 	for _, r := range refused {
-		n.cfg.Logger.Warn("edge: refused at the start", "stream", r.Stream, "kind", r.Kind, "name", r.Name, "reason", r.Reason)
+		n.cfg.Logger.Warn("edge: refused at the start", "stream", r.Stream, "kind", r.Kind, "name", r.Name,
+			"reason", r.Reason)
 	}
 	n.loaded = time.Since(n.begun)
 	n.cfg.Logger.Info("edge: configuration loaded", "records", len(changes), "revision", c.Revision(), "took", n.loaded)

@@ -56,11 +56,18 @@ func run(t *testing.T, n *Node) (stop func()) {
 
 func zoneItems(t *testing.T) []*feedv1.Item {
 	t.Helper()
-	z, err := proto.Marshal(&dnsv1.PublishedZone{Apex: "example.com", Generation: 1, Serial: 7, PrimaryNameServer: "ns1.example.com.", Mailbox: "hostmaster.example.com.", Refresh: 1, Retry: 2, Expire: 3, NegativeTtl: 4, SoaTtl: 5})
+	z, err := proto.Marshal(&dnsv1.PublishedZone{
+		Apex: "example.com", Generation: 1, Serial: 7,
+		PrimaryNameServer: "ns1.example.com.", Mailbox: "hostmaster.example.com.", Refresh: 1, Retry: 2, Expire: 3,
+		NegativeTtl: 4, SoaTtl: 5,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := proto.Marshal(&dnsv1.PublishedRecordSet{Apex: "example.com", Generation: 1, Owner: "www", Type: 1, Ttl: 60, Rdata: [][]byte{{192, 0, 2, 1}}})
+	a, err := proto.Marshal(&dnsv1.PublishedRecordSet{
+		Apex: "example.com", Generation: 1, Owner: "www", Type: 1,
+		Ttl: 60, Rdata: [][]byte{{192, 0, 2, 1}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +246,8 @@ func TestMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := gathered(t, reg); got["dark_edge_starts_total"] != 1 || got["dark_edge_sockets"] == 0 || got["dark_edge_disk_free_bytes"] == 0 {
+	if got := gathered(t, reg); got["dark_edge_starts_total"] != 1 || got["dark_edge_sockets"] == 0 ||
+		got["dark_edge_disk_free_bytes"] == 0 {
 		t.Errorf("the first start tells %v", got)
 	}
 	if err := n.Close(); err != nil {

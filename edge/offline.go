@@ -26,7 +26,12 @@ func OfflineStore(dir string, log *slog.Logger) (store.Options, error) {
 		return store.Options{}, err
 	}
 	noLink := func() (*tls.Config, error) { return nil, errors.New("offline") }
-	c, all, err := config.Open(config.Options{Dir: dir, Cluster: self.ClusterID, Pinned: self.PublishingKey, TLS: noLink, Self: func() ca.Name { return ca.Name{Node: self.Name} }, Log: log})
+	c, all, err := config.Open(config.Options{
+		Dir: dir, Cluster: self.ClusterID, Pinned: self.PublishingKey,
+		TLS: noLink, Self: func() ca.Name {
+			return ca.Name{Node: self.Name}
+		}, Log: log,
+	})
 	if err != nil {
 		return store.Options{}, fmt.Errorf("%w; is the edge still running?", err)
 	}
@@ -42,12 +47,14 @@ func OfflineStore(dir string, log *slog.Logger) (store.Options, error) {
 	s := &s3Server{machine: machine, keys: newStorageKeys()}
 	v, refused := s.compileStorage(nil, changes)
 	for _, r := range refused {
-		log.Warn("a key cannot be opened: what it seals is compared with its hash only", "name", r.Name, "reason", r.Reason)
+		log.Warn("a key cannot be opened: what it seals is compared with its hash only", "name", r.Name,
+			"reason", r.Reason)
 	}
 	s.keys.set(&v.(*storageView).keys)
 	disk, err := loadDiskKey(dir, machine)
 	if err != nil {
 		return store.Options{}, err
 	}
-	return store.Options{Dir: filepath.Join(dir, dirStore), Cell: self.Name, Keys: s.keys, DiskKey: disk, Logger: log}, nil
+	return store.Options{Dir: filepath.Join(dir, dirStore), Cell: self.Name, Keys: s.keys, DiskKey: disk, Logger: log},
+		nil
 }

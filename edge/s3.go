@@ -72,7 +72,8 @@ func newS3(c *Config, log *os.File) (*s3Server, error) {
 	s := &s3Server{c: c, machine: machine, keys: newStorageKeys(), log: log}
 	s.erasing.news = make(chan struct{}, 1)
 	s.store, err = store.Open(store.Options{
-		Dir: filepath.Join(c.Dir, dirStore), Cell: c.Name, Keys: s.keys, DiskKey: disk, Clock: c.Clock, Logger: c.Logger,
+		Dir: filepath.Join(c.Dir, dirStore), Cell: c.Name, Keys: s.keys, DiskKey: disk, Clock: c.Clock,
+		Logger: c.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)

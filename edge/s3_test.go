@@ -91,9 +91,13 @@ func bucketKey(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
 func bucketItems(t testing.TB, name, cell string, id, key []byte, machines ...*keyring.Machine) []*feedv1.Item {
 	t.Helper()
 	return []*feedv1.Item{
-		record(t, kindKeys, "buckets/"+name, &storagev1.PublishedKeys{Id: id, Sealed: sealTo(t, &storagev1.Keys{Keys: []*storagev1.Key{{Version: 1, Key: key}}}, machines...)}),
+		record(t, kindKeys, "buckets/"+name, &storagev1.PublishedKeys{
+			Id:     id,
+			Sealed: sealTo(t, &storagev1.Keys{Keys: []*storagev1.Key{{Version: 1, Key: key}}}, machines...),
+		}),
 		record(t, kindBucket, "buckets/"+name, &storagev1.PublishedBucket{
-			Bucket: name, Id: id, Organization: "acme", Spec: &storagev1.BucketSpec{}, Placement: &storagev1.Placement{Cell: cell, Generation: 1}, Etag: "1",
+			Bucket: name, Id: id, Organization: "acme", Spec: &storagev1.BucketSpec{},
+			Placement: &storagev1.Placement{Cell: cell, Generation: 1}, Etag: "1",
 		}),
 	}
 }
@@ -110,7 +114,10 @@ func signingKeys() *storagev1.SigningKeys {
 
 func storageItems(t testing.TB, id, key []byte, m *keyring.Machine) []*feedv1.Item {
 	return append(bucketItems(t, "photos", "edge1", id, key, m),
-		record(t, kindStorage, "storage", &storagev1.PublishedStorage{Region: testRegion, RegionAliases: []string{"us-east-1"}}),
+		record(t, kindStorage, "storage", &storagev1.PublishedStorage{
+			Region:        testRegion,
+			RegionAliases: []string{"us-east-1"},
+		}),
 		record(t, kindAccessKey, "accesskeys/"+testKeyID, &storagev1.PublishedAccessKey{
 			AccessKeyId: testKeyID, Organization: "acme", Name: "accesskeys/one", Sealed: sealTo(t, signingKeys(), m),
 		}))
@@ -135,8 +142,9 @@ func s3ClientOf(t *testing.T, n *Node) (*s3.Client, func()) {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	return s3.New(s3.Options{
-		Region: testRegion, BaseEndpoint: aws.String("http://" + n.Addresses("s3")[0].String()), UsePathStyle: true, RetryMaxAttempts: 1,
-		HTTPClient: &http.Client{Transport: transport, Timeout: 20 * time.Second},
+		Region: testRegion, BaseEndpoint: aws.String("http://" + n.Addresses("s3")[0].String()), UsePathStyle: true,
+		RetryMaxAttempts: 1,
+		HTTPClient:       &http.Client{Transport: transport, Timeout: 20 * time.Second},
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: testKeyID, SecretAccessKey: testSecret}, nil
 		}),
@@ -186,7 +194,10 @@ func TestObjectsAreServedWithoutAControlPlane(t *testing.T) {
 	small, large := []byte("a small object that is told apart: pelican"), make([]byte, 300_000)
 	rand.Read(large)
 	put := func(key string, body []byte) error {
-		_, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String("photos"), Key: aws.String(key), Body: bytes.NewReader(body)})
+		_, err := client.PutObject(ctx, &s3.PutObjectInput{
+			Bucket: aws.String("photos"), Key: aws.String(key),
+			Body: bytes.NewReader(body),
+		})
 		return err
 	}
 	if err := errors.Join(put("small", small), put("large", large)); err != nil {
@@ -207,7 +218,11 @@ func TestObjectsAreServedWithoutAControlPlane(t *testing.T) {
 	}
 	stop()
 	// The key is revoked; the edge is killed and never sees a control node again.
-	f = fakeControl(t, sealedAfter(t, first, &feedv1.Item{Kind: "dark.storage.v1.AccessKey", Name: "accesskey:" + testKeyID, Lane: uint32(kind.LaneDeny), Value: []byte{}, Expires: time.Now().Add(time.Hour).Unix()}))
+	f = fakeControl(t, sealedAfter(t, first, &feedv1.Item{
+		Kind: "dark.storage.v1.AccessKey",
+		Name: "accesskey:" + testKeyID, Lane: uint32(kind.LaneDeny), Value: []byte{},
+		Expires: time.Now().Add(time.Hour).Unix(),
+	}))
 	n, client, stop = s3Node(t, dir, f.addr)
 	eventually(t, "denied", func() bool { return n.Denied("accesskey:" + testKeyID) })
 	if _, err := get(t, client, "small"); code(err) != "InvalidAccessKeyId" {
@@ -229,8 +244,9 @@ func sealedAfter(t *testing.T, before []byte, items ...*feedv1.Item) []byte {
 		t.Fatal(err)
 	}
 	data, _, err := frame.Seal(testKey, &feedv1.Frame{
-		Cluster: "test", Stream: "org/acme", Epoch: 1, PreviousRevision: f.Revision, PreviousHash: hash[:], Revision: f.Revision + 1,
-		Last: true, Items: items, SignedAt: time.Now().UnixNano(),
+		Cluster: "test", Stream: "org/acme", Epoch: 1, PreviousRevision: f.Revision, PreviousHash: hash[:],
+		Revision: f.Revision + 1,
+		Last:     true, Items: items, SignedAt: time.Now().UnixNano(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -277,7 +293,10 @@ func TestWhatWasDeletedIsErasedAndWhatVanishedIsNot(t *testing.T) {
 	if err := n.WaitRevision(ctx, 1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String("photos"), Key: aws.String("x"), Body: strings.NewReader("x")}); err != nil {
+	if _, err := client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: aws.String("photos"), Key: aws.String("x"),
+		Body: strings.NewReader("x"),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	s := s3Of(n)
@@ -287,7 +306,10 @@ func TestWhatWasDeletedIsErasedAndWhatVanishedIsNot(t *testing.T) {
 	if _, err := s.store.At(place); err != nil {
 		t.Errorf("a bucket that vanished: %v", err)
 	}
-	v, refused := s.compileStorage(gone, []kind.Change{{Kind: kindErased, Name: "bucket:" + hex.EncodeToString(id), Value: []byte{}}, {Kind: kindErased, Name: "bucket:zz", Value: []byte{}}})
+	v, refused := s.compileStorage(gone, []kind.Change{{
+		Kind: kindErased, Name: "bucket:" + hex.EncodeToString(id),
+		Value: []byte{},
+	}, {Kind: kindErased, Name: "bucket:zz", Value: []byte{}}})
 	if len(refused) != 1 {
 		t.Errorf("refused %v", refused)
 	}
@@ -315,7 +337,10 @@ func TestS3OverTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
@@ -359,7 +384,8 @@ func signedGet(t *testing.T, endpoint, key string, at time.Time) (int, string) {
 	t.Helper()
 	date := at.UTC().Format("20060102T150405Z")
 	canonical := strings.Join([]string{
-		"GET", "/photos/" + key, "", "host:" + endpoint, "x-amz-content-sha256:UNSIGNED-PAYLOAD", "x-amz-date:" + date, "",
+		"GET", "/photos/" + key, "", "host:" + endpoint, "x-amz-content-sha256:UNSIGNED-PAYLOAD", "x-amz-date:" + date,
+		"",
 		"host;x-amz-content-sha256;x-amz-date", "UNSIGNED-PAYLOAD",
 	}, "\n")
 	scope := date[:8] + "/" + testRegion + "/s3/aws4_request"
@@ -373,7 +399,8 @@ func signedGet(t *testing.T, endpoint, key string, at time.Time) (int, string) {
 	}
 	req.Header.Set("X-Amz-Date", date)
 	req.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
-	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+testKeyID+"/"+scope+", SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature="+hex.EncodeToString(mac.Sum(nil)))
+	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+testKeyID+"/"+scope+
+		", SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature="+hex.EncodeToString(mac.Sum(nil)))
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	resp, err := (&http.Client{Transport: transport}).Do(req)
@@ -393,14 +420,18 @@ func signedGet(t *testing.T, endpoint, key string, at time.Time) (int, string) {
 // closed. What the edge says of its budget falls with the days.
 func TestFourteenDaysAlone(t *testing.T) {
 	dir := t.TempDir()
-	f := fakeControl(t, sealedFrame(t, storageItems(t, bytes.Repeat([]byte{7}, 16), bucketKey(9), machineOf(t, dir))...))
+	f := fakeControl(t, sealedFrame(t, storageItems(t, bytes.Repeat([]byte{7}, 16), bucketKey(9),
+		machineOf(t, dir))...))
 	n, client, stop := s3Node(t, dir, f.addr)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := n.WaitRevision(ctx, 1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String("photos"), Key: aws.String("x"), Body: strings.NewReader("x")}); err != nil {
+	if _, err := client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: aws.String("photos"), Key: aws.String("x"),
+		Body: strings.NewReader("x"),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	stop()

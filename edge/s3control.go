@@ -32,7 +32,10 @@ func (s *s3Server) CreateBucket(ctx context.Context, proof, organization string,
 		}
 		b.Spec.Cell = s.c.Name
 	}
-	return s.submit(ctx, proof, organization, "CreateBucket", &storagev1.CreateBucketRequest{Bucket: b, RequestId: requestID(), Reason: "S3"})
+	return s.submit(ctx, proof, organization, "CreateBucket", &storagev1.CreateBucketRequest{
+		Bucket:    b,
+		RequestId: requestID(), Reason: "S3",
+	})
 }
 
 // UpdateBucket implements s3.Control. It names the fields that change, as the customer's
@@ -59,7 +62,10 @@ func (s *s3Server) DeleteBucket(ctx context.Context, proof, organization, name s
 	if !strings.HasPrefix(name, "buckets/") {
 		name = "buckets/" + name
 	}
-	return s.submit(ctx, proof, organization, "DeleteBucket", &storagev1.DeleteBucketRequest{Name: name, Force: name, RequestId: requestID(), Reason: "S3"})
+	return s.submit(ctx, proof, organization, "DeleteBucket", &storagev1.DeleteBucketRequest{
+		Name: name, Force: name,
+		RequestId: requestID(), Reason: "S3",
+	})
 }
 
 func (s *s3Server) submit(ctx context.Context, proof, organization, method string, req proto.Message) error {
@@ -71,7 +77,10 @@ func (s *s3Server) submit(ctx context.Context, proof, organization, method strin
 	if err != nil {
 		return err
 	}
-	_, _, err = s.c.node.Submit(ctx, config.Request{Subject: subject, Token: proof, Organization: organization, Method: bucketMethods + method, Body: body})
+	_, _, err = s.c.node.Submit(ctx, config.Request{
+		Subject: subject, Token: proof, Organization: organization,
+		Method: bucketMethods + method, Body: body,
+	})
 	return err
 }
 

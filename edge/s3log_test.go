@@ -28,7 +28,8 @@ func TestBucketsAreCountedLoggedAndHeldToTheirQuota(t *testing.T) {
 	id := bytes.Repeat([]byte{7}, 16)
 	items := storageItems(t, id, bucketKey(9), machine)
 	items = append(items, record(t, kindBucket, "buckets/photos", &storagev1.PublishedBucket{
-		Bucket: "photos", Id: id, Organization: "acme", Placement: &storagev1.Placement{Cell: "edge1", Generation: 1}, Etag: "2",
+		Bucket: "photos", Id: id, Organization: "acme", Placement: &storagev1.Placement{Cell: "edge1", Generation: 1},
+		Etag: "2",
 		Spec: &storagev1.BucketSpec{RequestLog: true, Quota: &storagev1.Quota{Bytes: 100, Objects: 2}},
 	}))
 	f := fakeControl(t, sealedFrame(t, items...))
@@ -48,7 +49,10 @@ func TestBucketsAreCountedLoggedAndHeldToTheirQuota(t *testing.T) {
 		t.Fatal(err)
 	}
 	put := func(key string, size int) string {
-		_, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String("photos"), Key: &key, Body: strings.NewReader(strings.Repeat("x", size))})
+		_, err := client.PutObject(ctx, &s3.PutObjectInput{
+			Bucket: aws.String("photos"), Key: &key,
+			Body: strings.NewReader(strings.Repeat("x", size)),
+		})
 		return code(err)
 	}
 	for _, w := range []struct {
@@ -60,15 +64,20 @@ func TestBucketsAreCountedLoggedAndHeldToTheirQuota(t *testing.T) {
 			t.Errorf("%s of %d octets: %q, want %q", w.key, w.size, code, w.code)
 		}
 	}
-	if _, err := client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: aws.String("photos"), Key: aws.String("m")}); err != nil {
+	if _, err := client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
+		Bucket: aws.String("photos"),
+		Key:    aws.String("m"),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	s := s3Of(n)
 	b := s.stats().Buckets[0]
-	if b.Objects != 2 || b.Bytes != 50 || b.Uploads != 1 || b.Writes != 6 || b.Refused != 2 || b.Failed != 0 || b.BytesIn != 60+60+40+10 {
+	if b.Objects != 2 || b.Bytes != 50 || b.Uploads != 1 || b.Writes != 6 || b.Refused != 2 || b.Failed != 0 ||
+		b.BytesIn != 60+60+40+10 {
 		t.Errorf("%v", b)
 	}
-	tellsPrometheus(t, s3Metrics{s, true}, `dark_s3_bucket_objects{bucket="photos"} 2`, `dark_s3_bucket_bytes{bucket="photos"} 50`,
+	tellsPrometheus(t, s3Metrics{s, true}, `dark_s3_bucket_objects{bucket="photos"} 2`,
+		`dark_s3_bucket_bytes{bucket="photos"} 50`,
 		`dark_s3_bucket_uploads{bucket="photos"} 1`, `dark_s3_bucket_errors_total{bucket="photos",class="4xx"} 2`)
 	if all := scrape(t, s3Metrics{s, false}); strings.Contains(all, "photos") {
 		t.Errorf("a tenant's bucket is named though nobody asked for names: %s", all)
@@ -91,7 +100,8 @@ func TestBucketsAreCountedLoggedAndHeldToTheirQuota(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[1]), &line); err != nil {
 		t.Fatal(err)
 	}
-	if line.Operation != "PutObject" || line.Bucket != "photos" || line.Key != "b" || line.Error != "QuotaExceeded" || line.Status != 403 || line.Requester != "acme" || line.AccessKey != testKeyID {
+	if line.Operation != "PutObject" || line.Bucket != "photos" || line.Key != "b" || line.Error != "QuotaExceeded" ||
+		line.Status != 403 || line.Requester != "acme" || line.AccessKey != testKeyID {
 		t.Errorf("%+v", line)
 	}
 }

@@ -45,7 +45,8 @@ func (s *s3Server) expire(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
-			s.c.Logger.Warn("lifecycle of buckets", "err", err, "objects", done.Objects, "rows", done.Rows, "uploads", done.Uploads)
+			s.c.Logger.Warn("lifecycle of buckets", "err", err, "objects", done.Objects, "rows", done.Rows,
+				"uploads", done.Uploads)
 		case done.Objects+done.Rows+done.Uploads > 0:
 			s.c.Logger.Info("lifecycle of buckets", "objects", done.Objects, "rows", done.Rows, "uploads", done.Uploads)
 		}

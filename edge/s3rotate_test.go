@@ -34,7 +34,10 @@ func TestRotatedBucketKeyWrapsAgain(t *testing.T) {
 	large := strings.Repeat("0123456789", 10_000)
 	write := func(key string) {
 		t.Helper()
-		if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String("photos"), Key: &key, Body: strings.NewReader(large)}); err != nil {
+		if _, err := client.PutObject(ctx, &s3.PutObjectInput{
+			Bucket: aws.String("photos"), Key: &key,
+			Body: strings.NewReader(large),
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -52,7 +55,10 @@ func TestRotatedBucketKeyWrapsAgain(t *testing.T) {
 	write("old")
 	s := s3Of(n)
 	before := s.store.Stats()
-	keys := &storagev1.Keys{Keys: []*storagev1.Key{{Version: 1, Key: bucketKey('a')}, {Version: 2, Key: bucketKey('b')}}}
+	keys := &storagev1.Keys{Keys: []*storagev1.Key{
+		{Version: 1, Key: bucketKey('a')},
+		{Version: 2, Key: bucketKey('b')},
+	}}
 	items := append(bucketItems(t, "photos", "edge1", id, bucketKey('a'), machine)[1:],
 		record(t, kindKeys, "buckets/photos", &storagev1.PublishedKeys{Id: id, Sealed: sealTo(t, keys, machine)}))
 	old := &storageView{s3: s.handler.View(), keys: *s.keys.now.Load()}

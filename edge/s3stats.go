@@ -65,15 +65,24 @@ var (
 	storeReadOnly = storeDesc("read_only", "1 while writes are refused.")
 	storeScrubbed = storeDesc("scrubbed_timestamp_seconds", "When the last scrub ended, Unix time; 0 for never.")
 
-	s3Waiting      = prometheus.NewDesc("dark_s3_unauthenticated_connections", "Connections whose caller is not known yet.", nil, nil)
-	s3Accepted     = prometheus.NewDesc("dark_s3_accepted_connections_total", "Connections that were accepted.", nil, nil)
-	s3Closed       = prometheus.NewDesc("dark_s3_unauthenticated_closed_total", "Connections that were closed before their caller was known.", []string{"reason"}, nil)
-	bucketRequests = prometheus.NewDesc("dark_s3_bucket_requests_total", "Requests of the busiest buckets, by kind.", []string{"bucket", "kind"}, nil)
-	bucketAnswers  = prometheus.NewDesc("dark_s3_bucket_errors_total", "Answers of the busiest buckets with 4xx and 5xx.", []string{"bucket", "class"}, nil)
-	bucketBytes    = prometheus.NewDesc("dark_s3_bucket_body_bytes_total", "Octets of bodies of the busiest buckets.", []string{"bucket", "direction"}, nil)
-	bucketHeld     = prometheus.NewDesc("dark_s3_bucket_bytes", "Octets that the busiest buckets hold.", []string{"bucket"}, nil)
-	bucketUploads  = prometheus.NewDesc("dark_s3_bucket_uploads", "Uploads to the busiest buckets that go on.", []string{"bucket"}, nil)
-	bucketObjects  = prometheus.NewDesc("dark_s3_bucket_objects", "Objects that the busiest buckets hold, each version one.", []string{"bucket"}, nil)
+	s3Waiting = prometheus.NewDesc("dark_s3_unauthenticated_connections",
+		"Connections whose caller is not known yet.", nil, nil)
+	s3Accepted = prometheus.NewDesc("dark_s3_accepted_connections_total", "Connections that were accepted.", nil,
+		nil)
+	s3Closed = prometheus.NewDesc("dark_s3_unauthenticated_closed_total",
+		"Connections that were closed before their caller was known.", []string{"reason"}, nil)
+	bucketRequests = prometheus.NewDesc("dark_s3_bucket_requests_total", "Requests of the busiest buckets, by kind.",
+		[]string{"bucket", "kind"}, nil)
+	bucketAnswers = prometheus.NewDesc("dark_s3_bucket_errors_total",
+		"Answers of the busiest buckets with 4xx and 5xx.", []string{"bucket", "class"}, nil)
+	bucketBytes = prometheus.NewDesc("dark_s3_bucket_body_bytes_total", "Octets of bodies of the busiest buckets.",
+		[]string{"bucket", "direction"}, nil)
+	bucketHeld = prometheus.NewDesc("dark_s3_bucket_bytes", "Octets that the busiest buckets hold.",
+		[]string{"bucket"}, nil)
+	bucketUploads = prometheus.NewDesc("dark_s3_bucket_uploads", "Uploads to the busiest buckets that go on.",
+		[]string{"bucket"}, nil)
+	bucketObjects = prometheus.NewDesc("dark_s3_bucket_objects",
+		"Objects that the busiest buckets hold, each version one.", []string{"bucket"}, nil)
 )
 
 func storeDesc(name, help string) *prometheus.Desc {

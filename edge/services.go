@@ -21,7 +21,8 @@ func Services(c *Config) ([]Part, error) {
 		if len(c.DNS) == 0 {
 			return nil, err // it would serve nothing
 		}
-		c.Logger.Error("edge: S3 is not served, the other services are; mend what the error names and start again", "error", err)
+		c.Logger.Error("edge: S3 is not served, the other services are; mend what the error names and start again",
+			"error", err)
 		c.node.failed = append(c.node.failed, "s3")
 		return parts, nil
 	}

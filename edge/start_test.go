@@ -19,14 +19,22 @@ import (
 // manyFrames are the parts of a snapshot of a zone with n record sets.
 func manyFrames(t testing.TB, n int) [][]byte {
 	t.Helper()
-	z, err := proto.Marshal(&dnsv1.PublishedZone{Apex: "example.com", Generation: 1, Serial: 7, PrimaryNameServer: "ns1.example.com.", Mailbox: "hostmaster.example.com.", Refresh: 1, Retry: 2, Expire: 3, NegativeTtl: 4, SoaTtl: 5})
+	z, err := proto.Marshal(&dnsv1.PublishedZone{
+		Apex: "example.com", Generation: 1, Serial: 7,
+		PrimaryNameServer: "ns1.example.com.", Mailbox: "hostmaster.example.com.", Refresh: 1, Retry: 2, Expire: 3,
+		NegativeTtl: 4, SoaTtl: 5,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	items := []*feedv1.Item{{Kind: "dark.dns.v1.Zone", Name: "zones/example.com", Lane: 1, Value: z}}
 	var frames [][]byte
 	seal := func(last bool) {
-		data, _, err := frame.Seal(testKey, &feedv1.Frame{Cluster: "test", Stream: "org/acme", Epoch: 1, Revision: 1, Part: uint32(len(frames)), Last: last, Snapshot: true, HeadHash: make([]byte, 32), Items: items, SignedAt: time.Now().UnixNano()})
+		data, _, err := frame.Seal(testKey, &feedv1.Frame{
+			Cluster: "test", Stream: "org/acme", Epoch: 1, Revision: 1,
+			Part: uint32(len(frames)), Last: last, Snapshot: true, HeadHash: make([]byte, 32), Items: items,
+			SignedAt: time.Now().UnixNano(),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,11 +42,17 @@ func manyFrames(t testing.TB, n int) [][]byte {
 	}
 	for i := range n {
 		owner := fmt.Sprintf("host%07d", i)
-		a, err := proto.Marshal(&dnsv1.PublishedRecordSet{Apex: "example.com", Generation: 1, Owner: owner, Type: 1, Ttl: 60, Rdata: [][]byte{{192, byte(i >> 16), byte(i >> 8), byte(i)}}})
+		a, err := proto.Marshal(&dnsv1.PublishedRecordSet{
+			Apex: "example.com", Generation: 1, Owner: owner, Type: 1,
+			Ttl: 60, Rdata: [][]byte{{192, byte(i >> 16), byte(i >> 8), byte(i)}},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		items = append(items, &feedv1.Item{Kind: "dark.dns.v1.RecordSet", Name: "zones/example.com/1/" + owner + "/A", Lane: 1, Value: a})
+		items = append(items, &feedv1.Item{
+			Kind: "dark.dns.v1.RecordSet", Name: "zones/example.com/1/" + owner + "/A",
+			Lane: 1, Value: a,
+		})
 		if len(items) == 4000 {
 			seal(false)
 		}

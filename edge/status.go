@@ -50,7 +50,8 @@ func (n *Node) Ready() error {
 	case !serving:
 		return errors.New("the node is not serving")
 	case n.view.Revision() == 0 && n.config.Lost():
-		return errors.New("both generations of the configuration were damaged, and no control node has told it again yet")
+		return errors.New("both generations of the configuration were damaged, and no control node has told it again " +
+			"yet")
 	case n.view.Revision() == 0:
 		return errors.New("the node has no configuration yet: it has not reached a control node since it joined")
 	}

@@ -49,7 +49,10 @@ func (s *s3Server) compileStorage(prev any, changes []kind.Change) (any, []kind.
 	if !ok {
 		last = &storageView{s3: s3.NewView()}
 	}
-	c := storageCompiler{keys: last.keys.edit(), named: last.named.edit(), lasts: last.lasts.edit(), erased: last.erased, shreds: last.shreds, recovery: last.recovery}
+	c := storageCompiler{
+		keys: last.keys.edit(), named: last.named.edit(), lasts: last.lasts.edit(),
+		erased: last.erased, shreds: last.shreds, recovery: last.recovery,
+	}
 	plain := openAll(s.machine, sealedOf(changes))
 	for i, ch := range changes {
 		if err := c.take(ch, plain[i]); err != nil {
@@ -109,7 +112,10 @@ type storageCompiler struct {
 }
 
 func (c *storageCompiler) refuse(ch kind.Change, err error) {
-	c.refused = append(c.refused, kind.Refusal{Kind: ch.Kind, Organization: ch.Organization, Name: ch.Name, Revision: ch.Revision, Reason: err.Error()})
+	c.refused = append(c.refused, kind.Refusal{
+		Kind: ch.Kind, Organization: ch.Organization, Name: ch.Name,
+		Revision: ch.Revision, Reason: err.Error(),
+	})
 }
 
 // then notes a change of the S3 view, and refuses the record when it cannot be compiled.
@@ -227,7 +233,10 @@ func (c *storageCompiler) keysOf(ch kind.Change, plain opened) error {
 	c.keys.set(at, versions)
 	c.named.set(named, at)
 	if kms {
-		c.then(ch, s3.PutEncryptionKey(s3.EncryptionKey{Name: ch.Name, Organization: ch.Organization, ARN: m.GetArn(), Retired: m.GetRetired()}))
+		c.then(ch, s3.PutEncryptionKey(s3.EncryptionKey{
+			Name: ch.Name, Organization: ch.Organization, ARN: m.GetArn(),
+			Retired: m.GetRetired(),
+		}))
 	}
 	return nil
 }

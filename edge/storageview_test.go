@@ -76,7 +76,10 @@ func TestKeysFollowTheirRecords(t *testing.T) {
 	if _, ok := one.s3.Bucket("photos"); !ok {
 		t.Error("the bucket is not in the view")
 	}
-	step(0, changesOf(record(t, kindKeys, "buckets/photos", &storagev1.PublishedKeys{Id: id[:], Sealed: keys(machine, 'a', 'b')}))...)
+	step(0, changesOf(record(t, kindKeys, "buckets/photos", &storagev1.PublishedKeys{
+		Id:     id[:],
+		Sealed: keys(machine, 'a', 'b'),
+	}))...)
 	want(key(id, "", 0), "b2")
 	want(key(id, "", 1), "a1")
 	// Another cell's bucket is in the view and cannot be opened, which is no fault.
@@ -86,7 +89,10 @@ func TestKeysFollowTheirRecords(t *testing.T) {
 		t.Error("another cell's bucket is not in the view")
 	}
 	// Keys of SSE-KMS are found by their ARN.
-	step(0, changesOf(record(t, kindKeys, "encryptionkeys/main", &storagev1.PublishedKeys{Id: id2[:], Arn: arn, Sealed: keys(machine, 'k')}))...)
+	step(0, changesOf(record(t, kindKeys, "encryptionkeys/main", &storagev1.PublishedKeys{
+		Id: id2[:], Arn: arn,
+		Sealed: keys(machine, 'k'),
+	}))...)
 	want(key(id, arn, 0), "k1")
 	step(0, ended(kindKeys, "encryptionkeys/main"))
 	want(key(id, arn, 0), "none")
@@ -95,13 +101,17 @@ func TestKeysFollowTheirRecords(t *testing.T) {
 		{Id: id[:], Sealed: []byte("nonsense")},
 		{Id: id[:4], Sealed: keys(machine, 'z')},
 		{Id: id[:], Sealed: keys(machine)},
-		{Id: id[:], Sealed: sealTo(t, &storagev1.Keys{Keys: []*storagev1.Key{{Version: 1, Key: []byte("short")}}}, machine)},
+		{Id: id[:], Sealed: sealTo(t, &storagev1.Keys{Keys: []*storagev1.Key{{Version: 1, Key: []byte("short")}}},
+			machine)},
 	} {
 		step(1, changesOf(record(t, kindKeys, "buckets/photos", bad))...)
 		want(key(id, "", 0), "b2")
 	}
 	step(1, kind.Change{Kind: kindBucket, Organization: "acme", Name: "buckets/photos", Value: []byte{0xff}})
-	step(1, changesOf(record(t, kindBucket, "buckets/photos", &storagev1.PublishedBucket{Bucket: "photos", Id: []byte("short")}))...)
+	step(1, changesOf(record(t, kindBucket, "buckets/photos", &storagev1.PublishedBucket{
+		Bucket: "photos",
+		Id:     []byte("short"),
+	}))...)
 	if b, ok := v.(*storageView).s3.Bucket("photos"); !ok || b.ID != id {
 		t.Error("the last good bucket is gone")
 	}

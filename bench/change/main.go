@@ -92,13 +92,14 @@ func (z *zone) change(ctx context.Context, r *rig.Rig, conn *grpc.ClientConn, as
 	defer cancel()
 	want := fmt.Sprint("change ", n)
 	begin := time.Now()
-	_, err := dnsgrpc.NewRecordSetServiceClient(conn).UpdateRecordSet(r.As(ctx, rig.Organization), &dnsv1.UpdateRecordSetRequest{
-		RecordSet: &dnsv1.RecordSet{
-			Name: "zones/" + z.apex + "/records/changing/TXT",
-			Spec: &dnsv1.RecordSetSpec{Ttl: proto.Uint32(60), Records: []string{fmt.Sprintf("%q", want)}},
-		},
-		AllowMissing: true,
-	})
+	_, err := dnsgrpc.NewRecordSetServiceClient(conn).UpdateRecordSet(r.As(ctx, rig.Organization),
+		&dnsv1.UpdateRecordSetRequest{
+			RecordSet: &dnsv1.RecordSet{
+				Name: "zones/" + z.apex + "/records/changing/TXT",
+				Spec: &dnsv1.RecordSetSpec{Ttl: proto.Uint32(60), Records: []string{fmt.Sprintf("%q", want)}},
+			},
+			AllowMissing: true,
+		})
 	if err != nil {
 		return fmt.Errorf("change %d of %s: %w", n, z.apex, err)
 	}
@@ -115,7 +116,8 @@ func report(zones []*zone, controls int) {
 	fmt.Println("| records | API p50 | API p99 | return to new answer p50 | p99 |")
 	fmt.Println("|--:|--:|--:|--:|--:|")
 	for _, z := range zones {
-		fmt.Printf("| %d | %v | %v | %v | %v |\n", z.records, ms(z.write, 50), ms(z.write, 99), ms(z.answer, 50), ms(z.answer, 99))
+		fmt.Printf("| %d | %v | %v | %v | %v |\n", z.records, ms(z.write, 50), ms(z.write, 99), ms(z.answer, 50),
+			ms(z.answer, 99))
 	}
 	fmt.Printf("\nmedian of the large zone to the small one's: %.2f× (target 2×, and under 50 ms)\n",
 		float64(rig.Percentile(zones[1].answer, 50))/float64(rig.Percentile(zones[0].answer, 50)))

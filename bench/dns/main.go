@@ -152,7 +152,8 @@ func (s *server) print(load string, best float64) {
 }
 
 func printMemory(servers []*server, names int) {
-	fmt.Printf("%d names\n\n| server | idle: ms of CPU a second | resident MiB | octets a name |\n|---|---|---|---|\n", names)
+	fmt.Printf("%d names\n\n| server | idle: ms of CPU a second | resident MiB | octets a name |\n|---|---|---|---|\n",
+		names)
 	for _, s := range servers {
 		rss := resident(s.pids())
 		fmt.Printf("| %s | %.1f | %d | %d |\n", s.name, float64(s.idle.Microseconds())/1000, rss>>20, rss/int64(names))
@@ -165,7 +166,8 @@ func writeZone(path string, names int) error {
 		return err
 	}
 	w := bufio.NewWriter(f)
-	fmt.Fprintf(w, "$ORIGIN %s.\n$TTL 300\n@ 3600 IN SOA ns h 1 3600 600 86400 300\n@ NS ns\nns A 127.0.0.1\nlast TXT here\n", apex)
+	fmt.Fprintf(w, "$ORIGIN %s.\n$TTL 300\n@ 3600 IN SOA ns h 1 3600 600 86400 300\n@ NS ns\nns A 127.0.0.1\nlast "+
+		"TXT here\n", apex)
 	for i := range names {
 		fmt.Fprintf(w, "host%07d A 10.%d.%d.%d\n", i, i>>16&255, i>>8&255, i&255)
 	}

@@ -13,7 +13,10 @@ import (
 
 // run measures one load; rate 0 is as fast as it goes.
 func (s *server) run(ctx context.Context, queries string, rate, seconds int) (run, error) {
-	args := []string{"-s", s.at.Addr().String(), "-p", strconv.Itoa(int(s.at.Port())), "-d", queries, "-l", strconv.Itoa(seconds), "-q", "100", "-c", "8", "-T", "1", "-b", "4096", "-e"}
+	args := []string{
+		"-s", s.at.Addr().String(), "-p", strconv.Itoa(int(s.at.Port())), "-d", queries, "-l",
+		strconv.Itoa(seconds), "-q", "100", "-c", "8", "-T", "1", "-b", "4096", "-e",
+	}
 	if rate > 0 {
 		args = append(args, "-Q", strconv.Itoa(rate))
 	}

@@ -57,8 +57,10 @@ func run(ctx context.Context, records int) (err error) {
 		return err
 	}
 	served := time.Since(begin)
-	fmt.Printf("\n| records | acknowledged | served by the edge | control CPU, peak memory | edge CPU, peak memory |\n|--:|--:|--:|--:|--:|\n")
-	fmt.Printf("| %d | %v | %v | %s | %s |\n", res.Created, acked.Round(time.Millisecond), served.Round(time.Millisecond),
+	fmt.Printf("\n| records | acknowledged | served by the edge | control CPU, peak memory | edge CPU, peak memory " +
+		"|\n|--:|--:|--:|--:|--:|\n")
+	fmt.Printf("| %d | %v | %v | %s | %s |\n", res.Created, acked.Round(time.Millisecond),
+		served.Round(time.Millisecond),
 		used(r, r.Controls[0]), used(r, r.Edges[0]))
 	return nil
 }

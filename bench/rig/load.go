@@ -22,7 +22,9 @@ func (l Load) Completed() float64 { return float64(l.Done) / float64(max(1, l.Do
 
 // Run has clients do an operation again and again for d. do is given the client's
 // number and how many it has done.
-func Run(ctx context.Context, clients int, d time.Duration, pids []int, do func(ctx context.Context, client, n int) error) Load {
+func Run(ctx context.Context, clients int, d time.Duration, pids []int, do func(ctx context.Context, client,
+	n int) error,
+) Load {
 	var l Load
 	took := make([][]time.Duration, clients)
 	failed := make([]int, clients)

@@ -41,7 +41,10 @@ func Start(ctx context.Context, controls, edges int, edgeArgs ...string) (*Rig, 
 	if err != nil {
 		return nil, err
 	}
-	c, err := lab.Start(ctx, lab.Options{Darkd: bin, Dir: dir, Controls: controls, Edges: edges, EdgeArgs: edgeArgs, Timing: "wan"})
+	c, err := lab.Start(ctx, lab.Options{
+		Darkd: bin, Dir: dir, Controls: controls, Edges: edges, EdgeArgs: edgeArgs,
+		Timing: "wan",
+	})
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -103,7 +106,8 @@ func Apply(ctx context.Context, conn grpc.ClientConnInterface, kind, name string
 	if err != nil {
 		return err
 	}
-	_, err = resourcegrpc.NewResourceServiceClient(conn).Apply(ctx, &resourcev1.ApplyRequest{Documents: []*structpb.Struct{s}})
+	_, err = resourcegrpc.NewResourceServiceClient(conn).Apply(ctx,
+		&resourcev1.ApplyRequest{Documents: []*structpb.Struct{s}})
 	if err != nil {
 		return fmt.Errorf("apply %s %s: %w", kind, name, err)
 	}

@@ -37,7 +37,9 @@ func (z *Zone) Read(p []byte) (int, error) {
 }
 
 // Import makes a zone be a master file, and returns when that is acknowledged.
-func Import(ctx context.Context, conn grpc.ClientConnInterface, apex string, file io.Reader) (*dnsv1.ImportZoneResponse, error) {
+func Import(ctx context.Context, conn grpc.ClientConnInterface, apex string,
+	file io.Reader,
+) (*dnsv1.ImportZoneResponse, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s, err := dnsgrpc.NewZoneServiceClient(conn).ImportZone(ctx)
@@ -66,7 +68,9 @@ func Import(ctx context.Context, conn grpc.ClientConnInterface, apex string, fil
 	return last, nil
 }
 
-func send(s grpc.BidiStreamingClient[dnsv1.ImportZoneRequest, dnsv1.ImportZoneResponse], apex string, file io.Reader) error {
+func send(s grpc.BidiStreamingClient[dnsv1.ImportZoneRequest, dnsv1.ImportZoneResponse], apex string,
+	file io.Reader,
+) error {
 	b := make([]byte, 256<<10)
 	m := &dnsv1.ImportZoneRequest{Name: "zones/" + apex, Create: true}
 	for {

@@ -120,7 +120,8 @@ func (w work) compare(ctx context.Context, servers []*server, d time.Duration, r
 		if i > 0 {
 			ratio = fmt.Sprintf("%.2f", float64(base)/float64(max(1, m.CPU)))
 		}
-		fmt.Printf("| %s | %s | %s | %.0f/s | %s | %s | %s | %.2f%% | %s |\n", w.name, s.name, short(m.CPU), m.Rate, short(m.P50), short(m.P99), all[i].Spread(), 100*all[i].Completed(), ratio)
+		fmt.Printf("| %s | %s | %s | %.0f/s | %s | %s | %s | %.2f%% | %s |\n", w.name, s.name, short(m.CPU), m.Rate,
+			short(m.P50), short(m.P99), all[i].Spread(), 100*all[i].Completed(), ratio)
 		if err := all[i].Err(); err != nil {
 			fmt.Fprintf(os.Stderr, "%s, %s: %s\n", w.name, s.name, strings.TrimSpace(err.Error()))
 		}

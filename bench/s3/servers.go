@@ -70,8 +70,12 @@ func startVersity(ctx context.Context, dir, bin, host string) (*server, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	s := &server{name: "versitygw", host: net.JoinHostPort(host, "9001"), who: s3client.Credentials{Access: "bench", Secret: "bench-secret-key", Region: "us-east-1"}}
-	s.cmd = exec.CommandContext(ctx, bin, "--access", s.who.Access, "--secret", s.who.Secret, "--port", s.host, "--quiet", "posix", dir)
+	s := &server{name: "versitygw", host: net.JoinHostPort(host, "9001"), who: s3client.Credentials{
+		Access: "bench",
+		Secret: "bench-secret-key", Region: "us-east-1",
+	}}
+	s.cmd = exec.CommandContext(ctx, bin, "--access", s.who.Access, "--secret", s.who.Secret, "--port", s.host,
+		"--quiet", "posix", dir)
 	s.cmd.Stderr = os.Stderr
 	if err := s.cmd.Start(); err != nil {
 		return nil, err

@@ -99,7 +99,8 @@ func (s *server) clients() []client {
 	transfers := []string{"--transfers", "8", "--checkers", "8"}
 	return append(list, client{
 		name: "rclone", at: func(bucket, key string) string { return remote + bucket + "/" + key },
-		copy: pair(s.command("rclone", append(transfers, "copy")...)), sync: pair(s.command("rclone", append(transfers, "sync")...)),
+		copy: pair(s.command("rclone", append(transfers, "copy")...)),
+		sync: pair(s.command("rclone", append(transfers, "sync")...)),
 	})
 }
 
@@ -135,9 +136,12 @@ func (s *server) command(path string, args ...string) func(context.Context, ...s
 	return func(ctx context.Context, more ...string) error {
 		c := exec.CommandContext(ctx, path, append(append([]string{}, args...), more...)...)
 		c.Env = append(environment(), "XDG_CONFIG_HOME="+s.dir, "XDG_STATE_HOME="+s.dir,
-			"DARK_S3_URL="+s.s3.URL, "DARK_S3_REGION="+s.s3.Region, "DARK_S3_ACCESS_KEY="+s.s3.AccessKey, "DARK_S3_SECRET_KEY="+s.s3.SecretKey,
-			"RCLONE_CONFIG=/dev/null", "RCLONE_CONFIG_BENCH_TYPE=s3", "RCLONE_CONFIG_BENCH_PROVIDER=Other", "RCLONE_CONFIG_BENCH_ENDPOINT="+s.s3.URL,
-			"RCLONE_CONFIG_BENCH_REGION="+s.s3.Region, "RCLONE_CONFIG_BENCH_ACCESS_KEY_ID="+s.s3.AccessKey, "RCLONE_CONFIG_BENCH_SECRET_ACCESS_KEY="+s.s3.SecretKey)
+			"DARK_S3_URL="+s.s3.URL, "DARK_S3_REGION="+s.s3.Region, "DARK_S3_ACCESS_KEY="+s.s3.AccessKey,
+			"DARK_S3_SECRET_KEY="+s.s3.SecretKey,
+			"RCLONE_CONFIG=/dev/null", "RCLONE_CONFIG_BENCH_TYPE=s3", "RCLONE_CONFIG_BENCH_PROVIDER=Other",
+			"RCLONE_CONFIG_BENCH_ENDPOINT="+s.s3.URL,
+			"RCLONE_CONFIG_BENCH_REGION="+s.s3.Region, "RCLONE_CONFIG_BENCH_ACCESS_KEY_ID="+s.s3.AccessKey,
+			"RCLONE_CONFIG_BENCH_SECRET_ACCESS_KEY="+s.s3.SecretKey)
 		if out, err := c.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s %v: %w\n%s", filepath.Base(path), append(args, more...), err, out)
 		}

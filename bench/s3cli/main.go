@@ -151,7 +151,8 @@ func (b *bench) print() {
 			if c.name != "rclone" && base > 0 {
 				ratio = fmt.Sprintf("%.2f", median(all).Seconds()/base.Seconds())
 			}
-			fmt.Printf("| %s | %s | %s | %s–%s | %s |\n", w, c.name, short(median(all)), short(slices.Min(all)), short(slices.Max(all)), ratio)
+			fmt.Printf("| %s | %s | %s | %s–%s | %s |\n", w, c.name, short(median(all)), short(slices.Min(all)),
+				short(slices.Max(all)), ratio)
 		}
 	}
 }

@@ -116,7 +116,8 @@ func (c *Client) exchange(method, path, query string, b Body) (int64, error) {
 	if query != "" {
 		target += "?" + query
 	}
-	c.out = fmt.Appendf(c.out[:0], "%s %s HTTP/1.1\r\nHost: %s\r\nX-Amz-Date: %s\r\nX-Amz-Content-Sha256: %s\r\nAuthorization: %s\r\n%s", method, target, c.host, date, b.payload, authorization, b.headers)
+	c.out = fmt.Appendf(c.out[:0], "%s %s HTTP/1.1\r\nHost: %s\r\nX-Amz-Date: %s\r\nX-Amz-Content-Sha256: "+
+		"%s\r\nAuthorization: %s\r\n%s", method, target, c.host, date, b.payload, authorization, b.headers)
 	for _, h := range b.signed {
 		c.out = fmt.Appendf(c.out, "%s: %s\r\n", h.name, h.value)
 	}

@@ -23,11 +23,14 @@ const (
 type header struct{ name, value string }
 
 // signed is the Authorization header of a request with those headers that must be signed.
-func (c Credentials) signed(method, path, query, host, payload string, more []header, at time.Time) (date, authorization string) {
+func (c Credentials) signed(method, path, query, host, payload string, more []header,
+	at time.Time,
+) (date, authorization string) {
 	date = at.UTC().Format("20060102T150405Z")
 	scope := date[:8] + "/" + c.Region + "/s3/aws4_request"
 	names := "host;x-amz-content-sha256;x-amz-date"
-	canonical := method + "\n" + path + "\n" + query + "\nhost:" + host + "\nx-amz-content-sha256:" + payload + "\nx-amz-date:" + date + "\n"
+	canonical := method + "\n" + path + "\n" + query + "\nhost:" + host + "\nx-amz-content-sha256:" + payload +
+		"\nx-amz-date:" + date + "\n"
 	for _, h := range more {
 		names += ";" + h.name
 		canonical += h.name + ":" + h.value + "\n"
@@ -36,7 +39,8 @@ func (c Credentials) signed(method, path, query, host, payload string, more []he
 	hash := sha256.Sum256([]byte(canonical))
 	text := "AWS4-HMAC-SHA256\n" + date + "\n" + scope + "\n" + hex.EncodeToString(hash[:])
 	signature := hex.EncodeToString(sum(c.key(date[:8]), text))
-	return date, "AWS4-HMAC-SHA256 Credential=" + c.Access + "/" + scope + ", SignedHeaders=" + names + ", Signature=" + signature
+	return date, "AWS4-HMAC-SHA256 Credential=" + c.Access + "/" + scope + ", SignedHeaders=" + names + ", Signature=" +
+		signature
 }
 
 // key is kSigning of a day.

@@ -106,7 +106,8 @@ func measureKeys(ctx context.Context, n int, d time.Duration) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("| %d | %s | %d us | %.0f/s | %d us | %d us | %d MiB |\n", n, w.name, l.CPU.Microseconds(), l.Rate, l.P50.Microseconds(), l.P99.Microseconds(), peak>>20)
+		fmt.Printf("| %d | %s | %d us | %.0f/s | %d us | %d us | %d MiB |\n", n, w.name, l.CPU.Microseconds(), l.Rate,
+			l.P50.Microseconds(), l.P99.Microseconds(), peak>>20)
 	}
 	return nil
 }

@@ -49,6 +49,9 @@ func (o *opened) put(ctx context.Context, key string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = o.space.Commit(ctx, store.Op{Kind: store.Put, Key: []byte(key), Size: int64(len(data)), Value: []byte{0}, Body: b, Counts: true})
+	_, err = o.space.Commit(ctx, store.Op{
+		Kind: store.Put, Key: []byte(key), Size: int64(len(data)), Value: []byte{0},
+		Body: b, Counts: true,
+	})
 	return err
 }

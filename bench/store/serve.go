@@ -130,6 +130,9 @@ func theView() (*s3.View, error) {
 			Bucket: bucket, Id: id[:], Organization: organization, Spec: &storagev1.BucketSpec{},
 			Placement: &storagev1.Placement{Cell: "bench", Generation: 1},
 		}),
-		s3.PutAccessKey(&storagev1.PublishedAccessKey{AccessKeyId: who.Access, Organization: organization, Name: "accesskeys/bench"}, signing),
+		s3.PutAccessKey(&storagev1.PublishedAccessKey{
+			AccessKeyId: who.Access, Organization: organization,
+			Name: "accesskeys/bench",
+		}, signing),
 	)
 }

@@ -51,10 +51,14 @@ func (s *apiSide) pids() []int { return s.server }
 // write makes a TXT record set of 256 bytes be another one.
 func (s *apiSide) write(ctx context.Context, client, n int) error {
 	v := string(value(n))
-	_, err := dnsgrpc.NewRecordSetServiceClient(s.conns[client%len(s.conns)]).UpdateRecordSet(s.rig.As(ctx, rig.Organization), &dnsv1.UpdateRecordSetRequest{
+	_, err := dnsgrpc.NewRecordSetServiceClient(s.conns[client%len(s.conns)]).UpdateRecordSet(s.rig.As(ctx,
+		rig.Organization), &dnsv1.UpdateRecordSetRequest{
 		RecordSet: &dnsv1.RecordSet{
 			Name: fmt.Sprintf("zones/%s/records/w%d-%d/TXT", apex, client, n%keysEach),
-			Spec: &dnsv1.RecordSetSpec{Ttl: proto.Uint32(60), Records: []string{fmt.Sprintf("%q %q", v[:128], v[128:])}},
+			Spec: &dnsv1.RecordSetSpec{
+				Ttl:     proto.Uint32(60),
+				Records: []string{fmt.Sprintf("%q %q", v[:128], v[128:])},
+			},
 		},
 		AllowMissing: true,
 	})

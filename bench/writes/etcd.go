@@ -62,7 +62,8 @@ func (e *etcd) member(i int, names []string, client string) error {
 	cmd := exec.Command("/usr/bin/etcd", "--name", name, "--data-dir", filepath.Join(e.dir, name),
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
 		"--listen-client-urls", "http://"+client, "--advertise-client-urls", "http://"+client,
-		"--initial-cluster", strings.Join(names, ","), "--initial-cluster-state", "new", "--quota-backend-bytes", "8589934592")
+		"--initial-cluster", strings.Join(names, ","), "--initial-cluster-state", "new", "--quota-backend-bytes",
+		"8589934592")
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {

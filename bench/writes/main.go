@@ -56,7 +56,8 @@ func main() {
 	flag.DurationVar(&o.warm, "warm", 2*time.Second, "warm-up of each side")
 	clients := flag.String("clients", "1,64,512", "numbers of clients")
 	sides := flag.String("sides", "api,log,etcd", "what is measured")
-	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of this process, which holds the members of `log`, here")
+	flag.StringVar(&o.profile, "profile", "",
+		"write a CPU profile of this process, which holds the members of `log`, here")
 	flag.Parse()
 	o.clients, o.sides = strings.Split(*clients, ","), strings.Split(*sides, ",")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -154,9 +155,11 @@ func print(clients int, sides []string, series map[string]rig.Series) error {
 			ratio = fmt.Sprintf("%.2f×", m.Rate/e.Median().Rate)
 		}
 		fmt.Printf("| %d | %s | %.0f | %s | %v | %v | %v | %.2f%% | %s |\n", clients, name, m.Rate, s.Spread(),
-			m.P50.Round(10*time.Microsecond), m.P99.Round(10*time.Microsecond), m.CPU.Round(time.Microsecond), 100*s.Completed(), ratio)
+			m.P50.Round(10*time.Microsecond), m.P99.Round(10*time.Microsecond), m.CPU.Round(time.Microsecond),
+			100*s.Completed(), ratio)
 		if s.Completed() < 0.999 {
-			bad = errors.Join(bad, fmt.Errorf("%s at %d clients: only %.2f%% completed: %w", name, clients, 100*s.Completed(), s.Err()))
+			bad = errors.Join(bad, fmt.Errorf("%s at %d clients: only %.2f%% completed: %w", name, clients,
+				100*s.Completed(), s.Err()))
 		}
 	}
 	return bad

@@ -63,14 +63,20 @@ func startLog(ctx context.Context, dir string) (_ *logSide, err error) {
 	if s.leader, err = s.waitLeader(ctx); err != nil {
 		return nil, err
 	}
-	_, err = s.leader.log.Propose(ctx, &statev1.Transaction{Ops: []*statev1.Op{{Op: &statev1.Op_SetLimits{SetLimits: &statev1.SetLimits{
-		Organization: "bench", Limits: &statev1.OrganizationLimits{WritesPerSecond: 1_000_000, HistoryBytes: 1 << 40},
-	}}}}})
+	_, err = s.leader.log.Propose(ctx,
+		&statev1.Transaction{Ops: []*statev1.Op{{Op: &statev1.Op_SetLimits{SetLimits: &statev1.SetLimits{
+			Organization: "bench", Limits: &statev1.OrganizationLimits{
+				WritesPerSecond: 1_000_000,
+				HistoryBytes:    1 << 40,
+			},
+		}}}}})
 	return s, err
 }
 
 // openMember puts a member together as controlplane does.
-func openMember(dir, name string, l net.Listener, authority *ca.Authority, servers []consensus.Server) (_ *member, err error) {
+func openMember(dir, name string, l net.Listener, authority *ca.Authority,
+	servers []consensus.Server,
+) (_ *member, err error) {
 	m := &member{}
 	defer func() {
 		if err != nil {
@@ -86,7 +92,8 @@ func openMember(dir, name string, l net.Listener, authority *ca.Authority, serve
 		return nil, err
 	}
 	m.node, err = consensus.Open(consensus.Config{
-		Dir: filepath.Join(dir, "raft"), ID: consensus.ServerID(name), Listener: l, Timing: consensus.WAN, Logger: quiet,
+		Dir: filepath.Join(dir, "raft"), ID: consensus.ServerID(name), Listener: l, Timing: consensus.WAN,
+		Logger: quiet,
 		TLS: consensus.TLS{Config: creds.TLS, Peer: func(c *x509.Certificate) (string, error) {
 			n, err := creds.Peer(c)
 			return n.Node, err
@@ -95,7 +102,10 @@ func openMember(dir, name string, l net.Listener, authority *ca.Authority, serve
 	if err != nil {
 		return nil, err
 	}
-	if m.group, err = m.node.Start(consensus.GroupConfig{Name: "control", Machine: m.store, Bootstrap: servers}); err != nil {
+	if m.group, err = m.node.Start(consensus.GroupConfig{
+		Name: "control", Machine: m.store,
+		Bootstrap: servers,
+	}); err != nil {
 		return nil, err
 	}
 	m.log = state.NewLog(m.store, m.node, m.group, clock.Clock{})
@@ -139,7 +149,8 @@ func (s *logSide) write(ctx context.Context, client, n int) error {
 	_, err := s.leader.log.Propose(ctx, &statev1.Transaction{
 		Organization: "bench", Origin: &statev1.Origin{Who: "key:bench"},
 		Ops: []*statev1.Op{{Op: &statev1.Op_PutResource{PutResource: &statev1.PutResource{
-			Ref:   &statev1.Ref{Kind: "bench.v1.Value", Organization: "bench", Name: fmt.Sprintf("w%d-%d", client, n%keysEach)},
+			Ref: &statev1.Ref{Kind: "bench.v1.Value", Organization: "bench", Name: fmt.Sprintf("w%d-%d", client,
+				n%keysEach)},
 			Value: value(n),
 		}}}},
 	})

@@ -21,15 +21,20 @@ var mayImport = []string{
 	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate", // the constraints' messages, no CEL
 	// S3 and what its client library is made of.
 	"github.com/minio/minio-go/v7", "github.com/minio/crc64nvme", "github.com/minio/md5-simd",
-	"github.com/klauspost/compress", "github.com/klauspost/cpuid/v2", "github.com/klauspost/crc32", "github.com/cespare/xxhash/v2", "github.com/zeebo/xxh3",
-	"github.com/tinylib/msgp", "github.com/philhofer/fwd", "github.com/dustin/go-humanize", "github.com/google/uuid", "github.com/rs/xid", "gopkg.in/ini.v1",
+	"github.com/klauspost/compress", "github.com/klauspost/cpuid/v2", "github.com/klauspost/crc32",
+	"github.com/cespare/xxhash/v2", "github.com/zeebo/xxh3",
+	"github.com/tinylib/msgp", "github.com/philhofer/fwd", "github.com/dustin/go-humanize", "github.com/google/uuid",
+	"github.com/rs/xid", "gopkg.in/ini.v1",
 	"golang.org/x/crypto",
 	// Encryption before the bytes leave.
 	"filippo.io/age", "filippo.io/hpke",
 }
 
 // mustNotImport would make dark heavy, whatever list it came by.
-var mustNotImport = []string{"pebble", "cilium/ebpf", "cel-go", "/cel", "hashicorp/raft", "miekg/dns", "grpc-gateway", "/gw"}
+var mustNotImport = []string{
+	"pebble", "cilium/ebpf", "cel-go", "/cel", "hashicorp/raft", "miekg/dns", "grpc-gateway",
+	"/gw",
+}
 
 func TestDarkStaysSmallInWhatItImports(t *testing.T) {
 	for _, platform := range []string{"linux", "darwin", "windows"} {

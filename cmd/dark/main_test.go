@@ -28,7 +28,8 @@ func TestMain(m *testing.M) {
 // TestOffline runs what needs no server.
 func TestOffline(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "offline"), Cmds: commandsOfScripts, RequireExplicitExec: true, RequireUniqueNames: true,
+		Dir: filepath.Join("testdata", "offline"), Cmds: commandsOfScripts, RequireExplicitExec: true,
+		RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("XDG_CONFIG_HOME", filepath.Join(e.WorkDir, "config"))
 			return nil

@@ -42,7 +42,10 @@ func tellS3(e *testscript.Env, data string) error {
 	if err := json.Unmarshal(b, &f); err != nil {
 		return err
 	}
-	for name, v := range map[string]string{"URL": f.S3.URL, "REGION": f.S3.Region, "ACCESS_KEY": f.S3.AccessKey, "SECRET_KEY": f.S3.SecretKey} {
+	for name, v := range map[string]string{
+		"URL": f.S3.URL, "REGION": f.S3.Region, "ACCESS_KEY": f.S3.AccessKey,
+		"SECRET_KEY": f.S3.SecretKey,
+	} {
 		e.Setenv("DARK_S3_"+name, v)
 		e.Setenv("DEV_S3_"+name, v)
 	}
@@ -51,13 +54,19 @@ func tellS3(e *testscript.Env, data string) error {
 
 // oddNames are parts of names that clients and servers trip over.
 var oddNames = []string{
-	"plain", "with space", "  two  ", "plus+and&amp", "percent%2Fslash", "%", "%00", "ünï©ødé", "日本語", "emoji 😀", "e\u0301 decomposed", "é composed",
-	"new\nline", "carriage\rreturn", "tab\there", "quote'\"`", "back\\slash", "semi;colon", "question?mark", "hash#tag", "star*", "[brackets]", "{braces}", "<xml>&lt;",
-	"tilde~", "dollar$HOME", "at@", "equals=1", "comma,", "colon:", "pipe|", ".hidden", "...", "-dash", "--flag", "a.b", "\x01control\x1b[31m", "\u202ertl", "end.", "CON", "null",
+	"plain", "with space", "  two  ", "plus+and&amp", "percent%2Fslash", "%", "%00", "ünï©ødé", "日本語", "emoji 😀",
+	"e\u0301 decomposed", "é composed",
+	"new\nline", "carriage\rreturn", "tab\there", "quote'\"`", "back\\slash", "semi;colon", "question?mark", "hash#tag",
+	"star*", "[brackets]", "{braces}", "<xml>&lt;",
+	"tilde~", "dollar$HOME", "at@", "equals=1", "comma,", "colon:", "pipe|", ".hidden", "...", "-dash", "--flag", "a.b",
+	"\x01control\x1b[31m", "\u202ertl", "end.", "CON", "null",
 }
 
 // oddSizes are lengths at which buffers and chunks end.
-var oddSizes = []int{0, 1, 2, 15, 16, 17, 511, 512, 4095, 4096, 4097, 16383, 16384, 16385, 65535, 65536, 65537, 131072, 200000}
+var oddSizes = []int{
+	0, 1, 2, 15, 16, 17, 511, 512, 4095, 4096, 4097, 16383, 16384, 16385, 65535, 65536, 65537, 131072,
+	200000,
+}
 
 // oddFiles DIR N makes N files of odd names and sizes, the same ones each time.
 func oddFiles(ts *testscript.TestScript, neg bool, args []string) {
@@ -229,7 +238,10 @@ func executable(path string) bool {
 }
 
 func scriptEnv(ts *testscript.TestScript) (env []string) {
-	for _, name := range []string{"PATH", "HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "DARK_S3_URL", "DARK_S3_REGION", "DARK_S3_ACCESS_KEY", "DARK_S3_SECRET_KEY", "TESTSCRIPT_COVER_DIR"} {
+	for _, name := range []string{
+		"PATH", "HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "DARK_S3_URL", "DARK_S3_REGION",
+		"DARK_S3_ACCESS_KEY", "DARK_S3_SECRET_KEY", "TESTSCRIPT_COVER_DIR",
+	} {
 		if v := ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}

@@ -24,7 +24,9 @@ func dnsCompilers() zones.Compilers {
 		ReadMaster: func(r io.Reader, apex string, emit func(zones.Line) error) error {
 			return masterfile.Read(r, apex, func(rec masterfile.Record) error { return emit(zones.Line(rec)) })
 		},
-		NewMaster: func(w io.Writer, apex string) zones.MasterWriter { return masterWriter{masterfile.NewWriter(w, apex)} },
+		NewMaster: func(w io.Writer, apex string) zones.MasterWriter {
+			return masterWriter{masterfile.NewWriter(w, apex)}
+		},
 	}
 }
 
@@ -48,14 +50,17 @@ type masterWriter struct{ *masterfile.Writer }
 
 func (w masterWriter) SOA(s zones.SOA, serial uint32) error {
 	return w.Writer.SOA(zone.SOA{
-		MName: s.MName, RName: s.RName, Refresh: s.Refresh, Retry: s.Retry, Expire: s.Expire, Minimum: s.NegativeTTL, TTL: s.TTL,
+		MName: s.MName, RName: s.RName, Refresh: s.Refresh, Retry: s.Retry, Expire: s.Expire, Minimum: s.NegativeTTL,
+		TTL: s.TTL,
 	}, serial)
 }
 
 func (w masterWriter) RRset(s zones.Set) error { return w.Writer.RRset(zone.RRset(s)) }
 
 // records makes of a compiler of the DNS service one of the control side.
-func records(compile func(apex, owner, typ string, ttl uint32, records []string) (zone.RRset, []zone.RecordError)) func(apex, owner, typ string, ttl uint32, records []string) (zones.Set, []zones.Bad) {
+func records(compile func(apex, owner, typ string, ttl uint32, records []string) (zone.RRset,
+	[]zone.RecordError),
+) func(apex, owner, typ string, ttl uint32, records []string) (zones.Set, []zones.Bad) {
 	return func(apex, owner, typ string, ttl uint32, records []string) (zones.Set, []zones.Bad) {
 		rr, bad := compile(apex, owner, typ, ttl, records)
 		out := make([]zones.Bad, len(bad))

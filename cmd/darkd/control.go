@@ -50,8 +50,10 @@ func newControl() *cobra.Command {
 	s.text(&c.metrics, "metrics", "", metricsUsage)
 	s.text(&c.timing, "timing", "lan", "lan, wan or ci: how far apart the control nodes are")
 	s.list(&c.nameServers, "name-servers", nil, "names of this installation's name servers, as delegations have them")
-	s.list(&c.resolvers, "resolvers", nil, "`HOST:PORT` of resolvers for showing control over domains; the system's when empty")
-	s.list(&c.hosts, "hosts", nil, "further names and addresses by which clients reach the API; the join token has to state them")
+	s.list(&c.resolvers, "resolvers", nil,
+		"`HOST:PORT` of resolvers for showing control over domains; the system's when empty")
+	s.list(&c.hosts, "hosts", nil, "further names and addresses by which clients reach the API; the join token has "+
+		"to state them")
 	s.text(&c.join, "join", "", "join `TOKEN`: become a control node of its cluster first")
 	s.text(&c.through, "through", "", "`HOST:PORT` of the API of a control node to join through")
 	s.text(&c.log, "log", "info", "debug, info, warn or error")
@@ -112,7 +114,8 @@ func (c *controlSettings) enrol(ctx context.Context, stderr io.Writer) error {
 func (c *controlSettings) config(stderr io.Writer) (controlplane.Config, error) {
 	cfg := controlplane.Config{
 		Dir: c.dir, Transport: c.transport, Feed: c.feed, API: c.api, Insecure: c.insecure, Socket: c.socket,
-		NameServers: lower(c.nameServers), Kinds: controlKinds(lower(c.nameServers), c.buckets.options()), Version: version(), Logger: logger(stderr, c.log),
+		NameServers: lower(c.nameServers), Kinds: controlKinds(lower(c.nameServers), c.buckets.options()),
+		Version: version(), Logger: logger(stderr, c.log),
 	}
 	var err error
 	if cfg.Timing, err = timingOf(c.timing); err != nil {
@@ -191,7 +194,8 @@ func logger(w io.Writer, level string) *slog.Logger {
 	return log
 }
 
-const metricsUsage = "`HOST:PORT` for Prometheus metrics, /livez and /readyz; a PORT alone is on 127.0.0.1; none when empty"
+const metricsUsage = "`HOST:PORT` for Prometheus metrics, /livez and /readyz; a PORT alone is on 127.0.0.1; none " +
+	"when empty"
 
 // metricsAddr is where the metrics are: on loopback unless an address is named.
 func metricsAddr(setting string) string {
@@ -250,14 +254,17 @@ func newRejoin() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "rejoin", Short: "Wipe a control node whose log is damaged, so that it can join again", Args: cobra.NoArgs,
-		Long: "Wipe what a control node keeps, when its log or state is damaged. Afterwards remove the old member\n(dark members remove NAME --yes), make a token (dark nodes token NAME --role control --host HOST) and start it with --join.\nIt prints these commands. The node must not be running.",
+		Long: "Wipe what a control node keeps, when its log or state is damaged. Afterwards remove the old " +
+			"member\n(dark members remove NAME --yes), make a token (dark nodes token NAME --role control --host " +
+			"HOST) and start it with --join.\nIt prints these commands. The node must not be running.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			name, err := controlNode(dir)
 			if err != nil {
 				return fmt.Errorf("%s holds no control node: %w", dir, err)
 			}
 			if !yes {
-				fmt.Fprintf(cmd.ErrOrStderr(), "This wipes all that control node %s keeps in %s. Only the other control nodes have it then:\n"+
+				fmt.Fprintf(cmd.ErrOrStderr(), "This wipes all that control node %s keeps in %s. Only the other "+
+					"control nodes have it then:\n"+
 					"see that a majority of them is well (dark members), and say --yes to do it.\n", name, dir)
 				os.Exit(5)
 			}
@@ -282,9 +289,12 @@ func printRejoin(w io.Writer, name, dir string) error {
 	if err != nil {
 		host = "ADDRESS"
 	}
-	_, err = fmt.Fprintf(w, "Wiped. Next, where a control node is well:\n  dark members remove %[1]s --yes\n  dark nodes token %[1]s --role control --host %[3]s\n"+
-		"and here:\n  darkd control --dir %[2]s --join TOKEN --through HOST:PORT \\\n    --transport %[4]s --feed %[5]s --api %[6]s\n"+
-		"HOST:PORT is the API of a control node that is well. State its other flags as before, and each name of --hosts with --host.\n",
+	_, err = fmt.Fprintf(w, "Wiped. Next, where a control node is well:\n  dark members remove %[1]s --yes\n  dark "+
+		"nodes token %[1]s --role control --host %[3]s\n"+
+		"and here:\n  darkd control --dir %[2]s --join TOKEN --through HOST:PORT \\\n    --transport %[4]s --feed "+
+		"%[5]s --api %[6]s\n"+
+		"HOST:PORT is the API of a control node that is well. State its other flags as before, and each name of "+
+		"--hosts with --host.\n",
 		name, dir, host, transport, firstOf(l.Feed, "ADDRESS:7002"), firstOf(strings.Join(l.API, ","), "ADDRESS:8080"))
 	return err
 }

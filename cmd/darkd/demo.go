@@ -58,7 +58,10 @@ func makeDemo(ctx context.Context, addr, token, keyFile string) (k s3Key, err er
 	defer conn.Close()
 	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
 	api := resourcegrpc.NewResourceServiceClient(conn)
-	org := map[string]any{"kind": "Organization", "name": demoOrganization, "spec": map[string]any{"displayName": "Demo"}}
+	org := map[string]any{
+		"kind": "Organization", "name": demoOrganization,
+		"spec": map[string]any{"displayName": "Demo"},
+	}
 	revision, err := create(ctx, api, "Organization", demoOrganization, org)
 	if err != nil {
 		return k, err
@@ -76,7 +79,10 @@ func makeDemo(ctx context.Context, addr, token, keyFile string) (k s3Key, err er
 		return k, err
 	}
 	revision = max(r, revision)
-	r, err = create(octx, api, "Bucket", demoBucket, map[string]any{"kind": "Bucket", "name": demoBucket, "spec": map[string]any{}})
+	r, err = create(octx, api, "Bucket", demoBucket, map[string]any{
+		"kind": "Bucket", "name": demoBucket,
+		"spec": map[string]any{},
+	})
 	if err != nil {
 		return k, err
 	}
@@ -95,22 +101,29 @@ type s3Key struct {
 
 // makeS3Key makes the demo's access key, unless it is there and the file has its secret,
 // which nobody else knows. It returns the key and its revision.
-func makeS3Key(ctx context.Context, api storagegrpc.AccessKeyServiceClient, file string) (k s3Key, revision uint64, err error) {
+func makeS3Key(ctx context.Context, api storagegrpc.AccessKeyServiceClient,
+	file string,
+) (k s3Key, revision uint64, err error) {
 	const name = "accesskeys/" + demoAccessKey
 	have, err := api.GetAccessKey(ctx, &storagev1.GetAccessKeyRequest{Name: name})
 	if err != nil && status.Code(err) != codes.NotFound {
 		return k, 0, err
 	}
-	if b, ferr := os.ReadFile(file); err == nil && ferr == nil && json.Unmarshal(b, &k) == nil && k.ID == have.GetStatus().GetAccessKeyId() {
+	if b, ferr := os.ReadFile(file); err == nil && ferr == nil && json.Unmarshal(b, &k) == nil &&
+		k.ID == have.GetStatus().GetAccessKeyId() {
 		return k, have.GetRevision(), nil
 	}
 	if err == nil {
-		if _, err := api.DeleteAccessKey(ctx, &storagev1.DeleteAccessKeyRequest{Name: name, Reason: "its secret is lost"}); err != nil {
+		if _, err := api.DeleteAccessKey(ctx, &storagev1.DeleteAccessKeyRequest{
+			Name:   name,
+			Reason: "its secret is lost",
+		}); err != nil {
 			return k, 0, err
 		}
 	}
 	made, err := api.CreateAccessKey(ctx, &storagev1.CreateAccessKeyRequest{
-		AccessKey: &storagev1.AccessKey{Name: name, Spec: &storagev1.AccessKeySpec{Description: "of the demo"}}, Reason: "demo",
+		AccessKey: &storagev1.AccessKey{Name: name, Spec: &storagev1.AccessKeySpec{Description: "of the demo"}},
+		Reason:    "demo",
 	})
 	if err != nil {
 		return k, 0, err
@@ -124,7 +137,9 @@ func makeS3Key(ctx context.Context, api storagegrpc.AccessKeyServiceClient, file
 }
 
 // create applies documents unless the resource exists; it returns the revision.
-func create(ctx context.Context, api resourcegrpc.ResourceServiceClient, kind, name string, docs ...map[string]any) (uint64, error) {
+func create(ctx context.Context, api resourcegrpc.ResourceServiceClient, kind, name string,
+	docs ...map[string]any,
+) (uint64, error) {
 	_, err := api.GetResource(ctx, &resourcev1.GetResourceRequest{Kind: kind, Name: name})
 	if status.Code(err) != codes.NotFound {
 		return 0, err

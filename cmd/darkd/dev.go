@@ -88,7 +88,8 @@ type s3File struct {
 func newDev() *cobra.Command {
 	var d dev
 	cmd := &cobra.Command{
-		Use: "dev", Short: "Run the whole platform in one process on loopback, with a demo organization", Args: cobra.NoArgs,
+		Use: "dev", Short: "Run the whole platform in one process on loopback, with a demo organization",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := d.buckets.check(); err != nil {
 				return err
@@ -209,7 +210,8 @@ func (d *dev) init(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, "A new platform has begun in %s.\nIts recovery key, shown this once: %s\n\n", d.dir, res.RecoveryKey)
+	fmt.Fprintf(d.out, "A new platform has begun in %s.\nIts recovery key, shown this once: %s\n\n", d.dir,
+		res.RecoveryKey)
 	return keyring.WriteFile(d.path("admin.token"), []byte(res.AdminToken+"\n"), 0o600)
 }
 
@@ -220,8 +222,10 @@ func (d *dev) serve(ctx context.Context) error {
 		return err
 	}
 	control, err := controlplane.New(controlplane.Config{
-		Dir: d.path("control"), Transport: d.addr(portTransport), Feed: d.addr(portFeed), API: d.addrs(portAdmin), Insecure: true,
-		Kinds: controlKinds([]string{"localhost"}, d.buckets.options()), Timing: consensus.LAN, Logger: d.log, Registry: seen, Version: version(),
+		Dir: d.path("control"), Transport: d.addr(portTransport), Feed: d.addr(portFeed), API: d.addrs(portAdmin),
+		Insecure: true,
+		Kinds:    controlKinds([]string{"localhost"}, d.buckets.options()), Timing: consensus.LAN, Logger: d.log,
+		Registry: seen, Version: version(),
 	})
 	if err != nil {
 		return err
@@ -251,7 +255,10 @@ func (d *dev) serve(ctx context.Context) error {
 	if err := d.enrolEdge(ctx, control); err != nil {
 		return err
 	}
-	e := edgeSettings{dir: d.path("edge"), dns: d.addrs(portDNS), log: d.level, answers: d.answers, objects: d.objects, metricNames: true}
+	e := edgeSettings{
+		dir: d.path("edge"), dns: d.addrs(portDNS), log: d.level, answers: d.answers, objects: d.objects,
+		metricNames: true,
+	}
 	e.objects.addresses = d.addrs(portS3)
 	node, err := e.open(d.log, seen)
 	if err != nil {
@@ -276,7 +283,10 @@ func (d *dev) enrolEdge(ctx context.Context, control *controlplane.Node) error {
 	if _, err := edge.ReadSelf(d.path("edge")); err == nil {
 		return nil
 	}
-	token, err := control.CreateJoinToken(ctx, &clusterv1.CreateJoinTokenRequest{Node: devEdge, Role: ca.Edge, Hosts: []string{d.host}}, &statev1.Origin{Who: "controller:dev"})
+	token, err := control.CreateJoinToken(ctx, &clusterv1.CreateJoinTokenRequest{
+		Node: devEdge, Role: ca.Edge,
+		Hosts: []string{d.host},
+	}, &statev1.Origin{Who: "controller:dev"})
 	if err != nil {
 		return err
 	}

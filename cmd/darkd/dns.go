@@ -15,12 +15,16 @@ type dnsSettings struct {
 }
 
 func (d *dnsSettings) declare(s *settings) {
-	s.text(&d.nsid, "nsid", "", "`TEXT` for who asks which server this is (RFC 5001); the edge's name when empty, - for none")
-	s.text(&d.serverID, "id-server", "", "`TEXT` that answers id.server (RFC 4892); the edge's name when empty, - for none")
+	s.text(&d.nsid, "nsid", "", "`TEXT` for who asks which server this is (RFC 5001); the edge's name when empty, - "+
+		"for none")
+	s.text(&d.serverID, "id-server", "", "`TEXT` that answers id.server (RFC 4892); the edge's name when empty, - "+
+		"for none")
 	s.text(&d.queryLog, "query-log", "", "`FILE` to append queries to, a line of JSON each; none when empty")
 	s.text(&d.sample, "query-log-sample", "1", "log one in `N` queries; dnstap gets the same ones")
-	s.text(&d.dnstap, "dnstap", "", "Unix socket that a reader of dnstap listens on, or `FILE` begun anew at each start")
-	s.text(&d.rate, "dns-rate", "0", "`N` answers a second over UDP that one network gets; 0 for 500, negative for no limit")
+	s.text(&d.dnstap, "dnstap", "", "Unix socket that a reader of dnstap listens on, or `FILE` begun anew at each "+
+		"start")
+	s.text(&d.rate, "dns-rate", "0", "`N` answers a second over UDP that one network gets; 0 for 500, negative for "+
+		"no limit")
 }
 
 func (d *dnsSettings) configure(c *edge.Config) (err error) {

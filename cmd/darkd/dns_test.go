@@ -20,11 +20,15 @@ func TestDNSSettings(t *testing.T) {
 		{"1", "5/s", [2]int{}, true},
 	} {
 		var got edge.Config
-		err := (&dnsSettings{nsid: "n", serverID: "-", queryLog: "q", dnstap: "t", sample: c.sample, rate: c.rate}).configure(&got)
+		err := (&dnsSettings{
+			nsid: "n", serverID: "-", queryLog: "q", dnstap: "t", sample: c.sample,
+			rate: c.rate,
+		}).configure(&got)
 		if (err != nil) != c.bad {
 			t.Errorf("%q %q: %v", c.sample, c.rate, err)
 		}
-		if err == nil && ([2]int{got.QueryLogSample, got.DNSRate} != c.want || got.NSID != "n" || got.ServerID != "-" || got.QueryLog != "q" || got.DNSTap != "t") {
+		if err == nil && ([2]int{got.QueryLogSample, got.DNSRate} != c.want || got.NSID != "n" || got.ServerID != "-" ||
+			got.QueryLog != "q" || got.DNSTap != "t") {
 			t.Errorf("%q %q: %+v", c.sample, c.rate, got)
 		}
 	}

@@ -59,7 +59,9 @@ func newDoctor() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Check this machine for a node, and say what to do", Args: cobra.NoArgs,
-		Long: "Check what a node needs of its machine: ports, clock, disk, limits, kernel, certificate, membership and keys.\nGive it the node's --dir. Ports are those of the node's last start, unless a flag or --config states others.\nIt changes nothing, and exits with 1 when something fails.",
+		Long: "Check what a node needs of its machine: ports, clock, disk, limits, kernel, certificate, membership " +
+			"and keys.\nGive it the node's --dir. Ports are those of the node's last start, unless a flag or " +
+			"--config states others.\nIt changes nothing, and exits with 1 when something fails.",
 	}
 	s := d.settings(cmd)
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
@@ -144,7 +146,8 @@ func (d *doctor) find() error {
 				dirs[0], filepath.Join(dirs[0], "control"), filepath.Join(dirs[0], "edge"))
 		}
 	}
-	return fmt.Errorf("no node is in %v: name its directory with --dir, or make it first with `darkd init`, or with --join", dirs)
+	return fmt.Errorf("no node is in %v: name its directory with --dir, or make it first with `darkd init`, or with "+
+		"--join", dirs)
 }
 
 // examine makes all checks.

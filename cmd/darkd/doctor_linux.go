@@ -80,7 +80,8 @@ func sockets(network, addr string) ([]string, error) {
 				continue
 			}
 			a, ok := procAddr(v[1])
-			if ok && a.Port() == want.Port() && (a.Addr() == want.Addr() || a.Addr().IsUnspecified() || want.Addr().IsUnspecified()) {
+			if ok && a.Port() == want.Port() && (a.Addr() == want.Addr() || a.Addr().IsUnspecified() ||
+				want.Addr().IsUnspecified()) {
 				found = append(found, "socket:["+v[9]+"]")
 			}
 		}
@@ -141,7 +142,8 @@ func kernel() []finding {
 		all = append(all, well("reuseport", "each core can have its own socket of a port"))
 	}
 	if _, err := os.Stat("/sys/kernel/btf/vmlinux"); err != nil {
-		return append(all, warn("xdp", "a kernel with CONFIG_DEBUG_INFO_BTF will be needed", "no BTF; this version does not use XDP yet"))
+		return append(all, warn("xdp", "a kernel with CONFIG_DEBUG_INFO_BTF will be needed",
+			"no BTF; this version does not use XDP yet"))
 	}
 	return append(all, well("xdp", "BTF is there; this version does not use XDP yet"))
 }

@@ -41,7 +41,8 @@ func (d *doctor) clock(ctx context.Context) finding {
 		f.Text += fmt.Sprintf(" (%s could not be asked: %v)", d.control.through, err)
 		return f
 	case apart.Abs() > clockApart:
-		return fail("clock", "set it right, and run an NTP client on both", "this clock and that of %s are %v apart", d.control.through, apart.Round(time.Second).Abs())
+		return fail("clock", "set it right, and run an NTP client on both", "this clock and that of %s are %v apart",
+			d.control.through, apart.Round(time.Second).Abs())
 	}
 	return well("clock", "agrees with %s to 2 s", d.control.through)
 }
@@ -83,7 +84,8 @@ func (d *doctor) fsync() finding {
 	slices.Sort(took)
 	median, worst := took[len(took)/2].Round(10*time.Microsecond), took[(len(took)*99-1)/100].Round(10*time.Microsecond)
 	if worst > fsyncSlow {
-		return warn("fsync", "use a disk whose cache survives power loss, and share it with nobody; each write waits for it",
+		return warn("fsync", "use a disk whose cache survives power loss, and share it with nobody; each write waits "+
+			"for it",
 			"median %v, p99 %v of %d", median, worst, len(took))
 	}
 	return well("fsync", "median %v, p99 %v of %d", median, worst, len(took))
@@ -114,7 +116,8 @@ func (d *doctor) disk() finding {
 	if err := unix.Statfs(d.dir, &s); err != nil {
 		return fail("disk", "see that the directory is there", "%s: %v", d.dir, err)
 	}
-	return space(uint64(s.Bavail)*uint64(s.Bsize), uint64(s.Blocks)*uint64(s.Bsize)) //nolint:unconvert // the fields' types differ by system
+	//nolint:unconvert // the fields' types differ by system
+	return space(uint64(s.Bavail)*uint64(s.Bsize), uint64(s.Blocks)*uint64(s.Bsize))
 }
 
 // space judges what is free of a disk, in bytes.
@@ -140,7 +143,8 @@ func openFiles() uint64 {
 
 func files(limit uint64) finding {
 	if limit < filesNeeded {
-		return warn("open files", fmt.Sprintf("set LimitNOFILE=%d in the unit, or ulimit -n", filesNeeded), "at most %d here, %d are wanted; under systemd the unit's limit counts", limit, filesNeeded)
+		return warn("open files", fmt.Sprintf("set LimitNOFILE=%d in the unit, or ulimit -n", filesNeeded),
+			"at most %d here, %d are wanted; under systemd the unit's limit counts", limit, filesNeeded)
 	}
 	return well("open files", "at most %d", limit)
 }
@@ -159,11 +163,14 @@ func judgeCertificate(c *x509.Certificate, now time.Time) finding {
 	days := int(left / (24 * time.Hour))
 	switch {
 	case now.Before(c.NotBefore):
-		return fail("certificate", "set the clock right", "valid from %s on only", c.NotBefore.UTC().Format(time.RFC3339))
+		return fail("certificate", "set the clock right", "valid from %s on only",
+			c.NotBefore.UTC().Format(time.RFC3339))
 	case left <= 0:
-		return fail("certificate", "remove the node and let it join again with a new token", "expired on %s", c.NotAfter.UTC().Format(time.RFC3339))
+		return fail("certificate", "remove the node and let it join again with a new token", "expired on %s",
+			c.NotAfter.UTC().Format(time.RFC3339))
 	case left < certSoon:
-		return warn("certificate", "see that the node reaches the control nodes, where it renews itself", "expires in %d days", days)
+		return warn("certificate", "see that the node reaches the control nodes, where it renews itself",
+			"expires in %d days", days)
 	}
 	return well("certificate", "good for %d days", days)
 }
@@ -204,7 +211,8 @@ func mode(path, name, want string) *finding {
 	case name == "":
 		f = warn("secrets", "chmod "+want+" "+path, "%s is open to others (mode %04o)", path, st.Mode().Perm())
 	default:
-		f = fail("secrets", "chmod "+want+" "+path+", and let the node join again if it was read", "%s can be read by others (mode %04o)", path, st.Mode().Perm())
+		f = fail("secrets", "chmod "+want+" "+path+", and let the node join again if it was read",
+			"%s can be read by others (mode %04o)", path, st.Mode().Perm())
 	}
 	return &f
 }

@@ -45,13 +45,15 @@ func (d *doctor) member(ctx context.Context) finding {
 	name, err := door.Known(creds.Leaf())
 	switch {
 	case silent != nil:
-		return warn("membership", "start the node, and ask again as its user", "the node does not tell what is recorded of it: %v", status.Convert(silent).Message())
+		return warn("membership", "start the node, and ask again as its user",
+			"the node does not tell what is recorded of it: %v", status.Convert(silent).Message())
 	case errors.Is(err, membership.ErrUntrusted):
 		return fail("membership", "see the check of the certificate, and the clock", "%v", err)
 	case err != nil:
 		return fail("membership", again, "%v", err)
 	}
-	return well("membership", "%s %s of cluster %s, with a certificate of its CA%s", name.Role, name.Node, name.Cluster, compared)
+	return well("membership", "%s %s of cluster %s, with a certificate of its CA%s", name.Role, name.Node, name.Cluster,
+		compared)
 }
 
 // clusterID is the cluster that the directory says it belongs to.
@@ -73,7 +75,10 @@ func (d *doctor) recorded(ctx context.Context, name string) (*clusterv1.Node, er
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, majorityPatience)
 	defer cancel()
-	n, err := clustergrpc.NewNodeServiceClient(conn).GetNode(ctx, &clusterv1.GetNodeRequest{Name: "nodes/" + name, Stale: true})
+	n, err := clustergrpc.NewNodeServiceClient(conn).GetNode(ctx, &clusterv1.GetNodeRequest{
+		Name:  "nodes/" + name,
+		Stale: true,
+	})
 	if status.Code(err) == codes.NotFound {
 		return nil, nil
 	}

@@ -65,7 +65,10 @@ func TestDoctorAsksWhetherTheNodeIsOne(t *testing.T) {
 	}{
 		{&clusterv1.NodeSpec{Role: ca.Control, PublicKey: key}, statusOK, "the key that is recorded of it"},
 		{&clusterv1.NodeSpec{Role: ca.Edge, PublicKey: key}, statusFail, "another role"},
-		{&clusterv1.NodeSpec{Role: ca.Control, PublicKey: []byte("another"), Instance: "later"}, statusFail, "another machine has its name"},
+		{
+			&clusterv1.NodeSpec{Role: ca.Control, PublicKey: []byte("another"), Instance: "later"}, statusFail,
+			"another machine has its name",
+		},
 	} {
 		r.nodes["nodes/n"] = &clusterv1.Node{Spec: c.spec}
 		check(c.want, c.text)

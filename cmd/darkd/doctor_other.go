@@ -12,9 +12,11 @@ func holder(string, string, string) (held, error) {
 }
 
 func synchronised() finding {
-	return warn("clock", "see that an NTP client runs", "whether the clock is synchronised is not looked at on %s", runtime.GOOS)
+	return warn("clock", "see that an NTP client runs", "whether the clock is synchronised is not looked at on %s",
+		runtime.GOOS)
 }
 
 func kernel() []finding {
-	return []finding{warn("kernel", "run nodes that others depend on under Linux", "%s is for development only", runtime.GOOS)}
+	return []finding{warn("kernel", "run nodes that others depend on under Linux", "%s is for development only",
+		runtime.GOOS)}
 }

@@ -54,7 +54,8 @@ func (d *doctor) port(p port) finding {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fail(p.name, "give this machine the address, or "+setting, "%s is no address of this machine", what)
 	case errors.Is(err, syscall.EACCES):
-		return fail(p.name, "give darkd CAP_NET_BIND_SERVICE, or "+setting, "%s may not be listened on by this user", what)
+		return fail(p.name, "give darkd CAP_NET_BIND_SERVICE, or "+setting, "%s may not be listened on by this user",
+			what)
 	}
 	return fail(p.name, setting, "%s cannot be listened on: %v", what, err)
 }
@@ -78,7 +79,8 @@ func (d *doctor) taken(p port, what, setting string) finding {
 	h, err := holder(p.network, p.addr, d.dir)
 	switch {
 	case err != nil:
-		return warn(p.name, "run this as root to see whether it is this node", "%s is taken, and by whom is not to be seen (%v)", what, err)
+		return warn(p.name, "run this as root to see whether it is this node",
+			"%s is taken, and by whom is not to be seen (%v)", what, err)
 	case h.ours:
 		return well(p.name, "%s is held by this node (process %d)", what, h.pid)
 	}

@@ -88,7 +88,8 @@ func statusOf(t *testing.T, by map[string][]finding, check, want string) {
 
 func TestDoctorFindsAWellControlNode(t *testing.T) {
 	dir := aNode(t, ca.Control, "node.json")
-	by, err := consult(t, "--dir", dir, "--transport", "127.0.0.1:0", "--feed", "127.0.0.1:0", "--api", "127.0.0.1:0,127.0.0.1:0", "--metrics", "127.0.0.1:0")
+	by, err := consult(t, "--dir", dir, "--transport", "127.0.0.1:0", "--feed", "127.0.0.1:0", "--api",
+		"127.0.0.1:0,127.0.0.1:0", "--metrics", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err, by)
 	}
@@ -147,7 +148,8 @@ func TestDoctorTellsItsPortsFromOthers(t *testing.T) {
 func TestDoctorReadsTheNodesOwnConfiguration(t *testing.T) {
 	dir := aNode(t, ca.Control, "node.json")
 	file := filepath.Join(t.TempDir(), "darkd.yaml")
-	text := "dir: " + dir + "\ntransport: 127.0.0.1:0\nfeed: 127.0.0.1:0\napi: [127.0.0.1:0]\ntiming: wan\nnameServers: [a]\ninsecure: true\n"
+	text := "dir: " + dir + "\ntransport: 127.0.0.1:0\nfeed: 127.0.0.1:0\napi: [127.0.0.1:0]\ntiming: " +
+		"wan\nnameServers: [a]\ninsecure: true\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,8 @@ func newEdge() *cobra.Command {
 	s.list(&e.feeds, "feeds", nil, "`HOST:PORT` of the feeds of control nodes, beside those it was told of")
 	s.list(&e.hosts, "hosts", nil, "names and addresses for this edge's certificate; the join token has to state them")
 	s.text(&e.metrics, "metrics", "", metricsUsage)
-	s.bool(&e.metricNames, "metrics-names", "let the metrics name the busiest zones and buckets, which are your tenants'")
+	s.bool(&e.metricNames, "metrics-names",
+		"let the metrics name the busiest zones and buckets, which are your tenants'")
 	s.text(&e.join, "join", "", "join `TOKEN`: become an edge of its cluster first")
 	s.text(&e.through, "through", "", "`HOST:PORT` of the API of a control node to join through")
 	s.text(&e.log, "log", "info", "debug, info, warn or error")
@@ -138,7 +139,8 @@ func (e *edgeSettings) noSelf(err error) error {
 		return fmt.Errorf("%s holds no edge: %w; run `darkd edge --join TOKEN --through HOST:PORT`", e.dir, err)
 	}
 	return fmt.Errorf("who the edge in %s is cannot be read: %w; put the file back from a copy; or let the edge join "+
-		"again, with a token of `dark nodes token NAME` and another --dir (objects that only this edge keeps stay in the old one)", e.dir, err)
+		"again, with a token of `dark nodes token NAME` and another --dir (objects that only this edge keeps stay in "+
+		"the old one)", e.dir, err)
 }
 
 // controlNodes is the door through which an edge goes: to control nodes of its cluster that

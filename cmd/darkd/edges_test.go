@@ -35,10 +35,14 @@ func newInstallation(t *testing.T) *installation {
 	dir, ctx := t.TempDir(), t.Context()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	in := &installation{platform: platform{t: t, dir: dir}, cfg: controlplane.Config{
-		Dir: filepath.Join(dir, "control"), Transport: free(t), Feed: free(t), API: []string{free(t)}, Insecure: true, Timing: consensus.CI, Logger: log,
+		Dir: filepath.Join(dir, "control"), Transport: free(t), Feed: free(t), API: []string{free(t)}, Insecure: true,
+		Timing: consensus.CI, Logger: log,
 		Kinds: controlKinds(nil, new(bucketSettings).options()),
 	}}
-	res, err := controlplane.Init(ctx, controlplane.InitConfig{Dir: in.cfg.Dir, Name: "c1", Transport: in.cfg.Transport, Timing: consensus.CI, Logger: log})
+	res, err := controlplane.Init(ctx, controlplane.InitConfig{
+		Dir: in.cfg.Dir, Name: "c1", Transport: in.cfg.Transport,
+		Timing: consensus.CI, Logger: log,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +54,8 @@ func newInstallation(t *testing.T) *installation {
 	if err := in.control.WaitLeader(ctx); err != nil {
 		t.Fatal(err)
 	}
-	in.dev.Admin.URL, in.dev.Admin.Token, in.dev.S3.Region = "http://"+in.cfg.API[0], res.AdminToken, storage.DefaultRegion
+	in.dev.Admin.URL, in.dev.Admin.Token, in.dev.S3.Region = "http://"+in.cfg.API[0], res.AdminToken,
+		storage.DefaultRegion
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	in.api("", "POST", "/v1/organizations", `{"name":"organizations/acme"}`)
 	return in
@@ -60,14 +65,16 @@ func newInstallation(t *testing.T) *installation {
 func (in *installation) join(name string, dns ...string) *edge.Node {
 	t := in.t
 	t.Helper()
-	token, err := in.control.CreateJoinToken(t.Context(), &clusterv1.CreateJoinTokenRequest{Node: name, Role: ca.Edge}, &statev1.Origin{})
+	token, err := in.control.CreateJoinToken(t.Context(), &clusterv1.CreateJoinTokenRequest{Node: name, Role: ca.Edge},
+		&statev1.Origin{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	in.edgeDir = filepath.Join(in.dir, name)
-	err = edge.Enrol(t.Context(), in.edgeDir, token.Token, func(ctx context.Context, r *clusterv1.JoinRequest) (*clusterv1.JoinResponse, error) {
-		return in.control.Join(ctx, r, "127.0.0.1")
-	}, nil)
+	err = edge.Enrol(t.Context(), in.edgeDir, token.Token,
+		func(ctx context.Context, r *clusterv1.JoinRequest) (*clusterv1.JoinResponse, error) {
+			return in.control.Join(ctx, r, "127.0.0.1")
+		}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +101,10 @@ func TestANewEdgeIsGivenWhatIsThere(t *testing.T) {
 	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String("photos")}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String("photos"), Key: aws.String("x"), Body: strings.NewReader("x")}); err != nil {
+	if _, err := client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: aws.String("photos"), Key: aws.String("x"),
+		Body: strings.NewReader("x"),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	two := join("e2")
@@ -109,7 +119,10 @@ func TestANewEdgeIsGivenWhatIsThere(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 	p.api("", "DELETE", "/v1/nodes/e2", "")
-	if _, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String("photos"), Key: aws.String("x")}); err != nil {
+	if _, err := client.GetObject(ctx, &s3.GetObjectInput{
+		Bucket: aws.String("photos"),
+		Key:    aws.String("x"),
+	}); err != nil {
 		t.Errorf("the first edge after the second was removed: %v", err)
 	}
 }

@@ -41,18 +41,22 @@ type found struct {
 }
 
 func newFsck() *cobra.Command {
-	return newOffline("fsck", "Check what an edge keeps for its users: open every seal, compare rows with bodies", store.Check)
+	return newOffline("fsck", "Check what an edge keeps for its users: open every seal, compare rows with bodies",
+		store.Check)
 }
 
 func newRebuild() *cobra.Command {
 	return newOffline("rebuild", "Make an edge's index of bodies anew from the bodies themselves", store.Rebuild)
 }
 
-func newOffline(name, short string, work func(context.Context, store.Options, func(store.Progress, *store.Damaged)) (store.Progress, error)) *cobra.Command {
+func newOffline(name, short string, work func(context.Context, store.Options,
+	func(store.Progress, *store.Damaged)) (store.Progress, error),
+) *cobra.Command {
 	o := offline{work: work}
 	cmd := &cobra.Command{
 		Use: name, Short: short, Args: cobra.NoArgs,
-		Long: short + ".\nThe edge must not be running. Progress goes to standard error; the exit code is 1 when something is damaged.",
+		Long: short + ".\nThe edge must not be running. Progress goes to standard error; the exit code is 1 when " +
+			"something is damaged.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
@@ -85,7 +89,8 @@ func (o *offline) run(ctx context.Context, out, stderr io.Writer) error {
 		}
 		if time.Since(last) >= time.Second {
 			last = time.Now()
-			fmt.Fprintf(stderr, "%d of %d MiB, %d rows, %d extents, %d damaged\n", p.Done>>20, p.Total>>20, p.Rows, p.Extents, p.Damaged)
+			fmt.Fprintf(stderr, "%d of %d MiB, %d rows, %d extents, %d damaged\n", p.Done>>20, p.Total>>20, p.Rows,
+				p.Extents, p.Damaged)
 		}
 	})
 	r.Done, r.Extents, r.Rows, r.Damaged = p.Done, p.Extents, p.Rows, p.Damaged

@@ -18,15 +18,18 @@ func newInit() *cobra.Command {
 	var output, timing string
 	cmd := &cobra.Command{
 		Use: "init", Short: "Begin a cluster with this machine as its first control node", Args: cobra.NoArgs,
-		Long: "Begin a cluster: make its keys and its CA in an empty directory, and print what can be shown only once:\nthe recovery key, the administrator's token, and a join token for each further machine.",
+		Long: "Begin a cluster: make its keys and its CA in an empty directory, and print what can be shown only " +
+			"once:\nthe recovery key, the administrator's token, and a join token for each further machine.",
 	}
 	s := newSettings(cmd)
 	s.text(&c.Dir, "dir", "/var/lib/dark/control", "`DIR` that the node lives in")
 	s.text(&c.Name, "name", "c1", "`NAME` of this control node")
 	s.text(&c.Transport, "transport", "127.0.0.1:7001", "`HOST:PORT` at which other control nodes reach this one")
 	s.list(&c.Hosts, "hosts", nil, "further names and addresses by which clients reach its API")
-	s.list(&c.Edges, "edges", nil, "`NAME`s of edges to make join tokens for; NAME=HOST+HOST states names in the certificate")
-	s.list(&c.Nodes, "nodes", nil, "`NAME=HOST`s of further control nodes to make join tokens for, and where their APIs are reached")
+	s.list(&c.Edges, "edges", nil, "`NAME`s of edges to make join tokens for; NAME=HOST+HOST states names in the "+
+		"certificate")
+	s.list(&c.Nodes, "nodes", nil, "`NAME=HOST`s of further control nodes to make join tokens for, and where their "+
+		"APIs are reached")
 	s.text(&timing, "timing", "lan", "lan, wan or ci: how far apart the control nodes are")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -53,7 +56,8 @@ func newInit() *cobra.Command {
 func printInit(w io.Writer, c controlplane.InitConfig, r *controlplane.InitResult) error {
 	fmt.Fprintf(w, "Cluster %s has begun, with control node %s in %s.\n\n", r.ClusterID, c.Name, c.Dir)
 	fmt.Fprintf(w, "Keep these; they are not shown again.\n\n")
-	fmt.Fprintf(w, "  recovery key   %s\n                 opens a backup when all machines are gone; keep it offline\n", r.RecoveryKey)
+	fmt.Fprintf(w, "  recovery key   %s\n                 opens a backup when all machines are gone; keep it offline\n",
+		r.RecoveryKey)
 	fmt.Fprintf(w, "  admin token    %s\n                 lets `dark` do everything\n", r.AdminToken)
 	var names []string
 	for name := range r.JoinTokens {
@@ -61,7 +65,8 @@ func printInit(w io.Writer, c controlplane.InitConfig, r *controlplane.InitResul
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		fmt.Fprintf(w, "\n  join token of %s, for one use within an hour\n                 %s\n", name, r.JoinTokens[name])
+		fmt.Fprintf(w, "\n  join token of %s, for one use within an hour\n                 %s\n", name,
+			r.JoinTokens[name])
 	}
 	return printNext(w, c, r)
 }
@@ -74,20 +79,25 @@ func printNext(w io.Writer, c controlplane.InitConfig, r *controlplane.InitResul
 		return err
 	}
 	at := func(host, port string) string { return net.JoinHostPort(host, port) }
-	fmt.Fprintf(w, "\nNext, on this machine:\n  darkd control --dir %s --transport %s --feed %s --api %s\n", c.Dir, c.Transport, at(here, "7002"), at(here, "8080"))
+	fmt.Fprintf(w, "\nNext, on this machine:\n  darkd control --dir %s --transport %s --feed %s --api %s\n", c.Dir,
+		c.Transport, at(here, "7002"), at(here, "8080"))
 	if loopback(c.Transport) && len(r.JoinTokens) > 0 {
-		fmt.Fprintf(w, "Only this machine reaches %s. For others begin anew, in another --dir, with --transport ADDRESS:7001.\n", here)
+		fmt.Fprintf(w, "Only this machine reaches %s. For others begin anew, in another --dir, with --transport "+
+			"ADDRESS:7001.\n", here)
 	}
 	for _, machine := range c.Nodes {
 		name, host := machineHost(machine)
-		fmt.Fprintf(w, "\nThen on %s, in a directory of its own:\n  darkd control --dir %s --join %s --through %s \\\n    --transport %s --feed %s --api %s\n",
+		fmt.Fprintf(w, "\nThen on %s, in a directory of its own:\n  darkd control --dir %s --join %s --through %s "+
+			"\\\n    --transport %s --feed %s --api %s\n",
 			name, c.Dir, r.JoinTokens[name], at(here, "8080"), at(host, "7001"), at(host, "7002"), at(host, "8080"))
 	}
 	for _, machine := range c.Edges {
 		name, _ := machineHost(machine)
-		fmt.Fprintf(w, "\nThen on %s:\n  darkd edge --dir /var/lib/dark/edge --join %s --through %s --dns ADDRESS:53\n", name, r.JoinTokens[name], at(here, "8080"))
+		fmt.Fprintf(w, "\nThen on %s:\n  darkd edge --dir /var/lib/dark/edge --join %s --through %s --dns ADDRESS:53\n",
+			name, r.JoinTokens[name], at(here, "8080"))
 	}
-	_, err = fmt.Fprintf(w, "\nAnd look at it:\n  dark context set %s --use --addr https://%s --ca %s/ca.pem --token %s\n  dark nodes\n", r.ClusterID, at(here, "8080"), c.Dir, r.AdminToken)
+	_, err = fmt.Fprintf(w, "\nAnd look at it:\n  dark context set %s --use --addr https://%s --ca %s/ca.pem --token "+
+		"%s\n  dark nodes\n", r.ClusterID, at(here, "8080"), c.Dir, r.AdminToken)
 	return err
 }
 

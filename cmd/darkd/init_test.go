@@ -12,15 +12,20 @@ import (
 func TestInitPrintsCommandsThatOtherMachinesCanJoinWith(t *testing.T) {
 	var out bytes.Buffer
 	c := controlplane.InitConfig{
-		Dir: "/srv/c", Name: "c1", Transport: "192.0.2.1:7001", Nodes: []string{"c2=192.0.2.2+api.example", "c3"}, Edges: []string{"e1"},
+		Dir: "/srv/c", Name: "c1", Transport: "192.0.2.1:7001", Nodes: []string{"c2=192.0.2.2+api.example", "c3"},
+		Edges: []string{"e1"},
 	}
-	r := &controlplane.InitResult{AdminToken: "admin", JoinTokens: map[string]string{"c2": "token-2", "c3": "token-3", "e1": "token-e"}}
+	r := &controlplane.InitResult{AdminToken: "admin", JoinTokens: map[string]string{
+		"c2": "token-2", "c3": "token-3",
+		"e1": "token-e",
+	}}
 	if err := printInit(&out, c, r); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
 		"darkd control --dir /srv/c --transport 192.0.2.1:7001 --feed 192.0.2.1:7002 --api 192.0.2.1:8080\n",
-		"--join token-2 --through 192.0.2.1:8080 \\\n    --transport 192.0.2.2:7001 --feed 192.0.2.2:7002 --api 192.0.2.2:8080\n",
+		"--join token-2 --through 192.0.2.1:8080 \\\n    --transport 192.0.2.2:7001 --feed 192.0.2.2:7002 --api " +
+			"192.0.2.2:8080\n",
 		"--transport ADDRESS-OF-C3:7001", "darkd edge --dir /var/lib/dark/edge --join token-e --through 192.0.2.1:8080",
 		"--addr https://192.0.2.1:8080 --ca /srv/c/ca.pem --token admin",
 	} {
@@ -40,7 +45,10 @@ func TestDoctorChecksThePortsOfTheLastStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	by, _ := consult(t, "--dir", dir, "--feed", "127.0.0.4:0")
-	for check, want := range map[string]string{"transport": "127.0.0.1:0", "feed": "127.0.0.4:0", "api": "127.0.0.3:0"} {
+	for check, want := range map[string]string{
+		"transport": "127.0.0.1:0", "feed": "127.0.0.4:0",
+		"api": "127.0.0.3:0",
+	} {
 		if len(by[check]) != 1 || !strings.Contains(by[check][0].Text, want) {
 			t.Errorf("%s: %v, want %s", check, by[check], want)
 		}

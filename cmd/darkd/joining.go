@@ -28,7 +28,8 @@ func joining(ctx context.Context, stderr io.Writer, through string, join func(co
 	defer cancel()
 	err := join(within)
 	if err != nil && ctx.Err() != nil {
-		return errors.New("interrupted; the join token was not used, unless the control node logged that the node joined")
+		return errors.New("interrupted; the join token was not used, unless the control node logged that the node " +
+			"joined")
 	}
 	return joinFailure(through, err)
 }
@@ -46,7 +47,8 @@ func joinFailure(through string, err error) error {
 		if _, after, ok := strings.Cut(why, `desc = "transport: `); ok {
 			why = strings.TrimPrefix(strings.TrimSuffix(after, `"`), "Error while dialing: ")
 		}
-		return fmt.Errorf("join through %s: no API of a control node answers there: does the node run, and is that an address of its --api? (%s)", through, why)
+		return fmt.Errorf("join through %s: no API of a control node answers there: does the node run, and is that "+
+			"an address of its --api? (%s)", through, why)
 	}
 	return fmt.Errorf("join through %s: %s", through, s.Message())
 }
@@ -55,7 +57,8 @@ func joinFailure(through string, err error) error {
 func checkAddresses(flag string, addresses []string) error {
 	for _, a := range addresses {
 		if _, err := netip.ParseAddrPort(a); err != nil {
-			return usageError{fmt.Errorf("--%s %s: not an IP address with a port, such as 127.0.0.1:53 or [::1]:53", flag, a)}
+			return usageError{fmt.Errorf("--%s %s: not an IP address with a port, such as 127.0.0.1:53 or [::1]:53",
+				flag, a)}
 		}
 	}
 	return nil

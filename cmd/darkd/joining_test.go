@@ -18,8 +18,10 @@ func TestARefusedJoinIsToldInWords(t *testing.T) {
 	}{
 		{codes.Aborted, "this join token is for an edge", "join through c1:8080: this join token is for an edge"},
 		{
-			codes.DeadlineExceeded, `latest balancer error: connection error: desc = "transport: Error while dialing: dial tcp: connection refused"`,
-			"join through c1:8080: no API of a control node answers there: does the node run, and is that an address of its --api? (dial tcp: connection refused)",
+			codes.DeadlineExceeded,
+			`latest balancer error: connection error: desc = "transport: Error while dialing: dial tcp: connection refused"`,
+			"join through c1:8080: no API of a control node answers there: does the node run, and is that an address " +
+				"of its --api? (dial tcp: connection refused)",
 		},
 	} {
 		err := joining(t.Context(), new(bytes.Buffer), "c1:8080", func(context.Context) error {
@@ -33,8 +35,10 @@ func TestARefusedJoinIsToldInWords(t *testing.T) {
 
 func TestAnAddressIsCheckedBeforeTheTokenIsUsed(t *testing.T) {
 	for _, flags := range [][]string{{"--dns", "192.0.2.1"}, {"--dns", "ADDRESS:53"}, {"--s3", "192.0.2.1"}} {
-		args := append([]string{"edge", "--dir", t.TempDir(), "--join", "no token", "--through", "127.0.0.1:1"}, flags...)
-		if err := run(t.Context(), args); err == nil || !strings.Contains(err.Error(), flags[0]+" "+flags[1]+": not an IP address with a port") {
+		args := append([]string{"edge", "--dir", t.TempDir(), "--join", "no token", "--through", "127.0.0.1:1"},
+			flags...)
+		if err := run(t.Context(), args); err == nil || !strings.Contains(err.Error(),
+			flags[0]+" "+flags[1]+": not an IP address with a port") {
 			t.Errorf("%v: %v", flags, err)
 		}
 	}

@@ -51,7 +51,8 @@ func (e usageError) Unwrap() error { return e.error }
 // notThere is a command that the design promises and this version does not have.
 func notThere(name, short string) *cobra.Command {
 	return &cobra.Command{
-		Use: name, Short: short + " (comes with a later version)", FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
+		Use: name, Short: short + " (comes with a later version)",
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
 		RunE: func(*cobra.Command, []string) error {
 			return fmt.Errorf("%s: this version does not have it; nothing was done", name)
 		},

@@ -26,6 +26,7 @@ func keepToMemory() {
 	}
 	var s unix.Sysinfo_t
 	if err := unix.Sysinfo(&s); err == nil {
-		debug.SetMemoryLimit(int64(s.Totalram) * int64(s.Unit) / 4) //nolint:unconvert // the fields' types differ by architecture
+		//nolint:unconvert // the fields' types differ by architecture
+		debug.SetMemoryLimit(int64(s.Totalram) * int64(s.Unit) / 4)
 	}
 }

@@ -32,7 +32,8 @@ func listed(t *testing.T, scrape string) {
 		help := regexp.MustCompile("(?m)^# HELP " + name + " ([A-Z0-9].{10,}\\.)$").FindStringSubmatch(scrape)
 		if help == nil {
 			t.Errorf("%s has no HELP of a sentence", name)
-		} else if !regexp.MustCompile("(?m)^\\| `" + name + "` \\| " + kind + " \\|.*\\| " + regexp.QuoteMeta(help[1])).Match(page) {
+		} else if !regexp.MustCompile("(?m)^\\| `" + name + "` \\| " + kind + " \\|.*\\| " +
+			regexp.QuoteMeta(help[1])).Match(page) {
 			t.Errorf("docs/operations/metrics.md has another kind or text of %s, a %s: %s", name, kind, help[1])
 		}
 	}

@@ -107,7 +107,8 @@ func TestLargeBucketsKeepNobodyWaiting(t *testing.T) {
 	}
 	for _, octets := range []int{250 << 10, 450 << 10} {
 		status, said := p.answer("acme", "PATCH", "/v1/buckets/photos", corsRules(octets))
-		if status != http.StatusBadRequest || !strings.Contains(said, "spec.corsRules") || !strings.Contains(said, "at most 65536") {
+		if status != http.StatusBadRequest || !strings.Contains(said, "spec.corsRules") ||
+			!strings.Contains(said, "at most 65536") {
 			t.Errorf("rules of %d octets: %d %.300s", octets, status, said)
 		}
 	}
@@ -115,7 +116,8 @@ func TestLargeBucketsKeepNobodyWaiting(t *testing.T) {
 	var writing sync.WaitGroup
 	for _, name := range buckets {
 		writing.Go(func() {
-			if status, said := p.answer("acme", "PATCH", "/v1/buckets/"+name, corsRules(64<<10-1024)); status != http.StatusOK {
+			if status, said := p.answer("acme", "PATCH", "/v1/buckets/"+name,
+				corsRules(64<<10-1024)); status != http.StatusOK {
 				t.Errorf("%s: %d %.300s", name, status, said)
 			}
 		})
@@ -144,7 +146,8 @@ func (in *installation) importZone(org, apex, file string) {
 		return
 	}
 	defer conn.Close()
-	ctx := metadata.AppendToOutgoingContext(in.t.Context(), "authorization", "Bearer "+in.dev.Admin.Token, "dark-organization", org)
+	ctx := metadata.AppendToOutgoingContext(in.t.Context(), "authorization", "Bearer "+in.dev.Admin.Token,
+		"dark-organization", org)
 	s, err := dnsgrpc.NewZoneServiceClient(conn).ImportZone(ctx)
 	if err != nil {
 		in.t.Error(err)

@@ -27,10 +27,14 @@ func TestAFeedWithAnEdgesCertificateIsNotBelieved(t *testing.T) {
 	dir, ctx := t.TempDir(), t.Context()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	cfg := controlplane.Config{
-		Dir: filepath.Join(dir, "control"), Transport: free(t), Feed: free(t), API: []string{free(t)}, Insecure: true, Timing: consensus.CI, Logger: log,
+		Dir: filepath.Join(dir, "control"), Transport: free(t), Feed: free(t), API: []string{free(t)}, Insecure: true,
+		Timing: consensus.CI, Logger: log,
 		Kinds: controlKinds(nil, storage.Options{}),
 	}
-	res, err := controlplane.Init(ctx, controlplane.InitConfig{Dir: cfg.Dir, Name: "c1", Transport: cfg.Transport, Timing: consensus.CI, Logger: log})
+	res, err := controlplane.Init(ctx, controlplane.InitConfig{
+		Dir: cfg.Dir, Name: "c1", Transport: cfg.Transport,
+		Timing: consensus.CI, Logger: log,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,16 +54,19 @@ func TestAFeedWithAnEdgesCertificateIsNotBelieved(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	p.api("", "POST", "/v1/organizations", `{"name":"organizations/acme"}`)
 	p.api("acme", "POST", "/v1/zones", `{"name":"zones/example.test","spec":{}}`)
-	p.api("acme", "POST", "/v1/zones/example.test/records", `{"name":"zones/example.test/records/www/TXT","spec":{"records":["kept"]}}`)
+	p.api("acme", "POST", "/v1/zones/example.test/records",
+		`{"name":"zones/example.test/records/www/TXT","spec":{"records":["kept"]}}`)
 	enrol := func(name string) string {
-		token, err := control.CreateJoinToken(ctx, &clusterv1.CreateJoinTokenRequest{Node: name, Role: ca.Edge}, &statev1.Origin{})
+		token, err := control.CreateJoinToken(ctx, &clusterv1.CreateJoinTokenRequest{Node: name, Role: ca.Edge},
+			&statev1.Origin{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		at := filepath.Join(dir, name)
-		err = edge.Enrol(ctx, at, token.Token, func(ctx context.Context, r *clusterv1.JoinRequest) (*clusterv1.JoinResponse, error) {
-			return control.Join(ctx, r, "127.0.0.1")
-		}, nil)
+		err = edge.Enrol(ctx, at, token.Token,
+			func(ctx context.Context, r *clusterv1.JoinRequest) (*clusterv1.JoinResponse, error) {
+				return control.Join(ctx, r, "127.0.0.1")
+			}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +139,8 @@ func serveRogue(t *testing.T, creds *ca.Credentials) *rogue {
 				_, _ = frame.WriteMsg(c, nil, &feedv1.Down{Message: &feedv1.Down_Welcome{
 					Welcome: &feedv1.Welcome{Cluster: name.Cluster, Epoch: 1, Subscription: &feedv1.Subscription{}},
 				}})
-				_, _ = frame.WriteMsg(c, nil, &feedv1.Down{Message: &feedv1.Down_Progress{Progress: &feedv1.Progress{Revision: 1 << 40}}})
+				_, _ = frame.WriteMsg(c, nil,
+					&feedv1.Down{Message: &feedv1.Down_Progress{Progress: &feedv1.Progress{Revision: 1 << 40}}})
 			}
 			r.tried <- err
 			raw.Close()

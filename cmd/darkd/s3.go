@@ -20,16 +20,19 @@ type s3Settings struct {
 }
 
 func (s *s3Settings) declare(to *settings) {
-	to.list(&s.addresses, "s3", nil, "`IP:PORT` to answer S3 on, one or more; none when empty, and then nothing is kept here")
+	to.list(&s.addresses, "s3", nil, "`IP:PORT` to answer S3 on, one or more; none when empty, and then nothing is "+
+		"kept here")
 	s.declareRest(to)
 }
 
 // declareRest declares what the development platform may be told, too.
 func (s *s3Settings) declareRest(to *settings) {
 	to.list(&s.domains, "s3-domain", nil, "`DOMAIN` whose subdomains are buckets (virtual-host style), one or more")
-	to.text(&s.cert, "s3-cert", "", "PEM `FILE` with the certificate and chain that S3 clients see; the node's own when empty, and HTTP in clear on loopback")
+	to.text(&s.cert, "s3-cert", "", "PEM `FILE` with the certificate and chain that S3 clients see; the node's own "+
+		"when empty, and HTTP in clear on loopback")
 	to.text(&s.key, "s3-key", "", "PEM `FILE` with its key")
-	to.text(&s.log, "s3-log", "", "`FILE` to append requests to, of buckets that keep a log, a line of JSON each; none when empty")
+	to.text(&s.log, "s3-log", "", "`FILE` to append requests to, of buckets that keep a log, a line of JSON each; "+
+		"none when empty")
 }
 
 func (s *s3Settings) configure(c *edge.Config, creds *ca.Credentials) error {

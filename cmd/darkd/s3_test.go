@@ -40,7 +40,8 @@ func startDev(t *testing.T) *platform {
 	p := &platform{t: t, bin: os.Getenv("DARKD_BIN"), dir: t.TempDir()}
 	if p.bin == "" {
 		p.bin = filepath.Join(t.TempDir(), "darkd")
-		if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", p.bin, "github.com/dark-ecosystem/dark/cmd/darkd").CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", p.bin,
+			"github.com/dark-ecosystem/dark/cmd/darkd").CombinedOutput(); err != nil {
 			t.Fatalf("build darkd: %v: %s", err, out)
 		}
 	}
@@ -133,7 +134,8 @@ func (p *platform) api(org, method, path, body string) map[string]any {
 // accessKey makes an access key and returns a client that has it, once the edge knows it.
 func (p *platform) accessKey(org, name, spec string) *s3.Client {
 	p.t.Helper()
-	st := p.api(org, "POST", "/v1/accesskeys", `{"name":"accesskeys/`+name+`","spec":`+spec+`}`)["status"].(map[string]any)
+	st := p.api(org, "POST", "/v1/accesskeys", `{"name":"accesskeys/`+name+`","spec":`+spec+
+		`}`)["status"].(map[string]any)
 	c := p.client(st["accessKeyId"].(string), st["secretAccessKey"].(string))
 	p.eventually("the edge knows the access key "+name, func() bool {
 		_, err := c.ListBuckets(p.t.Context(), &s3.ListBucketsInput{})
@@ -240,7 +242,8 @@ func TestDevServesTheAWSCommand(t *testing.T) {
 	if out := p.aws("s3api get-bucket-versioning --bucket made-by-aws"); !strings.Contains(out, "Enabled") {
 		t.Errorf("versioning: %s", out)
 	}
-	if b := p.api("demo", "GET", "/v1/buckets/made-by-aws", ""); b["spec"].(map[string]any)["versioning"] != "VERSIONING_ENABLED" {
+	if b := p.api("demo", "GET", "/v1/buckets/made-by-aws",
+		""); b["spec"].(map[string]any)["versioning"] != "VERSIONING_ENABLED" {
 		t.Errorf("the control plane has %v", b)
 	}
 	p.aws("s3 rb s3://made-by-aws")
@@ -307,7 +310,10 @@ func TestNamesKeysAndRevocation(t *testing.T) {
 		}
 	}
 	put := func(c *s3.Client, key string) string {
-		_, err := c.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String("demo-bucket"), Key: aws.String(key), Body: strings.NewReader("x")})
+		_, err := c.PutObject(ctx, &s3.PutObjectInput{
+			Bucket: aws.String("demo-bucket"), Key: aws.String(key),
+			Body: strings.NewReader("x"),
+		})
 		return errorCode(err)
 	}
 	if put(demo, "x") != "<nil>" || put(reader, "x") != "AccessDenied" || put(theirs, "x") != "AccessDenied" {
@@ -340,7 +346,8 @@ func TestNamesKeysAndRevocation(t *testing.T) {
 	p.api("demo", "DELETE", "/v1/buckets/demo-bucket?force=buckets/demo-bucket", "")
 	theirs = p.accessKey("other", "two", `{}`)
 	p.eventually("the bucket ended", func() bool { return make(theirs, "demo-bucket") == "<nil>" })
-	if out, err := theirs.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: aws.String("demo-bucket")}); err != nil || len(out.Contents) != 0 {
+	if out, err := theirs.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: aws.String("demo-bucket")}); err != nil ||
+		len(out.Contents) != 0 {
 		t.Errorf("another's bucket of the same name holds %v, %v", out, err)
 	}
 	if k := p.api("demo", "GET", "/v1/accesskeys/reader", ""); strings.Contains(fmt.Sprint(k), "ecret") {
@@ -362,7 +369,8 @@ func (p *platform) metrics(bucket string) {
 	}
 	for _, want := range []string{
 		`dark_s3_bucket_objects{bucket="` + bucket + `"} 1`, "dark_s3_requests_total", "dark_store_free_bytes",
-		`dark_control_unauthenticated_closed_total{door="transport",reason="full"} 0`, `dark_control_unauthenticated_connections{door="feed"} 0`,
+		`dark_control_unauthenticated_closed_total{door="transport",reason="full"} 0`,
+		`dark_control_unauthenticated_connections{door="feed"} 0`,
 		"dark_control_set_aside_items 0",
 	} {
 		if !strings.Contains(string(b), want) {

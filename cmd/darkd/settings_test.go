@@ -11,7 +11,8 @@ import (
 
 func TestSettingsRiseFromFileToEnvironmentToFlags(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "darkd.yaml")
-	if err := os.WriteFile(file, []byte("dir: from-file\ntransport: from-file\nfeed: from-file\nnameServers: [a, b]\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("dir: from-file\ntransport: from-file\nfeed: from-file\nnameServers: [a, b]\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("DARK_TRANSPORT", "from-env")

@@ -28,14 +28,18 @@ type bucketSettings struct {
 func (b *bucketSettings) declare(s *settings) {
 	s.text(&b.region, "region", storage.DefaultRegion, "`NAME` of the region that S3 clients sign for")
 	s.list(&b.aliases, "region-aliases", []string{"us-east-1"}, "further `NAMES` of that region")
-	s.text(&b.ownership, "bucket-ownership", "", "object ownership of buckets that do not say: BucketOwnerEnforced (when empty), BucketOwnerPreferred or ObjectWriter")
-	s.bool(&b.publicAccess, "bucket-public-access", "block no public access of buckets that do not say, as old clients expect")
+	s.text(&b.ownership, "bucket-ownership", "",
+		"object ownership of buckets that do not say: BucketOwnerEnforced (when empty), BucketOwnerPreferred or "+
+			"ObjectWriter")
+	s.bool(&b.publicAccess, "bucket-public-access",
+		"block no public access of buckets that do not say, as old clients expect")
 }
 
 // check says what is wrong with the settings.
 func (b *bucketSettings) check() error {
 	if _, ok := ownerships[b.ownership]; !ok {
-		return usageError{fmt.Errorf("bucket-ownership %q: BucketOwnerEnforced, BucketOwnerPreferred or ObjectWriter is expected", b.ownership)}
+		return usageError{fmt.Errorf("bucket-ownership %q: BucketOwnerEnforced, BucketOwnerPreferred or ObjectWriter "+
+			"is expected", b.ownership)}
 	}
 	for _, r := range append([]string{b.region}, b.aliases...) {
 		if strings.ContainsAny(r, "/ \t\n") || len(r) > 63 {
@@ -61,7 +65,8 @@ func (b *bucketSettings) options() storage.Options {
 		},
 		Allow: s3.ScopesAllow,
 		Asked: func(organization string, r *sigv4.Signed) (*storagev1.BucketSpec, error) {
-			return s3.Asked(organization, r, s3.Defaults{Ownership: b.defaultOwnership(), PublicAccess: b.publicAccess}, encryptionKeyNamed)
+			return s3.Asked(organization, r, s3.Defaults{Ownership: b.defaultOwnership(), PublicAccess: b.publicAccess},
+				encryptionKeyNamed)
 		},
 	}
 }

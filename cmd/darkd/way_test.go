@@ -84,13 +84,20 @@ func setUp(t *testing.T, seen chan<- notes) *place {
 	dir, ctx := t.TempDir(), t.Context()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	cfg := controlplane.Config{
-		Dir: filepath.Join(dir, "control"), Transport: free(t), Feed: free(t), API: []string{free(t)}, Insecure: true, Timing: consensus.CI, Logger: log,
+		Dir: filepath.Join(dir, "control"), Transport: free(t), Feed: free(t), API: []string{free(t)}, Insecure: true,
+		Timing: consensus.CI, Logger: log,
 		Kinds: func(n *controlplane.Node) ([]api.Registration, []api.Extra) {
 			list, extras := controlKinds(nil, storage.Options{})(n)
-			return append(list, api.Registration{Kind: demo.Note(), Service: "dark.demo.v1.NoteService", Gateway: demogw.RegisterNoteServiceHandler}), extras
+			return append(list, api.Registration{
+				Kind: demo.Note(), Service: "dark.demo.v1.NoteService",
+				Gateway: demogw.RegisterNoteServiceHandler,
+			}), extras
 		},
 	}
-	res, err := controlplane.Init(ctx, controlplane.InitConfig{Dir: cfg.Dir, Name: "c1", Transport: cfg.Transport, Timing: consensus.CI, Logger: log})
+	res, err := controlplane.Init(ctx, controlplane.InitConfig{
+		Dir: cfg.Dir, Name: "c1", Transport: cfg.Transport,
+		Timing: consensus.CI, Logger: log,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +110,8 @@ func setUp(t *testing.T, seen chan<- notes) *place {
 	if err := p.control.WaitLeader(ctx); err != nil {
 		t.Fatal(err)
 	}
-	token, err := p.control.CreateJoinToken(ctx, &clusterv1.CreateJoinTokenRequest{Node: "e1", Role: ca.Edge}, &statev1.Origin{})
+	token, err := p.control.CreateJoinToken(ctx, &clusterv1.CreateJoinTokenRequest{Node: "e1", Role: ca.Edge},
+		&statev1.Origin{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,14 +157,16 @@ func dark(t *testing.T, p *place, args ...string) string {
 	bin := os.Getenv("DARK_BIN")
 	if bin == "" {
 		bin = filepath.Join(t.TempDir(), "dark")
-		if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "github.com/dark-ecosystem/dark/cmd/dark").CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin,
+			"github.com/dark-ecosystem/dark/cmd/dark").CombinedOutput(); err != nil {
 			t.Fatalf("build dark: %v: %s", err, out)
 		}
 	}
 	if args[0] != "organizations" {
 		args = append(args, "--organization", "acme")
 	}
-	cmd := exec.CommandContext(t.Context(), bin, append([]string{"--addr", "http://" + p.api, "--token", p.token}, args...)...)
+	cmd := exec.CommandContext(t.Context(), bin, append([]string{"--addr", "http://" + p.api, "--token", p.token},
+		args...)...)
 	cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+t.TempDir())
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -220,7 +230,8 @@ func TestEdgesWriteUpwardsAndKnowTheirOwnWrite(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, rev, err := p.edge.Submit(t.Context(), config.Request{
-			Subject: subject, Token: token, From: "192.0.2.1", Method: "/dark.dns.v1.RecordSetService/UpdateRecordSet", Body: req,
+			Subject: subject, Token: token, From: "192.0.2.1", Method: "/dark.dns.v1.RecordSetService/UpdateRecordSet",
+			Body: req,
 		})
 		return rev, err
 	}

@@ -102,7 +102,10 @@ func TestMask(t *testing.T) {
 		{[]string{"nothing"}, nil, "five", true},
 		{[]string{"spec.text.more"}, nil, "five", true},
 	} {
-		n := note("notes/a", map[string]string{"": "one", "spec": "two", "spec.text name etag status": "five"}[strings.Join(c.mask, " ")])
+		n := note("notes/a", map[string]string{
+			"": "one", "spec": "two",
+			"spec.text name etag status": "five",
+		}[strings.Join(c.mask, " ")])
 		n.Labels = c.labels
 		_, err := w.Do(t.Context(), request(), put(k, n, admit.Options{Mask: c.mask}))
 		if c.bad != errs.Is(err, errs.Invalid) {
@@ -157,21 +160,25 @@ func (l *lagging) Current(context.Context) error {
 func TestAFollowerThatIsBehind(t *testing.T) {
 	s, k := statetest.New(), demo.Note()
 	for i := range 3 {
-		if _, err := writer(s, s).Do(t.Context(), request(), put(k, note("notes/a", fmt.Sprint(i)), admit.Options{})); err != nil {
+		if _, err := writer(s, s).Do(t.Context(), request(), put(k, note("notes/a", fmt.Sprint(i)),
+			admit.Options{})); err != nil {
 			t.Fatal(err)
 		}
 	}
 	l := &lagging{State: s, at: 1}
 	w := &admit.Writer{State: l, Proposer: l, Validate: func(proto.Message) []kind.Violation { return nil }}
-	if _, err := w.Do(t.Context(), request(), put(k, note("notes/a", "mine"), admit.Options{MustExist: true})); err != nil || l.asked != 1 || text(t, s, "notes/a") != "mine" {
+	if _, err := w.Do(t.Context(), request(), put(k, note("notes/a", "mine"),
+		admit.Options{MustExist: true})); err != nil || l.asked != 1 || text(t, s, "notes/a") != "mine" {
 		t.Fatalf("%v, asked %d times", err, l.asked)
 	}
 	l.at = 1
-	if _, err := w.Do(t.Context(), request(), put(k, note("notes/a", "etag"), admit.Options{ETag: admit.ETag(s.Revision())})); err != nil {
+	if _, err := w.Do(t.Context(), request(), put(k, note("notes/a", "etag"),
+		admit.Options{ETag: admit.ETag(s.Revision())})); err != nil {
 		t.Fatalf("an etag that only others have seen: %v", err)
 	}
 	l.at, l.asked = l.Revision(), 0
-	if _, err := w.Do(t.Context(), request(), put(k, note("notes/b", "new"), admit.Options{})); err != nil || l.asked != 0 {
+	if _, err := w.Do(t.Context(), request(), put(k, note("notes/b", "new"), admit.Options{})); err != nil ||
+		l.asked != 0 {
 		t.Fatalf("%v, asked %d times for nothing", err, l.asked)
 	}
 }
@@ -251,7 +258,8 @@ func TestTransactionIsBounded(t *testing.T) {
 	s, k := statetest.New(), demo.Note()
 	_, err := writer(s, s).Do(t.Context(), request(), func(ctx context.Context, tx *admit.Tx) error {
 		for i := range 600 {
-			if _, err := tx.Put(ctx, k, note(fmt.Sprintf("notes/n%d", i), strings.Repeat("x", 1000)), admit.Options{}); err != nil {
+			if _, err := tx.Put(ctx, k, note(fmt.Sprintf("notes/n%d", i), strings.Repeat("x", 1000)),
+				admit.Options{}); err != nil {
 				return err
 			}
 		}
@@ -267,7 +275,10 @@ func TestKindsAreChecked(t *testing.T) {
 	gated.Lane = kind.LaneGated
 	half := demo.Note()
 	half.Unlocate = func(s string) string { return s }
-	for what, list := range map[string][]*kind.Kind{"gated": {gated}, "twice": {demo.Note(), demo.Note()}, "half": {half}} {
+	for what, list := range map[string][]*kind.Kind{
+		"gated": {gated}, "twice": {demo.Note(), demo.Note()},
+		"half": {half},
+	} {
 		if _, err := admit.NewKinds(list); err == nil {
 			t.Errorf("%s: accepted", what)
 		}
@@ -286,7 +297,8 @@ func TestKindsAreChecked(t *testing.T) {
 func TestPlainNames(t *testing.T) {
 	for in, want := range map[string]string{
 		"a": "notes/a", "notes/a-1": "notes/a-1", "A": "", "": "", "notes/": "", "notes/a/b": "", "-a": "",
-		"a.b": "", "other/a": "", strings.Repeat("a", 63): "notes/" + strings.Repeat("a", 63), strings.Repeat("a", 64): "",
+		"a.b": "", "other/a": "", strings.Repeat("a", 63): "notes/" + strings.Repeat("a", 63),
+		strings.Repeat("a", 64): "",
 	} {
 		got, err := admit.Canonical(demo.Note(), in)
 		if got != want || (err == nil) != (want != "") {

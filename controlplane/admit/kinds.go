@@ -38,7 +38,10 @@ func NewKinds(list []*kind.Kind) (*Kinds, error) {
 
 func check(k *kind.Kind) error {
 	fields := k.Message.ProtoReflect().Descriptor().Fields()
-	for _, f := range []string{"name", "organization", "labels", "etag", "revision", "create_time", "update_time", "spec"} {
+	for _, f := range []string{
+		"name", "organization", "labels", "etag", "revision", "create_time", "update_time",
+		"spec",
+	} {
 		if fields.ByName(protoName(f)) == nil {
 			return fmt.Errorf("the message has no field %s", f)
 		}

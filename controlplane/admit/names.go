@@ -116,7 +116,8 @@ func (ks *Kinds) Collection(k *kind.Kind, parent string) (string, error) {
 		}
 		name, err := Canonical(p, parent)
 		if err != nil {
-			return "", errs.Bad(errs.Field{Name: "parent", Text: fmt.Sprintf("%q is not a name such as %q", parent, pp)})
+			return "", errs.Bad(errs.Field{Name: "parent", Text: fmt.Sprintf("%q is not a name such as %q", parent,
+				pp)})
 		}
 		return name + "/" + literal + "/", nil
 	}

@@ -62,7 +62,9 @@ func (v *View) Get(_ context.Context, kind, organization, stored string) (proto.
 }
 
 // List is kind.Reader's.
-func (v *View) List(_ context.Context, kind, organization, prefix string, yield func(string, proto.Message) bool) error {
+func (v *View) List(_ context.Context, kind, organization, prefix string,
+	yield func(string, proto.Message) bool,
+) error {
 	var bad error
 	err := v.r.Scan(kind, organization, prefix, "", func(ver Version) bool {
 		m, err := Decode(kind, ver.Value)
@@ -126,7 +128,9 @@ func (o *Overlay) Get(ctx context.Context, kind, organization, stored string) (p
 }
 
 // List is kind.Reader's.
-func (o *Overlay) List(ctx context.Context, kind, organization, prefix string, yield func(string, proto.Message) bool) error {
+func (o *Overlay) List(ctx context.Context, kind, organization, prefix string,
+	yield func(string, proto.Message) bool,
+) error {
 	var names []string
 	for r := range o.pending {
 		if r.kind == kind && r.organization == organization && strings.HasPrefix(r.name, prefix) {

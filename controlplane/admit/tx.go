@@ -126,7 +126,10 @@ func (t *Tx) Delete(ctx context.Context, k *kind.Kind, name string, o Options) (
 	}
 	if c.Forced = o.Force != ""; c.Forced {
 		if again, err := Canonical(k, o.Force); err != nil || again != c.Name {
-			return c, errs.Bad(errs.Field{Name: "force", Text: fmt.Sprintf("%q is not the name of what is deleted, which is %s", o.Force, c.Name)})
+			return c, errs.Bad(errs.Field{
+				Name: "force",
+				Text: fmt.Sprintf("%q is not the name of what is deleted, which is %s", o.Force, c.Name),
+			})
 		}
 	}
 	return t.admit(ctx, c, guard)
@@ -232,7 +235,10 @@ func (t *Tx) write(c Change, a *kind.Admission) error {
 		}
 		put := &statev1.PutResource{Ref: c.ref(), Value: value}
 		for _, cl := range a.Claims {
-			put.Claims = append(put.Claims, &statev1.Claim{Space: cl.Space, Name: cl.Name, Hierarchical: cl.Hierarchical, Grants: cl.Grants})
+			put.Claims = append(put.Claims, &statev1.Claim{
+				Space: cl.Space, Name: cl.Name,
+				Hierarchical: cl.Hierarchical, Grants: cl.Grants,
+			})
 		}
 		op = &statev1.Op{Op: &statev1.Op_PutResource{PutResource: put}}
 	}
@@ -292,14 +298,18 @@ func (t *Tx) Transaction() (*statev1.Transaction, error) {
 		tx.Organization = t.Organization
 	}
 	if n := proto.Size(tx); n > MaxTransaction {
-		return nil, Because(errs.Exhausted, ReasonTooLarge, "the change has %d octets, more than the %d of one transaction; make it in parts", n, MaxTransaction)
+		return nil, Because(errs.Exhausted, ReasonTooLarge,
+			"the change has %d octets, more than the %d of one transaction; make it in parts", n, MaxTransaction)
 	}
 	return tx, nil
 }
 
 // At asks that a resource's last change was at a revision; 0 that there is none.
 func At(r *statev1.Ref, revision uint64) *statev1.Precondition {
-	return &statev1.Precondition{Condition: &statev1.Precondition_ResourceAt{ResourceAt: &statev1.ResourceAt{Ref: r, Revision: revision}}}
+	return &statev1.Precondition{Condition: &statev1.Precondition_ResourceAt{ResourceAt: &statev1.ResourceAt{
+		Ref:      r,
+		Revision: revision,
+	}}}
 }
 
 // Reserve makes room for the record that says that a thing ended, when the thing begins;
@@ -326,5 +336,7 @@ func NoneUnder(kind, organization, prefix string, except ...string) *statev1.Pre
 
 // UnchangedSince asks that a resource did not change after a revision.
 func UnchangedSince(r *statev1.Ref, revision uint64) *statev1.Precondition {
-	return &statev1.Precondition{Condition: &statev1.Precondition_UnchangedSince{UnchangedSince: &statev1.UnchangedSince{Ref: r, Revision: revision}}}
+	return &statev1.Precondition{Condition: &statev1.Precondition_UnchangedSince{
+		UnchangedSince: &statev1.UnchangedSince{Ref: r, Revision: revision},
+	}}
 }

@@ -144,7 +144,9 @@ func backOff(ctx context.Context, attempt int) {
 	}
 }
 
-func (w *Writer) attempt(ctx context.Context, q Request, build func(context.Context, *Tx) error, current bool) (Done, error) {
+func (w *Writer) attempt(ctx context.Context, q Request, build func(context.Context, *Tx) error,
+	current bool,
+) (Done, error) {
 	r, err := w.State.At(0)
 	if err != nil {
 		return Done{}, err

@@ -36,23 +36,28 @@ func TestZoneByREST(t *testing.T) {
 		t.Fatalf("get: %v", got)
 	}
 	// A patch changes what its body names and no more.
-	up := i.must(200, i.admin, "acme", "PATCH", "/v1/zones/example.com/records/www/A", `{"spec":{"ttl":30},"etag":"`+got["etag"].(string)+`"}`)
+	up := i.must(200, i.admin, "acme", "PATCH", "/v1/zones/example.com/records/www/A", `{"spec":{"ttl":30},"etag":"`+
+		got["etag"].(string)+`"}`)
 	if field(up, "spec", "ttl") != float64(30) || len(field(up, "spec", "records").([]any)) != 1 {
 		t.Fatalf("patch: %v", up)
 	}
-	stale := i.must(412, i.admin, "acme", "PATCH", "/v1/zones/example.com/records/www/A", `{"spec":{"ttl":31},"etag":"`+got["etag"].(string)+`"}`)
+	stale := i.must(412, i.admin, "acme", "PATCH", "/v1/zones/example.com/records/www/A", `{"spec":{"ttl":31},"etag":"`+
+		got["etag"].(string)+`"}`)
 	if reason(stale) != "ETAG_MISMATCH" {
 		t.Fatalf("stale etag: %v", stale)
 	}
 	i.must(409, i.admin, "acme", "POST", "/v1/zones", `{"name":"zones/example.com"}`)
 	i.organization("other", "dns:write")
-	if out := i.must(409, i.admin, "other", "POST", "/v1/zones", `{"name":"zones/www.example.com"}`); reason(out) != "NAME_TAKEN" {
+	if out := i.must(409, i.admin, "other", "POST", "/v1/zones",
+		`{"name":"zones/www.example.com"}`); reason(out) != "NAME_TAKEN" {
 		t.Fatalf("below another organization's: %v", out)
 	}
 	i.must(404, i.admin, "acme", "GET", "/v1/zones/example.net", "")
 	// An owner with a slash (RFC 2317).
-	i.must(200, i.admin, "acme", "POST", "/v1/zones/example.com/records", `{"name":"zones/example.com/records/0%2F25/PTR","spec":{"records":["a.example.net."]}}`)
-	if o := i.must(200, i.admin, "acme", "GET", "/v1/zones/example.com/records/0%2F25/PTR", ""); o["name"] != "zones/example.com/records/0%2F25/PTR" {
+	i.must(200, i.admin, "acme", "POST", "/v1/zones/example.com/records",
+		`{"name":"zones/example.com/records/0%2F25/PTR","spec":{"records":["a.example.net."]}}`)
+	if o := i.must(200, i.admin, "acme", "GET", "/v1/zones/example.com/records/0%2F25/PTR",
+		""); o["name"] != "zones/example.com/records/0%2F25/PTR" {
 		t.Fatalf("slash: %v", o)
 	}
 	i.must(200, i.admin, "acme", "DELETE", "/v1/zones/example.com", "")
@@ -106,7 +111,8 @@ func TestEveryBadFieldIsNamed(t *testing.T) {
 
 func TestUnknownQueryParameterIsNamed(t *testing.T) {
 	i := start(t)
-	if out := i.must(400, i.admin, "", "GET", "/v1/zones?pagesize=5", ""); strings.Join(badFields(out), "") != "pagesize" {
+	if out := i.must(400, i.admin, "", "GET", "/v1/zones?pagesize=5", ""); strings.Join(badFields(out),
+		"") != "pagesize" {
 		t.Fatalf("%v", out)
 	}
 	i.must(200, i.admin, "", "GET", "/v1/zones?page_size=5&stale=true", "")
@@ -164,7 +170,8 @@ func TestValidateOnlyChangesNothing(t *testing.T) {
 	i.organization("acme", "dns:write")
 	before := i.state.Revision()
 	z := i.must(200, i.admin, "acme", "POST", "/v1/zones?validateOnly=true", `{"name":"zones/example.com"}`)
-	k := i.must(200, i.admin, "acme", "POST", "/v1/apikeys?validateOnly=true", `{"name":"apikeys/a","spec":{"permissions":["dns:read"]}}`)
+	k := i.must(200, i.admin, "acme", "POST", "/v1/apikeys?validateOnly=true",
+		`{"name":"apikeys/a","spec":{"permissions":["dns:read"]}}`)
 	if z["name"] != "zones/example.com" || i.state.Revision() != before || strings.Contains(jsonOf(k), "dark_key_") {
 		t.Fatalf("zone %v, key %v", z, k)
 	}
@@ -175,13 +182,19 @@ func jsonOf(v any) string { b, _ := json.Marshal(v); return string(b) }
 func TestSecretsAreShownOnceAndNeverAgain(t *testing.T) {
 	i := start(t)
 	i.organization("acme", "dns:write")
-	out := i.must(200, i.admin, "acme", "POST", "/v1/apikeys", `{"name":"apikeys/a","spec":{"permissions":["dns:read"]}}`)
-	if !strings.HasPrefix(field(out, "status", "token").(string), "dark_key_") || field(out, "status", "secretHash") != nil {
+	out := i.must(200, i.admin, "acme", "POST", "/v1/apikeys",
+		`{"name":"apikeys/a","spec":{"permissions":["dns:read"]}}`)
+	if !strings.HasPrefix(field(out, "status", "token").(string), "dark_key_") ||
+		field(out, "status", "secretHash") != nil {
 		t.Fatalf("creation: %v", out)
 	}
-	for _, path := range []string{"/v1/apikeys/a", "/v1/apikeys", "/v1/resources/ApiKey/a", "/v1/resources/apikeys", "/v1/history/ApiKey/a", "/v1/diff"} {
+	for _, path := range []string{
+		"/v1/apikeys/a", "/v1/apikeys", "/v1/resources/ApiKey/a", "/v1/resources/apikeys",
+		"/v1/history/ApiKey/a", "/v1/diff",
+	} {
 		got := jsonOf(i.must(200, i.admin, "acme", "GET", path, ""))
-		if strings.Contains(got, "dark_key_") || strings.Contains(strings.ToLower(got), "hash\":\"") && !strings.Contains(path, "history") {
+		if strings.Contains(got, "dark_key_") || strings.Contains(strings.ToLower(got), "hash\":\"") &&
+			!strings.Contains(path, "history") {
 			t.Errorf("%s shows a secret: %s", path, got)
 		}
 	}
@@ -206,7 +219,8 @@ func TestProbesAndOpenAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	paths := doc["paths"].(map[string]any)
-	if field(doc, "info", "version") != "1.2.3" || paths["/v1/zones"] == nil || paths["/v1/apply"] == nil || paths["/v1/cluster"] == nil {
+	if field(doc, "info", "version") != "1.2.3" || paths["/v1/zones"] == nil || paths["/v1/apply"] == nil ||
+		paths["/v1/cluster"] == nil {
 		t.Fatalf("openapi: %v %v", doc["info"], len(paths))
 	}
 }

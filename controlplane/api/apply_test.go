@@ -76,18 +76,23 @@ func TestApplyNeedsNoOrder(t *testing.T) {
 func TestApplyNamesEveryBadDocument(t *testing.T) {
 	i := start(t)
 	i.organization("acme", "dns:write")
-	_, err := i.resources().Apply(as(t.Context(), i.admin, "acme"), &resourcev1.ApplyRequest{Documents: []*structpb.Struct{
-		doc(t, `{"kind":"Zone","name":"example.com"}`),
-		doc(t, `{"kind":"RecordSet","name":"example.com/www/A","spec":{"records":["nonsense"]}}`),
-		doc(t, `{"kind":"RecordSet","name":"example.com/www/MX","spec":{"records":["nonsense"],"ttl":4294967295}}`),
-	}})
+	_, err := i.resources().Apply(as(t.Context(), i.admin, "acme"),
+		&resourcev1.ApplyRequest{Documents: []*structpb.Struct{
+			doc(t, `{"kind":"Zone","name":"example.com"}`),
+			doc(t, `{"kind":"RecordSet","name":"example.com/www/A","spec":{"records":["nonsense"]}}`),
+			doc(t, `{"kind":"RecordSet","name":"example.com/www/MX","spec":{"records":["nonsense"],"ttl":4294967295}}`),
+		}})
 	got := fmt.Sprint(status.Convert(err).Details())
-	for _, want := range []string{"documents[1].spec.records[0]", "documents[2].spec.records[0]", "documents[2].spec.ttl"} {
+	for _, want := range []string{
+		"documents[1].spec.records[0]", "documents[2].spec.records[0]",
+		"documents[2].spec.ttl",
+	} {
 		if status.Code(err) != codes.InvalidArgument || !strings.Contains(got, want) {
 			t.Errorf("%s is not named: %v %s", want, err, got)
 		}
 	}
-	_, err = i.resources().Apply(as(t.Context(), i.admin, "acme"), &resourcev1.ApplyRequest{Documents: []*structpb.Struct{doc(t, `{"kind":"Zoen","name":"x"}`)}})
+	_, err = i.resources().Apply(as(t.Context(), i.admin, "acme"),
+		&resourcev1.ApplyRequest{Documents: []*structpb.Struct{doc(t, `{"kind":"Zoen","name":"x"}`)}})
 	if status.Code(err) != codes.InvalidArgument {
 		t.Errorf("unknown kind: %v", err)
 	}
@@ -102,14 +107,17 @@ func TestDryRunIsExact(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	if _, err := i.resources().Apply(ctx, &resourcev1.ApplyRequest{Documents: []*structpb.Struct{doc(t, `{"kind":"Zone","name":"example.com"}`)}}); err != nil {
+	if _, err := i.resources().Apply(ctx, &resourcev1.ApplyRequest{Documents: []*structpb.Struct{doc(t,
+		`{"kind":"Zone","name":"example.com"}`)}}); err != nil {
 		t.Fatal(err)
 	}
 	for range 20 {
 		var docs []*structpb.Struct
 		for _, o := range r.Perm(6)[:1+r.IntN(5)] {
-			docs = append(docs, doc(t, fmt.Sprintf(`{"kind":"RecordSet","name":"example.com/h%d/A","labels":{"x":"%d"},"spec":{"ttl":%d,"records":["192.0.2.%d"]}}`,
-				o, r.IntN(2), r.IntN(3), r.IntN(3))))
+			docs = append(docs,
+				doc(t,
+					fmt.Sprintf(`{"kind":"RecordSet","name":"example.com/h%d/A","labels":{"x":"%d"},"spec":{"ttl":%d,"records":["192.0.2.%d"]}}`,
+						o, r.IntN(2), r.IntN(3), r.IntN(3))))
 		}
 		model := i.documents(ctx)
 		dry, err := i.resources().Apply(ctx, &resourcev1.ApplyRequest{Documents: docs, DryRun: true})
@@ -122,7 +130,10 @@ func TestDryRunIsExact(t *testing.T) {
 			}
 			model[c.Name] = c.After
 		}
-		if _, err := i.resources().Apply(ctx, &resourcev1.ApplyRequest{Documents: docs, IfUnchangedSince: dry.Revision}); err != nil {
+		if _, err := i.resources().Apply(ctx, &resourcev1.ApplyRequest{
+			Documents:        docs,
+			IfUnchangedSince: dry.Revision,
+		}); err != nil {
 			t.Fatal(err)
 		}
 		after := i.documents(ctx)
@@ -137,7 +148,10 @@ func TestDryRunIsExact(t *testing.T) {
 // documents are all record sets, as people decide them.
 func (i *installation) documents(ctx context.Context) map[string]*structpb.Struct {
 	i.t.Helper()
-	l, err := i.resources().ListResources(ctx, &resourcev1.ListResourcesRequest{Kind: "RecordSet", Parent: "example.com"})
+	l, err := i.resources().ListResources(ctx, &resourcev1.ListResourcesRequest{
+		Kind:   "RecordSet",
+		Parent: "example.com",
+	})
 	if err != nil {
 		i.t.Fatal(err)
 	}
@@ -185,7 +199,11 @@ func TestConcurrentChangeConflicts(t *testing.T) {
 	}
 	// Whoever did not ask is not troubled: the write is admitted again.
 	once = true
-	if _, err = i.resources().Apply(ctx, &resourcev1.ApplyRequest{Reason: "race", Documents: []*structpb.Struct{doc(t, `{"kind":"Zone","name":"example.com","spec":{"refresh":3}}`)}}); err != nil {
+	if _, err = i.resources().Apply(ctx, &resourcev1.ApplyRequest{
+		Reason: "race",
+		Documents: []*structpb.Struct{doc(t,
+			`{"kind":"Zone","name":"example.com","spec":{"refresh":3}}`)},
+	}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -214,7 +232,8 @@ func TestHistoryDiffRollback(t *testing.T) {
 	i.must(200, i.admin, "acme", "DELETE", "/v1/zones/example.com/records/old/A?reason=gone", "")
 
 	h, err := c.GetHistory(ctx, &resourcev1.GetHistoryRequest{Kind: "RecordSet", Name: "example.com/www/A"})
-	if err != nil || len(h.Entries) != 2 || h.Entries[0].Audit.Reason != "second" || h.Entries[1].Change.Action != resourcev1.Change_ACTION_CREATE {
+	if err != nil || len(h.Entries) != 2 || h.Entries[0].Audit.Reason != "second" ||
+		h.Entries[1].Change.Action != resourcev1.Change_ACTION_CREATE {
 		t.Fatalf("history: %v %v", h, err)
 	}
 	d, err := c.Diff(ctx, &resourcev1.DiffRequest{FromRevision: good})
@@ -243,7 +262,10 @@ func TestHistoryDiffRollback(t *testing.T) {
 	}
 	// A revoked key stays revoked.
 	for _, k := range []string{"ApiKey", "AccessKey"} {
-		if _, err = c.Rollback(ctx, &resourcev1.RollbackRequest{ToRevision: good, Kind: k}); status.Code(err) != codes.InvalidArgument {
+		if _, err = c.Rollback(ctx, &resourcev1.RollbackRequest{
+			ToRevision: good,
+			Kind:       k,
+		}); status.Code(err) != codes.InvalidArgument {
 			t.Fatalf("rollback of %s: %v", k, err)
 		}
 	}
@@ -333,10 +355,14 @@ func TestWatchSeesAFlip(t *testing.T) {
 			}
 		}
 	}
-	if count[resourcev1.Change_ACTION_UPDATE] != 2000 || count[resourcev1.Change_ACTION_DELETE] != 100 || len(count) != 2 {
+	if count[resourcev1.Change_ACTION_UPDATE] != 2000 || count[resourcev1.Change_ACTION_DELETE] != 100 ||
+		len(count) != 2 {
 		t.Fatalf("%v", count)
 	}
-	d, err := i.resources().Diff(ctx, &resourcev1.DiffRequest{FromRevision: from, Kind: "RecordSet", NamePrefix: "zones/example.com/records/h20"})
+	d, err := i.resources().Diff(ctx, &resourcev1.DiffRequest{
+		FromRevision: from, Kind: "RecordSet",
+		NamePrefix: "zones/example.com/records/h20",
+	})
 	if err != nil || len(d.Changes) != 111 {
 		t.Fatalf("diff: %d %v", len(d.GetChanges()), err)
 	}
@@ -353,7 +379,10 @@ func (i *installation) importHosts(ctx context.Context, ip string, n int) {
 	for k := range n {
 		fmt.Fprintf(&b, "h%d 60 IN A %s\n", k, ip)
 	}
-	if err := s.Send(&dnsv1.ImportZoneRequest{Name: "zones/example.com", Create: true, Data: []byte(b.String())}); err != nil {
+	if err := s.Send(&dnsv1.ImportZoneRequest{
+		Name: "zones/example.com", Create: true,
+		Data: []byte(b.String()),
+	}); err != nil {
 		i.t.Fatal(err)
 	}
 	if err := s.CloseSend(); err != nil {
@@ -387,7 +416,8 @@ func TestWatchLimitNamesItself(t *testing.T) {
 	if err == nil {
 		_, err = b.Recv()
 	}
-	if status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "watches") || errors.Is(err, io.EOF) {
+	if status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "watches") ||
+		errors.Is(err, io.EOF) {
 		t.Fatalf("second watch: %v", err)
 	}
 }
@@ -423,7 +453,10 @@ func TestApplyReplaces(t *testing.T) {
 	if err != nil || got.Revision != before+1 || len(got.Changes) != 3 {
 		t.Fatalf("%v %v", got, err)
 	}
-	for n, want := range []string{"zones/example.com/records/www/CNAME", "zones/example.com/records/www/A", "zones/example.com/records/www/TXT"} {
+	for n, want := range []string{
+		"zones/example.com/records/www/CNAME", "zones/example.com/records/www/A",
+		"zones/example.com/records/www/TXT",
+	} {
 		if got.Changes[n].Name != want || (got.Changes[n].Action == resourcev1.Change_ACTION_DELETE) != (n > 0) {
 			t.Errorf("change %d: %v", n, got.Changes[n])
 		}
@@ -432,17 +465,24 @@ func TestApplyReplaces(t *testing.T) {
 		t.Fatalf("back to an address: %v", err)
 	}
 	ftp := &resourcev1.ResourceReference{Kind: "recordsets", Name: "example.com/ftp/A"}
-	if _, err := apply(&resourcev1.ApplyRequest{Deletions: []*resourcev1.ResourceReference{ftp}}, `{"kind":"RecordSet","name":"example.com/ftp/CNAME","spec":{"records":["www"]}}`); err != nil {
+	if _, err := apply(&resourcev1.ApplyRequest{Deletions: []*resourcev1.ResourceReference{ftp}},
+		`{"kind":"RecordSet","name":"example.com/ftp/CNAME","spec":{"records":["www"]}}`); err != nil {
 		t.Fatalf("a deletion and what takes its place: %v", err)
 	}
-	_, err = apply(&resourcev1.ApplyRequest{Deletions: []*resourcev1.ResourceReference{{Kind: "recordsets", Name: "example.com/www/A"}}}, a)
+	_, err = apply(&resourcev1.ApplyRequest{Deletions: []*resourcev1.ResourceReference{{
+		Kind: "recordsets",
+		Name: "example.com/www/A",
+	}}}, a)
 	if status.Code(err) != codes.InvalidArgument {
 		t.Errorf("deleted and written: %v", err)
 	}
 	// Who may not write a kind may not end its resources by an apply of another.
 	zoneless := as(t.Context(), i.key("acme", "buckets", "storage:write"), "acme")
 	bucket := doc(t, `{"kind":"Bucket","name":"buckets/some","spec":{}}`)
-	if _, err := i.resources().Apply(zoneless, &resourcev1.ApplyRequest{Deletions: []*resourcev1.ResourceReference{ftp}, Documents: []*structpb.Struct{bucket}}); status.Code(err) != codes.PermissionDenied {
+	if _, err := i.resources().Apply(zoneless, &resourcev1.ApplyRequest{
+		Deletions: []*resourcev1.ResourceReference{ftp},
+		Documents: []*structpb.Struct{bucket},
+	}); status.Code(err) != codes.PermissionDenied {
 		t.Errorf("without permission: %v", err)
 	}
 }

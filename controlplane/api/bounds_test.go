@@ -19,13 +19,21 @@ const large = 300 << 10
 func (i *installation) large(org string, names ...string) {
 	i.t.Helper()
 	for _, name := range names {
-		z := &dnsv1.Zone{Name: "zones/" + name, Organization: org, Labels: map[string]string{"a": strings.Repeat(name[:1], large)}}
+		z := &dnsv1.Zone{
+			Name: "zones/" + name, Organization: org,
+			Labels: map[string]string{"a": strings.Repeat(name[:1], large)},
+		}
 		b, err := proto.Marshal(z)
 		if err != nil {
 			i.t.Fatal(err)
 		}
 		ref := &statev1.Ref{Kind: string(z.ProtoReflect().Descriptor().FullName()), Organization: org, Name: z.Name}
-		tx := &statev1.Transaction{Organization: org, Ops: []*statev1.Op{{Op: &statev1.Op_PutResource{PutResource: &statev1.PutResource{Ref: ref, Value: b}}}}}
+		tx := &statev1.Transaction{
+			Organization: org,
+			Ops: []*statev1.Op{{Op: &statev1.Op_PutResource{
+				PutResource: &statev1.PutResource{Ref: ref, Value: b},
+			}}},
+		}
 		if _, err := i.state.Propose(i.t.Context(), tx); err != nil {
 			i.t.Fatal(err)
 		}
@@ -120,7 +128,8 @@ func TestListsWaitInALaneOfTheirOwn(t *testing.T) {
 		t.Fatalf("%d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
 	}
 	for _, path := range []string{"/v1/diff", "/v1/history/zone/a.test", "/v1/audit", "/v1/resources/zone"} {
-		if out := i.must(429, i.admin, "acme", "GET", path, ""); reason(out) != "BUSY" || !strings.Contains(jsonOf(out), "retryDelay") {
+		if out := i.must(429, i.admin, "acme", "GET", path, ""); reason(out) != "BUSY" || !strings.Contains(jsonOf(out),
+			"retryDelay") {
 			t.Errorf("%s: %v", path, out)
 		}
 	}

@@ -31,22 +31,30 @@ type clusterService struct {
 	c Cluster
 }
 
-func (s *clusterService) GetStatus(ctx context.Context, _ *clusterv1.GetStatusRequest) (*clusterv1.GetStatusResponse, error) {
+func (s *clusterService) GetStatus(ctx context.Context,
+	_ *clusterv1.GetStatusRequest,
+) (*clusterv1.GetStatusResponse, error) {
 	return s.c.Status(ctx)
 }
 
-func (s *clusterService) ListMembers(ctx context.Context, _ *clusterv1.ListMembersRequest) (*clusterv1.ListMembersResponse, error) {
+func (s *clusterService) ListMembers(ctx context.Context,
+	_ *clusterv1.ListMembersRequest,
+) (*clusterv1.ListMembersResponse, error) {
 	return s.c.Members(ctx)
 }
 
-func (s *clusterService) RemoveMember(ctx context.Context, q *clusterv1.RemoveMemberRequest) (*clusterv1.RemoveMemberResponse, error) {
+func (s *clusterService) RemoveMember(ctx context.Context,
+	q *clusterv1.RemoveMemberRequest,
+) (*clusterv1.RemoveMemberResponse, error) {
 	if err := s.c.Remove(ctx, q.Name, q.Reason); err != nil {
 		return nil, err
 	}
 	return &clusterv1.RemoveMemberResponse{}, nil
 }
 
-func (s *clusterService) TransferLeadership(ctx context.Context, q *clusterv1.TransferLeadershipRequest) (*clusterv1.TransferLeadershipResponse, error) {
+func (s *clusterService) TransferLeadership(ctx context.Context,
+	q *clusterv1.TransferLeadershipRequest,
+) (*clusterv1.TransferLeadershipResponse, error) {
 	leader, err := s.c.Transfer(ctx, q.To)
 	if err != nil {
 		return nil, err
@@ -54,7 +62,9 @@ func (s *clusterService) TransferLeadership(ctx context.Context, q *clusterv1.Tr
 	return &clusterv1.TransferLeadershipResponse{Leader: leader}, nil
 }
 
-func (s *clusterService) CreateJoinToken(ctx context.Context, q *clusterv1.CreateJoinTokenRequest) (*clusterv1.CreateJoinTokenResponse, error) {
+func (s *clusterService) CreateJoinToken(ctx context.Context,
+	q *clusterv1.CreateJoinTokenRequest,
+) (*clusterv1.CreateJoinTokenResponse, error) {
 	return s.c.CreateJoinToken(ctx, q)
 }
 
@@ -65,7 +75,9 @@ func (s *clusterService) Join(ctx context.Context, q *clusterv1.JoinRequest) (*c
 // zonesListed is how many zones are listed where the caller does not say.
 const zonesListed = 100
 
-func (s *clusterService) ListZoneStats(ctx context.Context, q *clusterv1.ListZoneStatsRequest) (*clusterv1.ListZoneStatsResponse, error) {
+func (s *clusterService) ListZoneStats(ctx context.Context,
+	q *clusterv1.ListZoneStatsRequest,
+) (*clusterv1.ListZoneStatsResponse, error) {
 	all, err := s.c.ZoneStats(ctx, askedOf(ctx).caller.Organization, q.Zone)
 	if err != nil {
 		return nil, err
@@ -77,6 +89,8 @@ func (s *clusterService) ListZoneStats(ctx context.Context, q *clusterv1.ListZon
 	return &clusterv1.ListZoneStatsResponse{Zones: all[:min(len(all), size)]}, nil
 }
 
-func (s *clusterService) Wait(q *clusterv1.WaitRequest, stream grpc.ServerStreamingServer[clusterv1.WaitResponse]) error {
+func (s *clusterService) Wait(q *clusterv1.WaitRequest,
+	stream grpc.ServerStreamingServer[clusterv1.WaitResponse],
+) error {
 	return s.c.Wait(stream.Context(), q.Revision, stream.Send)
 }

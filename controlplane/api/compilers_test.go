@@ -44,12 +44,17 @@ func compilers() zones.Compilers {
 type master struct{ *masterfile.Writer }
 
 func (m master) SOA(s zones.SOA, serial uint32) error {
-	return m.Writer.SOA(zone.SOA{MName: s.MName, RName: s.RName, Refresh: s.Refresh, Retry: s.Retry, Expire: s.Expire, Minimum: s.NegativeTTL, TTL: s.TTL}, serial)
+	return m.Writer.SOA(zone.SOA{
+		MName: s.MName, RName: s.RName, Refresh: s.Refresh, Retry: s.Retry, Expire: s.Expire,
+		Minimum: s.NegativeTTL, TTL: s.TTL,
+	}, serial)
 }
 func (m master) RRset(s zones.Set) error { return m.Writer.RRset(zone.RRset(s)) }
 
 // records makes of a compiler of the DNS service one of the control side.
-func records(compile func(apex, owner, typ string, ttl uint32, records []string) (zone.RRset, []zone.RecordError)) func(apex, owner, typ string, ttl uint32, records []string) (zones.Set, []zones.Bad) {
+func records(compile func(apex, owner, typ string, ttl uint32, records []string) (zone.RRset,
+	[]zone.RecordError),
+) func(apex, owner, typ string, ttl uint32, records []string) (zones.Set, []zones.Bad) {
 	return func(apex, owner, typ string, ttl uint32, records []string) (zones.Set, []zones.Bad) {
 		rr, bad := compile(apex, owner, typ, ttl, records)
 		out := make([]zones.Bad, len(bad))

@@ -43,7 +43,8 @@ func constraints(m method, d protoreflect.MessageDescriptor, path []protoreflect
 		if r, ok := proto.GetExtension(fd.Options(), validate.E_Field).(*validate.FieldRules); ok && r != nil {
 			out = append(out, broken(m, p, fd, r, "")...)
 		}
-		if fd.Message() != nil && !fd.IsMap() && !fd.IsList() && !strings.HasPrefix(string(fd.Message().FullName()), "google.") {
+		if fd.Message() != nil && !fd.IsMap() && !fd.IsList() && !strings.HasPrefix(string(fd.Message().FullName()),
+			"google.") {
 			out = append(out, constraints(m, fd.Message(), p)...)
 		}
 	}
@@ -52,7 +53,9 @@ func constraints(m method, d protoreflect.MessageDescriptor, path []protoreflect
 
 // broken lists the rules of a field, each with a value that breaks it. A rule that this
 // table does not know fails the test: none may be missing.
-func broken(m method, path []protoreflect.FieldDescriptor, fd protoreflect.FieldDescriptor, r *validate.FieldRules, where string) []constraint {
+func broken(m method, path []protoreflect.FieldDescriptor, fd protoreflect.FieldDescriptor, r *validate.FieldRules,
+	where string,
+) []constraint {
 	var out []constraint
 	add := func(rule string, v func() protoreflect.Value) {
 		out = append(out, constraint{m, path, rule, v, where})
@@ -216,8 +219,13 @@ func fresh(req *dynamicpb.Message) {
 		return
 	}
 	for n := range f.Len() {
-		if fd := f.Get(n); req.Has(fd) && fd.Message() != nil && !fd.IsList() && fd.Message().Fields().ByName("spec") != nil {
-			name := map[string]string{"Zone": "zones/new.example", "ApiKey": "apikeys/new", "Organization": "organizations/new", "Bucket": "buckets/new", "AccessKey": "accesskeys/new", "EncryptionKey": "encryptionkeys/new"}[string(fd.Message().Name())]
+		if fd := f.Get(n); req.Has(fd) && fd.Message() != nil && !fd.IsList() &&
+			fd.Message().Fields().ByName("spec") != nil {
+			name := map[string]string{
+				"Zone": "zones/new.example", "ApiKey": "apikeys/new",
+				"Organization": "organizations/new", "Bucket": "buckets/new", "AccessKey": "accesskeys/new",
+				"EncryptionKey": "encryptionkeys/new",
+			}[string(fd.Message().Name())]
 			if name != "" {
 				req.Mutable(fd).Message().Set(fd.Message().Fields().ByName("name"), protoreflect.ValueOfString(name))
 			}
@@ -244,7 +252,8 @@ func cryptic(err error) string {
 	return ""
 }
 
-var notWords = regexp.MustCompile(`regex|[\^$\\]|\{\d|\[[^\d"\]]|\b[A-Z]+_[A-Z_]+\b|characters that are not allowed here|enum`)
+var notWords = regexp.MustCompile(
+	`regex|[\^$\\]|\{\d|\[[^\d"\]]|\b[A-Z]+_[A-Z_]+\b|characters that are not allowed here|enum`)
 
 func named(err error, fd protoreflect.FieldDescriptor) bool {
 	for _, d := range status.Convert(err).Details() {

@@ -86,7 +86,8 @@ func (c *core) readBack(ctx context.Context, revision uint64) (admit.Reader, err
 	defer cancel()
 	if revision > 0 {
 		if err := c.state.WaitRevision(ctx, revision-1); err != nil {
-			return nil, errs.Wrap(errs.Unavailable, err, "the write was accepted at revision %d, but cannot be read here yet", revision)
+			return nil, errs.Wrap(errs.Unavailable, err,
+				"the write was accepted at revision %d, but cannot be read here yet", revision)
 		}
 	}
 	return c.state.At(revision)
@@ -180,7 +181,9 @@ type page struct {
 }
 
 // list reads one page; all pages of a list are read at one revision.
-func (c *core) list(ctx context.Context, k *kind.Kind, parent string, size int32, token string, revision uint64, stale bool) (page, error) {
+func (c *core) list(ctx context.Context, k *kind.Kind, parent string, size int32, token string, revision uint64,
+	stale bool,
+) (page, error) {
 	org := organization(askedOf(ctx), k)
 	prefix, err := c.kinds.Collection(k, parent)
 	if err != nil {
@@ -211,7 +214,9 @@ func (c *core) list(ctx context.Context, k *kind.Kind, parent string, size int32
 	return c.scan(ctx, r, v, k, org, prefix, after, pageSize(size), name)
 }
 
-func (c *core) scan(ctx context.Context, r admit.Reader, v *admit.View, k *kind.Kind, org, prefix, after string, size int, name string) (page, error) {
+func (c *core) scan(ctx context.Context, r admit.Reader, v *admit.View, k *kind.Kind, org, prefix, after string,
+	size int, name string,
+) (page, error) {
 	p := page{revision: r.Revision()}
 	var bad error
 	last, octets := "", 0

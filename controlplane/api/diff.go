@@ -183,7 +183,9 @@ func desired(k *kind.Kind, v admit.Version) (proto.Message, error) {
 }
 
 // deltas yields what differs between two readers for kinds of the caller's.
-func (c *core) deltas(ctx context.Context, from, to admit.Reader, kinds []*kind.Kind, names string, yield func(delta) bool) error {
+func (c *core) deltas(ctx context.Context, from, to admit.Reader, kinds []*kind.Kind, names string,
+	yield func(delta) bool,
+) error {
 	more := true
 	for _, k := range kinds {
 		err := c.deltasAfter(ctx, from, to, k, names, "", func(d delta) bool { more = yield(d); return more })
@@ -195,7 +197,9 @@ func (c *core) deltas(ctx context.Context, from, to admit.Reader, kinds []*kind.
 }
 
 // deltasAfter yields what differs for one kind, of the names after one.
-func (c *core) deltasAfter(ctx context.Context, from, to admit.Reader, k *kind.Kind, names, through string, yield func(delta) bool) error {
+func (c *core) deltasAfter(ctx context.Context, from, to admit.Reader, k *kind.Kind, names, through string,
+	yield func(delta) bool,
+) error {
 	a, err := c.cursor(ctx, from, k, names, through)
 	if err != nil {
 		return err
@@ -209,7 +213,10 @@ func (c *core) deltasAfter(ctx context.Context, from, to admit.Reader, k *kind.K
 
 // cursor begins after a name.
 func (c *core) cursor(ctx context.Context, r admit.Reader, k *kind.Kind, names, through string) (*cursor, error) {
-	out := &cursor{r: r, v: c.view(r), k: k, org: organization(askedOf(ctx), k), prefix: names, names: names, through: through, after: through}
+	out := &cursor{
+		r: r, v: c.view(r), k: k, org: organization(askedOf(ctx), k), prefix: names, names: names,
+		through: through, after: through,
+	}
 	if k.Locate == nil {
 		return out, nil
 	}

@@ -113,7 +113,9 @@ var actions = map[admit.Action]resourcev1.Change_Action{
 
 // change writes a change with what people decide on both sides; what the server says
 // of a resource is not part of it, so that a dry run tells exactly what apply will.
-func change(k *kind.Kind, action admit.Action, name string, before, after proto.Message, revision uint64) (*resourcev1.Change, error) {
+func change(k *kind.Kind, action admit.Action, name string, before, after proto.Message,
+	revision uint64,
+) (*resourcev1.Change, error) {
 	c := &resourcev1.Change{Action: actions[action], Kind: k.ShortName(), Name: name}
 	if action != admit.Unchanged {
 		c.Revision = revision

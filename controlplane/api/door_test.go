@@ -48,7 +48,8 @@ func (i *installation) half(c *http.Client, token string, size int) half {
 	i.t.Helper()
 	r, w := io.Pipe()
 	h := half{body: w, resp: make(chan string, 1)}
-	req, err := http.NewRequestWithContext(i.t.Context(), http.MethodPost, "http://"+i.addr+"/dark.dns.v1.ZoneService/CreateZone", r)
+	req, err := http.NewRequestWithContext(i.t.Context(), http.MethodPost,
+		"http://"+i.addr+"/dark.dns.v1.ZoneService/CreateZone", r)
 	if err != nil {
 		i.t.Fatal(err)
 	}
@@ -129,21 +130,37 @@ func TestTextThatIsNotUTF8IsNamed(t *testing.T) {
 		method string
 		m      proto.Message
 	}{
-		"bucket.spec.policy":      {storagegrpc.BucketService_CreateBucket_FullMethodName, &storagev1.CreateBucketRequest{Bucket: &storagev1.Bucket{Name: "buckets/x", Spec: &storagev1.BucketSpec{Policy: latin}}}},
-		"zone.labels":             {dnsgrpc.ZoneService_CreateZone_FullMethodName, &dnsv1.CreateZoneRequest{Zone: &dnsv1.Zone{Labels: map[string]string{"a": latin}}}},
-		"apiKey.spec.permissions": {identitygrpc.ApiKeyService_CreateApiKey_FullMethodName, &identityv1.CreateApiKeyRequest{ApiKey: &identityv1.ApiKey{Spec: &identityv1.ApiKeySpec{Permissions: []string{latin}}}}},
-		"reason":                  {"/dark.resource.v1.ResourceService/Rollback", &resourcev1.RollbackRequest{Reason: latin}},
+		"bucket.spec.policy": {
+			storagegrpc.BucketService_CreateBucket_FullMethodName,
+			&storagev1.CreateBucketRequest{Bucket: &storagev1.Bucket{
+				Name: "buckets/x",
+				Spec: &storagev1.BucketSpec{Policy: latin},
+			}},
+		},
+		"zone.labels": {
+			dnsgrpc.ZoneService_CreateZone_FullMethodName,
+			&dnsv1.CreateZoneRequest{Zone: &dnsv1.Zone{Labels: map[string]string{"a": latin}}},
+		},
+		"apiKey.spec.permissions": {
+			identitygrpc.ApiKeyService_CreateApiKey_FullMethodName,
+			&identityv1.CreateApiKeyRequest{ApiKey: &identityv1.ApiKey{
+				Spec: &identityv1.ApiKeySpec{Permissions: []string{latin}},
+			}},
+		},
+		"reason": {"/dark.resource.v1.ResourceService/Rollback", &resourcev1.RollbackRequest{Reason: latin}},
 	} {
 		b, err := proto.Marshal(c.m)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = i.srv.Invoke(t.Context(), c.method, i.admin, "acme", "", bytes.ReplaceAll(b, []byte("#"), []byte("\xe9")))
+		_, err = i.srv.Invoke(t.Context(), c.method, i.admin, "acme", "", bytes.ReplaceAll(b, []byte("#"),
+			[]byte("\xe9")))
 		if !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), name+": is not UTF-8") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	out := i.must(400, i.admin, "acme", "POST", "/v1/buckets", "{\"name\":\"buckets/x\",\"spec\":{\"policy\":\"caf\xe9\"}}")
+	out := i.must(400, i.admin, "acme", "POST", "/v1/buckets",
+		"{\"name\":\"buckets/x\",\"spec\":{\"policy\":\"caf\xe9\"}}")
 	if got := jsonOf(out); !strings.Contains(got, `"field":"spec.policy"`) {
 		t.Errorf("%s", got)
 	}
@@ -174,7 +191,8 @@ func TestStreamsWithoutACredentialShutOutNobody(t *testing.T) {
 	if _, err := health.Check(t.Context(), &healthpb.HealthCheckRequest{}); err != nil {
 		t.Error(err)
 	}
-	if code, out := i.rest("", "", "POST", "/v1/cluster:join", `{"token":"dark_join_x","certificateRequest":"AA=="}`); code == 429 {
+	if code, out := i.rest("", "", "POST", "/v1/cluster:join",
+		`{"token":"dark_join_x","certificateRequest":"AA=="}`); code == 429 {
 		t.Errorf("joining: %d %s", code, out)
 	}
 }

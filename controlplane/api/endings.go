@@ -18,7 +18,9 @@ type ending struct {
 
 // endings ends what an apply names, and with replace what cannot stand beside its documents;
 // children before parents, and all before the documents are written.
-func (s *resources) endings(ctx context.Context, tx *admit.Tx, q *resourcev1.ApplyRequest, items []*item) ([]admit.Change, error) {
+func (s *resources) endings(ctx context.Context, tx *admit.Tx, q *resourcev1.ApplyRequest,
+	items []*item,
+) ([]admit.Change, error) {
 	written := map[ending]bool{}
 	for _, it := range items {
 		name, err := admit.Canonical(it.k, admit.Text(it.m, "name"))

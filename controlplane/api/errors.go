@@ -118,7 +118,10 @@ func withDetails(st *status.Status, details []protoadapt.MessageV1) *status.Stat
 func badRequest(fields []errs.Field) *errdetails.BadRequest {
 	br := &errdetails.BadRequest{}
 	for _, f := range fields {
-		br.FieldViolations = append(br.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: f.Name, Description: f.Text})
+		br.FieldViolations = append(br.FieldViolations, &errdetails.BadRequest_FieldViolation{
+			Field:       f.Name,
+			Description: f.Text,
+		})
 	}
 	return br
 }

@@ -120,7 +120,8 @@ func (m *fileMethod) call(w http.ResponseWriter, r *http.Request, params map[str
 
 // fill sets the fields of the query and the name of the path.
 func (m *fileMethod) fill(first protoreflect.Message, r *http.Request, params map[string]string) error {
-	if err := runtime.PopulateQueryParameters(first.Interface(), r.URL.Query(), utilities.NewDoubleArray(nil)); err != nil {
+	if err := runtime.PopulateQueryParameters(first.Interface(), r.URL.Query(),
+		utilities.NewDoubleArray(nil)); err != nil {
 		return errs.New(errs.Invalid, "the query cannot be read: %v", err)
 	}
 	return runtime.PopulateFieldFromPath(first.Interface(), "name", params["name"])
@@ -131,7 +132,8 @@ func (m *fileMethod) fill(first protoreflect.Message, r *http.Request, params ma
 func (m *File) checkMedia(header string) error {
 	if media, _, err := mime.ParseMediaType(header); err != nil || media != m.Media {
 		return &runtime.HTTPStatusError{HTTPStatus: http.StatusUnsupportedMediaType, Err: errs.Bad(errs.Field{
-			Name: "Content-Type", Text: fmt.Sprintf("is %q; this method takes a file with Content-Type: %s", header, m.Media),
+			Name: "Content-Type", Text: fmt.Sprintf("is %q; this method takes a file with Content-Type: %s", header,
+				m.Media),
 		})}
 	}
 	return nil

@@ -16,7 +16,8 @@ import (
 func (i *installation) curl(token, path string, more ...string) (status, body string) {
 	i.t.Helper()
 	args := append([]string{
-		"-sS", "-m", "60", "-w", "\n%{http_code} %{content_type}", "-H", "Authorization: Bearer " + token, "-H", "Dark-Organization: acme",
+		"-sS", "-m", "60", "-w", "\n%{http_code} %{content_type}", "-H", "Authorization: Bearer " + token, "-H",
+		"Dark-Organization: acme",
 	}, more...)
 	out, err := exec.CommandContext(i.t.Context(), "curl", append(args, "http://"+i.addr+path)...).CombinedOutput()
 	if err != nil {
@@ -68,7 +69,8 @@ func TestMasterFilesByREST(t *testing.T) {
 		{exports + "?revision=1", "404 application/json", "does not exist", nil},
 	} {
 		status, body := i.curl(key, c.path, c.args...)
-		if !strings.HasPrefix(status, c.status) || !strings.Contains(strings.NewReplacer(`": "`, `":"`, `": t`, `":t`).Replace(body), jsonText(c.status, c.says)) {
+		if !strings.HasPrefix(status, c.status) || !strings.Contains(strings.NewReplacer(`": "`, `":"`, `": t`,
+			`":t`).Replace(body), jsonText(c.status, c.says)) {
 			t.Errorf("%s %q: %s, want %s with %q\n%s", c.path, c.args, status, c.status, c.says, body)
 		}
 	}
@@ -80,7 +82,8 @@ func TestMasterFilesByREST(t *testing.T) {
 		t.Errorf("a reader imports: %s %s", status, body)
 	}
 	_, file := i.curl(reads, exports)
-	if status, body := i.curl(key, imports, append(dns, zoneFile(t, file))...); !strings.HasPrefix(status, "200") || !strings.Contains(strings.ReplaceAll(body, " ", ""), `"unchanged":"3"`) {
+	if status, body := i.curl(key, imports, append(dns, zoneFile(t, file))...); !strings.HasPrefix(status, "200") ||
+		!strings.Contains(strings.ReplaceAll(body, " ", ""), `"unchanged":"3"`) {
 		t.Errorf("the export comes back: %s %s", status, body)
 	}
 }
@@ -124,7 +127,8 @@ func TestHalfAFileIsNone(t *testing.T) {
 		t.Errorf("half a file was taken: revision %d, then %d", before, now)
 	}
 	large := strings.Repeat("a 60 A nonsense\n", 2<<20/16)
-	if status, body := i.curl(key, "/v1/zones/example.com:import?create=true", "-H", "Content-Type: text/dns", "--data-binary", zoneFile(t, large)); !strings.HasPrefix(status, "400 ") {
+	if status, body := i.curl(key, "/v1/zones/example.com:import?create=true", "-H", "Content-Type: text/dns",
+		"--data-binary", zoneFile(t, large)); !strings.HasPrefix(status, "400 ") {
 		t.Errorf("%s %s", status, body)
 	}
 }
@@ -143,7 +147,8 @@ func TestFilesAreDescribed(t *testing.T) {
 	}
 	paths := out["paths"].(map[string]any)
 	post, ok := paths["/v1/zones/{name}:import"].(map[string]any)["post"].(map[string]any)
-	if !ok || post["requestBody"] == nil || len(post["parameters"].([]any)) != 6 || paths["/v1/zones/{name}:export"] == nil {
+	if !ok || post["requestBody"] == nil || len(post["parameters"].([]any)) != 6 ||
+		paths["/v1/zones/{name}:export"] == nil {
 		t.Errorf("%v", post)
 	}
 }

@@ -48,7 +48,9 @@ func (fakeCluster) Members(context.Context) (*clusterv1.ListMembersResponse, err
 }
 func (fakeCluster) Remove(context.Context, string, string) error     { return nil }
 func (fakeCluster) Transfer(context.Context, string) (string, error) { return "n2", nil }
-func (fakeCluster) CreateJoinToken(context.Context, *clusterv1.CreateJoinTokenRequest) (*clusterv1.CreateJoinTokenResponse, error) {
+func (fakeCluster) CreateJoinToken(context.Context,
+	*clusterv1.CreateJoinTokenRequest,
+) (*clusterv1.CreateJoinTokenResponse, error) {
 	return &clusterv1.CreateJoinTokenResponse{Token: "t"}, nil
 }
 
@@ -89,7 +91,8 @@ func start(t *testing.T, more ...api.Registration) *installation {
 			AccessKeys: identity.AccessKeys{
 				Secret: st.Secret, Regions: st.Regions(), Allow: s3.ScopesAllow,
 				Asked: func(organization string, r *sigv4.Signed) (*storagev1.BucketSpec, error) {
-					return s3.Asked(organization, r, s3.Defaults{Ownership: storagev1.BucketSpec_OWNERSHIP_BUCKET_OWNER_ENFORCED}, nil)
+					return s3.Asked(organization, r,
+						s3.Defaults{Ownership: storagev1.BucketSpec_OWNERSHIP_BUCKET_OWNER_ENFORCED}, nil)
 				},
 			},
 		},
@@ -185,6 +188,7 @@ func (i *installation) organization(name string, permissions ...string) (token s
 func (i *installation) key(org, name string, permissions ...string) string {
 	i.t.Helper()
 	p, _ := json.Marshal(permissions)
-	out := i.must(200, i.admin, org, "POST", "/v1/apikeys", `{"name":"apikeys/`+name+`","spec":{"permissions":`+string(p)+`}}`)
+	out := i.must(200, i.admin, org, "POST", "/v1/apikeys", `{"name":"apikeys/`+name+`","spec":{"permissions":`+
+		string(p)+`}}`)
 	return out["status"].(map[string]any)["token"].(string)
 }

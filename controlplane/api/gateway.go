@@ -30,7 +30,9 @@ func (s *Server) startGateway() error {
 	go func() { s.looped <- s.grpc.Serve(s.loop) }()
 	var err error
 	s.conn, err = grpc.NewClient("passthrough:///api", grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return s.loop.DialContext(ctx) }),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return s.loop.DialContext(ctx)
+		}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20), grpc.MaxCallSendMsgSize(MaxRequest)))
 	if err != nil {
 		return fmt.Errorf("connect the gateway: %w", err)
@@ -83,7 +85,9 @@ func incoming(key string) (string, bool) {
 func outgoing(key string) (string, bool) { return "X-Request-Id", key == headerRequestID }
 
 // httpError writes an error as google.rpc.Status in JSON.
-func httpError(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+func httpError(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request,
+	err error,
+) {
 	var routing *runtime.HTTPStatusError
 	code := 0
 	if errors.As(err, &routing) {

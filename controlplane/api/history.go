@@ -15,7 +15,9 @@ import (
 	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
 )
 
-func (s *resources) GetHistory(ctx context.Context, q *resourcev1.GetHistoryRequest) (*resourcev1.GetHistoryResponse, error) {
+func (s *resources) GetHistory(ctx context.Context,
+	q *resourcev1.GetHistoryRequest,
+) (*resourcev1.GetHistoryResponse, error) {
 	k, err := s.find(q.Kind)
 	if err != nil {
 		return nil, err
@@ -58,7 +60,9 @@ func (s *resources) GetHistory(ctx context.Context, q *resourcev1.GetHistoryRequ
 
 // versions reads up to n versions, the latest first, and no more octets than a page has,
 // but for the last; whole tells that the octets of a page did not end them.
-func (s *resources) versions(k *kind.Kind, org, stored string, before uint64, n int) (out []admit.Version, whole bool, err error) {
+func (s *resources) versions(k *kind.Kind, org, stored string, before uint64,
+	n int,
+) (out []admit.Version, whole bool, err error) {
 	const step = 4 // what is read at once
 	for octets := 0; len(out) < n; {
 		more, err := s.state.History(k.FullName(), org, stored, before, min(step, n-len(out)))
@@ -79,7 +83,9 @@ func (s *resources) versions(k *kind.Kind, org, stored string, before uint64, n 
 }
 
 // entry is one version with the one before it and the audit of its transaction.
-func (s *resources) entry(k *kind.Kind, name string, v admit.Version, older []admit.Version) (*resourcev1.HistoryEntry, error) {
+func (s *resources) entry(k *kind.Kind, name string, v admit.Version,
+	older []admit.Version,
+) (*resourcev1.HistoryEntry, error) {
 	var before, after proto.Message
 	var err error
 	if !v.Deleted {
@@ -112,9 +118,11 @@ func (s *resources) entry(k *kind.Kind, name string, v admit.Version, older []ad
 func (s *resources) audit(c *statev1.Commit) *resourcev1.AuditRecord {
 	const maxNames = 100
 	a := &resourcev1.AuditRecord{
-		Revision: c.Revision, Time: timestamppb.New(time.Unix(0, c.Time)), Who: c.GetOrigin().GetWho(), From: c.GetOrigin().GetFrom(),
-		Method: c.GetOrigin().GetMethod(), Reason: c.GetOrigin().GetReason(), RequestId: c.RequestId, Organization: c.Organization,
-		Changes: uint32(len(c.Changed)), Hash: c.Hash,
+		Revision: c.Revision, Time: timestamppb.New(time.Unix(0, c.Time)), Who: c.GetOrigin().GetWho(),
+		From:   c.GetOrigin().GetFrom(),
+		Method: c.GetOrigin().GetMethod(), Reason: c.GetOrigin().GetReason(), RequestId: c.RequestId,
+		Organization: c.Organization,
+		Changes:      uint32(len(c.Changed)), Hash: c.Hash,
 	}
 	for _, r := range c.Changed[:min(maxNames, len(c.Changed))] {
 		name := r.Name
@@ -130,7 +138,9 @@ func (s *resources) audit(c *statev1.Commit) *resourcev1.AuditRecord {
 const maxLooked = 20 * maxPage
 
 // ListAudit lists the audit of the caller's organization, of all for an operator.
-func (s *resources) ListAudit(ctx context.Context, q *resourcev1.ListAuditRequest) (*resourcev1.ListAuditResponse, error) {
+func (s *resources) ListAudit(ctx context.Context,
+	q *resourcev1.ListAuditRequest,
+) (*resourcev1.ListAuditResponse, error) {
 	if err := s.proposer.Current(ctx); err != nil {
 		return nil, err
 	}
@@ -174,7 +184,9 @@ func mine(c identity.Caller, commit *statev1.Commit) bool {
 	return commit.Organization == c.Organization
 }
 
-func (s *resources) VerifyAudit(context.Context, *resourcev1.VerifyAuditRequest) (*resourcev1.VerifyAuditResponse, error) {
+func (s *resources) VerifyAudit(context.Context,
+	*resourcev1.VerifyAuditRequest,
+) (*resourcev1.VerifyAuditResponse, error) {
 	n, broken, head, err := s.state.VerifyAudit()
 	return &resourcev1.VerifyAuditResponse{Checked: n, Ok: broken == 0, BrokenAt: broken, Head: head}, err
 }

@@ -45,7 +45,9 @@ type call struct {
 	local  bool // came by the break-glass socket
 }
 
-func (s *Server) unaryInterceptor(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
+func (s *Server) unaryInterceptor(ctx context.Context, req any, info *grpc.UnaryServerInfo,
+	next grpc.UnaryHandler,
+) (resp any, err error) {
 	c := s.begin(ctx, info.FullMethod)
 	_ = grpc.SetHeader(ctx, metadata.Pairs(headerRequestID, c.id))
 	defer func() { err = c.end(ctx, err, recover()) }()
@@ -80,7 +82,9 @@ func (s *Server) unaryInterceptor(ctx context.Context, req any, info *grpc.Unary
 	return next(ctx, req)
 }
 
-func (s *Server) streamInterceptor(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+func (s *Server) streamInterceptor(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo,
+	next grpc.StreamHandler,
+) (err error) {
 	ctx := stream.Context()
 	v := visitOf(ctx)
 	c := s.begin(ctx, info.FullMethod)
@@ -220,7 +224,8 @@ func (s *Server) caller(ctx context.Context, md metadata.MD) (identity.Caller, e
 	}
 	scheme, token, _ := strings.Cut(first(md, "authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return identity.Caller{}, errs.New(errs.Unauthenticated, "the request has no credential; send the header Authorization: Bearer TOKEN")
+		return identity.Caller{}, errs.New(errs.Unauthenticated,
+			"the request has no credential; send the header Authorization: Bearer TOKEN")
 	}
 	token = strings.TrimSpace(token)
 	if s.submitted(ctx, md) {

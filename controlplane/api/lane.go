@@ -146,7 +146,8 @@ func (l *lane) full(c identity.Caller) error {
 			l.what, l.work.key, l.work.all)
 	}
 	return admit.Because(errs.Exhausted, admit.ReasonBusy,
-		"this control node does as many %s at a time as it may (%d for one key, %d for organization %s, %d in all); try again",
+		"this control node does as many %s at a time as it may (%d for one key, %d for organization %s, %d in all); "+
+			"try again",
 		l.what, l.work.key, l.work.organization, c.Organization, l.work.all)
 }
 
@@ -179,9 +180,11 @@ func (l *lanes) of(full string) *lane {
 	switch {
 	case service == "dark.cluster.v1.ClusterService" && method == "Wait", method == "ExportZone":
 		return l.streams
-	case service == "dark.cluster.v1.ClusterService" && method != "ListZoneStats", method == "Watch", method == "ImportZone":
+	case service == "dark.cluster.v1.ClusterService" && method != "ListZoneStats", method == "Watch",
+		method == "ImportZone":
 		return nil
-	case strings.HasPrefix(method, "List"), method == "Diff", method == "GetHistory", method == "VerifyAudit", method == "GetStorageStats":
+	case strings.HasPrefix(method, "List"), method == "Diff", method == "GetHistory", method == "VerifyAudit",
+		method == "GetStorageStats":
 		return l.lists
 	case strings.HasPrefix(method, "Get"):
 		return l.reads
@@ -209,7 +212,8 @@ func (o *octets) take(c identity.Caller, n int) error {
 	defer o.mu.Unlock()
 	if !o.mu.held.fits(c, n, o.most) {
 		return admit.Because(errs.Exhausted, admit.ReasonBusy,
-			"the requests on their way hold as many octets here as they may (%d of one key, %d of organization %s, %d in all); try again",
+			"the requests on their way hold as many octets here as they may (%d of one key, %d of organization %s, "+
+				"%d in all); try again",
 			o.most.key, o.most.organization, c.Organization, o.most.all)
 	}
 	o.mu.held.add(c, n)

@@ -23,15 +23,33 @@ import (
 func kinds(z *zones.Zones, st *storage.Storage, more []api.Registration) []api.Registration {
 	var list []api.Registration
 	list = append([]api.Registration{
-		{Kind: identity.Organization(owned(&list)), Service: "dark.identity.v1.OrganizationService", Gateway: identitygw.RegisterOrganizationServiceHandler},
-		{Kind: identity.ApiKey(pepper), Service: "dark.identity.v1.ApiKeyService", Gateway: identitygw.RegisterApiKeyServiceHandler},
-		{Kind: identity.RoleBinding(), Service: "dark.identity.v1.RoleBindingService", Gateway: identitygw.RegisterRoleBindingServiceHandler},
-		{Kind: cluster.Node(nil), Service: "dark.cluster.v1.NodeService", Gateway: clustergw.RegisterNodeServiceHandler},
+		{
+			Kind: identity.Organization(owned(&list)), Service: "dark.identity.v1.OrganizationService",
+			Gateway: identitygw.RegisterOrganizationServiceHandler,
+		},
+		{
+			Kind: identity.ApiKey(pepper), Service: "dark.identity.v1.ApiKeyService",
+			Gateway: identitygw.RegisterApiKeyServiceHandler,
+		},
+		{
+			Kind: identity.RoleBinding(), Service: "dark.identity.v1.RoleBindingService",
+			Gateway: identitygw.RegisterRoleBindingServiceHandler,
+		},
+		{
+			Kind: cluster.Node(nil), Service: "dark.cluster.v1.NodeService",
+			Gateway: clustergw.RegisterNodeServiceHandler,
+		},
 		{Kind: z.Zone(), Service: "dark.dns.v1.ZoneService", Gateway: dnsgw.RegisterZoneServiceHandler},
 		{Kind: z.RecordSet(), Service: "dark.dns.v1.RecordSetService", Gateway: dnsgw.RegisterRecordSetServiceHandler},
 		{Kind: st.Bucket(), Service: "dark.storage.v1.BucketService", Gateway: storagegw.RegisterBucketServiceHandler},
-		{Kind: st.AccessKey(), Service: "dark.storage.v1.AccessKeyService", Gateway: storagegw.RegisterAccessKeyServiceHandler},
-		{Kind: st.EncryptionKey(), Service: "dark.storage.v1.EncryptionKeyService", Gateway: storagegw.RegisterEncryptionKeyServiceHandler},
+		{
+			Kind: st.AccessKey(), Service: "dark.storage.v1.AccessKeyService",
+			Gateway: storagegw.RegisterAccessKeyServiceHandler,
+		},
+		{
+			Kind: st.EncryptionKey(), Service: "dark.storage.v1.EncryptionKeyService",
+			Gateway: storagegw.RegisterEncryptionKeyServiceHandler,
+		},
 	}, more...)
 	return list
 }
@@ -63,9 +81,22 @@ func owned(list *[]api.Registration) identity.Owned {
 func extras(z *zones.Zones, st *storage.Storage, srv **api.Server) []api.Extra {
 	t := func() *zones.Transfers { return z.Transfers((*srv).Writer()) }
 	return []api.Extra{
-		{Service: "dark.dns.v1.ZoneService", Name: "ImportZone", Kind: z.Zone(), Verb: identity.Write, Stream: func(s grpc.ServerStream) error { return t().Import(s) }, File: &api.File{Verb: "import", Media: "text/dns"}},
-		{Service: "dark.dns.v1.ZoneService", Name: "ExportZone", Kind: z.Zone(), Verb: identity.Read, Stream: func(s grpc.ServerStream) error { return t().Export(s) }, File: &api.File{Verb: "export", Media: "text/dns"}},
-		{Service: "dark.storage.v1.BucketService", Name: "GetStorageStats", Kind: st.Bucket(), Verb: identity.Read, Unary: storageStats},
+		{
+			Service: "dark.dns.v1.ZoneService", Name: "ImportZone", Kind: z.Zone(), Verb: identity.Write,
+			Stream: func(s grpc.ServerStream) error {
+				return t().Import(s)
+			}, File: &api.File{Verb: "import", Media: "text/dns"},
+		},
+		{
+			Service: "dark.dns.v1.ZoneService", Name: "ExportZone", Kind: z.Zone(), Verb: identity.Read,
+			Stream: func(s grpc.ServerStream) error {
+				return t().Export(s)
+			}, File: &api.File{Verb: "export", Media: "text/dns"},
+		},
+		{
+			Service: "dark.storage.v1.BucketService", Name: "GetStorageStats", Kind: st.Bucket(), Verb: identity.Read,
+			Unary: storageStats,
+		},
 	}
 }
 

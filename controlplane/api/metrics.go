@@ -15,7 +15,10 @@ type metrics struct {
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "dark_api_requests_total", Help: "Requests by method and gRPC code."}, []string{"method", "code"}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "dark_api_requests_total",
+			Help: "Requests by method and gRPC code.",
+		}, []string{"method", "code"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "dark_api_request_seconds", Help: "Time that requests took, by method.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2.5, 12),

@@ -19,7 +19,8 @@ func TestPeopleSeeNamesThatTheyKnow(t *testing.T) {
 	ctx := as(t.Context(), i.admin, "acme")
 	i.must(200, i.admin, "acme", "POST", "/v1/zones", `{"name":"zones/example.com"}`)
 	set := func(owner, ip string) {
-		i.must(200, i.admin, "acme", "PATCH", "/v1/zones/example.com/records/"+owner+"/A?allowMissing=true", `{"spec":{"records":["`+ip+`"]}}`)
+		i.must(200, i.admin, "acme", "PATCH", "/v1/zones/example.com/records/"+owner+"/A?allowMissing=true",
+			`{"spec":{"records":["`+ip+`"]}}`)
 	}
 	set("www", "192.0.2.1")
 	set("@", "192.0.2.1")
@@ -33,7 +34,10 @@ func TestPeopleSeeNamesThatTheyKnow(t *testing.T) {
 			seen[n] = true
 		}
 	}
-	for _, want := range []string{"zones/example.com/records/www/A", "zones/example.com/records/@/A", "zones/example.com"} {
+	for _, want := range []string{
+		"zones/example.com/records/www/A", "zones/example.com/records/@/A",
+		"zones/example.com",
+	} {
 		if !seen[want] {
 			t.Errorf("the audit lacks %s: %v", want, seen)
 		}
@@ -52,8 +56,9 @@ func TestPeopleSeeNamesThatTheyKnow(t *testing.T) {
 		}
 	}
 	_, err = i.resources().Apply(ctx, &resourcev1.ApplyRequest{
-		Reason:    "race",
-		Documents: []*structpb.Struct{doc(t, `{"kind":"RecordSet","name":"example.com/www/A","spec":{"records":["192.0.2.3"]}}`)},
+		Reason: "race",
+		Documents: []*structpb.Struct{doc(t,
+			`{"kind":"RecordSet","name":"example.com/www/A","spec":{"records":["192.0.2.3"]}}`)},
 	})
 	if err == nil || !strings.Contains(err.Error(), "zones/example.com/records/www/A") {
 		t.Errorf("refused with %v", err)

@@ -19,7 +19,10 @@ import (
 // TestANewKindIsALine adds the kind demo.v1.Note by one line of a list and drives all
 // that is generic with it.
 func TestANewKindIsALine(t *testing.T) {
-	note := api.Registration{Kind: demo.Note(), Service: "dark.demo.v1.NoteService", Gateway: demogw.RegisterNoteServiceHandler}
+	note := api.Registration{
+		Kind: demo.Note(), Service: "dark.demo.v1.NoteService",
+		Gateway: demogw.RegisterNoteServiceHandler,
+	}
 	i := start(t, note)
 	key := i.organization("acme", "demo:*")
 	guest := i.key("acme", "guest", "dns:*")
@@ -28,14 +31,17 @@ func TestANewKindIsALine(t *testing.T) {
 	i.must(403, guest, "", "GET", "/v1/notes/a", "")
 	i.must(400, key, "", "POST", "/v1/notes", `{"name":"notes/b","spec":{"text":""}}`)
 	i.must(200, key, "", "PATCH", "/v1/notes/a", `{"spec":{"text":"again"},"etag":"`+n["etag"].(string)+`"}`)
-	if got := i.must(200, key, "", "GET", "/v1/resources/notes/a", ""); field(got, "document", "spec", "text") != "again" || field(got, "document", "kind") != "Note" {
+	if got := i.must(200, key, "", "GET", "/v1/resources/notes/a", ""); field(got, "document", "spec",
+		"text") != "again" || field(got, "document", "kind") != "Note" {
 		t.Fatalf("%v", got)
 	}
-	ap, err := i.resources().Apply(ctx, &resourcev1.ApplyRequest{Documents: []*structpb.Struct{doc(t, `{"kind":"Note","name":"b","spec":{"text":"from apply"}}`)}})
+	ap, err := i.resources().Apply(ctx, &resourcev1.ApplyRequest{Documents: []*structpb.Struct{doc(t,
+		`{"kind":"Note","name":"b","spec":{"text":"from apply"}}`)}})
 	if err != nil || ap.Changes[0].Action != resourcev1.Change_ACTION_CREATE {
 		t.Fatalf("%v %v", ap, err)
 	}
-	if got := i.must(200, key, "", "GET", "/v1/notes?pageSize=1", ""); len(got["notes"].([]any)) != 1 || got["nextPageToken"] == nil {
+	if got := i.must(200, key, "", "GET", "/v1/notes?pageSize=1", ""); len(got["notes"].([]any)) != 1 ||
+		got["nextPageToken"] == nil {
 		t.Fatalf("%v", got)
 	}
 	if got := i.must(200, key, "", "GET", "/v1/history/Note/a", ""); len(got["entries"].([]any)) != 2 {
@@ -48,7 +54,10 @@ func TestANewKindIsALine(t *testing.T) {
 	published(t, i, note.Kind)
 
 	lines := 1
-	for _, f := range []string{"../../proto/dark/demo/v1/demo.proto", "../../proto/dark/demo/v1/demo_service.proto", "../demo/note.go"} {
+	for _, f := range []string{
+		"../../proto/dark/demo/v1/demo.proto", "../../proto/dark/demo/v1/demo_service.proto",
+		"../demo/note.go",
+	} {
 		lines += count(t, f)
 	}
 	if lines > 150 {
@@ -69,11 +78,13 @@ func published(t *testing.T, i *installation, k *kind.Kind) {
 		t.Fatal(err)
 	}
 	var got []kind.Record
-	err = k.Publish(t.Context(), kind.Publication{After: v, Organization: "acme", Stored: "notes/b", New: m}, func(r kind.Record) error {
-		got = append(got, r)
-		return nil
-	})
-	if err != nil || len(got) != 1 || got[0].Stream != "org/acme" || !strings.Contains(string(got[0].Value), "from apply") {
+	err = k.Publish(t.Context(), kind.Publication{After: v, Organization: "acme", Stored: "notes/b", New: m},
+		func(r kind.Record) error {
+			got = append(got, r)
+			return nil
+		})
+	if err != nil || len(got) != 1 || got[0].Stream != "org/acme" || !strings.Contains(string(got[0].Value),
+		"from apply") {
 		t.Fatalf("%v %v", got, err)
 	}
 }

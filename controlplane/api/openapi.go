@@ -18,7 +18,8 @@ func openAPI(version string, packages map[string]bool, extras []Extra) ([]byte, 
 	paths, schemas := map[string]any{}, map[string]any{}
 	dialect := ""
 	err := fs.WalkDir(openapi.Files, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(name, ".openapi.json") || !packages[strings.ReplaceAll(path.Dir(name), "/", ".")] {
+		if err != nil || !strings.HasSuffix(name, ".openapi.json") ||
+			!packages[strings.ReplaceAll(path.Dir(name), "/", ".")] {
 			return err
 		}
 		b, err := openapi.Files.ReadFile(name)
@@ -61,8 +62,11 @@ func openAPI(version string, packages map[string]bool, extras []Extra) ([]byte, 
 	}
 	return json.Marshal(map[string]any{
 		"openapi": dialect,
-		"info":    map[string]any{"title": "Dark", "version": version, "description": "The API of a Dark installation; every method is also gRPC."},
-		"paths":   paths,
+		"info": map[string]any{
+			"title": "Dark", "version": version,
+			"description": "The API of a Dark installation; every method is also gRPC.",
+		},
+		"paths": paths,
 		"components": map[string]any{
 			"schemas":         schemas,
 			"securitySchemes": map[string]any{"token": map[string]any{"type": "http", "scheme": "bearer"}},

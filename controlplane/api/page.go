@@ -47,8 +47,12 @@ func (p pager) mac(list string, b []byte) []byte {
 func (p pager) read(list, token string) (revision uint64, after string, err error) {
 	b, err := base64.RawURLEncoding.DecodeString(token)
 	// What decodes but would not be encoded so (stray bits, line ends) is no token of ours.
-	if err != nil || len(b) < 24 || base64.RawURLEncoding.EncodeToString(b) != token || !hmac.Equal(b[:16], p.mac(list, b[16:])) {
-		return 0, "", errs.Bad(errs.Field{Name: "pageToken", Text: "not a token that this list gave; begin again without one"})
+	if err != nil || len(b) < 24 || base64.RawURLEncoding.EncodeToString(b) != token ||
+		!hmac.Equal(b[:16], p.mac(list, b[16:])) {
+		return 0, "", errs.Bad(errs.Field{
+			Name: "pageToken",
+			Text: "not a token that this list gave; begin again without one",
+		})
 	}
 	return binary.BigEndian.Uint64(b[16:]), string(b[24:]), nil
 }

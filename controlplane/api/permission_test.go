@@ -22,7 +22,8 @@ import (
 
 // open are the methods that ask for no credential, and why.
 var open = map[string]string{
-	"/grpc.health.v1.Health/Check": "health", "/grpc.health.v1.Health/List": "health", "/grpc.health.v1.Health/Watch": "health",
+	"/grpc.health.v1.Health/Check": "health", "/grpc.health.v1.Health/List": "health",
+	"/grpc.health.v1.Health/Watch":                                   "health",
 	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      "the protos are public",
 	"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": "the protos are public",
 	"/dark.cluster.v1.ClusterService/Join":                           "the join token is the credential",
@@ -50,7 +51,10 @@ func methods(t *testing.T, i *installation) []method {
 			t.Fatal(err)
 		}
 		for _, m := range info.Methods {
-			out = append(out, method{"/" + name + "/" + m.Name, d.(protoreflect.ServiceDescriptor).Methods().ByName(protoreflect.Name(m.Name))})
+			out = append(out, method{
+				"/" + name + "/" + m.Name,
+				d.(protoreflect.ServiceDescriptor).Methods().ByName(protoreflect.Name(m.Name)),
+			})
 		}
 	}
 	return out
@@ -64,7 +68,10 @@ func (i *installation) call(ctx context.Context, m method, req proto.Message) (p
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s, err := i.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: m.desc.IsStreamingServer(), ClientStreams: m.desc.IsStreamingClient()}, m.full)
+	s, err := i.conn.NewStream(ctx, &grpc.StreamDesc{
+		ServerStreams: m.desc.IsStreamingServer(),
+		ClientStreams: m.desc.IsStreamingClient(),
+	}, m.full)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +123,10 @@ func request(m method, kindName string) proto.Message {
 	return req
 }
 
-var kindNames = []string{"RecordSet", "Zone", "ApiKey", "RoleBinding", "Organization", "Node", "Bucket", "AccessKey", "EncryptionKey"}
+var kindNames = []string{
+	"RecordSet", "Zone", "ApiKey", "RoleBinding", "Organization", "Node", "Bucket", "AccessKey",
+	"EncryptionKey",
+}
 
 func kindsOf(m method) []string {
 	for _, k := range kindNames {
@@ -139,8 +149,10 @@ func TestEveryMethodAsksForPermission(t *testing.T) {
 	i.organization("other", "dns:read")
 	other := i.key("other", "boss", "admin:*") // it may delete what the requests name, of its own
 	i.must(200, i.admin, "acme", "POST", "/v1/zones", `{"name":"zones/example.com"}`)
-	i.must(200, i.admin, "acme", "POST", "/v1/zones/example.com/records", `{"name":"zones/example.com/records/www/A","spec":{"records":["192.0.2.1"]}}`)
-	i.must(200, i.admin, "acme", "POST", "/v1/rolebindings", `{"name":"rolebindings/rb","spec":{"subject":"key:x","permissions":["dns:read"]}}`)
+	i.must(200, i.admin, "acme", "POST", "/v1/zones/example.com/records",
+		`{"name":"zones/example.com/records/www/A","spec":{"records":["192.0.2.1"]}}`)
+	i.must(200, i.admin, "acme", "POST", "/v1/rolebindings",
+		`{"name":"rolebindings/rb","spec":{"subject":"key:x","permissions":["dns:read"]}}`)
 	i.must(200, i.admin, "", "POST", "/v1/nodes", `{"name":"nodes/n1","spec":{"role":"edge"}}`)
 	for _, r := range []string{"buckets/photos", "accesskeys/ak", "encryptionkeys/ek"} {
 		collection, _, _ := strings.Cut(r, "/")
@@ -179,7 +191,8 @@ func TestEveryMethodAsksForPermission(t *testing.T) {
 			resp, err := i.call(as(t.Context(), other, ""), m, request(m, k))
 			tried++
 			if err == nil && !anyone[m.full] {
-				if s := fmt.Sprint(resp); strings.Contains(s, "192.0.2.1") || strings.Contains(s, `organization:"acme"`) || strings.Contains(s, `"acme"`) {
+				if s := fmt.Sprint(resp); strings.Contains(s, "192.0.2.1") ||
+					strings.Contains(s, `organization:"acme"`) || strings.Contains(s, `"acme"`) {
 					t.Errorf("%s %s: shows another organization's: %s", m.full, k, s)
 				}
 			}
@@ -217,7 +230,8 @@ func TestPermissionIsEnough(t *testing.T) {
 	id := strings.Split(guest, "_")[2]
 	i.must(403, guest, "acme", "GET", "/v1/zones/example.com", "")
 	i.must(403, guest, "nosuch", "GET", "/v1/zones/example.com", "")
-	i.must(200, i.admin, "acme", "POST", "/v1/rolebindings", `{"name":"rolebindings/guest","spec":{"subject":"key:`+id+`","permissions":["dns:read"]}}`)
+	i.must(200, i.admin, "acme", "POST", "/v1/rolebindings", `{"name":"rolebindings/guest","spec":{"subject":"key:`+id+
+		`","permissions":["dns:read"]}}`)
 	i.must(200, guest, "acme", "GET", "/v1/zones/example.com", "")
 	i.must(403, guest, "acme", "DELETE", "/v1/zones/example.com", "")
 	// Nobody gives more than they have; trust is the operators' to give.
@@ -228,12 +242,14 @@ func TestPermissionIsEnough(t *testing.T) {
 		if f := badFields(out); len(f) != 1 || f[0] != "spec.permissions[0]" {
 			t.Errorf("%s: %v", p, out)
 		}
-		i.must(400, keyer, "", "POST", "/v1/rolebindings", `{"name":"rolebindings/b","spec":{"subject":"key:x","permissions":["`+p+`"]}}`)
+		i.must(400, keyer, "", "POST", "/v1/rolebindings",
+			`{"name":"rolebindings/b","spec":{"subject":"key:x","permissions":["`+p+`"]}}`)
 	}
 	orgAdmin := i.key("acme", "orgadmin", "admin:*")
 	i.must(400, orgAdmin, "", "POST", "/v1/apikeys", `{"name":"apikeys/c","spec":{"permissions":["dns:trust"]}}`)
 	i.must(403, orgAdmin, "", "POST", "/v1/organizations", `{"name":"organizations/x"}`)
-	if z := i.must(200, orgAdmin, "", "POST", "/v1/zones", `{"name":"zones/example.org"}`); field(z, "status", "control") != "CONTROL_PENDING" {
+	if z := i.must(200, orgAdmin, "", "POST", "/v1/zones", `{"name":"zones/example.org"}`); field(z, "status",
+		"control") != "CONTROL_PENDING" {
 		t.Errorf("an organization's admin is trusted: %v", z)
 	}
 	// A deleted key is dead at once.

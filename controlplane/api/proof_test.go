@@ -39,7 +39,10 @@ func (r s3Request) signed() sigv4.Proof {
 	if r.unsigned {
 		payload = "UNSIGNED-PAYLOAD"
 	}
-	canonical := strings.Join([]string{r.method, r.path, r.query, "host:" + r.host, "x-amz-date:" + date, "", "host;x-amz-date", payload}, "\n")
+	canonical := strings.Join([]string{
+		r.method, r.path, r.query, "host:" + r.host, "x-amz-date:" + date, "",
+		"host;x-amz-date", payload,
+	}, "\n")
 	scope := date[:8] + "/" + r.region + "/s3/aws4_request"
 	sum = sha256.Sum256([]byte(canonical))
 	key := sigv4.Derive(r.secret, sigv4.Day(r.at), r.region)
@@ -93,10 +96,14 @@ func TestASignedS3RequestIsACredentialForItselfAlone(t *testing.T) {
 	i.organization("other", "dns:read")
 	i.must(200, i.admin, "", "POST", "/v1/nodes", `{"name":"nodes/e1","spec":{"role":"edge"}}`)
 	id, secret := i.accessKey("acme", "all", `{}`)
-	reader, readerSecret := i.accessKey("acme", "reader", `{"scopes":[{"actions":["read","write","s3:putbucketpolicy"],"resources":["photos"]}]}`)
+	reader, readerSecret := i.accessKey("acme", "reader",
+		`{"scopes":[{"actions":["read","write","s3:putbucketpolicy"],"resources":["photos"]}]}`)
 	ended, endedSecret := i.accessKey("acme", "ended", `{}`)
 	i.must(200, i.admin, "acme", "DELETE", "/v1/accesskeys/ended", "")
-	good := s3Request{method: "PUT", path: "/photos", host: "s3.dark.test", at: time.Now(), region: "dark", id: id, secret: secret}
+	good := s3Request{
+		method: "PUT", path: "/photos", host: "s3.dark.test", at: time.Now(), region: "dark", id: id,
+		secret: secret,
+	}
 	with := func(f func(*s3Request)) s3Request { r := good; f(&r); return r }
 	key := func(id, secret string, f func(*s3Request)) s3Request {
 		r := with(f)
@@ -141,7 +148,10 @@ func TestASignedS3RequestIsACredentialForItselfAlone(t *testing.T) {
 		change(b)
 		return &storagev1.CreateBucketRequest{Bucket: b}
 	}
-	noPolicy := &storagev1.UpdateBucketRequest{Bucket: &storagev1.Bucket{Name: "buckets/photos"}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"spec.policy"}}}
+	noPolicy := &storagev1.UpdateBucketRequest{
+		Bucket:     &storagev1.Bucket{Name: "buckets/photos"},
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"spec.policy"}},
+	}
 	none := func(*s3Request) {}
 	forged := good.proof()
 	for n, c := range []struct {
@@ -153,57 +163,149 @@ func TestASignedS3RequestIsACredentialForItselfAlone(t *testing.T) {
 		want   codes.Code
 	}{
 		{"another bucket", good.proof(), "acme", "CreateBucket", create("theirs"), codes.PermissionDenied},
-		{"its bucket's key", with(func(r *s3Request) { r.path = "/photos/x" }).proof(), "acme", "CreateBucket", create("photos"), codes.PermissionDenied},
-		{"a GET", with(func(r *s3Request) { r.method = "GET" }).proof(), "acme", "CreateBucket", create("photos"), codes.PermissionDenied},
+		{"its bucket's key", with(func(r *s3Request) {
+			r.path = "/photos/x"
+		}).proof(), "acme", "CreateBucket", create("photos"), codes.PermissionDenied},
+		{"a GET", with(func(r *s3Request) {
+			r.method = "GET"
+		}).proof(), "acme", "CreateBucket", create("photos"), codes.PermissionDenied},
 		{"a part of it", put("acl=").proof(), "acme", "CreateBucket", create("photos"), codes.PermissionDenied},
 		{"an unknown query", put("zonk=").proof(), "acme", "CreateBucket", create("photos"), codes.PermissionDenied},
 		{"another organization", good.proof(), "other", "CreateBucket", create("photos"), codes.PermissionDenied},
-		{"signed long ago", with(func(r *s3Request) { r.at = r.at.Add(-16 * time.Minute) }).proof(), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
-		{"signed in the future", with(func(r *s3Request) { r.at = r.at.Add(16 * time.Minute) }).proof(), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
-		{"presigned", put("X-Amz-Expires=600").proof(), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
-		{"another region", with(func(r *s3Request) { r.region = "moon-1" }).proof(), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
-		{"a wrong secret", with(func(r *s3Request) { r.secret = r.secret[1:] + "x" }).proof(), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
-		{"an unknown key", with(func(r *s3Request) { r.id = "DKAAAAAAAAAAAAAAAAAA" }).proof(), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
-		{"an ended key", key(ended, endedSecret, none).proof(), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
-		{"changed", forged[:len(forged)-9] + "AAAAAAAAA", "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
+		{"signed long ago", with(func(r *s3Request) {
+			r.at = r.at.Add(-16 * time.Minute)
+		}).proof(), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
+		{"signed in the future", with(func(r *s3Request) {
+			r.at = r.at.Add(16 * time.Minute)
+		}).proof(), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
+		{
+			"presigned", put("X-Amz-Expires=600").proof(), "acme", "CreateBucket", create("photos"),
+			codes.Unauthenticated,
+		},
+		{"another region", with(func(r *s3Request) {
+			r.region = "moon-1"
+		}).proof(), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
+		{"a wrong secret", with(func(r *s3Request) {
+			r.secret = r.secret[1:] + "x"
+		}).proof(), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
+		{"an unknown key", with(func(r *s3Request) {
+			r.id = "DKAAAAAAAAAAAAAAAAAA"
+		}).proof(), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
+		{
+			"an ended key", key(ended, endedSecret, none).proof(), "acme", "CreateBucket", create("photos"),
+			codes.Unauthenticated,
+		},
+		{
+			"changed", forged[:len(forged)-9] + "AAAAAAAAA", "acme", "CreateBucket", create("photos"),
+			codes.Unauthenticated,
+		},
 		{"no JSON", "sigv4.AAAA", "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
 		{"empty", "sigv4.", "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
-		{"no credential", token(sigv4.Proof{Credential: "////"}), "acme", "CreateBucket", create("photos"), codes.Unauthenticated},
-		{"scopes", key(reader, readerSecret, none).proof(), "acme", "CreateBucket", create("photos"), codes.PermissionDenied},
-		{"an access key", good.proof(), "acme", "/dark.storage.v1.AccessKeyService/CreateAccessKey", &storagev1.CreateAccessKeyRequest{AccessKey: &storagev1.AccessKey{Name: "accesskeys/photos"}}, codes.PermissionDenied},
-		{"by the general service", good.proof(), "acme", "/dark.resource.v1.ResourceService/DeleteResource", &resourcev1.DeleteResourceRequest{Kind: "Bucket", Name: "photos"}, codes.PermissionDenied},
-		{"reading", good.proof(), "acme", "GetBucket", &storagev1.GetBucketRequest{Name: "buckets/photos"}, codes.PermissionDenied},
-		{"lists of kinds", good.proof(), "acme", "/dark.resource.v1.ResourceService/ListKinds", &resourcev1.ListKindsRequest{}, codes.PermissionDenied},
+		{
+			"no credential", token(sigv4.Proof{Credential: "////"}), "acme", "CreateBucket", create("photos"),
+			codes.Unauthenticated,
+		},
+		{
+			"scopes", key(reader, readerSecret, none).proof(), "acme", "CreateBucket", create("photos"),
+			codes.PermissionDenied,
+		},
+		{
+			"an access key", good.proof(), "acme", "/dark.storage.v1.AccessKeyService/CreateAccessKey",
+			&storagev1.CreateAccessKeyRequest{AccessKey: &storagev1.AccessKey{Name: "accesskeys/photos"}},
+			codes.PermissionDenied,
+		},
+		{
+			"by the general service", good.proof(), "acme", "/dark.resource.v1.ResourceService/DeleteResource",
+			&resourcev1.DeleteResourceRequest{Kind: "Bucket", Name: "photos"}, codes.PermissionDenied,
+		},
+		{
+			"reading", good.proof(), "acme", "GetBucket", &storagev1.GetBucketRequest{Name: "buckets/photos"},
+			codes.PermissionDenied,
+		},
+		{
+			"lists of kinds", good.proof(), "acme", "/dark.resource.v1.ResourceService/ListKinds",
+			&resourcev1.ListKindsRequest{}, codes.PermissionDenied,
+		},
 
-		{"with a public policy", good.proof(), "acme", "CreateBucket", other(func(b *storagev1.Bucket) { b.Spec.Policy = `{"Version":"2012-10-17","Statement":[]}` }), codes.PermissionDenied},
-		{"with grants", good.proof(), "acme", "CreateBucket", other(func(b *storagev1.Bucket) { b.Spec.Ownership = storagev1.BucketSpec_OWNERSHIP_OBJECT_WRITER }), codes.PermissionDenied},
-		{"in another region", good.proof(), "acme", "CreateBucket", other(func(b *storagev1.Bucket) { b.Spec.Region = "us-east-1" }), codes.PermissionDenied},
-		{"with labels", good.proof(), "acme", "CreateBucket", other(func(b *storagev1.Bucket) { b.Labels = map[string]string{"a": "b"} }), codes.PermissionDenied},
-		{"with a body put in", swapped("", "<CreateBucketConfiguration><LocationConstraint>us-east-1</LocationConstraint></CreateBucketConfiguration>"), "acme", "CreateBucket", other(func(b *storagev1.Bucket) { b.Spec.Region = "us-east-1" }), codes.Unauthenticated},
+		{"with a public policy", good.proof(), "acme", "CreateBucket", other(func(b *storagev1.Bucket) {
+			b.Spec.Policy = `{"Version":"2012-10-17","Statement":[]}`
+		}), codes.PermissionDenied},
+		{"with grants", good.proof(), "acme", "CreateBucket", other(func(b *storagev1.Bucket) {
+			b.Spec.Ownership = storagev1.BucketSpec_OWNERSHIP_OBJECT_WRITER
+		}), codes.PermissionDenied},
+		{"in another region", good.proof(), "acme", "CreateBucket", other(func(b *storagev1.Bucket) {
+			b.Spec.Region = "us-east-1"
+		}), codes.PermissionDenied},
+		{"with labels", good.proof(), "acme", "CreateBucket", other(func(b *storagev1.Bucket) {
+			b.Labels = map[string]string{"a": "b"}
+		}), codes.PermissionDenied},
+		{
+			"with a body put in",
+			swapped("",
+				"<CreateBucketConfiguration><LocationConstraint>us-east-1</LocationConstraint></CreateBucketConfiguration>"), "acme", "CreateBucket", other(func(b *storagev1.Bucket) {
+				b.Spec.Region = "us-east-1"
+			}), codes.Unauthenticated,
+		},
 
 		{"itself", good.proof(), "acme", "CreateBucket", create("photos"), codes.OK},
-		{"by host", with(func(r *s3Request) { r.path, r.host = "/", "hosted.s3.dark.test:9000" }).proof(), "", "CreateBucket", create("hosted"), codes.OK},
-		{"with the alias", with(func(r *s3Request) { r.path, r.region = "/aliased/", "us-east-1" }).proof(), "acme", "CreateBucket", create("aliased"), codes.OK},
+		{"by host", with(func(r *s3Request) {
+			r.path, r.host = "/", "hosted.s3.dark.test:9000"
+		}).proof(), "", "CreateBucket", create("hosted"), codes.OK},
+		{"with the alias", with(func(r *s3Request) {
+			r.path, r.region = "/aliased/", "us-east-1"
+		}).proof(), "acme", "CreateBucket", create("aliased"), codes.OK},
 
-		{"more than it is about", put("tagging=").proof(), "acme", "UpdateBucket", update("spec.tags", "spec.policy"), codes.PermissionDenied},
-		{"another part", put("tagging=").proof(), "acme", "UpdateBucket", update("spec.policy"), codes.PermissionDenied},
+		{
+			"more than it is about", put("tagging=").proof(), "acme", "UpdateBucket",
+			update("spec.tags", "spec.policy"),
+			codes.PermissionDenied,
+		},
+		{
+			"another part", put("tagging=").proof(), "acme", "UpdateBucket", update("spec.policy"),
+			codes.PermissionDenied,
+		},
 		{"all of it", put("tagging=").proof(), "acme", "UpdateBucket", update(), codes.PermissionDenied},
 		{"labels", put("tagging=").proof(), "acme", "UpdateBucket", update("labels"), codes.PermissionDenied},
 		{"no part", good.proof(), "acme", "UpdateBucket", update("spec.tags"), codes.PermissionDenied},
-		{"versioning is not deleted", sub("DELETE", "versioning=").proof(), "acme", "UpdateBucket", update("spec.versioning"), codes.PermissionDenied},
+		{
+			"versioning is not deleted", sub("DELETE", "versioning=").proof(), "acme", "UpdateBucket",
+			update("spec.versioning"), codes.PermissionDenied,
+		},
 		{"tags", put("tagging=").proof(), "acme", "UpdateBucket", update("spec.tags"), codes.OK},
 		{"versioning", put("versioning=").proof(), "acme", "UpdateBucket", update("spec.versioning"), codes.OK},
-		{"another policy", changed("policy=", `{"Version":"2012-10-17"}`).proof(), "acme", "UpdateBucket", update("spec.policy"), codes.PermissionDenied},
-		{"a policy put in", swapped("policy=", `{"Version":"2012-10-17"}`), "acme", "UpdateBucket", update("spec.policy"), codes.Unauthenticated},
-		{"a policy that nothing covers", uncovered("policy=").proof(), "acme", "UpdateBucket", update("spec.policy"), codes.PermissionDenied},
-		{"other tags", changed("tagging=", "<Tagging><TagSet></TagSet></Tagging>").proof(), "acme", "UpdateBucket", update("spec.tags"), codes.PermissionDenied},
-		{"a policy's end, and a policy", sub("DELETE", "policy=").proof(), "acme", "UpdateBucket", update("spec.policy"), codes.PermissionDenied},
+		{
+			"another policy", changed("policy=", `{"Version":"2012-10-17"}`).proof(), "acme", "UpdateBucket",
+			update("spec.policy"), codes.PermissionDenied,
+		},
+		{
+			"a policy put in", swapped("policy=", `{"Version":"2012-10-17"}`), "acme", "UpdateBucket",
+			update("spec.policy"), codes.Unauthenticated,
+		},
+		{
+			"a policy that nothing covers", uncovered("policy=").proof(), "acme", "UpdateBucket", update("spec.policy"),
+			codes.PermissionDenied,
+		},
+		{
+			"other tags", changed("tagging=", "<Tagging><TagSet></TagSet></Tagging>").proof(), "acme", "UpdateBucket",
+			update("spec.tags"), codes.PermissionDenied,
+		},
+		{
+			"a policy's end, and a policy", sub("DELETE", "policy=").proof(), "acme", "UpdateBucket",
+			update("spec.policy"), codes.PermissionDenied,
+		},
 		{"a policy's end", sub("DELETE", "policy=").proof(), "acme", "UpdateBucket", noPolicy, codes.OK},
-		{"within scopes, whose letters are large or small", key(reader, readerSecret, func(r *s3Request) { r.query, r.body = "policy=", "{}" }).proof(), "acme", "UpdateBucket", update("spec.policy"), codes.OK},
-		{"out of scopes", key(reader, readerSecret, func(r *s3Request) { r.query, r.body = "tagging=", bodies["tagging="] }).proof(), "acme", "UpdateBucket", update("spec.tags"), codes.PermissionDenied},
+		{"within scopes, whose letters are large or small", key(reader, readerSecret, func(r *s3Request) {
+			r.query, r.body = "policy=", "{}"
+		}).proof(), "acme", "UpdateBucket", update("spec.policy"), codes.OK},
+		{"out of scopes", key(reader, readerSecret, func(r *s3Request) {
+			r.query, r.body = "tagging=", bodies["tagging="]
+		}).proof(), "acme", "UpdateBucket", update("spec.tags"), codes.PermissionDenied},
 
 		{"delete with a PUT", good.proof(), "acme", "DeleteBucket", remove, codes.PermissionDenied},
-		{"delete of a policy", sub("DELETE", "policy=").proof(), "acme", "DeleteBucket", remove, codes.PermissionDenied},
+		{
+			"delete of a policy", sub("DELETE", "policy=").proof(), "acme", "DeleteBucket", remove,
+			codes.PermissionDenied,
+		},
 		{"delete", sub("DELETE", "").proof(), "acme", "DeleteBucket", remove, codes.OK},
 	} {
 		method := c.method
@@ -230,11 +332,15 @@ func TestAProofIsNoBearerToken(t *testing.T) {
 	i.organization("acme", "dns:read")
 	i.must(200, i.admin, "", "POST", "/v1/nodes", `{"name":"nodes/e1","spec":{"role":"edge"}}`)
 	id, secret := i.accessKey("acme", "all", `{}`)
-	proof := s3Request{method: "PUT", path: "/photos", host: "s3.dark.test", at: time.Now(), region: "dark", id: id, secret: secret}.proof()
+	proof := s3Request{
+		method: "PUT", path: "/photos", host: "s3.dark.test", at: time.Now(), region: "dark", id: id,
+		secret: secret,
+	}.proof()
 	create := &storagev1.CreateBucketRequest{Bucket: &storagev1.Bucket{Name: "buckets/photos"}}
 	for _, mark := range []string{"", "guess"} {
 		ctx := metadata.AppendToOutgoingContext(as(t.Context(), proof, "acme"), "dark-submit", mark)
-		if err := i.conn.Invoke(ctx, bucketService+"CreateBucket", create, &storagev1.Bucket{}); status.Code(err) != codes.Unauthenticated {
+		if err := i.conn.Invoke(ctx, bucketService+"CreateBucket", create,
+			&storagev1.Bucket{}); status.Code(err) != codes.Unauthenticated {
 			t.Errorf("gRPC, marked %q: %v", mark, err)
 		}
 	}
@@ -256,7 +362,10 @@ func TestAKeyMayLeaveDocumentsUnsigned(t *testing.T) {
 	i.must(200, i.admin, "acme", "POST", "/v1/buckets", `{"name":"buckets/other"}`)
 	strict, strictSecret := i.accessKey("acme", "strict", `{}`)
 	loose, looseSecret := i.accessKey("acme", "loose", `{"unsignedDocuments":true}`)
-	put := s3Request{method: "PUT", path: "/photos", query: "policy=", host: "s3.dark.test", at: time.Now(), region: "dark", id: loose, secret: looseSecret, body: "{}", unsigned: true}
+	put := s3Request{
+		method: "PUT", path: "/photos", query: "policy=", host: "s3.dark.test", at: time.Now(),
+		region: "dark", id: loose, secret: looseSecret, body: "{}", unsigned: true,
+	}
 	with := func(f func(*s3Request)) string { r := put; f(&r); return r.proof() }
 	update := func(bucket, policy string) proto.Message {
 		return &storagev1.UpdateBucketRequest{
@@ -264,18 +373,30 @@ func TestAKeyMayLeaveDocumentsUnsigned(t *testing.T) {
 			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"spec.policy"}},
 		}
 	}
-	swapped := s3Request{method: "PUT", path: "/photos", query: "policy=", host: "s3.dark.test", at: time.Now(), region: "dark", id: loose, secret: looseSecret}.signed()
+	swapped := s3Request{
+		method: "PUT", path: "/photos", query: "policy=", host: "s3.dark.test", at: time.Now(),
+		region: "dark", id: loose, secret: looseSecret,
+	}.signed()
 	swapped.Body = []byte("{}")
 	for _, c := range []struct {
 		name, token string
 		req         proto.Message
 		want        codes.Code
 	}{
-		{"of a key that may not", with(func(r *s3Request) { r.id, r.secret = strict, strictSecret }), update("photos", "{}"), codes.PermissionDenied},
+		{"of a key that may not", with(func(r *s3Request) {
+			r.id, r.secret = strict, strictSecret
+		}), update("photos", "{}"), codes.PermissionDenied},
 		{"for another bucket", put.proof(), update("other", "{}"), codes.PermissionDenied},
-		{"for another document than was forwarded", put.proof(), update("photos", `{"Version":"2012-10-17"}`), codes.PermissionDenied},
-		{"signed long ago", with(func(r *s3Request) { r.at = r.at.Add(-16 * time.Minute) }), update("photos", "{}"), codes.Unauthenticated},
-		{"with a wrong secret", with(func(r *s3Request) { r.secret = strictSecret }), update("photos", "{}"), codes.Unauthenticated},
+		{
+			"for another document than was forwarded", put.proof(), update("photos", `{"Version":"2012-10-17"}`),
+			codes.PermissionDenied,
+		},
+		{"signed long ago", with(func(r *s3Request) {
+			r.at = r.at.Add(-16 * time.Minute)
+		}), update("photos", "{}"), codes.Unauthenticated},
+		{"with a wrong secret", with(func(r *s3Request) {
+			r.secret = strictSecret
+		}), update("photos", "{}"), codes.Unauthenticated},
 		{"with another document than was signed", token(swapped), update("photos", "{}"), codes.Unauthenticated},
 		{"itself", put.proof(), update("photos", "{}"), codes.OK},
 	} {
@@ -283,7 +404,8 @@ func TestAKeyMayLeaveDocumentsUnsigned(t *testing.T) {
 		if code != c.want {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
-		if c.name == "of a key that may not" && (err == nil || !strings.Contains(err.Error(), "spec.unsigned_documents") || !strings.Contains(err.Error(), "--unsigned-documents")) {
+		if c.name == "of a key that may not" && (err == nil || !strings.Contains(err.Error(),
+			"spec.unsigned_documents") || !strings.Contains(err.Error(), "--unsigned-documents")) {
 			t.Errorf("the refusal names no next step: %v", err)
 		}
 	}
@@ -296,9 +418,11 @@ func TestSecretsOfStorageAreNeverShown(t *testing.T) {
 	i.must(200, i.admin, "", "POST", "/v1/nodes", `{"name":"nodes/e1","spec":{"role":"edge"}}`)
 	id, secret := i.accessKey("acme", "one", `{}`)
 	i.must(200, i.admin, "acme", "POST", "/v1/encryptionkeys", `{"name":"encryptionkeys/one"}`)
-	i.must(200, i.admin, "acme", "POST", "/v1/buckets", `{"name":"buckets/one","spec":{"encryption":{"encryptionKey":"encryptionkeys/one"}}}`)
+	i.must(200, i.admin, "acme", "POST", "/v1/buckets",
+		`{"name":"buckets/one","spec":{"encryption":{"encryptionKey":"encryptionkeys/one"}}}`)
 	for _, path := range []string{
-		"GET /v1/accesskeys/one", "GET /v1/accesskeys", "GET /v1/buckets", "GET /v1/buckets/one", "GET /v1/encryptionkeys", "GET /v1/encryptionkeys/one",
+		"GET /v1/accesskeys/one", "GET /v1/accesskeys", "GET /v1/buckets", "GET /v1/buckets/one",
+		"GET /v1/encryptionkeys", "GET /v1/encryptionkeys/one",
 		"PATCH /v1/accesskeys/one", "PATCH /v1/buckets/one", "PATCH /v1/encryptionkeys/one",
 		"GET /v1/history/AccessKey/one", "GET /v1/audit",
 	} {

@@ -50,7 +50,9 @@ func specFields(k *kind.Kind) []string {
 	return out
 }
 
-func (s *resources) GetResource(ctx context.Context, q *resourcev1.GetResourceRequest) (*resourcev1.GetResourceResponse, error) {
+func (s *resources) GetResource(ctx context.Context,
+	q *resourcev1.GetResourceRequest,
+) (*resourcev1.GetResourceResponse, error) {
 	k, err := s.find(q.Kind)
 	if err != nil {
 		return nil, err
@@ -63,7 +65,9 @@ func (s *resources) GetResource(ctx context.Context, q *resourcev1.GetResourceRe
 	return &resourcev1.GetResourceResponse{Document: d}, err
 }
 
-func (s *resources) ListResources(ctx context.Context, q *resourcev1.ListResourcesRequest) (*resourcev1.ListResourcesResponse, error) {
+func (s *resources) ListResources(ctx context.Context,
+	q *resourcev1.ListResourcesRequest,
+) (*resourcev1.ListResourcesResponse, error) {
 	k, err := s.find(q.Kind)
 	if err != nil {
 		return nil, err
@@ -83,7 +87,9 @@ func (s *resources) ListResources(ctx context.Context, q *resourcev1.ListResourc
 	return out, nil
 }
 
-func (s *resources) DeleteResource(ctx context.Context, q *resourcev1.DeleteResourceRequest) (*resourcev1.DeleteResourceResponse, error) {
+func (s *resources) DeleteResource(ctx context.Context,
+	q *resourcev1.DeleteResourceRequest,
+) (*resourcev1.DeleteResourceResponse, error) {
 	k, err := s.find(q.Kind)
 	if err != nil {
 		return nil, err
@@ -107,12 +113,13 @@ func (s *resources) Apply(ctx context.Context, q *resourcev1.ApplyRequest) (*res
 		return nil, err
 	}
 	var ends []admit.Change
-	done, err := s.writer.Do(ctx, write(ctx, q, q.RequestId, q.Reason, q.DryRun), func(ctx context.Context, tx *admit.Tx) error {
-		if ends, err = s.endings(ctx, tx, q, items); err != nil {
-			return err
-		}
-		return putAll(ctx, tx, items, q.IfUnchangedSince)
-	})
+	done, err := s.writer.Do(ctx, write(ctx, q, q.RequestId, q.Reason, q.DryRun),
+		func(ctx context.Context, tx *admit.Tx) error {
+			if ends, err = s.endings(ctx, tx, q, items); err != nil {
+				return err
+			}
+			return putAll(ctx, tx, items, q.IfUnchangedSince)
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +194,8 @@ func putAll(ctx context.Context, tx *admit.Tx, items []*item, since uint64) erro
 		}
 		it.ch = ch
 		if octets += (delta{before: ch.Before, after: ch.After}).octets(); octets > maxChanged {
-			return admit.Because(errs.Exhausted, admit.ReasonTooLarge, "the documents, with what they change, have more than %d octets; apply them in parts", maxChanged)
+			return admit.Because(errs.Exhausted, admit.ReasonTooLarge,
+				"the documents, with what they change, have more than %d octets; apply them in parts", maxChanged)
 		}
 		if since > 0 {
 			if err := unchanged(ctx, tx, ch, since); err != nil {
@@ -208,16 +216,23 @@ func unchanged(ctx context.Context, tx *admit.Tx, ch admit.Change, since uint64)
 		return err
 	}
 	if rev > since {
-		return admit.Because(errs.Conflict, admit.ReasonChanged, "%s changed at revision %d, after %d; look at the difference again", ch.Name, rev, since)
+		return admit.Because(errs.Conflict, admit.ReasonChanged,
+			"%s changed at revision %d, after %d; look at the difference again", ch.Name, rev, since)
 	}
-	tx.Require(admit.UnchangedSince(&statev1.Ref{Kind: ch.Kind.FullName(), Organization: ch.Organization, Name: ch.Stored}, since))
+	tx.Require(admit.UnchangedSince(&statev1.Ref{
+		Kind: ch.Kind.FullName(), Organization: ch.Organization,
+		Name: ch.Stored,
+	}, since))
 	return nil
 }
 
 func (s *resources) applied(it *item, revision uint64, made bool) (*resourcev1.Change, error) {
 	ch := it.ch
 	if ch.Kind == nil {
-		return &resourcev1.Change{Action: resourcev1.Change_ACTION_UNCHANGED, Kind: it.k.ShortName(), Name: admit.Text(it.m, "name")}, nil
+		return &resourcev1.Change{
+			Action: resourcev1.Change_ACTION_UNCHANGED, Kind: it.k.ShortName(),
+			Name: admit.Text(it.m, "name"),
+		}, nil
 	}
 	out, err := change(ch.Kind, ch.Action, ch.Name, ch.Before, ch.After, revision)
 	if err != nil || !made || ch.Reply == nil || ch.After == nil {

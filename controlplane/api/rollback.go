@@ -19,7 +19,10 @@ func (s *resources) Rollback(ctx context.Context, q *resourcev1.RollbackRequest)
 		return nil, err
 	}
 	if q.Kind != "" && kinds[0].Lane == kind.LaneDeny {
-		return nil, errs.Bad(errs.Field{Name: "kind", Text: kinds[0].Plural + " cannot be rolled back: a revoked one stays revoked"})
+		return nil, errs.Bad(errs.Field{
+			Name: "kind",
+			Text: kinds[0].Plural + " cannot be rolled back: a revoked one stays revoked",
+		})
 	}
 	from, err := s.partFrom(ctx, q)
 	if err != nil {
@@ -77,7 +80,8 @@ func (r *rollback) goBack(ctx context.Context, tx *admit.Tx) error {
 	}
 	if r.part.more && !r.q.InParts {
 		return admit.Because(errs.Exhausted, admit.ReasonTooLarge,
-			"more than %d resources, or more than %d octets of them, differ; roll back in parts (inParts), or by kind or name", maxDiff, maxChanged)
+			"more than %d resources, or more than %d octets of them, differ; roll back in parts (inParts), or by "+
+				"kind or name", maxDiff, maxChanged)
 	}
 	r.made = nil
 	for _, d := range r.part.todo {
@@ -94,7 +98,9 @@ func (r *rollback) goBack(ctx context.Context, tx *admit.Tx) error {
 func revert(ctx context.Context, tx *admit.Tx, d delta) (admit.Change, error) {
 	switch {
 	case d.before == nil && d.k.Gone != "":
-		return admit.Change{}, errs.New(errs.Conflict, "%s cannot come back: when it was deleted, %s; make a new one, or roll back the rest by kind or name", d.name, d.k.Gone)
+		return admit.Change{}, errs.New(errs.Conflict,
+			"%s cannot come back: when it was deleted, %s; make a new one, or roll back the rest by kind or name",
+			d.name, d.k.Gone)
 	case d.after == nil:
 		return tx.Delete(ctx, d.k, d.name, admit.Options{})
 	}

@@ -74,7 +74,8 @@ func TestRollbackInParts(t *testing.T) {
 		}
 		q.PageToken = r.NextPageToken
 	}
-	if d, err := c.Diff(ctx, &resourcev1.DiffRequest{FromRevision: good}); err != nil || len(d.Changes) != 0 || changed != 5000 || parts < 3 {
+	if d, err := c.Diff(ctx, &resourcev1.DiffRequest{FromRevision: good}); err != nil || len(d.Changes) != 0 ||
+		changed != 5000 || parts < 3 {
 		t.Fatalf("%d changes in %d parts, then %d differ: %v", changed, parts, len(d.GetChanges()), err)
 	}
 }

@@ -163,12 +163,18 @@ func (s *resources) partFrom(ctx context.Context, q *resourcev1.RollbackRequest)
 		return partPlace{}, nil
 	}
 	if !q.InParts {
-		return partPlace{}, errs.Bad(errs.Field{Name: "pageToken", Text: "belongs to a rollback in parts; set inParts too"})
+		return partPlace{}, errs.Bad(errs.Field{
+			Name: "pageToken",
+			Text: "belongs to a rollback in parts; set inParts too",
+		})
 	}
 	revision, text, err := s.pages.read(partList(ctx, q), q.PageToken)
 	fields := strings.SplitN(text, " ", 3)
 	if err != nil || revision != q.ToRevision || len(fields) != 3 {
-		return partPlace{}, errors.Join(err, errs.Bad(errs.Field{Name: "pageToken", Text: "not a token of this rollback; begin again without one"}))
+		return partPlace{}, errors.Join(err, errs.Bad(errs.Field{
+			Name: "pageToken",
+			Text: "not a token of this rollback; begin again without one",
+		}))
 	}
 	return partPlace{fields[0], fields[1], fields[2]}, nil
 }

@@ -93,8 +93,12 @@ func (s *Server) httpServer() *http.Server {
 	p.SetHTTP1(true)
 	p.SetHTTP2(true)
 	return &http.Server{
-		Handler: s, Protocols: p, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 256, MaxReceiveBufferPerStream: 512 << 10, MaxReceiveBufferPerConnection: 1 << 20, SendPingTimeout: 30 * time.Second},
+		Handler: s, Protocols: p, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: 256, MaxReceiveBufferPerStream: 512 << 10,
+			MaxReceiveBufferPerConnection: 1 << 20, SendPingTimeout: 30 * time.Second,
+		},
 	}
 }
 

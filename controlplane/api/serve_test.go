@@ -50,7 +50,11 @@ func TestHealthAndReflectionNeedNoToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Send(&reflectionpb.ServerReflectionRequest{MessageRequest: &reflectionpb.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: "dark.dns.v1.ZoneService"}}); err != nil {
+	if err := s.Send(&reflectionpb.ServerReflectionRequest{
+		MessageRequest: &reflectionpb.ServerReflectionRequest_FileContainingSymbol{
+			FileContainingSymbol: "dark.dns.v1.ZoneService",
+		},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	m, err := s.Recv()
@@ -63,7 +67,8 @@ func TestRequestIDGoesInAndOut(t *testing.T) {
 	i := start(t)
 	var h metadata.MD
 	ctx := metadata.AppendToOutgoingContext(as(t.Context(), i.admin, ""), "x-request-id", "my-id")
-	if _, err := dnsgrpc.NewZoneServiceClient(i.conn).ListZones(ctx, &dnsv1.ListZonesRequest{}, grpc.Header(&h)); err != nil || h.Get("x-request-id")[0] != "my-id" {
+	if _, err := dnsgrpc.NewZoneServiceClient(i.conn).ListZones(ctx, &dnsv1.ListZonesRequest{},
+		grpc.Header(&h)); err != nil || h.Get("x-request-id")[0] != "my-id" {
 		t.Fatalf("%v %v", h, err)
 	}
 	req, _ := http.NewRequest(http.MethodGet, "http://"+i.addr+"/v1/zones", nil)
@@ -73,19 +78,24 @@ func TestRequestIDGoesInAndOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	if id := resp.Header.Values("X-Request-Id"); len(id) == 0 || strings.Contains(id[0], " ") || resp.StatusCode != http.StatusUnauthorized {
+	if id := resp.Header.Values("X-Request-Id"); len(id) == 0 || strings.Contains(id[0], " ") ||
+		resp.StatusCode != http.StatusUnauthorized {
 		t.Fatalf("%d %v", resp.StatusCode, resp.Header)
 	}
 }
 
 func TestTooLargeARequestIsRefused(t *testing.T) {
 	i := start(t)
-	code, _ := i.rest(i.admin, "", "POST", "/v1/zones", `{"name":"zones/example.com","labels":{"a":"`+strings.Repeat("x", 5<<20)+`"}}`)
+	code, _ := i.rest(i.admin, "", "POST", "/v1/zones", `{"name":"zones/example.com","labels":{"a":"`+
+		strings.Repeat("x", 5<<20)+`"}}`)
 	if code != 400 && code != 413 {
 		t.Fatalf("REST: %d", code)
 	}
 	_, err := dnsgrpc.NewZoneServiceClient(i.conn).CreateZone(as(t.Context(), i.admin, ""),
-		&dnsv1.CreateZoneRequest{Zone: &dnsv1.Zone{Name: "zones/example.com", Labels: map[string]string{"a": strings.Repeat("x", 5<<20)}}})
+		&dnsv1.CreateZoneRequest{Zone: &dnsv1.Zone{
+			Name:   "zones/example.com",
+			Labels: map[string]string{"a": strings.Repeat("x", 5<<20)},
+		}})
 	if status.Code(err) != codes.ResourceExhausted {
 		t.Fatalf("gRPC: %v", err)
 	}
@@ -94,10 +104,15 @@ func TestTooLargeARequestIsRefused(t *testing.T) {
 // TestAFaultCostsItsRequestOnly: a panic or an error of ours is INTERNAL with the
 // request id, and says nothing of its cause.
 func TestAFaultCostsItsRequestOnly(t *testing.T) {
-	for _, fault := range []func() error{func() error { panic("secret cause") }, func() error { return errors.New("secret cause") }} {
+	for _, fault := range []func() error{func() error {
+		panic("secret cause")
+	}, func() error { return errors.New("secret cause") }} {
 		k := demo.Note()
 		k.Admit = func(context.Context, *kind.Admission) error { return fault() }
-		i := start(t, api.Registration{Kind: k, Service: "dark.demo.v1.NoteService", Gateway: demogw.RegisterNoteServiceHandler})
+		i := start(t, api.Registration{
+			Kind: k, Service: "dark.demo.v1.NoteService",
+			Gateway: demogw.RegisterNoteServiceHandler,
+		})
 		i.organization("acme", "demo:*")
 		out := i.must(500, i.admin, "acme", "POST", "/v1/notes", `{"name":"notes/a","spec":{"text":"x"}}`)
 		if s := jsonOf(out); strings.Contains(s, "secret") || !strings.Contains(s, "request id") {
@@ -110,7 +125,10 @@ func TestAFaultCostsItsRequestOnly(t *testing.T) {
 func TestUnavailableSaysWhenToTryAgain(t *testing.T) {
 	k := demo.Note()
 	k.Admit = func(context.Context, *kind.Admission) error { return errs.New(errs.Unavailable, "no leader") }
-	i := start(t, api.Registration{Kind: k, Service: "dark.demo.v1.NoteService", Gateway: demogw.RegisterNoteServiceHandler})
+	i := start(t, api.Registration{
+		Kind: k, Service: "dark.demo.v1.NoteService",
+		Gateway: demogw.RegisterNoteServiceHandler,
+	})
 	i.organization("acme", "demo:*")
 	out := i.must(503, i.admin, "acme", "POST", "/v1/notes", `{"name":"notes/a","spec":{"text":"x"}}`)
 	if !strings.Contains(jsonOf(out), "retryDelay") {
@@ -146,7 +164,8 @@ func TestBreakGlassSocket(t *testing.T) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}
 	tr := &http.Transport{DialContext: dial}
-	req, _ := http.NewRequest(http.MethodPost, "http://socket/v1/zones?reason=fire", bytes.NewBufferString(`{"name":"zones/example.com"}`))
+	req, _ := http.NewRequest(http.MethodPost, "http://socket/v1/zones?reason=fire",
+		bytes.NewBufferString(`{"name":"zones/example.com"}`))
 	req.Header.Set("Dark-Organization", "acme")
 	resp, err := (&http.Client{Transport: tr}).Do(req)
 	if err != nil || resp.StatusCode != http.StatusOK {
@@ -158,12 +177,14 @@ func TestBreakGlassSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := dnsgrpc.NewZoneServiceClient(conn).GetZone(metadata.AppendToOutgoingContext(t.Context(), "dark-organization", "acme"), &dnsv1.GetZoneRequest{Name: "zones/example.com"}); err != nil {
+	if _, err := dnsgrpc.NewZoneServiceClient(conn).GetZone(metadata.AppendToOutgoingContext(t.Context(),
+		"dark-organization", "acme"), &dnsv1.GetZoneRequest{Name: "zones/example.com"}); err != nil {
 		t.Fatal(err)
 	}
 	conn.Close()
 	a := i.must(200, i.admin, "", "GET", "/v1/audit", "")
-	if want := fmt.Sprintf(`"who":"socket:uid=%d"`, os.Getuid()); !strings.Contains(jsonOf(a), want) || !strings.Contains(jsonOf(a), "fire") {
+	if want := fmt.Sprintf(`"who":"socket:uid=%d"`, os.Getuid()); !strings.Contains(jsonOf(a), want) ||
+		!strings.Contains(jsonOf(a), "fire") {
 		t.Fatalf("audit without %s: %s", want, jsonOf(a))
 	}
 	cancel()
@@ -172,7 +193,8 @@ func TestBreakGlassSocket(t *testing.T) {
 	}
 	// The mark by which the gateway speaks for the socket is of no use from outside.
 	md := metadata.NewOutgoingContext(t.Context(), metadata.Pairs("dark-local", "guess 0"))
-	if _, err := dnsgrpc.NewZoneServiceClient(i.conn).ListZones(md, &dnsv1.ListZonesRequest{}); status.Code(err) != codes.Unauthenticated {
+	if _, err := dnsgrpc.NewZoneServiceClient(i.conn).ListZones(md,
+		&dnsv1.ListZonesRequest{}); status.Code(err) != codes.Unauthenticated {
 		t.Fatalf("%v", err)
 	}
 	req, _ = http.NewRequest(http.MethodGet, "http://"+i.addr+"/v1/zones", nil)
@@ -211,16 +233,21 @@ func TestTLS(t *testing.T) {
 	go func() {
 		done <- i.srv.Serve(ctx, l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13})
 	}()
-	conn, err := grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(credentials.NewClientTLSFromCert(pool, "localhost")))
+	conn, err := grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(credentials.NewClientTLSFromCert(pool,
+		"localhost")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := dnsgrpc.NewZoneServiceClient(conn).ListZones(as(t.Context(), i.admin, ""), &dnsv1.ListZonesRequest{}); err != nil {
+	if _, err := dnsgrpc.NewZoneServiceClient(conn).ListZones(as(t.Context(), i.admin, ""),
+		&dnsv1.ListZonesRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	conn.Close()
 	for _, h2 := range []bool{true, false} {
-		tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "localhost"}, ForceAttemptHTTP2: h2}
+		tr := &http.Transport{
+			TLSClientConfig:   &tls.Config{RootCAs: pool, ServerName: "localhost"},
+			ForceAttemptHTTP2: h2,
+		}
 		req, _ := http.NewRequest(http.MethodGet, "https://"+l.Addr().String()+"/v1/zones", nil)
 		req.Header.Set("Authorization", "Bearer "+i.admin)
 		resp, err := (&http.Client{Transport: tr}).Do(req)
@@ -248,7 +275,8 @@ func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	}
 	c := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true,
+		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
 	if err != nil {

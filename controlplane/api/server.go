@@ -126,7 +126,8 @@ func New(o Options) (*Server, error) {
 	if s.metrics, err = newMetrics(o.Registry); err != nil {
 		return nil, err
 	}
-	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(MaxRequest), grpc.ForceServerCodecV2(strictCodec{encoding.GetCodecV2("proto")}),
+	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(MaxRequest),
+		grpc.ForceServerCodecV2(strictCodec{encoding.GetCodecV2("proto")}),
 		grpc.UnaryInterceptor(s.unaryInterceptor), grpc.StreamInterceptor(s.streamInterceptor))
 	if err := s.register(); err != nil {
 		return nil, err

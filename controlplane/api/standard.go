@@ -35,17 +35,25 @@ func (s standard) method(md protoreflect.MethodDescriptor) (unary, string, proto
 		return s.get, identity.Read, nil
 	case "Create" + short:
 		if in != nil {
-			return func(ctx context.Context, req proto.Message) (proto.Message, error) { return s.create(ctx, req, in) }, identity.Write, in
+			return func(ctx context.Context, req proto.Message) (proto.Message, error) {
+				return s.create(ctx, req, in)
+			}, identity.Write, in
 		}
 	case "Update" + short:
 		if in != nil {
-			return func(ctx context.Context, req proto.Message) (proto.Message, error) { return s.update(ctx, req, in) }, identity.Write, in
+			return func(ctx context.Context, req proto.Message) (proto.Message, error) {
+				return s.update(ctx, req, in)
+			}, identity.Write, in
 		}
 	case "Delete" + short:
-		return func(ctx context.Context, req proto.Message) (proto.Message, error) { return s.delete(ctx, req, md) }, identity.Write, nil
+		return func(ctx context.Context, req proto.Message) (proto.Message, error) {
+			return s.delete(ctx, req, md)
+		}, identity.Write, nil
 	default:
 		if many != nil && md.Name() == "List"+pluralOf(md) {
-			return func(ctx context.Context, req proto.Message) (proto.Message, error) { return s.list(ctx, req, md, many) }, identity.Read, nil
+			return func(ctx context.Context, req proto.Message) (proto.Message, error) {
+				return s.list(ctx, req, md, many)
+			}, identity.Read, nil
 		}
 	}
 	return nil, "", nil
@@ -70,7 +78,8 @@ func repeatedOf(d protoreflect.MessageDescriptor, k *kind.Kind) protoreflect.Fie
 func fieldOf(d protoreflect.MessageDescriptor, k *kind.Kind, list bool) protoreflect.FieldDescriptor {
 	for i := range d.Fields().Len() {
 		fd := d.Fields().Get(i)
-		if fd.Message() != nil && string(fd.Message().FullName()) == k.FullName() && fd.IsList() == list && !fd.IsMap() {
+		if fd.Message() != nil && string(fd.Message().FullName()) == k.FullName() && fd.IsList() == list &&
+			!fd.IsMap() {
 			return fd
 		}
 	}
@@ -134,9 +143,12 @@ func (s standard) get(ctx context.Context, req proto.Message) (proto.Message, er
 	return s.c.get(ctx, s.k, f.text("name"), f.number("revision"), f.flag("stale"))
 }
 
-func (s standard) list(ctx context.Context, req proto.Message, md protoreflect.MethodDescriptor, many protoreflect.FieldDescriptor) (proto.Message, error) {
+func (s standard) list(ctx context.Context, req proto.Message, md protoreflect.MethodDescriptor,
+	many protoreflect.FieldDescriptor,
+) (proto.Message, error) {
 	f := fieldsOf(req)
-	p, err := s.c.list(ctx, s.k, f.text("parent"), f.size(), f.text("page_token"), f.number("revision"), f.flag("stale"))
+	p, err := s.c.list(ctx, s.k, f.text("parent"), f.size(), f.text("page_token"), f.number("revision"),
+		f.flag("stale"))
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +165,9 @@ func (s standard) list(ctx context.Context, req proto.Message, md protoreflect.M
 	return out, nil
 }
 
-func (s standard) create(ctx context.Context, req proto.Message, in protoreflect.FieldDescriptor) (proto.Message, error) {
+func (s standard) create(ctx context.Context, req proto.Message,
+	in protoreflect.FieldDescriptor,
+) (proto.Message, error) {
 	f := fieldsOf(req)
 	m := proto.Clone(req.ProtoReflect().Get(in).Message().Interface())
 	if parent := f.text("parent"); parent != "" {
@@ -164,7 +178,9 @@ func (s standard) create(ctx context.Context, req proto.Message, in protoreflect
 	return s.put(ctx, req, m, admit.Options{MustNotExist: true})
 }
 
-func (s standard) update(ctx context.Context, req proto.Message, in protoreflect.FieldDescriptor) (proto.Message, error) {
+func (s standard) update(ctx context.Context, req proto.Message,
+	in protoreflect.FieldDescriptor,
+) (proto.Message, error) {
 	f := fieldsOf(req)
 	m := req.ProtoReflect().Get(in).Message().Interface()
 	mask := f.mask()
@@ -172,9 +188,15 @@ func (s standard) update(ctx context.Context, req proto.Message, in protoreflect
 		mask = given(m)
 	}
 	if len(mask) == 0 {
-		return nil, s.c.nothingGiven(m, errs.Field{Name: in.JSONName(), Text: "has neither spec nor labels, so there is nothing to change; to clear one, name it in updateMask"})
+		return nil, s.c.nothingGiven(m, errs.Field{
+			Name: in.JSONName(),
+			Text: "has neither spec nor labels, so there is nothing to change; to clear one, name it in updateMask",
+		})
 	}
-	return s.put(ctx, req, m, admit.Options{MustExist: !f.flag("allow_missing"), ETag: admit.Text(m, "etag"), Mask: mask})
+	return s.put(ctx, req, m, admit.Options{
+		MustExist: !f.flag("allow_missing"), ETag: admit.Text(m, "etag"),
+		Mask: mask,
+	})
 }
 
 // nothingGiven refuses an update of nothing, and says what else is wrong with it.
@@ -217,7 +239,11 @@ func under(ks *admit.Kinds, k *kind.Kind, parent string, m proto.Message) error 
 // than the one that the caller acts for.
 func sameOrganization(org string, m proto.Message) error {
 	if o := admit.Text(m, "organization"); o != "" && o != org {
-		return errs.Bad(errs.Field{Name: "organization", Text: fmt.Sprintf("%q is not the organization that is written to; name it in the header Dark-Organization", o)})
+		return errs.Bad(errs.Field{
+			Name: "organization",
+			Text: fmt.Sprintf("%q is not the organization that is written to; name it in the header Dark-Organization",
+				o),
+		})
 	}
 	return nil
 }
@@ -257,9 +283,12 @@ func (s standard) put(ctx context.Context, req, m proto.Message, o admit.Options
 	return out, err
 }
 
-func (s standard) delete(ctx context.Context, req proto.Message, md protoreflect.MethodDescriptor) (proto.Message, error) {
+func (s standard) delete(ctx context.Context, req proto.Message,
+	md protoreflect.MethodDescriptor,
+) (proto.Message, error) {
 	f := fieldsOf(req)
-	done, err := s.c.remove(ctx, s.k, req, f.text("name"), f.text("etag"), f.text("request_id"), f.text("reason"), f.text("force"), f.flag("validate_only"))
+	done, err := s.c.remove(ctx, s.k, req, f.text("name"), f.text("etag"), f.text("request_id"), f.text("reason"),
+		f.text("force"), f.flag("validate_only"))
 	if err != nil {
 		return nil, err
 	}
@@ -271,7 +300,9 @@ func (s standard) delete(ctx context.Context, req proto.Message, md protoreflect
 }
 
 // remove deletes one resource.
-func (c *core) remove(ctx context.Context, k *kind.Kind, req proto.Message, name, etag, id, reason, force string, dryRun bool) (admit.Done, error) {
+func (c *core) remove(ctx context.Context, k *kind.Kind, req proto.Message, name, etag, id, reason, force string,
+	dryRun bool,
+) (admit.Done, error) {
 	return c.writer.Do(ctx, write(ctx, req, id, reason, dryRun), func(ctx context.Context, tx *admit.Tx) error {
 		_, err := tx.Delete(ctx, k, name, admit.Options{ETag: etag, Force: force})
 		return err
@@ -294,7 +325,9 @@ func newMessage(d protoreflect.MessageDescriptor) (proto.Message, error) {
 
 // handler makes a gRPC method of a unary one.
 func handler(md protoreflect.MethodDescriptor, full string, u unary) grpc.MethodDesc {
-	return grpc.MethodDesc{MethodName: string(md.Name()), Handler: func(_ any, ctx context.Context, dec func(any) error, icpt grpc.UnaryServerInterceptor) (any, error) {
+	return grpc.MethodDesc{MethodName: string(md.Name()), Handler: func(_ any, ctx context.Context, dec func(any) error,
+		icpt grpc.UnaryServerInterceptor,
+	) (any, error) {
 		req, err := newMessage(md.Input())
 		if err != nil {
 			return nil, err

@@ -106,5 +106,6 @@ func (s *Server) allowsStill(ctx context.Context, g *guarded, before asked, now 
 			return err
 		}
 	}
-	return errs.New(errs.Unavailable, "what %s may do in organization %s has changed; call again", now.Who, now.Organization)
+	return errs.New(errs.Unavailable, "what %s may do in organization %s has changed; call again", now.Who,
+		now.Organization)
 }

@@ -22,10 +22,12 @@ func TestStreamsEndWithWhatAllowedThem(t *testing.T) {
 	home := i.organization("home", "dns:*")
 	id := i.must(200, i.admin, "home", "GET", "/v1/apikeys/key", "")["status"].(map[string]any)["keyId"].(string)
 	i.organization("acme", "dns:*")
-	i.must(200, i.admin, "acme", "POST", "/v1/rolebindings", `{"name":"rolebindings/b","spec":{"subject":"key:`+id+`","permissions":["dns:*"]}}`)
+	i.must(200, i.admin, "acme", "POST", "/v1/rolebindings", `{"name":"rolebindings/b","spec":{"subject":"key:`+id+
+		`","permissions":["dns:*"]}}`)
 	expires := time.Now().Add(2 * time.Second)
 	short := i.must(200, i.admin, "home", "POST", "/v1/apikeys",
-		`{"name":"apikeys/short","spec":{"permissions":["dns:*"],"expireTime":"`+expires.UTC().Format(time.RFC3339Nano)+`"}}`)["status"].(map[string]any)["token"].(string)
+		`{"name":"apikeys/short","spec":{"permissions":["dns:*"],"expireTime":"`+expires.UTC().Format(time.RFC3339Nano)+
+			`"}}`)["status"].(map[string]any)["token"].(string)
 
 	for _, c := range []struct {
 		name       string
@@ -34,8 +36,12 @@ func TestStreamsEndWithWhatAllowedThem(t *testing.T) {
 		want       codes.Code
 	}{
 		{"expiry", short, "", func() {}, codes.Unauthenticated},
-		{"role binding", home, "acme", func() { i.must(200, i.admin, "acme", "DELETE", "/v1/rolebindings/b", "") }, codes.PermissionDenied},
-		{"key", home, "", func() { i.must(200, i.admin, "home", "DELETE", "/v1/apikeys/key", "") }, codes.Unauthenticated},
+		{"role binding", home, "acme", func() {
+			i.must(200, i.admin, "acme", "DELETE", "/v1/rolebindings/b", "")
+		}, codes.PermissionDenied},
+		{"key", home, "", func() {
+			i.must(200, i.admin, "home", "DELETE", "/v1/apikeys/key", "")
+		}, codes.Unauthenticated},
 	} {
 		ctx, cancel := context.WithTimeout(as(t.Context(), c.token, c.org), time.Minute)
 		w, err := i.resources().Watch(ctx, &resourcev1.WatchRequest{})

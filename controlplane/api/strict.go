@@ -46,7 +46,9 @@ func (s *Server) strict(next runtime.HandlerFunc) runtime.HandlerFunc {
 	}
 }
 
-func (s *Server) prepare(w http.ResponseWriter, r *http.Request, rt *route, v *visit, params map[string]string) (err error) {
+func (s *Server) prepare(w http.ResponseWriter, r *http.Request, rt *route, v *visit,
+	params map[string]string,
+) (err error) {
 	if err := headersAreText(r.Header); err != nil {
 		return err
 	}
@@ -259,7 +261,8 @@ func (c counted) Read(b []byte) (int, error) {
 }
 
 func tooLarge(most int) error {
-	err := admit.Because(errs.Exhausted, admit.ReasonTooLarge, "the body is larger than %d octets, the most that a request may have; send it in parts", most)
+	err := admit.Because(errs.Exhausted, admit.ReasonTooLarge,
+		"the body is larger than %d octets, the most that a request may have; send it in parts", most)
 	return &runtime.HTTPStatusError{HTTPStatus: http.StatusRequestEntityTooLarge, Err: err}
 }
 
@@ -280,7 +283,8 @@ func checkBody(body []byte) error {
 	var first json.RawMessage
 	d := json.NewDecoder(bytes.NewReader(body))
 	if d.Decode(&first) == nil {
-		return errs.New(errs.Invalid, "after the JSON object, which ends at octet %d, there is more; send one object", d.InputOffset())
+		return errs.New(errs.Invalid, "after the JSON object, which ends at octet %d, there is more; send one object",
+			d.InputOffset())
 	}
 	return nil
 }
@@ -297,7 +301,8 @@ func (s *Server) sameNames(rt *route, body []byte, params map[string]string) err
 		}
 		got, ok := textAt(body, inBody)
 		if ok && got != "" && !s.sameName(rt.full, got, want) {
-			return errs.Bad(errs.Field{Name: jsonPath(inBody), Text: fmt.Sprintf("%q is not the name in the path, %q", got, want)})
+			return errs.Bad(errs.Field{Name: jsonPath(inBody), Text: fmt.Sprintf("%q is not the name in the path, %q",
+				got, want)})
 		}
 	}
 	return nil
@@ -332,8 +337,11 @@ func textAt(object []byte, path string) (string, bool) {
 
 // routingError answers where no endpoint fits. For a path that has other methods it
 // lists them (RFC 9110 15.5.6).
-func (s *Server) routingError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {
-	err := errs.New(errs.NotFound, "there is nothing at %s; /openapi.json lists all paths", strings.ToValidUTF8(r.URL.Path, "\uFFFD"))
+func (s *Server) routingError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter,
+	r *http.Request, code int,
+) {
+	err := errs.New(errs.NotFound, "there is nothing at %s; /openapi.json lists all paths",
+		strings.ToValidUTF8(r.URL.Path, "\uFFFD"))
 	switch code {
 	case http.StatusMethodNotAllowed:
 		allowed := strings.Join(s.routes.allow(r.URL.EscapedPath()), ", ")

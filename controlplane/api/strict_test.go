@@ -38,7 +38,8 @@ func endpoints(t *testing.T, i *installation) []endpoint {
 		}
 		methods := d.(protoreflect.ServiceDescriptor).Methods()
 		for m := range methods.Len() {
-			if rule, _ := proto.GetExtension(methods.Get(m).Options(), annotations.E_Http).(*annotations.HttpRule); rule != nil {
+			if rule, _ := proto.GetExtension(methods.Get(m).Options(),
+				annotations.E_Http).(*annotations.HttpRule); rule != nil {
 				out = append(out, newEndpoint(rule, methods.Get(m).Input()))
 			}
 		}
@@ -51,7 +52,10 @@ func endpoints(t *testing.T, i *installation) []endpoint {
 
 func newEndpoint(rule *annotations.HttpRule, input protoreflect.MessageDescriptor) endpoint {
 	e := endpoint{body: rule.Body, input: input}
-	for method, path := range map[string]string{"GET": rule.GetGet(), "POST": rule.GetPost(), "PATCH": rule.GetPatch(), "DELETE": rule.GetDelete()} {
+	for method, path := range map[string]string{
+		"GET": rule.GetGet(), "POST": rule.GetPost(), "PATCH": rule.GetPatch(),
+		"DELETE": rule.GetDelete(),
+	} {
 		if path == "" {
 			continue
 		}
@@ -148,13 +152,15 @@ func (e endpoint) notAllowed(i *installation) {
 func TestAnEmptyUpdateErasesNothing(t *testing.T) {
 	i := start(t)
 	i.organization("acme", "dns:read")
-	before := i.must(200, i.admin, "acme", "POST", "/v1/apikeys", `{"name":"apikeys/a","labels":{"a":"b"},"spec":{"permissions":["dns:read"],"expireTime":"2040-01-01T00:00:00Z"}}`)
+	before := i.must(200, i.admin, "acme", "POST", "/v1/apikeys",
+		`{"name":"apikeys/a","labels":{"a":"b"},"spec":{"permissions":["dns:read"],"expireTime":"2040-01-01T00:00:00Z"}}`)
 	for _, body := range []string{"", "{}", "null", " "} {
 		i.must(400, i.admin, "acme", "PATCH", "/v1/apikeys/a", body)
 		i.must(400, i.admin, "acme", "PATCH", "/v1/apikeys/a?updateMask=labels", strings.Trim(body, "{}"))
 	}
 	after := i.must(200, i.admin, "acme", "GET", "/v1/apikeys/a", "")
-	if jsonOf(before["spec"].(map[string]any)) != jsonOf(after["spec"].(map[string]any)) || jsonOf(after["labels"].(map[string]any)) != `{"a":"b"}` {
+	if jsonOf(before["spec"].(map[string]any)) != jsonOf(after["spec"].(map[string]any)) ||
+		jsonOf(after["labels"].(map[string]any)) != `{"a":"b"}` {
 		t.Fatalf("%v became %v", before, after)
 	}
 }
@@ -205,7 +211,8 @@ func TestASlowBodyEnds(t *testing.T) {
 	}
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(time.Minute))
-	fmt.Fprintf(c, "POST /v1/zones HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 100\r\n\r\n{", i.admin)
+	fmt.Fprintf(c, "POST /v1/zones HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 100\r\n\r\n{",
+		i.admin)
 	b, err := io.ReadAll(c)
 	if err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 408 ") {
 		t.Fatalf("%q %v", b, err)
@@ -221,7 +228,8 @@ func TestNoBodyIsReadForAStranger(t *testing.T) {
 	}
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(time.Minute))
-	fmt.Fprintf(c, "POST /v1/zones HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer nothing\r\nContent-Length: 4000000\r\n\r\n{")
+	fmt.Fprintf(c, "POST /v1/zones HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer nothing\r\nContent-Length: "+
+		"4000000\r\n\r\n{")
 	b := make([]byte, 12)
 	if _, err := io.ReadFull(c, b); err != nil || string(b) != "HTTP/1.1 401" {
 		t.Fatalf("%q %v", b, err)

@@ -124,7 +124,9 @@ func (r registrar) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	d := *desc
 	d.Methods = slices.Clone(desc.Methods)
 	for i, m := range desc.Methods {
-		d.Methods[i].Handler = func(srv any, ctx context.Context, dec func(any) error, icpt grpc.UnaryServerInterceptor) (any, error) {
+		d.Methods[i].Handler = func(srv any, ctx context.Context, dec func(any) error,
+			icpt grpc.UnaryServerInterceptor,
+		) (any, error) {
 			return m.Handler(srv, ctx, strictly(dec), icpt)
 		}
 	}

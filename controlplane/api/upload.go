@@ -143,7 +143,8 @@ func (u *upload) broken(err error) error {
 	case u.mu.ended:
 		return errEnded
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		slow := errs.New(errs.Unavailable, "the next %d octets of the body did not arrive within %s", filePiece, u.m.s.bodyTime)
+		slow := errs.New(errs.Unavailable, "the next %d octets of the body did not arrive within %s", filePiece,
+			u.m.s.bodyTime)
 		return &runtime.HTTPStatusError{HTTPStatus: http.StatusRequestTimeout, Err: slow}
 	}
 	return errs.New(errs.Invalid, "the body ended before its end: %v", err)

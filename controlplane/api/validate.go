@@ -32,7 +32,10 @@ func (v validator) violations(m proto.Message) []kind.Violation {
 	}
 	var out []kind.Violation
 	for _, x := range bad.Violations {
-		out = append(out, kind.Violation{Field: jsonPath(protovalidate.FieldPathString(x.Proto.GetField())), Text: inWords(x)})
+		out = append(out, kind.Violation{
+			Field: jsonPath(protovalidate.FieldPathString(x.Proto.GetField())),
+			Text:  inWords(x),
+		})
 	}
 	return out
 }
@@ -43,7 +46,8 @@ var patterns = map[string]string{
 	`^[a-z][a-z0-9]*:(read|write|trust|\*)$`: `must be a permission: a service and read, write, trust or *, such as "dns:write"`,
 	`^(key|user):[A-Za-z0-9._@-]{1,200}$`: `must be "key:" or "user:" and an id of letters, digits and . _ @ -, ` +
 		`such as "key:0123456789abcdef"`,
-	`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`: "must be 1 to 63 lower-case letters, digits and hyphens, and neither begin nor end with a hyphen",
+	`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`: "must be 1 to 63 lower-case letters, digits and hyphens, and neither " +
+		"begin nor end with a hyphen",
 }
 
 // inWords says what a violation is. The validator's own text shows a pattern as a regular

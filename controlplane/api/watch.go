@@ -42,7 +42,8 @@ func (w *watches) enter(org string, limit uint32) error {
 		w.mu.open = map[string]uint32{}
 	}
 	if w.mu.open[org] >= limit {
-		return admit.Because(errs.Exhausted, admit.ReasonWatches, "organization %q has %d watches open here, its limit (watches)", org, limit)
+		return admit.Because(errs.Exhausted, admit.ReasonWatches,
+			"organization %q has %d watches open here, its limit (watches)", org, limit)
 	}
 	w.mu.open[org]++
 	return nil
@@ -90,7 +91,10 @@ func (s *resources) Watch(q *resourcev1.WatchRequest, stream resourcegrpc.Resour
 	if err != nil {
 		return err
 	}
-	w := &watching{resources: s, names: q.NamePrefix, at: q.AfterRevision, send: stream.Send, kinds: map[string]*kind.Kind{}}
+	w := &watching{
+		resources: s, names: q.NamePrefix, at: q.AfterRevision, send: stream.Send,
+		kinds: map[string]*kind.Kind{},
+	}
 	for _, k := range kinds {
 		w.kinds[k.FullName()] = k
 	}
@@ -100,7 +104,8 @@ func (s *resources) Watch(q *resourcev1.WatchRequest, stream resourcegrpc.Resour
 		}
 		w.at = s.state.Revision()
 	} else if oldest := s.state.Oldest(); w.at+1 < oldest {
-		return errs.New(errs.Expired, "revision %d is no longer kept; the oldest is %d: list again and watch from there", w.at, oldest)
+		return errs.New(errs.Expired, "revision %d is no longer kept; the oldest is %d: list again and watch from "+
+			"there", w.at, oldest)
 	}
 	return w.run(ctx)
 }
@@ -280,7 +285,9 @@ func (w *watching) ref(ctx context.Context, c *statev1.Commit, ref *statev1.Ref,
 }
 
 // side reads a ref at one revision; false where it is not, or not shown.
-func (w *watching) side(ctx context.Context, r admit.Reader, k *kind.Kind, ref *statev1.Ref) (proto.Message, string, bool, error) {
+func (w *watching) side(ctx context.Context, r admit.Reader, k *kind.Kind,
+	ref *statev1.Ref,
+) (proto.Message, string, bool, error) {
 	ver, ok, err := r.Get(ref.Kind, ref.Organization, ref.Name)
 	if err != nil || !ok {
 		return nil, "", false, err
@@ -296,7 +303,9 @@ func (w *watching) side(ctx context.Context, r admit.Reader, k *kind.Kind, ref *
 // children sends what a changed parent moved: when a zone's generation flips, its
 // record sets change without being written in that transaction. Those that are written
 // in it are sent for themselves.
-func (w *watching) children(ctx context.Context, k *kind.Kind, c *statev1.Commit, ref *statev1.Ref, before, after admit.Reader) error {
+func (w *watching) children(ctx context.Context, k *kind.Kind, c *statev1.Commit, ref *statev1.Ref, before,
+	after admit.Reader,
+) error {
 	for _, child := range w.core.kinds.Children(k) {
 		if child.Locate == nil || w.kinds[child.FullName()] == nil {
 			continue

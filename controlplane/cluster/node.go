@@ -98,7 +98,8 @@ func admitRemoval(a *kind.Admission) error {
 	old := a.Old.(*clusterv1.Node)
 	if old.GetSpec().GetRole() == ca.Control {
 		name := strings.TrimPrefix(a.Name, "nodes/")
-		return errs.New(errs.Conflict, "%s is a control node, and a member with a vote; remove it with `dark members remove %s`", name, name)
+		return errs.New(errs.Conflict, "%s is a control node, and a member with a vote; remove it with `dark members "+
+			"remove %s`", name, name)
 	}
 	a.Ops = append(a.Ops, Deny(old, a.Now)...)
 	return nil
@@ -166,10 +167,15 @@ func publishNode(_ context.Context, p kind.Publication, emit func(kind.Record) e
 	if p.New != nil || old.GetSpec().GetRole() != ca.Control {
 		return nil
 	}
-	return emit(kind.Record{Kind: FeedAddressKind, Stream: "system", Name: strings.TrimPrefix(p.Stored, "nodes/"), Lane: kind.LaneData})
+	return emit(kind.Record{
+		Kind: FeedAddressKind, Stream: "system", Name: strings.TrimPrefix(p.Stored, "nodes/"),
+		Lane: kind.LaneData,
+	})
 }
 
-func show(ctx context.Context, status func(context.Context, string) (*clusterv1.NodeStatus, error), m proto.Message) error {
+func show(ctx context.Context, status func(context.Context, string) (*clusterv1.NodeStatus, error),
+	m proto.Message,
+) error {
 	if status == nil {
 		return nil
 	}

@@ -27,7 +27,10 @@ func TestStatusIsShownAndNeverKept(t *testing.T) {
 			t.Errorf("%s: %v %v", name, n, err)
 		}
 	}
-	a := &kind.Admission{New: &clusterv1.Node{Spec: &clusterv1.NodeSpec{Role: "edge"}, Status: &clusterv1.NodeStatus{Connected: true}}}
+	a := &kind.Admission{New: &clusterv1.Node{
+		Spec:   &clusterv1.NodeSpec{Role: "edge"},
+		Status: &clusterv1.NodeStatus{Connected: true},
+	}}
 	if err := k.Admit(t.Context(), a); err != nil || a.New.(*clusterv1.Node).Status != nil {
 		t.Errorf("%v %v", a.New, err)
 	}
@@ -39,7 +42,10 @@ func TestANodeKeepsItsRole(t *testing.T) {
 		role string
 		bad  int
 	}{{"edge", 0}, {"control", 1}} {
-		a := &kind.Admission{Old: &clusterv1.Node{Spec: &clusterv1.NodeSpec{Role: "edge"}}, New: &clusterv1.Node{Spec: &clusterv1.NodeSpec{Role: c.role}}}
+		a := &kind.Admission{
+			Old: &clusterv1.Node{Spec: &clusterv1.NodeSpec{Role: "edge"}},
+			New: &clusterv1.Node{Spec: &clusterv1.NodeSpec{Role: c.role}},
+		}
 		if err := k.Admit(t.Context(), a); err != nil || len(a.Violations) != c.bad {
 			t.Errorf("%s: %v %v", c.role, a.Violations, err)
 		}
@@ -52,7 +58,10 @@ func TestADocumentWithoutTheMachineKeyKeepsIt(t *testing.T) {
 	k := cluster.Node(nil)
 	for given, bad := range map[string]int{"": 0, "age1own": 0, "age1other": 1} {
 		n := &clusterv1.Node{Spec: &clusterv1.NodeSpec{Role: "edge", Drained: true, MachineKey: []byte(given)}}
-		a := &kind.Admission{Old: &clusterv1.Node{Spec: &clusterv1.NodeSpec{Role: "edge", MachineKey: []byte("age1own")}}, New: n}
+		a := &kind.Admission{Old: &clusterv1.Node{Spec: &clusterv1.NodeSpec{
+			Role:       "edge",
+			MachineKey: []byte("age1own"),
+		}}, New: n}
 		if err := k.Admit(t.Context(), a); err != nil || len(a.Violations) != bad {
 			t.Errorf("%q: %v %v", given, a.Violations, err)
 		}

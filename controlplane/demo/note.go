@@ -16,7 +16,10 @@ func Note() *kind.Kind {
 	return &kind.Kind{
 		Message: &demov1.Note{}, Plural: "notes", Pattern: "notes/{note}", Service: "demo", Lane: kind.LaneData,
 		Publish: func(_ context.Context, p kind.Publication, emit func(kind.Record) error) error {
-			r := kind.Record{Kind: "dark.demo.v1.Note", Stream: "org/" + p.Organization, Name: p.Stored, Lane: kind.LaneData}
+			r := kind.Record{
+				Kind: "dark.demo.v1.Note", Stream: "org/" + p.Organization, Name: p.Stored,
+				Lane: kind.LaneData,
+			}
 			if p.New != nil {
 				var err error
 				if r.Value, err = proto.Marshal(p.New.(*demov1.Note).Spec); err != nil {

@@ -5,7 +5,8 @@
 //
 // Looks are many at a time, bounded in all and for each organization, and organizations
 // take turns: one whose name servers never answer waits for them alone, and has one look
-// at a time until one ends well. Each result is written when it comes. The goroutine of Run owns the queues; each look has a goroutine
+// at a time until one ends well. Each result is written when it comes. The goroutine of Run owns the queues; each look
+// has a goroutine
 // of its own, which Run waits for.
 package domains
 
@@ -71,7 +72,10 @@ func Run(ctx context.Context, c Config) {
 	orElse(&c.Timeout, defaultTimeout)
 	orElse(&c.Most, defaultMost)
 	orElse(&c.PerOrganization, defaultPerOrganization)
-	r := &run{Config: c, done: make(chan result), active: map[who]bool{}, looks: map[string]int{}, slow: map[string]bool{}, queues: map[string][]job{}}
+	r := &run{
+		Config: c, done: make(chan result), active: map[who]bool{}, looks: map[string]int{},
+		slow: map[string]bool{}, queues: map[string][]job{},
+	}
 	var all sync.WaitGroup
 	defer all.Wait()
 	t := time.NewTicker(c.Every)

@@ -27,11 +27,17 @@ type world struct {
 }
 
 func newWorld(tenants map[string]int) *world {
-	w := &world{began: time.Now(), shown: map[string]time.Duration{}, looked: map[string]int{}, now: map[string]int{}, most: map[string]int{}}
+	w := &world{
+		began: time.Now(), shown: map[string]time.Duration{}, looked: map[string]int{}, now: map[string]int{},
+		most: map[string]int{},
+	}
 	for org, n := range tenants {
 		for i := range n {
 			name := fmt.Sprintf("z%d.%s.example", i, org)
-			w.claims = append(w.claims, Claim{Kind: "zone", Organization: org, Stored: "zones/" + name, Revision: 1, Name: name, Challenge: "dark=" + name})
+			w.claims = append(w.claims, Claim{
+				Kind: "zone", Organization: org, Stored: "zones/" + name, Revision: 1,
+				Name: name, Challenge: "dark=" + name,
+			})
 		}
 	}
 	return w

@@ -156,7 +156,10 @@ func (c *conn) trySnapshot(ctx context.Context, stream string) (done bool, err e
 	head, part, hash, _ := c.s.o.Source.Head(stream)
 	p := parts{c: c, ctx: ctx}
 	cluster, epoch := c.s.o.Source.Identity()
-	p.next = &feedv1.Frame{Cluster: cluster, Stream: stream, Epoch: epoch, Revision: head, HeadPart: part, HeadHash: hash, Snapshot: true}
+	p.next = &feedv1.Frame{
+		Cluster: cluster, Stream: stream, Epoch: epoch, Revision: head, HeadPart: part,
+		HeadHash: hash, Snapshot: true,
+	}
 	rev, rpart, rhash, err := c.s.o.Source.Snapshot(stream, p.add)
 	if err != nil {
 		return false, err

@@ -214,7 +214,8 @@ func (c *conn) sendEntries(entries []entry) (again bool, err error) {
 				return changed, err
 			}
 			err = c.progress(e.revision, e.at)
-		} else if p, ok := c.at[e.stream]; c.has(e.stream) && (!ok || (frame.Position{Revision: p.revision, Part: p.part}).Before(e.revision, e.part)) {
+		} else if p, ok := c.at[e.stream]; c.has(e.stream) &&
+			(!ok || (frame.Position{Revision: p.revision, Part: p.part}).Before(e.revision, e.part)) {
 			c.at[e.stream] = position{revision: e.revision, part: e.part}
 			err = c.frame(e.wire)
 		}

@@ -33,7 +33,10 @@ type hand struct {
 func newHand(t testing.TB, w *world, node string) *hand {
 	t.Helper()
 	cert := w.ca.issue(t, "control1", time.Now().Add(-time.Hour))
-	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, ClientCAs: w.ca.pool, ClientAuth: tls.RequireAndVerifyClientCert})
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
+		Certificates: []tls.Certificate{cert}, ClientCAs: w.ca.pool,
+		ClientAuth: tls.RequireAndVerifyClientCert,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,9 +205,15 @@ func TestFaultyFramesAreRefusedAndResumed(t *testing.T) {
 		t.Run(tt.reason, func(t *testing.T) {
 			t.Parallel()
 			src := newSource(t, "system", "org/acme")
-			raw, _ := proto.Marshal(&feedv1.PublishingKey{PublicKey: retired.Public().(ed25519.PublicKey), RetiredAt: 1})
+			raw, _ := proto.Marshal(&feedv1.PublishingKey{
+				PublicKey: retired.Public().(ed25519.PublicKey),
+				RetiredAt: 1,
+			})
 			id := frame.KeyID(retired.Public().(ed25519.PublicKey))
-			src.publish(t, "system", []*feedv1.Item{{Kind: "dark.feed.v1.PublishingKey", Name: hex.EncodeToString(id[:]), Lane: 1, Value: raw}})
+			src.publish(t, "system", []*feedv1.Item{{
+				Kind: "dark.feed.v1.PublishingKey",
+				Name: hex.EncodeToString(id[:]), Lane: 1, Value: raw,
+			}})
 			src.publish(t, "org/acme", set("a", "1"))
 			src.publish(t, "org/acme", set("a", "2"))
 			w := start(t, src, nil)
@@ -217,7 +226,8 @@ func TestFaultyFramesAreRefusedAndResumed(t *testing.T) {
 			if got := e.RefusedFrames(); got[tt.reason] == 0 {
 				t.Errorf("counted %v", got)
 			}
-			if got := e.all(); len(got) != 4 || e.get("org/acme", "a") != "2" || e.get("org/acme", "b") != "3" || e.get("org/acme", "c") != "4" {
+			if got := e.all(); len(got) != 4 || e.get("org/acme", "a") != "2" || e.get("org/acme", "b") != "3" ||
+				e.get("org/acme", "c") != "4" {
 				t.Errorf("ended with %v", got)
 			}
 		})
@@ -284,7 +294,10 @@ func TestThePublishingKeyIsReplaced(t *testing.T) {
 	announce := func(key ed25519.PrivateKey, retired int64) []*feedv1.Item {
 		raw, _ := proto.Marshal(&feedv1.PublishingKey{PublicKey: key.Public().(ed25519.PublicKey), RetiredAt: retired})
 		id := frame.KeyID(key.Public().(ed25519.PublicKey))
-		return []*feedv1.Item{{Kind: "dark.feed.v1.PublishingKey", Name: hex.EncodeToString(id[:]), Lane: 1, Value: raw}}
+		return []*feedv1.Item{{
+			Kind: "dark.feed.v1.PublishingKey", Name: hex.EncodeToString(id[:]), Lane: 1,
+			Value: raw,
+		}}
 	}
 	e.reach(t, src.publish(t, "system", announce(second, 0)))
 	src.key = second
@@ -320,7 +333,12 @@ func TestGarbageOnTheWire(t *testing.T) {
 				return
 			}
 			frame.ReadMsg(c, nil, frame.MaxHello)
-			c.Write([][]byte{{0xff, 0xff, 0xff, 0xff}, {0, 0, 0, 3, 0xff, 0xff, 0xff}, {0, 0, 0, 9, 1}, []byte("HTTP/1.1 400 Bad Request\r\n\r\n")}[i%4])
+			c.Write([][]byte{
+				{0xff, 0xff, 0xff, 0xff},
+				{0, 0, 0, 3, 0xff, 0xff, 0xff},
+				{0, 0, 0, 9, 1},
+				[]byte("HTTP/1.1 400 Bad Request\r\n\r\n"),
+			}[i%4])
 			c.Close()
 		}
 	}()

@@ -49,7 +49,8 @@ type Source interface {
 	Frames(stream string, afterRevision uint64, afterPart uint32, limit int) ([]StoredFrame, error)
 	// Snapshot emits all published records of a stream as of one moment and returns the
 	// position of the stream's last frame at that moment. An item may be kept.
-	Snapshot(stream string, emit func(*feedv1.Item) error) (headRevision uint64, headPart uint32, headHash []byte, err error)
+	Snapshot(stream string, emit func(*feedv1.Item) error) (headRevision uint64, headPart uint32, headHash []byte,
+		err error)
 	// Streams that a node is subscribed to, and the revision at which they were chosen: a
 	// change of them has a later one, on whatever control node.
 	Streams(node string) (streams []string, revision uint64, err error)

@@ -90,7 +90,10 @@ func TestFramesNoLongerKeptMeanASnapshot(t *testing.T) {
 	src.compact("org/acme")
 	e = w.edge("edge1", fs, nil)
 	e.reach(t, rev)
-	want := map[string]string{"org/acme test.Record b": "2", "org/acme test.Record c": "3", "org/acme test.Record d": "4"}
+	want := map[string]string{
+		"org/acme test.Record b": "2", "org/acme test.Record c": "3",
+		"org/acme test.Record d": "4",
+	}
 	if got := e.all(); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Fatalf("got %v, want %v", got, want)
 	}
@@ -185,7 +188,10 @@ func TestTheEdgeRemembersOtherControlNodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src.publish(t, "system", []*feedv1.Item{{Kind: "dark.feed.v1.FeedAddress", Name: "control2", Lane: 1, Value: address}})
+	src.publish(t, "system", []*feedv1.Item{{
+		Kind: "dark.feed.v1.FeedAddress", Name: "control2", Lane: 1,
+		Value: address,
+	}})
 	first := &world{t: t, ca: second.ca, src: src}
 	first.serve(nil)
 	fs := vfs.NewMem()

@@ -182,7 +182,9 @@ func (h *hub) head(stream string) frame.Position {
 }
 
 // readStream reads the frames of a stream after a position, in revisions up to to.
-func (h *hub) readStream(stream string, at frame.Position, to uint64) (entries []entry, end frame.Position, deny bool, err error) {
+func (h *hub) readStream(stream string, at frame.Position,
+	to uint64,
+) (entries []entry, end frame.Position, deny bool, err error) {
 	if head := h.head(stream); !at.Before(head.Revision, head.Part) {
 		return nil, at, false, nil
 	}
@@ -196,7 +198,10 @@ func (h *hub) readStream(stream string, at frame.Position, to uint64) (entries [
 				return entries, at, deny, nil
 			}
 			deny = deny || frame.HasDeny(f.Data)
-			entries = append(entries, entry{stream: stream, revision: f.Revision, part: f.Part, wire: frame.AppendFrame(nil, f.Data)})
+			entries = append(entries, entry{
+				stream: stream, revision: f.Revision, part: f.Part,
+				wire: frame.AppendFrame(nil, f.Data),
+			})
 			at = frame.Position{Revision: f.Revision, Part: f.Part, Hash: f.Hash}
 		}
 		if len(frames) == 0 {

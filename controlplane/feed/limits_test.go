@@ -255,11 +255,15 @@ func TestStrangersAndOtherClustersAreTurnedAway(t *testing.T) {
 		"epoch":   {Cluster: "test", Epoch: 2},
 		"behind":  {Cluster: "test", Epoch: 1, Positions: []*feedv1.Position{{Stream: "org/acme", Revision: 9}}},
 	} {
-		if b := w.peer(t, "edge1", h).read(5 * time.Second).GetBehind(); b.GetReason() != reason || b.GetRevision() != 1 || b.GetRetryAfterMs() == 0 {
+		if b := w.peer(t, "edge1", h).read(5 * time.Second).GetBehind(); b.GetReason() != reason ||
+			b.GetRevision() != 1 || b.GetRetryAfterMs() == 0 {
 			t.Errorf("%s: %v", reason, b)
 		}
 	}
-	if b := w.peer(t, "edge1", &feedv1.Hello{Cluster: "test", Revision: 9}).read(5 * time.Second).GetBehind(); b.GetReason() != "behind" {
+	if b := w.peer(t, "edge1", &feedv1.Hello{
+		Cluster:  "test",
+		Revision: 9,
+	}).read(5 * time.Second).GetBehind(); b.GetReason() != "behind" {
 		t.Errorf("a view ahead of ours: %v", b)
 	}
 	other := newAuthority(t)
@@ -283,7 +287,10 @@ func TestResume(t *testing.T) {
 	p := w.peer(t, "edge1", nil)
 	p.until(2)
 	first := src.streams["org/acme"].frames[0]
-	for _, pos := range []*feedv1.Position{{Stream: "org/acme", Revision: 1, Hash: first.Hash, Last: true}, {Stream: "org/acme"}} {
+	for _, pos := range []*feedv1.Position{
+		{Stream: "org/acme", Revision: 1, Hash: first.Hash, Last: true},
+		{Stream: "org/acme"},
+	} {
 		p.send(&feedv1.Up{Message: &feedv1.Up_Resume{Resume: &feedv1.Resume{Position: pos}}})
 		if n := p.until(2); n != 1 {
 			t.Errorf("from %v: %d frames", pos, n)
@@ -335,7 +342,8 @@ func TestARecheckEndsTheConnectionsOfWhoWasRemoved(t *testing.T) {
 	eventually(t, "the removed edge is disconnected", func() bool { return !w.srv.Status()["edge1"].Connected })
 	stays.reach(t, src.publish(t, "org/acme", set("a", "2")))
 	if gone.get("org/acme", "a") != "1" || w.srv.Counters().Connections != before {
-		t.Errorf("the removed edge has %q, after %d more connections", gone.get("org/acme", "a"), w.srv.Counters().Connections-before)
+		t.Errorf("the removed edge has %q, after %d more connections", gone.get("org/acme", "a"),
+			w.srv.Counters().Connections-before)
 	}
 }
 

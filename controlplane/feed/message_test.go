@@ -14,7 +14,10 @@ var unixEpoch = time.Unix(0, 0)
 // What an edge sends is read or refused, and never takes a control node down.
 func FuzzHello(f *testing.F) {
 	for _, up := range []*feedv1.Up{
-		{Message: &feedv1.Up_Hello{Hello: &feedv1.Hello{Cluster: "c", Epoch: 1, Positions: []*feedv1.Position{{Stream: "s", Revision: 3, Hash: []byte("h")}}}}},
+		{Message: &feedv1.Up_Hello{Hello: &feedv1.Hello{
+			Cluster: "c", Epoch: 1,
+			Positions: []*feedv1.Position{{Stream: "s", Revision: 3, Hash: []byte("h")}},
+		}}},
 		{Message: &feedv1.Up_Ack{Ack: &feedv1.Ack{Revision: 1, RefusedFrames: map[string]uint64{"gap": 1}}}},
 		{},
 	} {

@@ -50,7 +50,8 @@ func (c *conn) take(ctx context.Context, up *feedv1.Up, slots chan struct{}, wor
 		}
 	case *feedv1.Up_Submit:
 		return c.answer(ctx, slots, work, func() *feedv1.Down { return c.submit(ctx, m.Submit) }, func() *feedv1.Down {
-			return submitted(refused(m.Submit, errs.Exhausted, "too many requests of this edge in flight, at most %d", c.s.o.Submits))
+			return submitted(refused(m.Submit, errs.Exhausted, "too many requests of this edge in flight, at most %d",
+				c.s.o.Submits))
 		})
 	case *feedv1.Up_Renew:
 		return c.answer(ctx, slots, work, func() *feedv1.Down { return c.renew(ctx, m.Renew) }, func() *feedv1.Down {
@@ -64,7 +65,9 @@ func (c *conn) take(ctx context.Context, up *feedv1.Up, slots chan struct{}, wor
 
 // answer runs do in a goroutine and queues its answer, or that of full when the edge
 // has too much in flight.
-func (c *conn) answer(ctx context.Context, slots chan struct{}, work *sync.WaitGroup, do, full func() *feedv1.Down) error {
+func (c *conn) answer(ctx context.Context, slots chan struct{}, work *sync.WaitGroup, do,
+	full func() *feedv1.Down,
+) error {
 	select {
 	case slots <- struct{}{}:
 	default:

@@ -64,7 +64,10 @@ func New(o Options) (*Server, error) {
 
 // Counters returns what happened since the start.
 func (s *Server) Counters() Counters {
-	return Counters{s.connections.Load(), s.turnedAway.Load(), s.setBacks.Load(), s.snapshotsSent.Load(), s.framesSent.Load()}
+	return Counters{
+		s.connections.Load(), s.turnedAway.Load(), s.setBacks.Load(), s.snapshotsSent.Load(),
+		s.framesSent.Load(),
+	}
 }
 
 // Serve accepts edges on ln until ctx ends or ln fails, closes ln, and returns when

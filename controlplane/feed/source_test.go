@@ -80,7 +80,10 @@ func (s *source) appendLocked(t testing.TB, stream string, parts ...[]*feedv1.It
 		st.previous[s.revision] = st.frames[n-1].Revision
 	}
 	for i, items := range parts {
-		f := &feedv1.Frame{Cluster: s.cluster, Stream: stream, Epoch: s.epoch, Revision: s.revision, Part: uint32(i), Last: i == len(parts)-1, Items: items, SignedAt: time.Now().UnixNano()}
+		f := &feedv1.Frame{
+			Cluster: s.cluster, Stream: stream, Epoch: s.epoch, Revision: s.revision, Part: uint32(i),
+			Last: i == len(parts)-1, Items: items, SignedAt: time.Now().UnixNano(),
+		}
 		if n := len(st.frames); n > 0 {
 			f.PreviousRevision, f.PreviousHash = st.frames[n-1].Revision, st.frames[n-1].Hash
 		}
@@ -88,7 +91,10 @@ func (s *source) appendLocked(t testing.TB, stream string, parts ...[]*feedv1.It
 		if err != nil {
 			t.Fatal(err)
 		}
-		st.frames = append(st.frames, feed.StoredFrame{Revision: f.Revision, Part: f.Part, Last: f.Last, Data: data, Hash: hash[:]})
+		st.frames = append(st.frames, feed.StoredFrame{
+			Revision: f.Revision, Part: f.Part, Last: f.Last, Data: data,
+			Hash: hash[:],
+		})
 		for _, item := range items {
 			st.keep(item)
 		}
@@ -225,9 +231,12 @@ func (s *source) Streams(node string) ([]string, uint64, error) {
 	return s.subs["*"], s.placed + 1, nil
 }
 
-func (s *source) grant(_ *x509.Certificate, node string, streams []string, revision uint64) (*feedv1.Subscription, error) {
+func (s *source) grant(_ *x509.Certificate, node string, streams []string,
+	revision uint64,
+) (*feedv1.Subscription, error) {
 	return frame.SealGrant(s.key, &feedv1.Grant{
-		Cluster: s.cluster, Epoch: s.epoch, Node: node, Revision: revision, Streams: streams, SignedAt: time.Now().UnixNano(),
+		Cluster: s.cluster, Epoch: s.epoch, Node: node, Revision: revision, Streams: streams,
+		SignedAt: time.Now().UnixNano(),
 	})
 }
 

@@ -61,13 +61,17 @@ func (s *storageStats) gone() { s.since, s.store, s.buckets, s.whole = 0, nil, n
 // StorageStats calls yield with what each edge that is connected here says of its store,
 // when it last told all that had changed, and of each bucket that it told of. What is told
 // is shared and must not be changed.
-func (s *Server) StorageStats(yield func(node string, store *storagev1.StorageStats, whole time.Time, bucket func(name string) *storagev1.BucketStats)) {
+func (s *Server) StorageStats(yield func(node string, store *storagev1.StorageStats, whole time.Time,
+	bucket func(name string) *storagev1.BucketStats),
+) {
 	n := s.nodes
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for name, st := range n.mu.byName {
 		if st.Connected && st.storage.store != nil {
-			yield(name, st.storage.store, st.storage.whole, func(bucket string) *storagev1.BucketStats { return st.storage.buckets[bucket] })
+			yield(name, st.storage.store, st.storage.whole, func(bucket string) *storagev1.BucketStats {
+				return st.storage.buckets[bucket]
+			})
 		}
 	}
 }

@@ -19,8 +19,11 @@ func TestStorageStatsAreTheLastThatWereTold(t *testing.T) {
 	s := &Server{nodes: newNodes()}
 	told := func() string {
 		out := ""
-		s.StorageStats(func(node string, store *storagev1.StorageStats, _ time.Time, bucket func(string) *storagev1.BucketStats) {
-			out += fmt.Sprint(node, " ", store.SegmentBytes, " ", bucket("a").GetObjects(), " ", bucket("b").GetObjects())
+		s.StorageStats(func(node string, store *storagev1.StorageStats, _ time.Time,
+			bucket func(string) *storagev1.BucketStats,
+		) {
+			out += fmt.Sprint(node, " ", store.SegmentBytes, " ", bucket("a").GetObjects(), " ",
+				bucket("b").GetObjects())
 		})
 		return out
 	}

@@ -46,7 +46,10 @@ func TestSubmitSucceedsWhenTheOwnViewHasIt(t *testing.T) {
 	e := w.edge("edge1", vfs.NewMem(), nil)
 	e.reach(t, src.publish(t, "org/acme", set("a", "1")))
 	for range 20 {
-		resp, rev, err := e.Submit(t.Context(), config.Request{Token: "tok", Organization: "acme", Method: "make", Body: []byte("b")})
+		resp, rev, err := e.Submit(t.Context(), config.Request{
+			Token: "tok", Organization: "acme", Method: "make",
+			Body: []byte("b"),
+		})
 		if err != nil || string(resp) != "made" {
 			t.Fatalf("%q, %v", resp, err)
 		}
@@ -71,7 +74,8 @@ func TestSubmitRefused(t *testing.T) {
 	if err := submit("key:2", "refuse"); !errs.Is(err, errs.Exhausted) || err.Error() != "quota of buckets: 3" {
 		t.Errorf("refused by the control plane: %v", err)
 	}
-	if err := submit("key:2", "unpublished"); !errs.Is(err, errs.Unavailable) || !strings.Contains(err.Error(), "try again in 1s") {
+	if err := submit("key:2", "unpublished"); !errs.Is(err, errs.Unavailable) || !strings.Contains(err.Error(),
+		"try again in 1s") {
 		t.Errorf("accepted and not arrived: %v", err)
 	}
 	if err := submit("key:2", "hang"); !errs.Is(err, errs.Unavailable) {
@@ -139,7 +143,8 @@ func TestTheCertificateIsRenewed(t *testing.T) {
 				return nil, err
 			}
 			next = key
-			return x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "edge1"}}, key)
+			return x509.CreateCertificateRequest(rand.Reader,
+				&x509.CertificateRequest{Subject: pkix.Name{CommonName: "edge1"}}, key)
 		}
 		o.Install = func(chain [][]byte) error {
 			leaf, err := x509.ParseCertificate(chain[0])

@@ -16,7 +16,8 @@ func TestZoneStatsAreThoseOfConnectedEdges(t *testing.T) {
 	s.nodes.connected(one, true, now)
 	s.nodes.connected(two, true, now)
 	ack := func(st *nodeState, since int64, zone string, queries uint64) {
-		s.nodes.ack(st, &feedv1.Ack{CountingSince: since, Zones: []*feedv1.ZoneStats{{Zone: zone, Queries: queries}}}, now)
+		s.nodes.ack(st, &feedv1.Ack{CountingSince: since, Zones: []*feedv1.ZoneStats{{Zone: zone, Queries: queries}}},
+			now)
 	}
 	expect := func(zone string, want uint64) {
 		t.Helper()

@@ -44,7 +44,8 @@ func (a *Authenticator) Submitted(ctx context.Context, credential, organization 
 		return Caller{}, refusedProof(err)
 	}
 	c, err := a.proven(p, organization)
-	if a.Current != nil && errs.Is(err, errs.Unauthenticated) && a.unknown(AccessKeyMeta(p.AccessKeyID)) && a.Current(ctx) == nil {
+	if a.Current != nil && errs.Is(err, errs.Unauthenticated) && a.unknown(AccessKeyMeta(p.AccessKeyID)) &&
+		a.Current(ctx) == nil {
 		c, err = a.proven(p, organization)
 	}
 	return c, err
@@ -54,14 +55,16 @@ func (a *Authenticator) Submitted(ctx context.Context, credential, organization 
 // another organization than the token's own, "" for none.
 func (a *Authenticator) Authenticate(ctx context.Context, bearer, organization string) (Caller, error) {
 	if strings.HasPrefix(bearer, ProofPrefix) {
-		return Caller{}, errs.New(errs.Unauthenticated, "a signed S3 request is no bearer token: send the token of an API key")
+		return Caller{}, errs.New(errs.Unauthenticated,
+			"a signed S3 request is no bearer token: send the token of an API key")
 	}
 	id, err := ParseToken(bearer)
 	if err != nil {
 		return Caller{}, errs.New(errs.Unauthenticated, "%s", err.Error())
 	}
 	c, err := a.caller(id, bearer, organization)
-	if a.Current != nil && (errs.Is(err, errs.Unauthenticated) && a.unknown(keyMeta(id)) || organization != "" && (errs.Is(err, errs.NotFound) || errs.Is(err, errs.Denied))) {
+	if a.Current != nil && (errs.Is(err, errs.Unauthenticated) && a.unknown(keyMeta(id)) || organization != "" &&
+		(errs.Is(err, errs.NotFound) || errs.Is(err, errs.Denied))) {
 		if cur := a.Current(ctx); cur == nil {
 			c, err = a.caller(id, bearer, organization)
 		}

@@ -21,7 +21,9 @@ import (
 var pepper = []byte("pepper")
 
 func writer(s *statetest.State, now time.Time) *admit.Writer {
-	return &admit.Writer{State: s, Proposer: s, Validate: func(proto.Message) []kind.Violation { return nil }, Clock: clock.At(func() time.Time { return now })}
+	return &admit.Writer{State: s, Proposer: s, Validate: func(proto.Message) []kind.Violation {
+		return nil
+	}, Clock: clock.At(func() time.Time { return now })}
 }
 
 // operator is a context of one with all power.
@@ -32,14 +34,15 @@ func operator(ctx context.Context) context.Context {
 func newKey(t *testing.T, s *statetest.State, now time.Time, org, name string, spec *identityv1.ApiKeySpec) string {
 	t.Helper()
 	k, out := identity.ApiKey(pepper), &identityv1.ApiKey{}
-	_, err := writer(s, now).Do(operator(t.Context()), admit.Request{Organization: org, Origin: &statev1.Origin{}}, func(ctx context.Context, tx *admit.Tx) error {
-		c, err := tx.Put(ctx, k, &identityv1.ApiKey{Name: name, Spec: spec}, admit.Options{})
-		if err == nil {
-			out = proto.Clone(c.After).(*identityv1.ApiKey)
-			c.Reply(out)
-		}
-		return err
-	})
+	_, err := writer(s, now).Do(operator(t.Context()), admit.Request{Organization: org, Origin: &statev1.Origin{}},
+		func(ctx context.Context, tx *admit.Tx) error {
+			c, err := tx.Put(ctx, k, &identityv1.ApiKey{Name: name, Spec: spec}, admit.Options{})
+			if err == nil {
+				out = proto.Clone(c.After).(*identityv1.ApiKey)
+				c.Reply(out)
+			}
+			return err
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +62,8 @@ func TestBootstrapKeyWorksOnce(t *testing.T) {
 	if err != nil || !c.Installation || c.Organization != identity.System {
 		t.Fatalf("%v %v", c, err)
 	}
-	if _, err := (&identity.Authenticator{State: s, Pepper: []byte("other")}).Authenticate(t.Context(), token, ""); !errs.Is(err, errs.Unauthenticated) {
+	if _, err := (&identity.Authenticator{State: s, Pepper: []byte("other")}).Authenticate(t.Context(), token,
+		""); !errs.Is(err, errs.Unauthenticated) {
 		t.Fatalf("another pepper: %v", err)
 	}
 	_, tx, err = identity.BootstrapKey(pepper)
@@ -73,12 +77,17 @@ func TestBootstrapKeyWorksOnce(t *testing.T) {
 
 func TestKeysEnd(t *testing.T) {
 	s, now := statetest.New(), time.Unix(1_700_000_000, 0)
-	token := newKey(t, s, now, "acme", "apikeys/a", &identityv1.ApiKeySpec{Permissions: []string{"dns:read"}, ExpireTime: timestamppb.New(now.Add(time.Hour))})
+	token := newKey(t, s, now, "acme", "apikeys/a", &identityv1.ApiKeySpec{
+		Permissions: []string{"dns:read"},
+		ExpireTime:  timestamppb.New(now.Add(time.Hour)),
+	})
 	for _, c := range []struct {
 		at time.Time
 		ok bool
 	}{{now, true}, {now.Add(time.Hour - 1), true}, {now.Add(time.Hour), false}} {
-		_, err := (&identity.Authenticator{State: s, Pepper: pepper, Clock: clock.At(func() time.Time { return c.at })}).Authenticate(t.Context(), token, "")
+		_, err := (&identity.Authenticator{State: s, Pepper: pepper, Clock: clock.At(func() time.Time {
+			return c.at
+		})}).Authenticate(t.Context(), token, "")
 		if c.ok != (err == nil) {
 			t.Errorf("%v: %v", c.at, err)
 		}
@@ -127,12 +136,14 @@ func TestDeletedKeyIsRevokedAtEdges(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := &identityv1.PublishedRevocation{}
-		if len(got) != 1 || got[0].Lane != kind.LaneDeny || got[0].Stream != "system" || got[0].Name != "key:abc" || got[0].Expires != c.want.Unix() ||
+		if len(got) != 1 || got[0].Lane != kind.LaneDeny || got[0].Stream != "system" || got[0].Name != "key:abc" ||
+			got[0].Expires != c.want.Unix() ||
 			proto.Unmarshal(got[0].Value, r) != nil || r.Subject != "key:abc" || r.RevokedAt != now.Unix() {
 			t.Fatalf("%v %v", got, r)
 		}
 		got = nil
-		if err := k.Deny(t.Context(), kind.Publication{Old: old, New: old, Now: now}, emit); err != nil || len(got) != 0 {
+		if err := k.Deny(t.Context(), kind.Publication{Old: old, New: old, Now: now}, emit); err != nil ||
+			len(got) != 0 {
 			t.Fatalf("a living key: %v %v", got, err)
 		}
 	}
@@ -181,12 +192,18 @@ func TestOrganizationEndsEmptyOnly(t *testing.T) {
 		FullName:  func(short string) (string, bool) { return apiKey, short == "ApiKey" },
 	})
 	do := func(f func(context.Context, *admit.Tx) error) error {
-		_, err := writer(s, now).Do(operator(t.Context()), admit.Request{Organization: "system", Origin: &statev1.Origin{}}, f)
+		_, err := writer(s, now).Do(operator(t.Context()), admit.Request{
+			Organization: "system",
+			Origin:       &statev1.Origin{},
+		}, f)
 		return err
 	}
 	put := func(limits map[string]uint64) error {
 		return do(func(ctx context.Context, tx *admit.Tx) error {
-			_, err := tx.Put(ctx, org, &identityv1.Organization{Name: "acme", Spec: &identityv1.OrganizationSpec{Limits: &identityv1.Limits{Resources: limits}}}, admit.Options{})
+			_, err := tx.Put(ctx, org, &identityv1.Organization{
+				Name: "acme",
+				Spec: &identityv1.OrganizationSpec{Limits: &identityv1.Limits{Resources: limits}},
+			}, admit.Options{})
 			return err
 		})
 	}

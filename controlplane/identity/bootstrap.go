@@ -16,14 +16,23 @@ import (
 // is refused where a bootstrap key exists.
 func BootstrapKey(pepper []byte) (token string, tx *statev1.Transaction, err error) {
 	id, token := NewToken()
-	org := &identityv1.Organization{Name: "organizations/" + System, Spec: &identityv1.OrganizationSpec{DisplayName: "Operators of the installation"}}
+	org := &identityv1.Organization{
+		Name: "organizations/" + System,
+		Spec: &identityv1.OrganizationSpec{DisplayName: "Operators of the installation"},
+	}
 	key := &identityv1.ApiKey{
 		Name: "apikeys/bootstrap", Organization: System,
 		Spec:   &identityv1.ApiKeySpec{Description: "made by darkd init", Permissions: []string{"admin:*"}},
 		Status: &identityv1.ApiKeyStatus{KeyId: id, SecretHash: HashToken(pepper, token)},
 	}
-	tx = &statev1.Transaction{Origin: &statev1.Origin{Who: "controller:bootstrap", Reason: "first key of the installation"}}
-	if err := put(tx, organizationKind, "", org.Name, org, &statev1.Claim{Space: "organization", Name: System}); err != nil {
+	tx = &statev1.Transaction{Origin: &statev1.Origin{
+		Who:    "controller:bootstrap",
+		Reason: "first key of the installation",
+	}}
+	if err := put(tx, organizationKind, "", org.Name, org, &statev1.Claim{
+		Space: "organization",
+		Name:  System,
+	}); err != nil {
 		return "", nil, err
 	}
 	if err := put(tx, apiKeyKind, System, key.Name, key); err != nil {
@@ -41,6 +50,9 @@ func put(tx *statev1.Transaction, kind, organization, name string, m proto.Messa
 	}
 	ref := &statev1.Ref{Kind: kind, Organization: organization, Name: name}
 	tx.Preconditions = append(tx.Preconditions, admit.At(ref, 0))
-	tx.Ops = append(tx.Ops, &statev1.Op{Op: &statev1.Op_PutResource{PutResource: &statev1.PutResource{Ref: ref, Value: value, Claims: claims}}})
+	tx.Ops = append(tx.Ops, &statev1.Op{Op: &statev1.Op_PutResource{PutResource: &statev1.PutResource{
+		Ref:   ref,
+		Value: value, Claims: claims,
+	}}})
 	return nil
 }

@@ -37,9 +37,13 @@ func ApiKey(pepper []byte) *kind.Kind {
 	return &kind.Kind{
 		Message: &identityv1.ApiKey{}, Plural: "apikeys", Pattern: "apikeys/{apikey}", Service: "identity",
 		Lane: kind.LaneDeny, SecretFields: []string{"status.secret_hash", "status.token"},
-		Admit:   func(ctx context.Context, a *kind.Admission) error { return admitKey(ctx, pepper, a) },
-		Deny:    denyKey,
-		Columns: []kind.Column{{Title: "ID", Path: "status.keyId"}, {Title: "PERMISSIONS", Path: "spec.permissions"}, {Title: "EXPIRES", Path: "spec.expireTime"}},
+		Admit: func(ctx context.Context, a *kind.Admission) error { return admitKey(ctx, pepper, a) },
+		Deny:  denyKey,
+		Columns: []kind.Column{
+			{Title: "ID", Path: "status.keyId"},
+			{Title: "PERMISSIONS", Path: "spec.permissions"},
+			{Title: "EXPIRES", Path: "spec.expireTime"},
+		},
 	}
 }
 
@@ -64,7 +68,8 @@ func admitKey(ctx context.Context, pepper []byte, a *kind.Admission) error {
 	}
 	id, token := NewToken()
 	key.Status = &identityv1.ApiKeyStatus{KeyId: id, SecretHash: HashToken(pepper, token)}
-	a.Ops = append(a.Ops, putKeyMeta(id, a.Organization, a.Stored), admit.Reserve(a.Organization, keyRevocation(key, a.Now)))
+	a.Ops = append(a.Ops, putKeyMeta(id, a.Organization, a.Stored),
+		admit.Reserve(a.Organization, keyRevocation(key, a.Now)))
 	a.Reply = func(m proto.Message) {
 		if k, ok := m.(*identityv1.ApiKey); ok && k.GetStatus() != nil {
 			k.Status.Token = token
@@ -108,7 +113,10 @@ func keyRevocation(k *identityv1.ApiKey, now time.Time) kind.Record {
 // the credential could at an edge that is told nothing more, and no longer than the
 // credential itself.
 func Revocation(kindName, subject string, now time.Time, life time.Duration, ends *timestamppb.Timestamp) kind.Record {
-	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&identityv1.PublishedRevocation{Subject: subject, RevokedAt: now.Unix()})
+	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&identityv1.PublishedRevocation{
+		Subject:   subject,
+		RevokedAt: now.Unix(),
+	})
 	if err != nil {
 		panic(err) // a message of ours with plain fields always marshals
 	}
@@ -116,13 +124,17 @@ func Revocation(kindName, subject string, now time.Time, life time.Duration, end
 	if ends != nil && ends.AsTime().Before(expires) {
 		expires = ends.AsTime()
 	}
-	return kind.Record{Kind: kindName, Stream: "system", Name: subject, Lane: kind.LaneDeny, Value: value, Expires: expires.Unix()}
+	return kind.Record{
+		Kind: kindName, Stream: "system", Name: subject, Lane: kind.LaneDeny, Value: value,
+		Expires: expires.Unix(),
+	}
 }
 
 // RoleBinding is the kind of role bindings.
 func RoleBinding() *kind.Kind {
 	return &kind.Kind{
-		Message: &identityv1.RoleBinding{}, Plural: "rolebindings", Pattern: "rolebindings/{rolebinding}", Service: "identity",
+		Message: &identityv1.RoleBinding{}, Plural: "rolebindings", Pattern: "rolebindings/{rolebinding}",
+		Service: "identity",
 		Admit: func(ctx context.Context, a *kind.Admission) error {
 			if a.New == nil {
 				return nil
@@ -134,7 +146,10 @@ func RoleBinding() *kind.Kind {
 			checkGrants(ctx, a, spec.GetPermissions())
 			return nil
 		},
-		Columns: []kind.Column{{Title: "SUBJECT", Path: "spec.subject"}, {Title: "PERMISSIONS", Path: "spec.permissions"}},
+		Columns: []kind.Column{
+			{Title: "SUBJECT", Path: "spec.subject"},
+			{Title: "PERMISSIONS", Path: "spec.permissions"},
+		},
 	}
 }
 
@@ -169,7 +184,10 @@ func admitOrganization(o Owned, a *kind.Admission) error {
 		return hasNone(a, o, name)
 	}
 	limits := a.New.(*identityv1.Organization).GetSpec().GetLimits()
-	out := &statev1.OrganizationLimits{HistoryBytes: limits.GetHistoryBytes(), WritesPerSecond: limits.GetWritesPerSecond(), Resources: map[string]uint64{}}
+	out := &statev1.OrganizationLimits{
+		HistoryBytes:    limits.GetHistoryBytes(),
+		WritesPerSecond: limits.GetWritesPerSecond(), Resources: map[string]uint64{},
+	}
 	for short, n := range limits.GetResources() {
 		full, ok := o.FullName(short)
 		if !ok {

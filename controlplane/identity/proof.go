@@ -112,13 +112,16 @@ func (a *Authenticator) accessKey(r admit.Reader, id string) (*storagev1.AccessK
 
 // allows says whether a request of the API is what was signed, and what the key's scopes
 // let it do.
-func (k *AccessKeys) allows(organization string, key *storagev1.AccessKey, p *sigv4.Signed, method string, req proto.Message) error {
+func (k *AccessKeys) allows(organization string, key *storagev1.AccessKey, p *sigv4.Signed, method string,
+	req proto.Message,
+) error {
 	action, bucket, err := k.asks(organization, p, req)
 	if err == nil && !p.Names(bucket) {
 		err = errors.New("it names another bucket")
 	}
 	if err != nil {
-		return errs.New(errs.Denied, "the signed request %s %s is not for %s: %v", p.Method, p.Path, path.Base(method), err)
+		return errs.New(errs.Denied, "the signed request %s %s is not for %s: %v", p.Method, p.Path, path.Base(method),
+			err)
 	}
 	if !k.Allow(key.GetSpec().GetScopes(), action, bucket) {
 		return errs.New(errs.Denied, "accesskey:%s lacks %s on %s", p.AccessKeyID, action, bucket)
@@ -166,7 +169,9 @@ func (k *AccessKeys) newBucket(organization string, p *sigv4.Signed, b *storagev
 }
 
 // update holds a change of one field against what was signed.
-func (k *AccessKeys) update(organization string, p *sigv4.Signed, q *storagev1.UpdateBucketRequest) (action, bucket string, err error) {
+func (k *AccessKeys) update(organization string, p *sigv4.Signed,
+	q *storagev1.UpdateBucketRequest,
+) (action, bucket string, err error) {
 	_, part, _ := p.Part()
 	action, bucket = part.Action(p.Method), bucketOf(q.GetBucket().GetName())
 	paths := q.GetUpdateMask().GetPaths()

@@ -12,8 +12,14 @@ import (
 // is asked of another bucket is allowed.
 func FuzzReadProof(f *testing.F) {
 	for _, p := range []sigv4.Proof{
-		{Credential: "DK/20300304/dark/s3/aws4_request", Date: "20300304T050607Z", CanonicalRequest: []byte("PUT\n/b\n\nhost:x\n\nhost\nUNSIGNED-PAYLOAD"), Signature: "00"},
-		{Credential: "DK/20300304/dark/s3/aws4_request", Date: "20300304T050607Z", CanonicalRequest: []byte("DELETE\n/b\npolicy=\nhost:b.x\n\nhost\n"), Body: []byte("{}")},
+		{
+			Credential: "DK/20300304/dark/s3/aws4_request", Date: "20300304T050607Z",
+			CanonicalRequest: []byte("PUT\n/b\n\nhost:x\n\nhost\nUNSIGNED-PAYLOAD"), Signature: "00",
+		},
+		{
+			Credential: "DK/20300304/dark/s3/aws4_request", Date: "20300304T050607Z",
+			CanonicalRequest: []byte("DELETE\n/b\npolicy=\nhost:b.x\n\nhost\n"), Body: []byte("{}"),
+		},
 		{Credential: "////"},
 	} {
 		token, err := p.Token()
@@ -35,8 +41,13 @@ func FuzzReadProof(f *testing.F) {
 		if p.Verify("a secret that the fuzzer does not know", []string{"dark"}, now) == nil {
 			t.Fatalf("verified: %s", token)
 		}
-		for _, req := range []*storagev1.DeleteBucketRequest{{Name: "buckets/never-named"}, {Name: "buckets/"}, {Name: "buckets/x/y"}} {
-			if keys.allows("acme", key, p, "m", req) == nil && p.Path != "/never-named" && p.Path != "/never-named/" && p.Path != "/" {
+		for _, req := range []*storagev1.DeleteBucketRequest{
+			{Name: "buckets/never-named"},
+			{Name: "buckets/"},
+			{Name: "buckets/x/y"},
+		} {
+			if keys.allows("acme", key, p, "m", req) == nil && p.Path != "/never-named" && p.Path != "/never-named/" &&
+				p.Path != "/" {
 				t.Fatalf("%s %s is for %s", p.Method, p.Path, req.Name)
 			}
 		}

@@ -11,7 +11,8 @@ func TestTokenForm(t *testing.T) {
 	seen := map[string]bool{}
 	for range 200 {
 		id, token := identity.NewToken()
-		if got, err := identity.ParseToken(token); err != nil || got != id || seen[id] || !strings.HasPrefix(token, "dark_key_") {
+		if got, err := identity.ParseToken(token); err != nil || got != id || seen[id] ||
+			!strings.HasPrefix(token, "dark_key_") {
 			t.Fatalf("%s %s %v", token, id, err)
 		}
 		seen[id] = true

@@ -36,7 +36,8 @@ func (r *round) settle(ref *statev1.Ref, err error) {
 		}
 		return
 	}
-	r.p.Log.Error("a resource cannot be published and is set aside", "kind", ref.Kind, "organization", ref.Organization, "name", r.p.shown(ref), "err", err)
+	r.p.Log.Error("a resource cannot be published and is set aside", "kind", ref.Kind, "organization", ref.Organization,
+		"name", r.p.shown(ref), "err", err)
 	a := &statev1.SetAside{Ref: ref, Revision: r.target, Reason: reason(err), Time: r.p.Clock.Now().Unix()}
 	if have, _ := r.p.asideNote(key); have != nil {
 		if have.Reason == a.Reason {

@@ -28,7 +28,10 @@ func faulty() *kind.Kind {
 			return errors.New("it does not compile")
 		case text == "many":
 			for i := range 100 {
-				r := kind.Record{Kind: "dark.demo.v1.Note", Stream: "org/a", Name: fmt.Sprint("many/", i), Lane: kind.LaneData, Value: make([]byte, 60<<10)}
+				r := kind.Record{
+					Kind: "dark.demo.v1.Note", Stream: "org/a", Name: fmt.Sprint("many/", i),
+					Lane: kind.LaneData, Value: make([]byte, 60<<10),
+				}
 				if err := emit(r); err != nil {
 					return err
 				}
@@ -84,7 +87,8 @@ func TestWhatCannotBePublishedIsSetAsideAlone(t *testing.T) {
 			t.Fatalf("%.8s: %v", text, err)
 		}
 		got := w.published("org/a")
-		if !strings.HasSuffix(got["notes/bad"], "good") || got["notes/other"] == "" || len(got) != 2 || len(w.published("org/b")) != 1 {
+		if !strings.HasSuffix(got["notes/bad"], "good") || got["notes/other"] == "" || len(got) != 2 ||
+			len(w.published("org/b")) != 1 {
 			t.Errorf("%.8s: published %d records, the bad one %.20q", text, len(got), got["notes/bad"])
 		}
 		a := w.setAside("bad")

@@ -22,7 +22,10 @@ func denying() *kind.Kind {
 		if p.New != nil {
 			return nil
 		}
-		return emit(kind.Record{Kind: "dark.demo.v1.Note", Stream: "system", Name: "note:" + p.Stored, Lane: kind.LaneDeny, Value: []byte("x")})
+		return emit(kind.Record{
+			Kind: "dark.demo.v1.Note", Stream: "system", Name: "note:" + p.Stored,
+			Lane: kind.LaneDeny, Value: []byte("x"),
+		})
 	}
 	return k
 }
@@ -118,7 +121,10 @@ func paging(fails func() bool) *kind.Kind {
 			return kind.Paged{}, errors.New("the page does not compile")
 		}
 		for n := 0; n < p.Room.Records && at < 100; n++ {
-			if err := emit(kind.Record{Kind: "dark.demo.v1.Note", Stream: "org/a", Name: fmt.Sprintf("page/%03d", at), Lane: kind.LaneData, Value: []byte("x")}); err != nil {
+			if err := emit(kind.Record{
+				Kind: "dark.demo.v1.Note", Stream: "org/a", Name: fmt.Sprintf("page/%03d", at),
+				Lane: kind.LaneData, Value: []byte("x"),
+			}); err != nil {
 				return kind.Paged{}, err
 			}
 			at++
@@ -260,7 +266,10 @@ func TestABulkThatNothingWaitsForIsTakenBack(t *testing.T) {
 			if late {
 				w.note("a", "later", "large")
 			}
-			return kind.Paged{Gone: true}, emit(kind.Record{Kind: "dark.demo.v1.Note", Stream: "org/a", Name: "page/", Lane: kind.LaneData, Prefix: true})
+			return kind.Paged{Gone: true}, emit(kind.Record{
+				Kind: "dark.demo.v1.Note", Stream: "org/a", Name: "page/",
+				Lane: kind.LaneData, Prefix: true,
+			})
 		}
 		p.kinds["dark.demo.v1.Note"] = note
 		b.Ref, b.Generation = &statev1.Ref{Kind: "dark.demo.v1.Note", Organization: "a", Name: "notes/large"}, 7
@@ -274,7 +283,11 @@ func TestABulkThatNothingWaitsForIsTakenBack(t *testing.T) {
 		}}); err != nil {
 			t.Fatal(err)
 		}
-		for _, s := range []struct{ gone, late, left bool }{{false, false, true}, {true, true, true}, {true, false, false}} {
+		for _, s := range []struct{ gone, late, left bool }{
+			{false, false, true},
+			{true, true, true},
+			{true, false, false},
+		} {
 			gone, late = s.gone, s.late
 			w.note("b", "1", "x")
 			if err := w.step(p); err != nil {
@@ -297,7 +310,8 @@ func TestWhatOneTransactionFansOutToIsBounded(t *testing.T) {
 	publish := wide.Publish
 	records := func(name string, from, to int, emit func(kind.Record) error) error {
 		for n := from; n < to; n++ {
-			if err := emit(kind.Record{Kind: "dark.demo.v1.Note", Stream: "org/a", Name: fmt.Sprintf("%s/%03d", name, n), Lane: kind.LaneData, Value: []byte("x")}); err != nil {
+			if err := emit(kind.Record{Kind: "dark.demo.v1.Note", Stream: "org/a", Name: fmt.Sprintf("%s/%03d", name,
+				n), Lane: kind.LaneData, Value: []byte("x")}); err != nil {
 				return err
 			}
 		}

@@ -135,5 +135,6 @@ func (r *round) fail(key string, b *statev1.Bulk, err error) {
 		r.settle(b.Ref, err)
 		return
 	}
-	r.p.Log.Error("an import cannot be published", "kind", b.Ref.Kind, "organization", b.Ref.Organization, "name", b.Ref.Name, "err", err)
+	r.p.Log.Error("an import cannot be published", "kind", b.Ref.Kind, "organization", b.Ref.Organization, "name",
+		b.Ref.Name, "err", err)
 }

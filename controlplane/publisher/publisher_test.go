@@ -108,7 +108,10 @@ func (w *world) note(org, text string, names ...string) uint64 {
 	w.t.Helper()
 	tx := &statev1.Transaction{}
 	for _, name := range names {
-		value, err := proto.Marshal(&demov1.Note{Name: "notes/" + name, Organization: org, Spec: &demov1.NoteSpec{Text: text}})
+		value, err := proto.Marshal(&demov1.Note{
+			Name: "notes/" + name, Organization: org,
+			Spec: &demov1.NoteSpec{Text: text},
+		})
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -155,7 +158,8 @@ func (w *world) frames(stream string) []*feedv1.Frame {
 			next := f.Revision == before.Revision && f.Part == before.Part+1 && !before.Last
 			next = next || f.Part == 0 && before.Last && f.PreviousRevision == before.Revision
 			if !next || string(f.PreviousHash) != string(hash) {
-				w.t.Fatalf("%s: %d.%d follows %d.%d (last %t)", stream, f.Revision, f.Part, before.Revision, before.Part, before.Last)
+				w.t.Fatalf("%s: %d.%d follows %d.%d (last %t)", stream, f.Revision, f.Part, before.Revision,
+					before.Part, before.Last)
 			}
 		}
 		before, hash = f, h[:]
@@ -279,9 +283,13 @@ func TestPublishedStateFollowsFromDesired(t *testing.T) {
 		once.note(org, text, name)
 		if i%11 == 0 {
 			for _, w := range []*world{many, once} {
-				_, err := w.log.Propose(t.Context(), &statev1.Transaction{Ops: []*statev1.Op{{Op: &statev1.Op_DeleteResource{
-					DeleteResource: &statev1.Ref{Kind: "dark.demo.v1.Note", Organization: org, Name: "notes/" + name},
-				}}}})
+				_, err := w.log.Propose(t.Context(),
+					&statev1.Transaction{Ops: []*statev1.Op{{Op: &statev1.Op_DeleteResource{
+						DeleteResource: &statev1.Ref{
+							Kind: "dark.demo.v1.Note", Organization: org,
+							Name: "notes/" + name,
+						},
+					}}}})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -192,7 +192,10 @@ func (r *round) tells(ref *statev1.Ref) (bool, error) {
 	if k.Silent == nil {
 		return true, nil
 	}
-	silent, err := k.Silent(r.ctx, kind.Publication{Before: r.before, After: r.now, Organization: ref.Organization, Stored: ref.Name})
+	silent, err := k.Silent(r.ctx, kind.Publication{
+		Before: r.before, After: r.now, Organization: ref.Organization,
+		Stored: ref.Name,
+	})
 	if fault := r.fault(); fault != nil {
 		return false, fault
 	}
@@ -286,7 +289,8 @@ func (r *round) make(k *kind.Kind, f func(emit func(kind.Record) error) error) (
 	}()
 	err = f(func(rec kind.Record) error {
 		if len(rec.Value) > k.RecordLimit() {
-			return fmt.Errorf("%s has %d octets as edges get it, at most %d are allowed", rec.Name, len(rec.Value), k.RecordLimit())
+			return fmt.Errorf("%s has %d octets as edges get it, at most %d are allowed", rec.Name, len(rec.Value),
+				k.RecordLimit())
 		}
 		if bytes += rec.Cost(); bytes > r.p.Bounds.Bytes+kind.MaxRecord {
 			return fmt.Errorf("it brings more than the %d octets of one publication", r.p.Bounds.Bytes)

@@ -35,7 +35,8 @@ func (r *round) system() error {
 	for _, rec := range all {
 		switch {
 		case len(rec.Value) > kind.MaxRecord:
-			r.p.Log.Error("a record of the installation's own is too large to be published", "kind", rec.Kind, "name", rec.Name, "octets", len(rec.Value))
+			r.p.Log.Error("a record of the installation's own is too large to be published", "kind", rec.Kind, "name",
+				rec.Name, "octets", len(rec.Value))
 		case r.bytes+rec.Cost() < r.p.Bounds.Bytes:
 			r.take([]kind.Record{rec})
 		}
@@ -78,5 +79,6 @@ func (p *Publisher) ownKey() ([]kind.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []kind.Record{{Kind: PublishingKeyKind, Stream: "system", Name: name, Lane: kind.LaneData, Value: value}}, nil
+	return []kind.Record{{Kind: PublishingKeyKind, Stream: "system", Name: name, Lane: kind.LaneData, Value: value}},
+		nil
 }

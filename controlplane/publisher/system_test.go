@@ -17,7 +17,8 @@ func TestSystemRecordsFollowTheTime(t *testing.T) {
 	p := w.publisher("one")
 	value := "monday"
 	p.System = func(time.Time) ([]kind.Record, error) {
-		return []kind.Record{{Kind: "k", Stream: "role/edge", Name: "n", Lane: kind.LaneData, Value: []byte(value)}}, nil
+		return []kind.Record{{Kind: "k", Stream: "role/edge", Name: "n", Lane: kind.LaneData, Value: []byte(value)}},
+			nil
 	}
 	last := uint64(0)
 	for i, c := range []struct {
@@ -60,7 +61,10 @@ func TestAWakeAsksAtOnce(t *testing.T) {
 	var value atomic.Value
 	value.Store("monday")
 	p.System = func(time.Time) ([]kind.Record, error) {
-		return []kind.Record{{Kind: "k", Stream: "role/edge", Name: "n", Lane: kind.LaneData, Value: []byte(value.Load().(string))}}, nil
+		return []kind.Record{{
+			Kind: "k", Stream: "role/edge", Name: "n", Lane: kind.LaneData,
+			Value: []byte(value.Load().(string)),
+		}}, nil
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), systemEvery/2)
 	defer cancel()

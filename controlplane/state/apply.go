@@ -297,7 +297,8 @@ func (a *applying) latest(ref *statev1.Ref) (*statev1.ResourceVersion, error) {
 
 func (a *applying) checksum(c *statev1.Checksum) {
 	if c.Index == a.p.CheckedIndex && !bytes.Equal(c.Hash, a.p.CheckedHash) {
-		a.s.opts.Diverged(fmt.Errorf("rows at index %d hash to %x, the leader's to %x: wipe this member with `darkd rejoin`", c.Index, a.p.CheckedHash, c.Hash))
+		a.s.opts.Diverged(fmt.Errorf("rows at index %d hash to %x, the leader's to %x: wipe this member with `darkd "+
+			"rejoin`", c.Index, a.p.CheckedHash, c.Hash))
 	}
 }
 

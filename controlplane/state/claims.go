@@ -51,7 +51,8 @@ func (a *applying) judgeClaim(ref *statev1.Ref, c *statev1.Claim) (*errs.Error, 
 			return nil, err
 		}
 		if above != nil && !allows(above, ref.Organization) {
-			return errs.New(errs.Conflict, "the name %s is below %s, which another organization holds; it can grant this", c.Name, name), nil
+			return errs.New(errs.Conflict, "the name %s is below %s, which another organization holds; it can grant "+
+				"this", c.Name, name), nil
 		}
 	}
 	return a.judgeBelow(ref, c)

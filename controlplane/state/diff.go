@@ -10,7 +10,9 @@ import (
 // Diff compares the resources that changed after revision from up to revision to, as
 // they were at the one and at the other, for which keep returns true; at most limit,
 // by kind, organization and name. It reads the change log, so it costs what changed.
-func (s *Store) Diff(from, to uint64, keep func(*statev1.Ref) bool, limit int) (pairs []Pair, truncated bool, err error) {
+func (s *Store) Diff(from, to uint64, keep func(*statev1.Ref) bool,
+	limit int,
+) (pairs []Pair, truncated bool, err error) {
 	before, err := s.At(from)
 	if err != nil {
 		return nil, false, err
@@ -30,7 +32,8 @@ func (s *Store) Diff(from, to uint64, keep func(*statev1.Ref) bool, limit int) (
 		if err != nil {
 			return nil, false, err
 		}
-		if p.Before == nil && p.After == nil || p.Before != nil && p.After != nil && string(p.Before.Value) == string(p.After.Value) {
+		if p.Before == nil && p.After == nil || p.Before != nil && p.After != nil &&
+			string(p.Before.Value) == string(p.After.Value) {
 			continue
 		}
 		if len(pairs) == limit {

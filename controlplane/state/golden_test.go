@@ -70,9 +70,15 @@ func recordRelease(t *testing.T, name string) {
 		out = binary.BigEndian.AppendUint32(out, uint32(len(c.Data)))
 		out = append(out, c.Data...)
 	}
-	inner, err := proto.Marshal(&feedv1.Frame{Cluster: "c", Stream: "org/a", Revision: 2, Last: true, Items: []*feedv1.Item{
-		{Kind: "demo.v1.Thing", Name: "x", Lane: 1, Value: []byte("v")}, {Kind: "demo.v1.Thing", Name: "y", Deleted: true}, {Kind: "demo.v1.Thing", Name: "z/", Prefix: true},
-	}})
+	inner, err := proto.Marshal(&feedv1.Frame{
+		Cluster: "c", Stream: "org/a", Revision: 2, Last: true,
+		Items: []*feedv1.Item{
+			{Kind: "demo.v1.Thing", Name: "x", Lane: 1, Value: []byte("v")}, {
+				Kind: "demo.v1.Thing", Name: "y",
+				Deleted: true,
+			}, {Kind: "demo.v1.Thing", Name: "z/", Prefix: true},
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,17 +89,26 @@ func recordRelease(t *testing.T, name string) {
 	op := func(o *statev1.Op) *statev1.Transaction { return tx("", o) }
 	add(op(&statev1.Op{Op: &statev1.Op_TakeLease{TakeLease: &statev1.TakeLease{Lease: "publisher", Holder: "c1"}}}),
 		op(&statev1.Op{Op: &statev1.Op_PutMeta{PutMeta: &statev1.PutMeta{Key: "k", Value: []byte("v")}}}))
-	add(tx("a", put("a", "x", "1", dnsClaim("example.com", "b"))), tx("b", put("b", "x", "1", dnsClaim("www.example.com"))), tx("c", put("c", "x", "1", dnsClaim("example.com"))))
-	add(op(&statev1.Op{Op: &statev1.Op_SetLimits{SetLimits: &statev1.SetLimits{Organization: "c", Limits: &statev1.OrganizationLimits{WritesPerSecond: 1, Resources: map[string]uint64{"demo.v1.Thing": 2}}}}}))
-	add(op(&statev1.Op{Op: &statev1.Op_Publish{Publish: &statev1.Publish{Through: 3, Frames: []*statev1.StoredFrame{{Stream: "org/a", Revision: 2, Data: data, Hash: []byte("h"), Last: true}}}}}),
+	add(tx("a", put("a", "x", "1", dnsClaim("example.com", "b"))),
+		tx("b", put("b", "x", "1", dnsClaim("www.example.com"))), tx("c", put("c", "x", "1", dnsClaim("example.com"))))
+	add(op(&statev1.Op{Op: &statev1.Op_SetLimits{SetLimits: &statev1.SetLimits{
+		Organization: "c",
+		Limits:       &statev1.OrganizationLimits{WritesPerSecond: 1, Resources: map[string]uint64{"demo.v1.Thing": 2}},
+	}}}))
+	add(op(&statev1.Op{Op: &statev1.Op_Publish{Publish: &statev1.Publish{
+		Through: 3,
+		Frames:  []*statev1.StoredFrame{{Stream: "org/a", Revision: 2, Data: data, Hash: []byte("h"), Last: true}},
+	}}}),
 		op(&statev1.Op{Op: &statev1.Op_Publish{Publish: &statev1.Publish{Through: 1}}}))
 	for i := range 30 {
 		x := tx("c", put("c", fmt.Sprint(i%4), fmt.Sprint(i)))
 		x.RequestId, x.RequestDigest = fmt.Sprint(i%25), []byte{byte(i)}
 		add(x, tx("a", put("a", "x", fmt.Sprint(i)), del("a", "y"), put("a", "y", "")))
 	}
-	add(tx("a", del("a", "x")), op(&statev1.Op{Op: &statev1.Op_DeleteMeta{DeleteMeta: "k"}}), op(&statev1.Op{Op: &statev1.Op_RaiseFeatureLevel{RaiseFeatureLevel: 2}}))
-	add(op(&statev1.Op{Op: &statev1.Op_CompactTo{CompactTo: 20}}), op(&statev1.Op{Op: &statev1.Op_DropPrefix{DropPrefix: ref("c", "")}}), op(&statev1.Op{}))
+	add(tx("a", del("a", "x")), op(&statev1.Op{Op: &statev1.Op_DeleteMeta{DeleteMeta: "k"}}),
+		op(&statev1.Op{Op: &statev1.Op_RaiseFeatureLevel{RaiseFeatureLevel: 2}}))
+	add(op(&statev1.Op{Op: &statev1.Op_CompactTo{CompactTo: 20}}),
+		op(&statev1.Op{Op: &statev1.Op_DropPrefix{DropPrefix: ref("c", "")}}), op(&statev1.Op{}))
 	if err := os.MkdirAll("testdata", 0o755); err != nil {
 		t.Fatal(err)
 	}

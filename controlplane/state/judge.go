@@ -41,7 +41,8 @@ func (a *applying) judgeOps(tx *statev1.Transaction) (*errs.Error, error) {
 			}
 		case *statev1.Op_CompactTo:
 			if o.CompactTo >= a.p.Revision {
-				return errs.New(errs.Invalid, "history can be forgotten only before the present revision %d", a.p.Revision), nil
+				return errs.New(errs.Invalid, "history can be forgotten only before the present revision %d",
+					a.p.Revision), nil
 			}
 		}
 	}
@@ -73,7 +74,8 @@ func (a *applying) holds(tx *statev1.Transaction, p *statev1.Precondition) (ok b
 		return at == c.ResourceAt.Revision, changedText(c.ResourceAt.Ref.GetName(), at, c.ResourceAt.Revision), err
 	case *statev1.Precondition_UnchangedSince:
 		v, err := a.latest(c.UnchangedSince.Ref)
-		return v == nil || v.Revision <= c.UnchangedSince.Revision, c.UnchangedSince.Ref.GetName() + " has changed meanwhile; read it again", err
+		return v == nil || v.Revision <= c.UnchangedSince.Revision, c.UnchangedSince.Ref.GetName() +
+			" has changed meanwhile; read it again", err
 	case *statev1.Precondition_MetaAt:
 		var m statev1.MetaValue
 		err := getProto(a.b, key(rowMeta, c.MetaAt.Key), &m)

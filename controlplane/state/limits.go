@@ -170,14 +170,17 @@ func (a *applying) judgeLimits(tx *statev1.Transaction) (*errs.Error, error) {
 	}
 	for _, kind := range sortedKeys(added) {
 		if have, most := u.Resources[kind], u.limit(kind); added[kind] > 0 && have+uint64(added[kind]) > most {
-			return errs.New(errs.Exhausted, "limit resources[%s]: organization %s has %d of at most %d", kind, tx.Organization, have, most), nil
+			return errs.New(errs.Exhausted, "limit resources[%s]: organization %s has %d of at most %d", kind,
+				tx.Organization, have, most), nil
 		}
 	}
 	if u.HistoryBytes > u.historyLimit() {
-		return errs.New(errs.Exhausted, "limit history_bytes: organization %s keeps %d bytes of history, at most %d", tx.Organization, u.HistoryBytes, u.historyLimit()), nil
+		return errs.New(errs.Exhausted, "limit history_bytes: organization %s keeps %d bytes of history, at most %d",
+			tx.Organization, u.HistoryBytes, u.historyLimit()), nil
 	}
 	if !a.takeWrite(u) {
-		return errs.New(errs.Exhausted, "limit writes_per_second: organization %s may write %d times a second", tx.Organization, u.writesPerSecond()), nil
+		return errs.New(errs.Exhausted, "limit writes_per_second: organization %s may write %d times a second",
+			tx.Organization, u.writesPerSecond()), nil
 	}
 	return nil, nil
 }
@@ -213,7 +216,8 @@ func (a *applying) seenRequest(tx *statev1.Transaction) (outcome, bool, error) {
 		return outcome{}, false, err
 	}
 	if string(r.Digest) != string(tx.RequestDigest) {
-		return outcome{refusal: errs.New(errs.Conflict, "request id %q was used before for another request", tx.RequestId)}, true, nil
+		return outcome{refusal: errs.New(errs.Conflict, "request id %q was used before for another request",
+			tx.RequestId)}, true, nil
 	}
 	return outcome{revision: r.Revision, repeated: true}, true, nil
 }

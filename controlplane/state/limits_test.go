@@ -11,7 +11,10 @@ import (
 )
 
 func limit(rate uint32) *statev1.Transaction {
-	return tx("", &statev1.Op{Op: &statev1.Op_SetLimits{SetLimits: &statev1.SetLimits{Organization: "a", Limits: &statev1.OrganizationLimits{WritesPerSecond: rate}}}})
+	return tx("", &statev1.Op{Op: &statev1.Op_SetLimits{SetLimits: &statev1.SetLimits{
+		Organization: "a",
+		Limits:       &statev1.OrganizationLimits{WritesPerSecond: rate},
+	}}})
 }
 
 // accepted writes at five a second of the leader's true time, under a limit of five, for

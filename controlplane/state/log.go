@@ -22,9 +22,11 @@ type Outcome struct {
 }
 
 const (
-	methodPropose  = "state/propose"
-	queueLength    = 4096 // transactions that wait for the leader's next entry
-	inFlight       = 2    // entries proposed and not yet committed: one that is synced, one that gathers; more make them smaller (bench/RESULTS.md)
+	methodPropose = "state/propose"
+	queueLength   = 4096 // transactions that wait for the leader's next entry
+	// entries proposed and not yet committed: one that is synced, one that gathers; more make them smaller
+	// (bench/RESULTS.md)
+	inFlight       = 2
 	leaderPatience = 5 * time.Second
 )
 
@@ -88,7 +90,8 @@ func (l *Log) Propose(ctx context.Context, tx *statev1.Transaction) (Outcome, er
 		tx = withoutTombstones(tx)
 	}
 	if n := proto.Size(tx); n > MaxTransactionBytes {
-		return Outcome{}, errs.New(errs.Invalid, "the change is %d bytes, at most %d fit in one transaction", n, MaxTransactionBytes)
+		return Outcome{}, errs.New(errs.Invalid, "the change is %d bytes, at most %d fit in one transaction", n,
+			MaxTransactionBytes)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -103,7 +106,8 @@ func (l *Log) Propose(ctx context.Context, tx *statev1.Transaction) (Outcome, er
 			return out, err
 		}
 		if time.Now().After(until) {
-			return Outcome{}, errs.New(errs.Unavailable, "no control node leads at the moment; %s; try again, and see `dark members`", fate)
+			return Outcome{}, errs.New(errs.Unavailable,
+				"no control node leads at the moment; %s; try again, and see `dark members`", fate)
 		}
 		select {
 		case <-time.After(wait):
@@ -137,7 +141,8 @@ func (l *Log) enqueue(ctx context.Context, tx *statev1.Transaction) (Outcome, er
 	case r := <-p.result:
 		return r.out, r.err
 	case <-ctx.Done():
-		return Outcome{}, errs.Wrap(errs.Unavailable, ctx.Err(), "the write was not confirmed in time; whether it happened is not known")
+		return Outcome{}, errs.Wrap(errs.Unavailable, ctx.Err(),
+			"the write was not confirmed in time; whether it happened is not known")
 	}
 }
 
@@ -157,7 +162,8 @@ func (l *Log) forward(ctx context.Context, tx *statev1.Transaction) (Outcome, er
 		if errors.Is(err, consensus.ErrReplaced) && tx.RequestId != "" {
 			return Outcome{}, errReplaced
 		}
-		return Outcome{}, errs.Wrap(errs.Unavailable, err, "the leading control node did not answer; whether the write happened is not known")
+		return Outcome{}, errs.Wrap(errs.Unavailable, err,
+			"the leading control node did not answer; whether the write happened is not known")
 	}
 	var resp statev1.ProposeResponse
 	if err := proto.Unmarshal(b, &resp); err != nil {
@@ -308,9 +314,11 @@ func settle(index uint64, outcomes []outcome, i int, err error) proposed {
 	case err != nil && !errors.Is(err, consensus.ErrUnknown):
 		return proposed{err: errNoLeader}
 	case err != nil:
-		return proposed{err: errs.Wrap(errs.Unavailable, err, "the write was not confirmed; whether it happened is not known")}
+		return proposed{err: errs.Wrap(errs.Unavailable, err,
+			"the write was not confirmed; whether it happened is not known")}
 	case i >= len(outcomes):
-		return proposed{err: errs.New(errs.Unavailable, "the write was not confirmed; whether it happened is not known")}
+		return proposed{err: errs.New(errs.Unavailable,
+			"the write was not confirmed; whether it happened is not known")}
 	case outcomes[i].refusal != nil:
 		return proposed{err: outcomes[i].refusal}
 	}
@@ -342,7 +350,9 @@ func (l *Log) Current(ctx context.Context) error {
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			return errs.Wrap(errs.Unavailable, err, "no majority of control nodes can be reached, so nobody knows whether what is here is the latest; `dark members` shows who does not answer, and --stale reads what this control node has")
+			return errs.Wrap(errs.Unavailable, err,
+				"no majority of control nodes can be reached, so nobody knows whether what is here is the latest; "+
+					"`dark members` shows who does not answer, and --stale reads what this control node has")
 		}
 	}
 }

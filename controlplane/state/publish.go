@@ -29,7 +29,8 @@ func (a *applying) judgePublish(p *statev1.Publish) (*errs.Error, error) {
 		}
 		follows := f.Part == 0 && f.Revision > h.Revision || f.Revision == h.Revision && f.Part == h.Part+1
 		if !follows {
-			return errs.New(errs.Conflict, "frame %s %d.%d does not follow %d.%d", f.Stream, f.Revision, f.Part, h.Revision, h.Part), nil
+			return errs.New(errs.Conflict, "frame %s %d.%d does not follow %d.%d", f.Stream, f.Revision, f.Part,
+				h.Revision, h.Part), nil
 		}
 		heads[f.Stream] = &statev1.StreamHead{Revision: f.Revision, Part: f.Part}
 	}
@@ -89,7 +90,10 @@ func (a *applying) keepFrame(f *statev1.StoredFrame) error {
 	return errors.Join(
 		a.put(key(rowHead, f.Stream), head),
 		a.put(frameKey(f.Stream, f.Revision, f.Part), f),
-		a.put(frameNumber(number), &statev1.FrameRef{Stream: f.Stream, Revision: f.Revision, Part: f.Part, Size: size, Time: a.time}),
+		a.put(frameNumber(number), &statev1.FrameRef{
+			Stream: f.Stream, Revision: f.Revision, Part: f.Part, Size: size,
+			Time: a.time,
+		}),
 	)
 }
 
@@ -105,7 +109,8 @@ func (a *applying) trimFrames() error {
 		if a.p.FrameBytes <= a.s.opts.RingBytes && r.Time >= a.time-a.s.opts.RingAge {
 			return nil
 		}
-		err := errors.Join(a.b.Delete(frameNumber(a.p.OldestFrame), nil), a.b.Delete(frameKey(r.Stream, r.Revision, r.Part), nil))
+		err := errors.Join(a.b.Delete(frameNumber(a.p.OldestFrame), nil),
+			a.b.Delete(frameKey(r.Stream, r.Revision, r.Part), nil))
 		if err != nil {
 			return err
 		}

@@ -58,7 +58,9 @@ func (s *Store) PreviousRevision(stream string, head *statev1.StreamHead) (uint6
 
 // Frames returns the frames of a stream that follow a position, at most limit;
 // ErrCompacted when the first of them is no longer kept.
-func (s *Store) Frames(stream string, afterRevision uint64, afterPart uint32, limit int) ([]*statev1.StoredFrame, error) {
+func (s *Store) Frames(stream string, afterRevision uint64, afterPart uint32,
+	limit int,
+) ([]*statev1.StoredFrame, error) {
 	var out []*statev1.StoredFrame
 	err := s.db.With(func(db *pebble.DB) error {
 		rows := db.NewSnapshot()

@@ -101,7 +101,10 @@ func (r *Reader) asOf(ref *statev1.Ref, v *statev1.ResourceVersion) (*statev1.Re
 	if v.Revision <= r.revision {
 		return v, nil
 	}
-	it, err := r.rows.NewIter(&pebble.IterOptions{LowerBound: olderKey(ref, 0), UpperBound: olderKey(ref, r.revision+1)})
+	it, err := r.rows.NewIter(&pebble.IterOptions{
+		LowerBound: olderKey(ref, 0),
+		UpperBound: olderKey(ref, r.revision+1),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +205,10 @@ func (s *Store) History(kind, organization, name string, before uint64, limit in
 		} else if !errors.Is(err, pebble.ErrNotFound) {
 			return err
 		}
-		it, err := rows.NewIter(&pebble.IterOptions{LowerBound: olderKey(ref, 0), UpperBound: append(olderKey(ref, ^uint64(0)), 0)})
+		it, err := rows.NewIter(&pebble.IterOptions{
+			LowerBound: olderKey(ref, 0),
+			UpperBound: append(olderKey(ref, ^uint64(0)), 0),
+		})
 		if err != nil {
 			return err
 		}
@@ -225,7 +231,8 @@ func (s *Store) History(kind, organization, name string, before uint64, limit in
 const commitOctets = 1 << 20
 
 // Commits returns the change log after a revision, oldest first: at most limit, and fewer
-// where those are large, but one at least where there is one. Asking from before what is kept is an error of kind Expired, never a gap.
+// where those are large, but one at least where there is one. Asking from before what is kept is an error of kind
+// Expired, never a gap.
 func (s *Store) Commits(after uint64, limit int) ([]*statev1.Commit, error) {
 	var out []*statev1.Commit
 	err := s.db.With(func(db *pebble.DB) error {
@@ -236,7 +243,8 @@ func (s *Store) Commits(after uint64, limit int) ([]*statev1.Commit, error) {
 			return err
 		}
 		if after+1 < p.Oldest {
-			return errs.New(errs.Expired, "changes after revision %d are no longer kept; the oldest revision is %d", after, p.Oldest)
+			return errs.New(errs.Expired, "changes after revision %d are no longer kept; the oldest revision is %d",
+				after, p.Oldest)
 		}
 		octets := 0
 		return scan(rows, commitKey(after+1), []byte{rowCommit + 1}, func(_, v []byte) error {

@@ -80,7 +80,10 @@ func ref(org, name string) *statev1.Ref {
 }
 
 func put(org, name, value string, claims ...*statev1.Claim) *statev1.Op {
-	return &statev1.Op{Op: &statev1.Op_PutResource{PutResource: &statev1.PutResource{Ref: ref(org, name), Value: []byte(value), Claims: claims}}}
+	return &statev1.Op{Op: &statev1.Op_PutResource{PutResource: &statev1.PutResource{
+		Ref:   ref(org, name),
+		Value: []byte(value), Claims: claims,
+	}}}
 }
 
 func del(org, name string) *statev1.Op {
@@ -127,11 +130,13 @@ func TestResourcesCanBeReadAtEachRevision(t *testing.T) {
 		t.Errorf("a revision to come: %v", err)
 	}
 	h, err := m.History("demo.v1.Thing", "a", "x", 0, 10)
-	if err != nil || len(h) != 4 || h[0].Revision != 4 || !h[1].Deleted || string(h[3].Value) != "one" || h[0].Created != 4 || h[2].Created != 1 {
+	if err != nil || len(h) != 4 || h[0].Revision != 4 || !h[1].Deleted || string(h[3].Value) != "one" ||
+		h[0].Created != 4 || h[2].Created != 1 {
 		t.Errorf("history %+v, %v", h, err)
 	}
 	pairs, _, err := m.Diff(1, 4, nil, 10)
-	if err != nil || len(pairs) != 2 || string(pairs[0].Before.Value) != "one" || string(pairs[0].After.Value) != "again" || pairs[1].Before != nil {
+	if err != nil || len(pairs) != 2 || string(pairs[0].Before.Value) != "one" ||
+		string(pairs[0].After.Value) != "again" || pairs[1].Before != nil {
 		t.Errorf("diff %+v, %v", pairs, err)
 	}
 }
@@ -140,7 +145,9 @@ func TestTransactionsHappenWholeOrNotAtAll(t *testing.T) {
 	m := open(t, Options{})
 	m.must(tx("a", put("a", "x", "one")))
 	bad := tx("a", put("a", "x", "two"), put("a", "z", "new"))
-	bad.Preconditions = []*statev1.Precondition{{Condition: &statev1.Precondition_ResourceAt{ResourceAt: &statev1.ResourceAt{Ref: ref("a", "x"), Revision: 7}}}}
+	bad.Preconditions = []*statev1.Precondition{{Condition: &statev1.Precondition_ResourceAt{
+		ResourceAt: &statev1.ResourceAt{Ref: ref("a", "x"), Revision: 7},
+	}}}
 	if _, err := m.do(bad); !errs.Is(err, errs.Conflict) {
 		t.Fatalf("err = %v", err)
 	}
@@ -151,50 +158,70 @@ func TestTransactionsHappenWholeOrNotAtAll(t *testing.T) {
 
 func TestPreconditions(t *testing.T) {
 	at := func(name string, rev uint64) *statev1.Precondition {
-		return &statev1.Precondition{Condition: &statev1.Precondition_ResourceAt{ResourceAt: &statev1.ResourceAt{Ref: ref("a", name), Revision: rev}}}
+		return &statev1.Precondition{Condition: &statev1.Precondition_ResourceAt{
+			ResourceAt: &statev1.ResourceAt{Ref: ref("a", name), Revision: rev},
+		}}
 	}
 	none := func(prefix string, except ...string) *statev1.Precondition {
-		return &statev1.Precondition{Condition: &statev1.Precondition_NoneUnder{NoneUnder: &statev1.NoneUnder{Prefix: ref("a", prefix), Except: except}}}
+		return &statev1.Precondition{Condition: &statev1.Precondition_NoneUnder{
+			NoneUnder: &statev1.NoneUnder{Prefix: ref("a", prefix), Except: except},
+		}}
 	}
 	since := func(name string, rev uint64) *statev1.Precondition {
-		return &statev1.Precondition{Condition: &statev1.Precondition_UnchangedSince{UnchangedSince: &statev1.UnchangedSince{Ref: ref("a", name), Revision: rev}}}
+		return &statev1.Precondition{Condition: &statev1.Precondition_UnchangedSince{
+			UnchangedSince: &statev1.UnchangedSince{Ref: ref("a", name), Revision: rev},
+		}}
 	}
 	lease := func(g uint64) *statev1.Precondition {
-		return &statev1.Precondition{Condition: &statev1.Precondition_LeaseHeld{LeaseHeld: &statev1.LeaseHeld{Lease: "l", Generation: g}}}
+		return &statev1.Precondition{Condition: &statev1.Precondition_LeaseHeld{
+			LeaseHeld: &statev1.LeaseHeld{Lease: "l", Generation: g},
+		}}
 	}
 	meta := func(rev uint64) *statev1.Precondition {
-		return &statev1.Precondition{Condition: &statev1.Precondition_MetaAt{MetaAt: &statev1.MetaAt{Key: "k", Revision: rev}}}
+		return &statev1.Precondition{Condition: &statev1.Precondition_MetaAt{MetaAt: &statev1.MetaAt{
+			Key:      "k",
+			Revision: rev,
+		}}}
 	}
 	for name, c := range map[string]struct {
 		p    *statev1.Precondition
 		ops  []*statev1.Op
 		want bool
 	}{
-		"is at its revision":              {at("www/A", 1), nil, true},
-		"is at another revision":          {at("www/A", 2), nil, false},
-		"does not exist":                  {at("nope", 0), nil, true},
-		"exists":                          {at("www/A", 0), nil, false},
-		"deleted does not exist":          {at("gone", 0), nil, true},
-		"unchanged since":                 {since("www/A", 1), nil, true},
-		"changed since":                   {since("gone", 1), nil, false},
-		"none under":                      {none("mail/"), nil, true},
-		"some under":                      {none("www/"), nil, false},
-		"under but deleted":               {none("gone"), nil, true},
-		"only the excepted":               {none("www/", "www/A"), nil, true},
-		"none left after the transaction": {none("www/", "www/CNAME"), []*statev1.Op{del("a", "www/A"), put("a", "www/CNAME", "")}, true},
-		"one made by the transaction":     {none("mail/"), []*statev1.Op{put("a", "mail/A", "")}, false},
-		"lease held":                      {lease(1), nil, true},
-		"lease lost":                      {lease(2), nil, false},
-		"meta at":                         {meta(4), nil, true},
-		"meta changed":                    {meta(3), nil, false},
-		"nothing known":                   {&statev1.Precondition{}, nil, false},
+		"is at its revision":     {at("www/A", 1), nil, true},
+		"is at another revision": {at("www/A", 2), nil, false},
+		"does not exist":         {at("nope", 0), nil, true},
+		"exists":                 {at("www/A", 0), nil, false},
+		"deleted does not exist": {at("gone", 0), nil, true},
+		"unchanged since":        {since("www/A", 1), nil, true},
+		"changed since":          {since("gone", 1), nil, false},
+		"none under":             {none("mail/"), nil, true},
+		"some under":             {none("www/"), nil, false},
+		"under but deleted":      {none("gone"), nil, true},
+		"only the excepted":      {none("www/", "www/A"), nil, true},
+		"none left after the transaction": {none("www/", "www/CNAME"), []*statev1.Op{
+			del("a", "www/A"),
+			put("a", "www/CNAME", ""),
+		}, true},
+		"one made by the transaction": {none("mail/"), []*statev1.Op{put("a", "mail/A", "")}, false},
+		"lease held":                  {lease(1), nil, true},
+		"lease lost":                  {lease(2), nil, false},
+		"meta at":                     {meta(4), nil, true},
+		"meta changed":                {meta(3), nil, false},
+		"nothing known":               {&statev1.Precondition{}, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := open(t, Options{})
 			m.must(tx("a", put("a", "www/A", "1"), put("a", "gone", "1")))
 			m.must(tx("a", del("a", "gone")))
-			m.must(tx("", &statev1.Op{Op: &statev1.Op_TakeLease{TakeLease: &statev1.TakeLease{Lease: "l", Holder: "me"}}}))
-			m.must(tx("", &statev1.Op{Op: &statev1.Op_PutMeta{PutMeta: &statev1.PutMeta{Key: "k", Value: []byte("v")}}}))
+			m.must(tx("", &statev1.Op{Op: &statev1.Op_TakeLease{TakeLease: &statev1.TakeLease{
+				Lease:  "l",
+				Holder: "me",
+			}}}))
+			m.must(tx("", &statev1.Op{Op: &statev1.Op_PutMeta{PutMeta: &statev1.PutMeta{
+				Key:   "k",
+				Value: []byte("v"),
+			}}}))
 			x := tx("a", append(c.ops, put("a", "result", "1"))...)
 			x.Preconditions = []*statev1.Precondition{c.p}
 			if _, err := m.do(x); (err == nil) != c.want || err != nil && !errs.Is(err, errs.Conflict) {
@@ -236,13 +263,17 @@ func TestNamesBelongToOneOrganization(t *testing.T) {
 
 func TestLimitsNameThemselves(t *testing.T) {
 	m := open(t, Options{})
-	m.must(tx("", &statev1.Op{Op: &statev1.Op_SetLimits{SetLimits: &statev1.SetLimits{Organization: "a", Limits: &statev1.OrganizationLimits{
-		Resources: map[string]uint64{"demo.v1.Thing": 3}, WritesPerSecond: 1, HistoryBytes: 200,
-	}}}}))
+	m.must(tx("", &statev1.Op{Op: &statev1.Op_SetLimits{SetLimits: &statev1.SetLimits{
+		Organization: "a",
+		Limits: &statev1.OrganizationLimits{
+			Resources: map[string]uint64{"demo.v1.Thing": 3}, WritesPerSecond: 1, HistoryBytes: 200,
+		},
+	}}}))
 	for i := range 3 {
 		m.must(tx("a", put("a", fmt.Sprint(i), "x")))
 	}
-	if _, err := m.do(tx("a", put("a", "4", "x"))); !errs.Is(err, errs.Exhausted) || !strings.Contains(err.Error(), "resources[demo.v1.Thing]") {
+	if _, err := m.do(tx("a", put("a", "4", "x"))); !errs.Is(err, errs.Exhausted) || !strings.Contains(err.Error(),
+		"resources[demo.v1.Thing]") {
 		t.Errorf("a fourth resource: %v", err)
 	}
 	m.must(tx("a", put("a", "1", "changed")))
@@ -250,7 +281,8 @@ func TestLimitsNameThemselves(t *testing.T) {
 	for i := 0; err == nil && i < 20; i++ {
 		_, err = m.do(tx("a", put("a", "1", strings.Repeat("x", 40))))
 	}
-	if !errs.Is(err, errs.Exhausted) || !strings.Contains(err.Error(), "history_bytes") && !strings.Contains(err.Error(), "writes_per_second") {
+	if !errs.Is(err, errs.Exhausted) || !strings.Contains(err.Error(), "history_bytes") &&
+		!strings.Contains(err.Error(), "writes_per_second") {
 		t.Errorf("much history: %v", err)
 	}
 	m.must(tx("b", put("b", "1", "another organization goes on")))
@@ -258,7 +290,10 @@ func TestLimitsNameThemselves(t *testing.T) {
 
 func TestWritesPerSecondAreCountedByTheEntriesTime(t *testing.T) {
 	m := open(t, Options{})
-	m.must(tx("", &statev1.Op{Op: &statev1.Op_SetLimits{SetLimits: &statev1.SetLimits{Organization: "a", Limits: &statev1.OrganizationLimits{WritesPerSecond: 2}}}}))
+	m.must(tx("", &statev1.Op{Op: &statev1.Op_SetLimits{SetLimits: &statev1.SetLimits{
+		Organization: "a",
+		Limits:       &statev1.OrganizationLimits{WritesPerSecond: 2},
+	}}}))
 	n := 0
 	for range 100 {
 		if _, err := m.do(tx("a", put("a", "x", "y"))); err == nil {
@@ -347,7 +382,8 @@ func TestAuditChainShowsAnyChange(t *testing.T) {
 	for i := range 20 {
 		m.must(tx("a", put("a", "x", fmt.Sprint(i))))
 	}
-	if n, bad, head, err := m.VerifyAudit(); n != 20 || bad != 0 || err != nil || hex.EncodeToString(head) != hex.EncodeToString(m.AuditHead()) {
+	if n, bad, head, err := m.VerifyAudit(); n != 20 || bad != 0 || err != nil ||
+		hex.EncodeToString(head) != hex.EncodeToString(m.AuditHead()) {
 		t.Fatalf("%d checked, broken at %d, %v", n, bad, err)
 	}
 	c, err := m.Commits(9, 1)
@@ -407,7 +443,8 @@ func randomTransaction(rnd *rand.Rand) *statev1.Transaction {
 		case 0:
 			x.Ops = append(x.Ops, del(org, name))
 		case 1:
-			x.Ops = append(x.Ops, put(org, name, fmt.Sprint(rnd.Int()), dnsClaim(fmt.Sprintf("l%d.l%d", rnd.IntN(3), rnd.IntN(3)), "a")))
+			x.Ops = append(x.Ops, put(org, name, fmt.Sprint(rnd.Int()),
+				dnsClaim(fmt.Sprintf("l%d.l%d", rnd.IntN(3), rnd.IntN(3)), "a")))
 		default:
 			x.Ops = append(x.Ops, put(org, name, fmt.Sprint(rnd.Int())))
 		}
@@ -440,7 +477,10 @@ func TestMembersThatDifferStop(t *testing.T) {
 	if diverged != nil {
 		t.Fatal(diverged)
 	}
-	m.must(tx("", &statev1.Op{Op: &statev1.Op_Checksum{Checksum: &statev1.Checksum{Index: index, Hash: []byte("another")}}}))
+	m.must(tx("", &statev1.Op{Op: &statev1.Op_Checksum{Checksum: &statev1.Checksum{
+		Index: index,
+		Hash:  []byte("another"),
+	}}}))
 	if diverged == nil || !strings.Contains(diverged.Error(), "rejoin") {
 		t.Fatalf("diverged: %v", diverged)
 	}

@@ -89,10 +89,13 @@ func (a *applying) judgeTombstones(tx *statev1.Transaction) (*errs.Error, error)
 		return nil, err
 	}
 	if have := own.Resources[tombstones]; have+added > maxTombstones {
-		return errs.New(errs.Exhausted, "organization %s has %d keys and buckets, with those that ended lately and that edges still must refuse or erase, of at most %d: an API key counts for an hour after its end, an S3 access key 24 days, a bucket 60", tx.Organization, have, maxTombstones), nil
+		return errs.New(errs.Exhausted, "organization %s has %d keys and buckets, with those that ended lately and "+
+			"that edges still must refuse or erase, of at most %d: an API key counts for an hour after its end, an "+
+			"S3 access key 24 days, a bucket 60", tx.Organization, have, maxTombstones), nil
 	}
 	if all.Resources[tombstones]+added > maxTombstonesInAll {
-		return errs.New(errs.Exhausted, "the installation has %d keys and buckets, with those that ended lately, of at most %d: ask its operators", all.Resources[tombstones], maxTombstonesInAll), nil
+		return errs.New(errs.Exhausted, "the installation has %d keys and buckets, with those that ended lately, of "+
+			"at most %d: ask its operators", all.Resources[tombstones], maxTombstonesInAll), nil
 	}
 	return nil, nil
 }

@@ -38,7 +38,10 @@ func (m *machine) publishItems(items ...*feedv1.Item) {
 		m.t.Fatal(err)
 	}
 	m.must(tx("", &statev1.Op{Op: &statev1.Op_Publish{Publish: &statev1.Publish{
-		Through: 1, Frames: []*statev1.StoredFrame{{Stream: "system", Revision: 1, Data: data, Hash: []byte("h"), Last: true}},
+		Through: 1, Frames: []*statev1.StoredFrame{{
+			Stream: "system", Revision: 1, Data: data, Hash: []byte("h"),
+			Last: true,
+		}},
 	}}}))
 }
 
@@ -66,7 +69,10 @@ func TestTombstonesAreForgottenWhenTheyExpire(t *testing.T) {
 	m.must(tx("a", del("a", "x"), tombstoneOp("a", "x", ends)))
 	m.must(tx("a", del("a", "y"), tombstoneOp("a", "y", ends.Add(time.Hour))))
 	m.publishItems(&feedv1.Item{Kind: "demo.v1.Thing", Name: "x", Lane: 2, Value: []byte("-"), Expires: ends.Unix()},
-		&feedv1.Item{Kind: "demo.v1.Thing", Name: "y", Lane: 2, Value: []byte("-"), Expires: ends.Add(time.Hour).Unix()})
+		&feedv1.Item{
+			Kind: "demo.v1.Thing", Name: "y", Lane: 2, Value: []byte("-"),
+			Expires: ends.Add(time.Hour).Unix(),
+		})
 	for _, step := range []struct {
 		at      time.Time
 		a, all  uint64
@@ -125,7 +131,8 @@ func TestEndingIsNeverRefused(t *testing.T) {
 
 func TestTombstonesAreBoundedInOctets(t *testing.T) {
 	m := open(t, Options{})
-	if _, err := m.do(tx("a", tombstoneOp("a", strings.Repeat("x", maxTombstoneBytes), time.Time{}))); !errs.Is(err, errs.Invalid) {
+	if _, err := m.do(tx("a", tombstoneOp("a", strings.Repeat("x", maxTombstoneBytes), time.Time{}))); !errs.Is(err,
+		errs.Invalid) {
 		t.Errorf("%v", err)
 	}
 }

@@ -60,7 +60,8 @@ func (s *Storage) admitAccessKey(ctx context.Context, a *kind.Admission) error {
 		return nil
 	}
 	id, secret := accessKeyPrefix+random(base32, accessKeyRandom), random(base62, secretLen)
-	k.Status = &storagev1.AccessKeyStatus{AccessKeyId: id, SealedSecret: s.o.Root.Seal(keyring.AccessKeys, sealedSecret(id), []byte(secret))}
+	k.Status = &storagev1.AccessKeyStatus{AccessKeyId: id, SealedSecret: s.o.Root.Seal(keyring.AccessKeys,
+		sealedSecret(id), []byte(secret))}
 	a.Ops = append(a.Ops, &statev1.Op{Op: &statev1.Op_PutMeta{PutMeta: &statev1.PutMeta{
 		Key: identity.AccessKeyMeta(id), Value: []byte(a.Organization + "\x00" + a.Stored),
 	}}}, admit.Reserve(a.Organization, keyRevocation(k, a.Now)))
@@ -105,7 +106,10 @@ func (s *Storage) NoteUse(id string, at int64) (*statev1.Op, error) {
 	if err != nil || readUsed(v) >= at {
 		return nil, err
 	}
-	return &statev1.Op{Op: &statev1.Op_PutMeta{PutMeta: &statev1.PutMeta{Key: usedMeta(id), Value: strconv.AppendInt(nil, at, 10)}}}, nil
+	return &statev1.Op{Op: &statev1.Op_PutMeta{PutMeta: &statev1.PutMeta{
+		Key:   usedMeta(id),
+		Value: strconv.AppendInt(nil, at, 10),
+	}}}, nil
 }
 
 // showAccessKey adds when the key was last used.

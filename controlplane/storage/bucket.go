@@ -65,11 +65,14 @@ func (s *Storage) empty(ctx context.Context, a *kind.Admission) error {
 	}
 	cell := a.Old.(*storagev1.Bucket).GetStatus().GetPlacement().GetCell()
 	n, ok := s.o.Objects(ctx, a.Organization, a.Name, cell)
-	switch next := fmt.Sprintf("delete it with force %q to lose what it holds (dark buckets delete %s --force %s --yes)", a.Name, strings.TrimPrefix(a.Name, "buckets/"), strings.TrimPrefix(a.Name, "buckets/")); {
+	switch next := fmt.Sprintf("delete it with force %q to lose what it holds (dark buckets delete %s --force %s "+
+		"--yes)", a.Name, strings.TrimPrefix(a.Name, "buckets/"), strings.TrimPrefix(a.Name, "buckets/")); {
 	case !ok:
-		return errs.New(errs.Conflict, "it is not known whether %s is empty: edge %s, which keeps it, does not say; try again when it is connected, or %s", a.Name, cell, next)
+		return errs.New(errs.Conflict, "it is not known whether %s is empty: edge %s, which keeps it, does not say; "+
+			"try again when it is connected, or %s", a.Name, cell, next)
 	case n > 0:
-		return errs.New(errs.Conflict, "BucketNotEmpty: %s holds %d objects or versions; remove them first, or %s", a.Name, n, next)
+		return errs.New(errs.Conflict, "BucketNotEmpty: %s holds %d objects or versions; remove them first, or %s",
+			a.Name, n, next)
 	}
 	return nil
 }
@@ -115,7 +118,8 @@ func (s *Storage) checkEncryption(ctx context.Context, a *kind.Admission, spec *
 
 // checkChange refuses what cannot be taken back or moved.
 func (s *Storage) checkChange(a *kind.Admission, old, b *storagev1.Bucket) {
-	if was, is := old.GetSpec().GetVersioning(), b.Spec.GetVersioning(); was != is && is == storagev1.BucketSpec_VERSIONING_UNSPECIFIED {
+	if was, is := old.GetSpec().GetVersioning(), b.Spec.GetVersioning(); was != is &&
+		is == storagev1.BucketSpec_VERSIONING_UNSPECIFIED {
 		a.Bad("spec.versioning", "a bucket that was versioned never goes back; it can be suspended")
 	}
 	if c := b.Spec.GetCell(); c != old.GetSpec().GetCell() && c != "" && c != old.GetStatus().GetPlacement().GetCell() {
@@ -184,7 +188,8 @@ func (s *Storage) admitEncryptionKey(ctx context.Context, a *kind.Admission) err
 		}
 		id := randomID()
 		k.Status = &storagev1.EncryptionKeyStatus{
-			Id: id, Arn: "arn:aws:kms:" + s.o.Region + ":" + a.Organization + ":key/" + strings.TrimPrefix(a.Name, "encryptionkeys/"),
+			Id: id, Arn: "arn:aws:kms:" + s.o.Region + ":" + a.Organization + ":key/" + strings.TrimPrefix(a.Name,
+				"encryptionkeys/"),
 			Keys: []*storagev1.SealedKey{s.newKey(sealedEncryptionKey(id, 1), 1, a.Now.Unix())},
 		}
 		return nil
@@ -211,7 +216,9 @@ func (s *Storage) rotates(a *kind.Admission, field string, was, is uint32, keys 
 
 // nextKey adds a version to a key. The older ones stay: what they wrapped is opened with
 // them until it was wrapped again.
-func (s *Storage) nextKey(a *kind.Admission, id []byte, keys []*storagev1.SealedKey, name func([]byte, uint32) string) []*storagev1.SealedKey {
+func (s *Storage) nextKey(a *kind.Admission, id []byte, keys []*storagev1.SealedKey,
+	name func([]byte, uint32) string,
+) []*storagev1.SealedKey {
 	version := keys[len(keys)-1].GetVersion() + 1
 	return append(keys, s.newKey(name(id, version), version, a.Now.Unix()))
 }

@@ -35,7 +35,10 @@ type edge struct {
 
 // readEdges lists the edges that a reader knows of.
 func readEdges(ctx context.Context, r kind.Reader, recovery string) (*edges, error) {
-	e := &edges{revision: r.Revision(), recovery: recovery, byOrg: map[string]*keyring.Group{}, byCell: map[string]*keyring.Group{}}
+	e := &edges{
+		revision: r.Revision(), recovery: recovery, byOrg: map[string]*keyring.Group{},
+		byCell: map[string]*keyring.Group{},
+	}
 	err := r.List(ctx, nodeKind, "", "nodes/", func(stored string, m proto.Message) bool {
 		n := m.(*clusterv1.Node)
 		if role := n.GetSpec().GetRole(); role != "" && role != ca.Edge {
@@ -129,7 +132,9 @@ func (s *Storage) cell(ctx context.Context, r kind.Reader, cell string) (*keyrin
 const maxRecipients = 1000
 
 // group makes a group once.
-func (s *Storage) group(made map[string]*keyring.Group, name string, members func() ([]edge, error)) (*keyring.Group, error) {
+func (s *Storage) group(made map[string]*keyring.Group, name string,
+	members func() ([]edge, error),
+) (*keyring.Group, error) {
 	s.mu.Lock()
 	g := made[name]
 	s.mu.Unlock()

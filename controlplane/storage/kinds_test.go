@@ -98,7 +98,8 @@ func TestNamesBelongToTheInstallation(t *testing.T) {
 func TestABucketKeepsIdentityPlaceAndVersioning(t *testing.T) {
 	w := two(t)
 	b := w.must("acme", w.s.Bucket(), bucket("photos", nil)).(*storagev1.Bucket)
-	if len(b.Status.Id) != 16 || b.Status.Placement.GetCell() == "" || b.Status.Placement.Generation != 1 || len(b.Status.Keys) != 1 {
+	if len(b.Status.Id) != 16 || b.Status.Placement.GetCell() == "" || b.Status.Placement.Generation != 1 ||
+		len(b.Status.Keys) != 1 {
 		t.Fatalf("%v", b.Status)
 	}
 	other := map[string]string{"e1": "e2", "e2": "e1"}[b.Status.Placement.Cell]
@@ -114,10 +115,14 @@ func TestABucketKeepsIdentityPlaceAndVersioning(t *testing.T) {
 		{&storagev1.BucketSpec{Versioning: storagev1.BucketSpec_VERSIONING_ENABLED}, ""},
 		{&storagev1.BucketSpec{}, "spec.versioning"},
 		{&storagev1.BucketSpec{Versioning: storagev1.BucketSpec_VERSIONING_SUSPENDED}, ""},
-		{&storagev1.BucketSpec{Versioning: storagev1.BucketSpec_VERSIONING_SUSPENDED, Encryption: &storagev1.Encryption{EncryptionKey: "encryptionkeys/none"}}, "spec.encryption.encryptionKey"},
+		{&storagev1.BucketSpec{
+			Versioning: storagev1.BucketSpec_VERSIONING_SUSPENDED,
+			Encryption: &storagev1.Encryption{EncryptionKey: "encryptionkeys/none"},
+		}, "spec.encryption.encryptionKey"},
 	} {
 		out, err := w.put("acme", w.s.Bucket(), bucket("photos", c.spec), admit.Options{MustExist: true})
-		if c.bad == "" && err != nil || c.bad != "" && (!errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), c.bad)) {
+		if c.bad == "" && err != nil || c.bad != "" && (!errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(),
+			c.bad)) {
 			t.Errorf("%v: %v, want %q", c.spec, err, c.bad)
 		}
 		if err == nil && !proto.Equal(out.(*storagev1.Bucket).Status, b.Status) {
@@ -143,16 +148,19 @@ func TestPlacementFollowsTheOrganizationAndSpreads(t *testing.T) {
 	w.edge("b1", map[string]string{"site": "b"})
 	kept := map[string]int{}
 	for i := range 30 {
-		b := w.must("acme", w.s.Bucket(), bucket("photos-"+string(rune('a'+i%26))+string(rune('a'+i/26)), nil)).(*storagev1.Bucket)
+		b := w.must("acme", w.s.Bucket(), bucket("photos-"+string(rune('a'+i%26))+string(rune('a'+i/26)),
+			nil)).(*storagev1.Bucket)
 		kept[b.Status.Placement.Cell]++
 	}
 	if kept["a1"] != 10 || kept["a2"] != 10 || kept["a3"] != 10 {
 		t.Errorf("%v", kept)
 	}
-	if _, err := w.put("acme", w.s.Bucket(), bucket("asked", &storagev1.BucketSpec{Cell: "b1"}), admit.Options{}); !errs.Is(err, errs.Invalid) {
+	if _, err := w.put("acme", w.s.Bucket(), bucket("asked", &storagev1.BucketSpec{Cell: "b1"}),
+		admit.Options{}); !errs.Is(err, errs.Invalid) {
 		t.Errorf("outside of the placement: %v", err)
 	}
-	if b := w.must("acme", w.s.Bucket(), bucket("asked", &storagev1.BucketSpec{Cell: "a2"})).(*storagev1.Bucket); b.Status.Placement.Cell != "a2" {
+	if b := w.must("acme", w.s.Bucket(), bucket("asked",
+		&storagev1.BucketSpec{Cell: "a2"})).(*storagev1.Bucket); b.Status.Placement.Cell != "a2" {
 		t.Errorf("%v", b.Status)
 	}
 	if _, err := w.put("nowhere", w.s.Bucket(), bucket("lost", nil), admit.Options{}); !errs.Is(err, errs.Invalid) {
@@ -162,7 +170,8 @@ func TestPlacementFollowsTheOrganizationAndSpreads(t *testing.T) {
 	if b := w.must("acme", w.s.Bucket(), bucket("chosen", nil)).(*storagev1.Bucket); b.Status.Placement.Cell != "a3" {
 		t.Errorf("an edge without a store was chosen: %v", b.Status)
 	}
-	if _, err := w.put("acme", w.s.Bucket(), bucket("storeless", &storagev1.BucketSpec{Cell: "a1"}), admit.Options{}); !errs.Is(err, errs.Invalid) {
+	if _, err := w.put("acme", w.s.Bucket(), bucket("storeless", &storagev1.BucketSpec{Cell: "a1"}),
+		admit.Options{}); !errs.Is(err, errs.Invalid) {
 		t.Errorf("an edge without a store was taken: %v", err)
 	}
 }
@@ -171,7 +180,8 @@ func TestAnAccessKeyShowsItsSecretOnce(t *testing.T) {
 	w := two(t)
 	k := w.must("acme", w.s.AccessKey(), &storagev1.AccessKey{Name: "accesskeys/one"}).(*storagev1.AccessKey)
 	id, secret := k.Status.AccessKeyId, k.Status.SecretAccessKey
-	if len(id) != 20 || !strings.HasPrefix(id, "DK") || strings.Trim(id, base32) != "" || len(secret) != 40 || strings.Trim(secret, base62) != "" {
+	if len(id) != 20 || !strings.HasPrefix(id, "DK") || strings.Trim(id, base32) != "" || len(secret) != 40 ||
+		strings.Trim(secret, base62) != "" {
 		t.Fatalf("%q %q", id, secret)
 	}
 	m, _, err := w.view(0).Get(t.Context(), accessKeyKind, "acme", "accesskeys/one")
@@ -193,11 +203,17 @@ func TestAnAccessKeyShowsItsSecretOnce(t *testing.T) {
 		t.Errorf("index %q, %v", v, err)
 	}
 	// A change keeps ID and secret, and answers without it.
-	k2 := w.must("acme", w.s.AccessKey(), &storagev1.AccessKey{Name: "accesskeys/one", Spec: &storagev1.AccessKeySpec{Description: "x"}}).(*storagev1.AccessKey)
+	k2 := w.must("acme", w.s.AccessKey(), &storagev1.AccessKey{
+		Name: "accesskeys/one",
+		Spec: &storagev1.AccessKeySpec{Description: "x"},
+	}).(*storagev1.AccessKey)
 	if k2.Status.AccessKeyId != id || k2.Status.SecretAccessKey != "" {
 		t.Errorf("%v", k2)
 	}
-	past := &storagev1.AccessKey{Name: "accesskeys/past", Spec: &storagev1.AccessKeySpec{ExpireTime: timestamppb.New(w.now)}}
+	past := &storagev1.AccessKey{
+		Name: "accesskeys/past",
+		Spec: &storagev1.AccessKeySpec{ExpireTime: timestamppb.New(w.now)},
+	}
 	if _, err := w.put("acme", w.s.AccessKey(), past, admit.Options{}); !errs.Is(err, errs.Invalid) {
 		t.Errorf("already over: %v", err)
 	}
@@ -214,8 +230,16 @@ func TestNobodyMakesAKeyThatDoesMore(t *testing.T) {
 	for _, c := range []struct {
 		permissions []string
 		ok          bool
-	}{{[]string{"storage:*"}, true}, {[]string{"storage:read", "storage:write"}, true}, {[]string{"storage:write"}, false}, {[]string{"admin:*"}, true}} {
-		ctx := identity.With(t.Context(), identity.Caller{Who: "key:x", Organization: "acme", Permissions: c.permissions})
+	}{
+		{[]string{"storage:*"}, true},
+		{[]string{"storage:read", "storage:write"}, true},
+		{[]string{"storage:write"}, false},
+		{[]string{"admin:*"}, true},
+	} {
+		ctx := identity.With(t.Context(), identity.Caller{
+			Who: "key:x", Organization: "acme",
+			Permissions: c.permissions,
+		})
 		r, err := w.state.At(0)
 		if err != nil {
 			t.Fatal(err)
@@ -231,7 +255,8 @@ func TestNobodyMakesAKeyThatDoesMore(t *testing.T) {
 func TestEncryptionKeysRotateAndEnd(t *testing.T) {
 	w := two(t)
 	key := func(spec *storagev1.EncryptionKeySpec) (*storagev1.EncryptionKey, error) {
-		m, err := w.put("acme", w.s.EncryptionKey(), &storagev1.EncryptionKey{Name: "encryptionkeys/main", Spec: spec}, admit.Options{})
+		m, err := w.put("acme", w.s.EncryptionKey(), &storagev1.EncryptionKey{Name: "encryptionkeys/main", Spec: spec},
+			admit.Options{})
 		k, _ := m.(*storagev1.EncryptionKey)
 		return k, err
 	}
@@ -239,15 +264,18 @@ func TestEncryptionKeysRotateAndEnd(t *testing.T) {
 	if err != nil || k.Status.Arn != "arn:aws:kms:dark:acme:key/main" || len(k.Status.Keys) != 1 {
 		t.Fatalf("%v, %v", k, err)
 	}
-	if k, err = key(&storagev1.EncryptionKeySpec{Rotation: 5}); err != nil || len(k.Status.Keys) != 2 || k.Status.Keys[1].Version != 2 {
+	if k, err = key(&storagev1.EncryptionKeySpec{Rotation: 5}); err != nil || len(k.Status.Keys) != 2 ||
+		k.Status.Keys[1].Version != 2 {
 		t.Fatalf("%v, %v", k, err)
 	}
 	if _, err = key(&storagev1.EncryptionKeySpec{Rotation: 4}); !errs.Is(err, errs.Invalid) {
 		t.Errorf("turned back: %v", err)
 	}
-	uses := bucket("photos", &storagev1.BucketSpec{Encryption: &storagev1.Encryption{EncryptionKey: "encryptionkeys/main"}})
+	uses := bucket("photos",
+		&storagev1.BucketSpec{Encryption: &storagev1.Encryption{EncryptionKey: "encryptionkeys/main"}})
 	w.must("acme", w.s.Bucket(), uses)
-	if _, err := w.put("other", w.s.Bucket(), bucket("theirs", uses.Spec), admit.Options{}); !errs.Is(err, errs.Invalid) {
+	if _, err := w.put("other", w.s.Bucket(), bucket("theirs", uses.Spec), admit.Options{}); !errs.Is(err,
+		errs.Invalid) {
 		t.Errorf("another organization's key: %v", err)
 	}
 	if err := w.delete("acme", w.s.EncryptionKey(), "encryptionkeys/main"); !errs.Is(err, errs.Conflict) {
@@ -256,7 +284,8 @@ func TestEncryptionKeysRotateAndEnd(t *testing.T) {
 	if _, err = key(&storagev1.EncryptionKeySpec{Rotation: 5, Retired: true}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.put("acme", w.s.Bucket(), bucket("second", uses.Spec), admit.Options{}); !errs.Is(err, errs.Invalid) {
+	if _, err := w.put("acme", w.s.Bucket(), bucket("second", uses.Spec), admit.Options{}); !errs.Is(err,
+		errs.Invalid) {
 		t.Errorf("a retired key for a new bucket: %v", err)
 	}
 	spec := proto.Clone(uses.Spec).(*storagev1.BucketSpec)
@@ -270,17 +299,20 @@ func TestKeysOfBucketsRotate(t *testing.T) {
 	w := two(t)
 	first := w.must("acme", w.s.Bucket(), bucket("photos", nil)).(*storagev1.Bucket)
 	rotate := func(n uint32) (*storagev1.Bucket, error) {
-		m, err := w.put("acme", w.s.Bucket(), bucket("photos", &storagev1.BucketSpec{KeyRotation: n}), admit.Options{MustExist: true})
+		m, err := w.put("acme", w.s.Bucket(), bucket("photos", &storagev1.BucketSpec{KeyRotation: n}),
+			admit.Options{MustExist: true})
 		b, _ := m.(*storagev1.Bucket)
 		return b, err
 	}
 	b, err := rotate(1)
-	if err != nil || len(b.Status.Keys) != 2 || b.Status.Keys[1].Version != 2 || !proto.Equal(b.Status.Keys[0], first.Status.Keys[0]) {
+	if err != nil || len(b.Status.Keys) != 2 || b.Status.Keys[1].Version != 2 || !proto.Equal(b.Status.Keys[0],
+		first.Status.Keys[0]) {
 		t.Fatalf("%v, %v", b, err)
 	}
 	w.publish("acme", w.s.Bucket(), "buckets/photos", 0)
 	keys, err := w.keysOf(b.Status.Placement.Cell, "acme", "buckets/photos")
-	if err != nil || len(keys.Keys) != 2 || keys.Keys[0].Version != 1 || keys.Keys[1].Version != 2 || bytes.Equal(keys.Keys[0].Key, keys.Keys[1].Key) {
+	if err != nil || len(keys.Keys) != 2 || keys.Keys[0].Version != 1 || keys.Keys[1].Version != 2 ||
+		bytes.Equal(keys.Keys[0].Key, keys.Keys[1].Key) {
 		t.Fatalf("%v", err)
 	}
 	other := map[string]string{"e1": "e2", "e2": "e1"}[b.Status.Placement.Cell]
@@ -340,11 +372,14 @@ func TestDaysOfSigningKeys(t *testing.T) {
 // TestSigningKeyIsAmazons: the example of "Deriving the signing key" of the AWS General
 // Reference.
 func TestSigningKeyIsAmazons(t *testing.T) {
-	keys := derive("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", int64(sigv4.Day(time.Date(2013, 5, 24, 12, 0, 0, 0, time.UTC))), []string{"us-east-1", "dark"})
+	keys := derive("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+		int64(sigv4.Day(time.Date(2013, 5, 24, 12, 0, 0, 0, time.UTC))), []string{"us-east-1", "dark"})
 	if len(keys.Keys) != 24*2 || keys.Keys[0].Day != keys.Keys[1].Day {
 		t.Fatalf("%d keys", len(keys.Keys))
 	}
-	i := slices.IndexFunc(keys.Keys, func(k *storagev1.SigningKey) bool { return k.Region == "us-east-1" && k.Day == int32(15849) })
+	i := slices.IndexFunc(keys.Keys, func(k *storagev1.SigningKey) bool {
+		return k.Region == "us-east-1" && k.Day == int32(15849)
+	})
 	want := sigv4.Derive("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", 15849, "us-east-1")
 	if i < 0 || !bytes.Equal(keys.Keys[i].Key, want[:]) {
 		t.Fatalf("no key of 20130524")
@@ -352,7 +387,8 @@ func TestSigningKeyIsAmazons(t *testing.T) {
 	// The signature of "GET Object" in the S3 API reference, with that key.
 	const toSign = "AWS4-HMAC-SHA256\n20130524T000000Z\n20130524/us-east-1/s3/aws4_request\n7344ae5b7ee6c3e7e6b0fe0640412a37625d1fbfff95c48bbb2dc43964946972"
 	key := sigv4.Derive("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", 15849, "us-east-1")
-	if got := sigv4.Hex(sigv4.MAC(key[:], toSign)); got != "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41" {
+	if got := sigv4.Hex(sigv4.MAC(key[:],
+		toSign)); got != "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41" {
 		t.Errorf("signature %s", got)
 	}
 }
@@ -376,7 +412,8 @@ func TestABucketThatHoldsObjectsIsDeletedByNameOnly(t *testing.T) {
 		})
 	}
 	w.must("acme", w.s.Bucket(), &storagev1.Bucket{Name: "full"})
-	if err := end(""); !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), "BucketNotEmpty") || !strings.Contains(err.Error(), "--force full") {
+	if err := end(""); !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), "BucketNotEmpty") ||
+		!strings.Contains(err.Error(), "--force full") {
 		t.Errorf("a full one: %v", err)
 	}
 	if err := end("other"); !errs.Is(err, errs.Invalid) {

@@ -40,7 +40,8 @@ func placedHere(node string, s *feedv1.Submit) error {
 		return errs.New(errs.Invalid, "the request of %s cannot be read", s.GetMethod())
 	}
 	if cell := q.GetBucket().GetSpec().GetCell(); cell != node {
-		return errs.New(errs.Denied, "edge %s asks for a bucket in cell %q; with a signed S3 request it asks for its own only", node, cell)
+		return errs.New(errs.Denied, "edge %s asks for a bucket in cell %q; with a signed S3 request it asks for its "+
+			"own only", node, cell)
 	}
 	return nil
 }
@@ -62,7 +63,8 @@ func keptHere(node string, s *feedv1.Submit, published func(stream, kind, name s
 	case value == nil:
 		return errs.New(errs.NotFound, "%s does not exist", q.GetName())
 	case cell != node:
-		return errs.New(errs.Denied, "edge %s asks to delete %s, which edge %s keeps; only that one can say that it is empty", node, q.GetName(), cell)
+		return errs.New(errs.Denied, "edge %s asks to delete %s, which edge %s keeps; only that one can say that it "+
+			"is empty", node, q.GetName(), cell)
 	}
 	return nil
 }

@@ -14,11 +14,17 @@ import (
 // cells; who has a token of their own chooses.
 func TestAnEdgeMakesBucketsInItsOwnCell(t *testing.T) {
 	submit := func(token, method, cell string) error {
-		b, err := proto.Marshal(&storagev1.CreateBucketRequest{Bucket: &storagev1.Bucket{Name: "buckets/a", Spec: &storagev1.BucketSpec{Cell: cell}}})
+		b, err := proto.Marshal(&storagev1.CreateBucketRequest{Bucket: &storagev1.Bucket{
+			Name: "buckets/a",
+			Spec: &storagev1.BucketSpec{Cell: cell},
+		}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return OwnCell("e1", &feedv1.Submit{Token: token, Method: "/dark.storage.v1.BucketService/" + method, Request: b}, nil)
+		return OwnCell("e1", &feedv1.Submit{
+			Token: token, Method: "/dark.storage.v1.BucketService/" + method,
+			Request: b,
+		}, nil)
 	}
 	for _, c := range []struct {
 		token, method, cell string
@@ -65,7 +71,10 @@ func TestAnEdgeDeletesBucketsOfItsOwnCell(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = OwnCell("e1", &feedv1.Submit{Token: c.token, Organization: c.organization, Method: bucketMethod + "DeleteBucket", Request: b}, published)
+		err = OwnCell("e1", &feedv1.Submit{
+			Token: c.token, Organization: c.organization,
+			Method: bucketMethod + "DeleteBucket", Request: b,
+		}, published)
 		if (err == nil) != (c.refusal == 0) || err != nil && errs.KindOf(err) != c.refusal {
 			t.Errorf("%+v: %v", c, err)
 		}

@@ -48,7 +48,9 @@ func (s *Storage) Reset() {
 // Pass looks at every key, and seals again those whose edges changed or whose day came.
 // It returns how many there are; Records hands them on. Only one goroutine makes passes.
 // What cannot be sealed is left as edges have it, and told of.
-func (s *Storage) Pass(ctx context.Context, r admit.Reader, published func(stream, kind, name string) ([]byte, error), now time.Time) (int, error) {
+func (s *Storage) Pass(ctx context.Context, r admit.Reader, published func(stream, kind, name string) ([]byte, error),
+	now time.Time,
+) (int, error) {
 	p := pass{s: s, ctx: ctx, view: admit.NewView(r, published), now: now, next: map[where]memo{}}
 	s.mu.Lock()
 	p.last = s.mu.memo
@@ -156,7 +158,9 @@ func (p *pass) sealing(v admit.Version) (x sealing, secret []byte, err error) {
 // Records are those that the publisher keeps as they should be: that of the endpoint, and
 // what passes sealed, as far as the resource is still what it was made of. What proves
 // to be published is forgotten.
-func (s *Storage) Records(r admit.Reader, published func(stream, kind, name string) ([]byte, error)) ([]kind.Record, error) {
+func (s *Storage) Records(r admit.Reader, published func(stream, kind, name string) ([]byte,
+	error),
+) ([]kind.Record, error) {
 	e, err := s.endpoint()
 	if err != nil {
 		return nil, err

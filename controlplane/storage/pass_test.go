@@ -75,10 +75,12 @@ func TestWhoOpensWhat(t *testing.T) {
 		}
 	}
 	p := &storagev1.PublishedBucket{}
-	if err := proto.Unmarshal(w.published[[3]string{"org/acme", PublishedBucket, "buckets/photos"}].Value, p); err != nil {
+	if err := proto.Unmarshal(w.published[[3]string{"org/acme", PublishedBucket, "buckets/photos"}].Value,
+		p); err != nil {
 		t.Fatal(err)
 	}
-	if p.Bucket != "photos" || p.Organization != "acme" || !bytes.Equal(p.Id, b.Status.Id) || p.Etag == "" || p.CreateTime == nil {
+	if p.Bucket != "photos" || p.Organization != "acme" || !bytes.Equal(p.Id, b.Status.Id) || p.Etag == "" ||
+		p.CreateTime == nil {
 		t.Errorf("%v", p)
 	}
 }
@@ -182,7 +184,10 @@ func TestEdgesComeAndGo(t *testing.T) {
 		t.Error("an edge of the old placement opens what was sealed anew")
 	}
 	// A machine key that is none, written by hand, is left out and spoils nothing.
-	w.must("", cluster.Node(nil), &clusterv1.Node{Name: "nodes/odd", Labels: map[string]string{"site": "b"}, Spec: &clusterv1.NodeSpec{Role: "edge", MachineKey: []byte("x")}})
+	w.must("", cluster.Node(nil), &clusterv1.Node{
+		Name: "nodes/odd", Labels: map[string]string{"site": "b"},
+		Spec: &clusterv1.NodeSpec{Role: "edge", MachineKey: []byte("x")},
+	})
 	if n := w.pass(); n != 0 {
 		t.Errorf("%d records for an edge without a key", n)
 	}
@@ -205,7 +210,11 @@ func TestWhatEndedStaysEnded(t *testing.T) {
 	for _, x := range []struct {
 		k    *kind.Kind
 		name string
-	}{{w.s.AccessKey(), "accesskeys/one"}, {w.s.Bucket(), "buckets/photos"}, {w.s.EncryptionKey(), "encryptionkeys/main"}} {
+	}{
+		{w.s.AccessKey(), "accesskeys/one"},
+		{w.s.Bucket(), "buckets/photos"},
+		{w.s.EncryptionKey(), "encryptionkeys/main"},
+	} {
 		if err := w.delete("acme", x.k, x.name); err != nil {
 			t.Fatal(err)
 		}
@@ -241,7 +250,8 @@ func (w *world) many(keys int) {
 	for i := range keys / 500 {
 		err := w.do("acme", func(ctx context.Context, tx *admit.Tx) error {
 			for j := range 500 {
-				if _, err := tx.Put(ctx, w.s.AccessKey(), &storagev1.AccessKey{Name: fmt.Sprintf("accesskeys/k%d-%d", i, j)}, admit.Options{}); err != nil {
+				if _, err := tx.Put(ctx, w.s.AccessKey(), &storagev1.AccessKey{Name: fmt.Sprintf("accesskeys/k%d-%d", i,
+					j)}, admit.Options{}); err != nil {
 					return err
 				}
 			}

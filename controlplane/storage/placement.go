@@ -33,7 +33,8 @@ func (s *Storage) place(ctx context.Context, a *kind.Admission, name, asked stri
 				return asked, nil
 			}
 		}
-		a.Bad("spec.cell", "%q is no cell that organization %s may keep data in: no edge that carries it and serves S3", asked, a.Organization)
+		a.Bad("spec.cell", "%q is no cell that organization %s may keep data in: no edge that carries it and serves S3",
+			asked, a.Organization)
 		return "", nil
 	}
 	kept := map[string]int{}
@@ -55,7 +56,8 @@ func (s *Storage) place(ctx context.Context, a *kind.Admission, name, asked stri
 		}
 	}
 	if best == "" {
-		a.Bad("spec.cell", "no edge carries organization %s, and serves S3, so that nothing can keep the bucket: let one join (dark nodes token NAME --role edge) and start it with --s3", a.Organization)
+		a.Bad("spec.cell", "no edge carries organization %s, and serves S3, so that nothing can keep the bucket: let "+
+			"one join (dark nodes token NAME --role edge) and start it with --s3", a.Organization)
 	}
 	return best, nil
 }

@@ -43,7 +43,10 @@ func (s *Storage) publishBucket(ctx context.Context, p kind.Publication, emit fu
 	if err != nil {
 		return err
 	}
-	return emit(kind.Record{Kind: PublishedBucket, Stream: stream(p.Organization), Name: p.Stored, Lane: kind.LaneData, Value: value})
+	return emit(kind.Record{
+		Kind: PublishedBucket, Stream: stream(p.Organization), Name: p.Stored, Lane: kind.LaneData,
+		Value: value,
+	})
 }
 
 // denyAccessKey revokes an access key that ended, or whose identity another took.
@@ -78,7 +81,10 @@ func (s *Storage) bucketRecord(ctx context.Context, p kind.Publication, b *stora
 // ended withdraws the records that have the resource's own name.
 func ended(p kind.Publication, emit func(kind.Record) error, kinds ...string) error {
 	for _, k := range kinds {
-		if err := emit(kind.Record{Kind: k, Stream: stream(p.Organization), Name: p.Stored, Lane: kind.LaneData}); err != nil {
+		if err := emit(kind.Record{
+			Kind: k, Stream: stream(p.Organization), Name: p.Stored,
+			Lane: kind.LaneData,
+		}); err != nil {
 			return err
 		}
 	}
@@ -89,7 +95,9 @@ func ended(p kind.Publication, emit func(kind.Record) error, kinds ...string) er
 // organization any more may still keep the bucket's objects; the record is no credential's
 // and of the data lane.
 func erased(id []byte, now time.Time) kind.Record {
-	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&identityv1.PublishedRevocation{Subject: BucketSubject(id), RevokedAt: now.Unix()})
+	value,
+		err := proto.MarshalOptions{Deterministic: true}.Marshal(
+		&identityv1.PublishedRevocation{Subject: BucketSubject(id), RevokedAt: now.Unix()})
 	if err != nil {
 		panic(err) // a message of ours with plain fields always marshals
 	}
@@ -104,7 +112,8 @@ func erased(id []byte, now time.Time) kind.Record {
 const erasureLife = ca.NodeLife
 
 func keyRevocation(k *storagev1.AccessKey, now time.Time) kind.Record {
-	return identity.Revocation(accessKeyKind, AccessKeySubject(k.GetStatus().GetAccessKeyId()), now, accessKeyLife, k.GetSpec().GetExpireTime())
+	return identity.Revocation(accessKeyKind, AccessKeySubject(k.GetStatus().GetAccessKeyId()), now, accessKeyLife,
+		k.GetSpec().GetExpireTime())
 }
 
 // accessKeyLife is how long an edge that is told nothing more could accept what an access
@@ -131,7 +140,10 @@ func (s *Storage) publishAccessKey(ctx context.Context, p kind.Publication, emit
 	old, _ := p.Old.(*storagev1.AccessKey)
 	now, _ := p.New.(*storagev1.AccessKey)
 	if id := old.GetStatus().GetAccessKeyId(); old != nil && id != now.GetStatus().GetAccessKeyId() {
-		err := emit(kind.Record{Kind: publishedAccessKey, Stream: stream(p.Organization), Name: "accesskeys/" + id, Lane: kind.LaneData})
+		err := emit(kind.Record{
+			Kind: publishedAccessKey, Stream: stream(p.Organization), Name: "accesskeys/" + id,
+			Lane: kind.LaneData,
+		})
 		if err != nil {
 			return err
 		}
@@ -149,11 +161,13 @@ func (s *Storage) publishAccessKey(ctx context.Context, p kind.Publication, emit
 // endpoint is the record of the S3 endpoint as a whole.
 func (s *Storage) endpoint() (kind.Record, error) {
 	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&storagev1.PublishedStorage{
-		Region: s.o.Region, RegionAliases: s.o.Aliases, DefaultOwnership: s.o.Ownership, DefaultPublicAccess: s.o.PublicAccess,
-		RecoveryRecipient: s.o.Recovery,
+		Region: s.o.Region, RegionAliases: s.o.Aliases, DefaultOwnership: s.o.Ownership,
+		DefaultPublicAccess: s.o.PublicAccess,
+		RecoveryRecipient:   s.o.Recovery,
 	})
 	if err != nil {
 		return kind.Record{}, fmt.Errorf("the record of the S3 endpoint: %w", err)
 	}
-	return kind.Record{Kind: publishedStorage, Stream: roleStream, Name: "storage", Lane: kind.LaneData, Value: value}, nil
+	return kind.Record{Kind: publishedStorage, Stream: roleStream, Name: "storage", Lane: kind.LaneData, Value: value},
+		nil
 }

@@ -96,25 +96,33 @@ func (i inputs) add(b []byte) {
 func (i inputs) number(n int64) { i.add(binary.BigEndian.AppendUint64(nil, uint64(n))) }
 
 // sealBucket is the record of a bucket's keys.
-func (s *Storage) sealBucket(ctx context.Context, r kind.Reader, organization, name string, b *storagev1.Bucket) (sealing, error) {
+func (s *Storage) sealBucket(ctx context.Context, r kind.Reader, organization, name string,
+	b *storagev1.Bucket,
+) (sealing, error) {
 	g, err := s.cell(ctx, r, b.GetStatus().GetPlacement().GetCell())
 	if err != nil {
 		return sealing{}, err
 	}
-	return s.sealKeys(organization, name, g, b.GetStatus().GetId(), b.GetStatus().GetKeys(), sealedBucket, &storagev1.PublishedKeys{}), nil
+	return s.sealKeys(organization, name, g, b.GetStatus().GetId(), b.GetStatus().GetKeys(), sealedBucket,
+		&storagev1.PublishedKeys{}), nil
 }
 
 // sealEncryptionKey is the record of a key of SSE-KMS.
-func (s *Storage) sealEncryptionKey(ctx context.Context, r kind.Reader, organization, name string, k *storagev1.EncryptionKey) (sealing, error) {
+func (s *Storage) sealEncryptionKey(ctx context.Context, r kind.Reader, organization, name string,
+	k *storagev1.EncryptionKey,
+) (sealing, error) {
 	g, err := s.organization(ctx, r, organization)
 	if err != nil {
 		return sealing{}, err
 	}
 	rest := &storagev1.PublishedKeys{Arn: k.GetStatus().GetArn(), Retired: k.GetSpec().GetRetired()}
-	return s.sealKeys(organization, name, g, k.GetStatus().GetId(), k.GetStatus().GetKeys(), sealedEncryptionKey, rest), nil
+	return s.sealKeys(organization, name, g, k.GetStatus().GetId(), k.GetStatus().GetKeys(), sealedEncryptionKey, rest),
+		nil
 }
 
-func (s *Storage) sealKeys(organization, name string, g *keyring.Group, id []byte, keys []*storagev1.SealedKey, sealedName func([]byte, uint32) string, rest *storagev1.PublishedKeys) sealing {
+func (s *Storage) sealKeys(organization, name string, g *keyring.Group, id []byte, keys []*storagev1.SealedKey,
+	sealedName func([]byte, uint32) string, rest *storagev1.PublishedKeys,
+) sealing {
 	in := newInputs("dark keys v1", g)
 	in.add(id)
 	for _, k := range keys {
@@ -138,7 +146,9 @@ func (s *Storage) sealKeys(organization, name string, g *keyring.Group, id []byt
 }
 
 // open opens the versions of a key.
-func (s *Storage) open(id []byte, keys []*storagev1.SealedKey, sealedName func([]byte, uint32) string) (*storagev1.Keys, error) {
+func (s *Storage) open(id []byte, keys []*storagev1.SealedKey,
+	sealedName func([]byte, uint32) string,
+) (*storagev1.Keys, error) {
 	out := &storagev1.Keys{}
 	for _, k := range keys {
 		key, err := s.o.Root.Open(keyring.Storage, sealedName(id, k.GetVersion()), k.GetSealed())
@@ -151,13 +161,18 @@ func (s *Storage) open(id []byte, keys []*storagev1.SealedKey, sealedName func([
 }
 
 // sealAccessKey is the record of an access key, with its signing keys around a time.
-func (s *Storage) sealAccessKey(ctx context.Context, r kind.Reader, organization, name string, k *storagev1.AccessKey, now time.Time) (sealing, error) {
+func (s *Storage) sealAccessKey(ctx context.Context, r kind.Reader, organization, name string, k *storagev1.AccessKey,
+	now time.Time,
+) (sealing, error) {
 	g, err := s.organization(ctx, r, organization)
 	if err != nil {
 		return sealing{}, err
 	}
 	id := k.GetStatus().GetAccessKeyId()
-	rest := &storagev1.PublishedAccessKey{AccessKeyId: id, Organization: organization, Scopes: k.GetSpec().GetScopes(), Name: name}
+	rest := &storagev1.PublishedAccessKey{
+		AccessKeyId: id, Organization: organization, Scopes: k.GetSpec().GetScopes(),
+		Name: name,
+	}
 	if t := k.GetSpec().GetExpireTime(); t != nil {
 		rest.Expires = t.AsTime().Unix()
 	}

@@ -16,7 +16,10 @@ import (
 func rules(octets int) []*storagev1.CorsRule {
 	var out []*storagev1.CorsRule
 	for n := 0; n < octets; n += 1000 {
-		out = append(out, &storagev1.CorsRule{AllowedMethods: []string{"GET"}, AllowedOrigins: []string{"https://" + strings.Repeat("a", 980)}})
+		out = append(out, &storagev1.CorsRule{
+			AllowedMethods: []string{"GET"},
+			AllowedOrigins: []string{"https://" + strings.Repeat("a", 980)},
+		})
 	}
 	return out
 }
@@ -33,14 +36,21 @@ func TestWhatIsAcceptedCanBePublished(t *testing.T) {
 	}
 	var grants []*storagev1.Grant
 	for range 100 {
-		grants = append(grants, &storagev1.Grant{Grantee: strings.Repeat("g", 256), Permission: storagev1.Grant_PERMISSION_READ})
+		grants = append(grants, &storagev1.Grant{
+			Grantee:    strings.Repeat("g", 256),
+			Permission: storagev1.Grant_PERMISSION_READ,
+		})
 	}
 	var lifecycle []*storagev1.LifecycleRule
 	for range 1000 {
-		lifecycle = append(lifecycle, &storagev1.LifecycleRule{Id: strings.Repeat("i", 40), Prefix: strings.Repeat("p", 50), Enabled: true, ExpireDays: 30})
+		lifecycle = append(lifecycle, &storagev1.LifecycleRule{
+			Id:     strings.Repeat("i", 40),
+			Prefix: strings.Repeat("p", 50), Enabled: true, ExpireDays: 30,
+		})
 	}
 	whole := &storagev1.BucketSpec{
-		Policy: strings.Repeat(" ", 20<<10), CorsRules: rules(63 << 10), Tags: tags, Grants: grants, LifecycleRules: lifecycle,
+		Policy: strings.Repeat(" ", 20<<10), CorsRules: rules(63 << 10), Tags: tags, Grants: grants,
+		LifecycleRules: lifecycle,
 	}
 	before := w.state.Revision()
 	b := w.must("acme", w.s.Bucket(), &storagev1.Bucket{Name: "buckets/whole", Spec: whole}).(*storagev1.Bucket)
@@ -56,13 +66,15 @@ func TestWhatIsAcceptedCanBePublished(t *testing.T) {
 		t.Error("it is not what was asked for")
 	}
 	for field, spec := range map[string]*storagev1.BucketSpec{
-		"spec.corsRules":      {CorsRules: rules(90 << 10)},
-		"spec.policy":         {Policy: strings.Repeat("é", 11<<10)},
-		"spec.tags":           {Tags: map[string]string{"k": strings.Repeat("é", 13<<10)}},
-		"spec.lifecycleRules": {LifecycleRules: append(lifecycle, &storagev1.LifecycleRule{Prefix: strings.Repeat("p", 20<<10)})},
+		"spec.corsRules": {CorsRules: rules(90 << 10)},
+		"spec.policy":    {Policy: strings.Repeat("é", 11<<10)},
+		"spec.tags":      {Tags: map[string]string{"k": strings.Repeat("é", 13<<10)}},
+		"spec.lifecycleRules": {LifecycleRules: append(lifecycle,
+			&storagev1.LifecycleRule{Prefix: strings.Repeat("p", 20<<10)})},
 	} {
 		_, err := w.put("acme", w.s.Bucket(), &storagev1.Bucket{Name: "buckets/large", Spec: spec}, admit.Options{})
-		if !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), field) || !strings.Contains(err.Error(), "at most") {
+		if !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), field) || !strings.Contains(err.Error(),
+			"at most") {
 			t.Errorf("%s: %v", field, err)
 		}
 	}

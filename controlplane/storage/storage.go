@@ -112,23 +112,42 @@ func New(o Options) *Storage {
 	s := &Storage{o: o}
 	s.Reset()
 	s.bucket = &kind.Kind{
-		Message: &storagev1.Bucket{}, Plural: "buckets", Pattern: "buckets/{bucket}", Service: "storage", Lane: kind.LaneData,
-		ConfirmDelete: true, Gone: "its objects and their keys were destroyed", SecretFields: []string{"status.keys"}, NameRule: s.bucketIDs, Admit: s.admitBucket, Publish: s.publishBucket,
+		Message: &storagev1.Bucket{}, Plural: "buckets", Pattern: "buckets/{bucket}", Service: "storage",
+		Lane:          kind.LaneData,
+		ConfirmDelete: true, Gone: "its objects and their keys were destroyed", SecretFields: []string{"status.keys"},
+		NameRule: s.bucketIDs, Admit: s.admitBucket, Publish: s.publishBucket,
 		MaxRecord: maxBucket,
-		Columns:   []kind.Column{{Title: "CELL", Path: "status.placement.cell"}, {Title: "VERSIONING", Path: "spec.versioning"}, {Title: "QUOTA", Path: "spec.quota.bytes"}},
+		Columns: []kind.Column{
+			{Title: "CELL", Path: "status.placement.cell"},
+			{Title: "VERSIONING", Path: "spec.versioning"},
+			{Title: "QUOTA", Path: "spec.quota.bytes"},
+		},
 	}
 	// Of the deny lane, as API keys are: what was revoked is not rolled back into life.
 	s.accessKey = &kind.Kind{
-		Message: &storagev1.AccessKey{}, Plural: "accesskeys", Pattern: "accesskeys/{accesskey}", Service: "storage", Lane: kind.LaneDeny,
-		SecretFields: []string{"status.sealed_secret", "status.secret_access_key"}, Admit: s.admitAccessKey, Deny: s.denyAccessKey, Publish: s.publishAccessKey, Show: s.showAccessKey,
+		Message: &storagev1.AccessKey{}, Plural: "accesskeys", Pattern: "accesskeys/{accesskey}", Service: "storage",
+		Lane:         kind.LaneDeny,
+		SecretFields: []string{"status.sealed_secret", "status.secret_access_key"}, Admit: s.admitAccessKey,
+		Deny: s.denyAccessKey, Publish: s.publishAccessKey, Show: s.showAccessKey,
 		MaxRecord: kind.MaxRecord,
-		Columns:   []kind.Column{{Title: "ID", Path: "status.accessKeyId"}, {Title: "DESCRIPTION", Path: "spec.description"}, {Title: "EXPIRES", Path: "spec.expireTime"}, {Title: "LAST USED", Path: "status.lastUsedTime"}},
+		Columns: []kind.Column{
+			{Title: "ID", Path: "status.accessKeyId"},
+			{Title: "DESCRIPTION", Path: "spec.description"},
+			{Title: "EXPIRES", Path: "spec.expireTime"},
+			{Title: "LAST USED", Path: "status.lastUsedTime"},
+		},
 	}
 	s.encryptionKey = &kind.Kind{
-		Message: &storagev1.EncryptionKey{}, Plural: "encryptionkeys", Pattern: "encryptionkeys/{encryptionkey}", Service: "storage", Lane: kind.LaneData,
-		ConfirmDelete: true, Gone: "the key was destroyed, and another would not open what it encrypted", SecretFields: []string{"status.keys"}, Admit: s.admitEncryptionKey, Publish: s.publishEncryptionKey,
+		Message: &storagev1.EncryptionKey{}, Plural: "encryptionkeys", Pattern: "encryptionkeys/{encryptionkey}",
+		Service: "storage", Lane: kind.LaneData,
+		ConfirmDelete: true, Gone: "the key was destroyed, and another would not open what it encrypted",
+		SecretFields: []string{"status.keys"}, Admit: s.admitEncryptionKey, Publish: s.publishEncryptionKey,
 		MaxRecord: kind.MaxRecord,
-		Columns:   []kind.Column{{Title: "ARN", Path: "status.arn"}, {Title: "RETIRED", Path: "spec.retired"}, {Title: "ROTATION", Path: "spec.rotation"}},
+		Columns: []kind.Column{
+			{Title: "ARN", Path: "status.arn"},
+			{Title: "RETIRED", Path: "spec.retired"},
+			{Title: "ROTATION", Path: "spec.rotation"},
+		},
 	}
 	return s
 }
@@ -143,7 +162,9 @@ func (s *Storage) AccessKey() *kind.Kind { return s.accessKey }
 func (s *Storage) EncryptionKey() *kind.Kind { return s.encryptionKey }
 
 // Signed are the functions of Options that judge signed requests.
-func (s *Storage) Signed() (allow func([]*storagev1.Scope, string, string) bool, asked func(string, *sigv4.Signed) (*storagev1.BucketSpec, error)) {
+func (s *Storage) Signed() (allow func([]*storagev1.Scope, string, string) bool,
+	asked func(string, *sigv4.Signed) (*storagev1.BucketSpec, error),
+) {
 	return s.o.Allow, s.o.Asked
 }
 

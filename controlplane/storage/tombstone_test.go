@@ -38,8 +38,12 @@ func TestWhatBeginsReservesItsEnd(t *testing.T) {
 		make func()
 		life time.Duration
 	}{
-		{w.s.Bucket(), "buckets/tomb", func() { w.must("acme", w.s.Bucket(), bucket("tomb", nil)) }, 60 * 24 * time.Hour},
-		{w.s.AccessKey(), "accesskeys/tomb", func() { w.must("acme", w.s.AccessKey(), &storagev1.AccessKey{Name: "accesskeys/tomb"}) }, 24 * 24 * time.Hour},
+		{w.s.Bucket(), "buckets/tomb", func() {
+			w.must("acme", w.s.Bucket(), bucket("tomb", nil))
+		}, 60 * 24 * time.Hour},
+		{w.s.AccessKey(), "accesskeys/tomb", func() {
+			w.must("acme", w.s.AccessKey(), &storagev1.AccessKey{Name: "accesskeys/tomb"})
+		}, 24 * 24 * time.Hour},
 	} {
 		p.all = nil
 		c.make()

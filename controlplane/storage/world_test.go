@@ -50,7 +50,10 @@ func newWorld(t testing.TB) *world {
 }
 
 func (w *world) do(org string, build func(context.Context, *admit.Tx) error) error {
-	_, err := w.w.Do(w.t.Context(), admit.Request{Organization: org, Caller: kind.Caller{Who: "test"}, Origin: &statev1.Origin{Who: "test"}}, build)
+	_, err := w.w.Do(w.t.Context(), admit.Request{
+		Organization: org, Caller: kind.Caller{Who: "test"},
+		Origin: &statev1.Origin{Who: "test"},
+	}, build)
 	return err
 }
 
@@ -88,8 +91,13 @@ func (w *world) delete(org string, k *kind.Kind, name string) error {
 
 func (w *world) organization(name string, placement map[string]string) {
 	w.t.Helper()
-	owned := identity.Owned{FullNames: func() []string { return nil }, FullName: func(string) (string, bool) { return "", false }}
-	w.must("", identity.Organization(owned), &identityv1.Organization{Name: "organizations/" + name, Spec: &identityv1.OrganizationSpec{Placement: placement}})
+	owned := identity.Owned{FullNames: func() []string {
+		return nil
+	}, FullName: func(string) (string, bool) { return "", false }}
+	w.must("", identity.Organization(owned), &identityv1.Organization{
+		Name: "organizations/" + name,
+		Spec: &identityv1.OrganizationSpec{Placement: placement},
+	})
 }
 
 // edge lets a machine join.
@@ -100,7 +108,10 @@ func (w *world) edge(name string, labels map[string]string) {
 		w.t.Fatal(err)
 	}
 	w.machines[name] = m
-	w.must("", cluster.Node(nil), &clusterv1.Node{Name: "nodes/" + name, Labels: labels, Spec: &clusterv1.NodeSpec{Role: "edge", MachineKey: []byte(m.Recipient())}})
+	w.must("", cluster.Node(nil), &clusterv1.Node{
+		Name: "nodes/" + name, Labels: labels,
+		Spec: &clusterv1.NodeSpec{Role: "edge", MachineKey: []byte(m.Recipient())},
+	})
 }
 
 func (w *world) read(stream, kind, name string) ([]byte, error) {

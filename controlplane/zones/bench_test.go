@@ -65,8 +65,14 @@ func BenchmarkImport(b *testing.B) {
 		s := &sink{State: w.state}
 		z := newZones(b.TempDir())
 		tr := z.Transfers(&admit.Writer{State: s, Proposer: s, Validate: noViolations})
-		ctx := identity.With(b.Context(), identity.Caller{Who: "test", Organization: "acme", Permissions: []string{"dns:*", "dns:trust"}})
-		g := &generated{pipe: pipe{ctx: ctx, in: []proto.Message{&dnsv1.ImportZoneRequest{Name: "example.com", Create: true}}}, n: records}
+		ctx := identity.With(b.Context(), identity.Caller{
+			Who: "test", Organization: "acme",
+			Permissions: []string{"dns:*", "dns:trust"},
+		})
+		g := &generated{pipe: pipe{ctx: ctx, in: []proto.Message{&dnsv1.ImportZoneRequest{
+			Name:   "example.com",
+			Create: true,
+		}}}, n: records}
 		if err := tr.Import(g); err != nil {
 			b.Fatal(err)
 		}

@@ -102,7 +102,8 @@ func (u *underWay) begin(ctx context.Context, org string) (*holding, error) {
 func (u *underWay) displaceLocked(now time.Time) bool {
 	var worst *holding
 	for h := range u.mu.receiving {
-		if now.Sub(h.begun) >= u.bounds.Patience && h.rate(now) < slowest && (worst == nil || h.rate(now) < worst.rate(now)) {
+		if now.Sub(h.begun) >= u.bounds.Patience && h.rate(now) < slowest &&
+			(worst == nil || h.rate(now) < worst.rate(now)) {
 			worst = h
 		}
 	}
@@ -112,7 +113,8 @@ func (u *underWay) displaceLocked(now time.Time) bool {
 	delete(u.mu.receiving, worst)
 	worst.displaced = true
 	u.mu.all.imports--
-	worst.cancel(errs.New(errs.Unavailable, "the file came too slowly while other imports waited: %d octets in %v; import it again",
+	worst.cancel(errs.New(errs.Unavailable,
+		"the file came too slowly while other imports waited: %d octets in %v; import it again",
 		worst.received, now.Sub(worst.begun).Round(time.Second)))
 	return true
 }
@@ -157,7 +159,8 @@ func (h *holding) take(n int64) error {
 		return errs.New(errs.Exhausted, "imports hold %d MiB at this control node, at most %d at once; "+
 			"try again in a minute, or at another control node", h.u.mu.all.bytes>>20, b.Bytes>>20)
 	case h.u.room != nil && !h.u.room(n):
-		return errs.New(errs.Exhausted, "the disk of this control node has no room for the import; try at another control node")
+		return errs.New(errs.Exhausted, "the disk of this control node has no room for the import; try at another "+
+			"control node")
 	}
 	of.bytes += n
 	h.u.mu.all.bytes += n
@@ -204,7 +207,10 @@ type part struct {
 
 func newParts(ctx context.Context, stream *importStream, first []byte, of *holding) *parts {
 	b := of.u.bounds
-	p := &parts{bounds: b, of: of, ctx: ctx, next: make(chan part), rest: first, until: time.Now().Add(b.Receive), due: time.NewTimer(b.Part)}
+	p := &parts{
+		bounds: b, of: of, ctx: ctx, next: make(chan part), rest: first, until: time.Now().Add(b.Receive),
+		due: time.NewTimer(b.Part),
+	}
 	go p.receive(stream)
 	return p
 }
@@ -243,7 +249,8 @@ func (p *parts) Read(b []byte) (int, error) {
 			p.rest = m.data
 		case <-p.due.C:
 			// Kept, as a parser may read on.
-			p.err = errs.New(errs.Unavailable, "the file came too slowly: %d octets in %v; import it again", p.got, p.bounds.Part)
+			p.err = errs.New(errs.Unavailable, "the file came too slowly: %d octets in %v; import it again", p.got,
+				p.bounds.Part)
 		case <-p.ctx.Done():
 			return 0, context.Cause(p.ctx)
 		}

@@ -18,12 +18,18 @@ import (
 // bounded is a world whose imports have bounds.
 func bounded(t *testing.T, b zones.Bounds, room func(int64) bool) *world {
 	w := newWorld(t)
-	w.z = zones.New(zones.Options{Compilers: compilers(), NameServer: "ns1.dark.test.", Dir: t.TempDir(), Bounds: b, Room: room})
+	w.z = zones.New(zones.Options{
+		Compilers: compilers(), NameServer: "ns1.dark.test.", Dir: t.TempDir(), Bounds: b,
+		Room: room,
+	})
 	w.tr = w.z.Transfers(w.w)
 	return w
 }
 
-var wide = zones.Bounds{Imports: 8, ImportsOf: 8, Bytes: 1 << 40, BytesOf: 1 << 40, Part: time.Minute, Receive: time.Hour, Patience: time.Hour}
+var wide = zones.Bounds{
+	Imports: 8, ImportsOf: 8, Bytes: 1 << 40, BytesOf: 1 << 40, Part: time.Minute,
+	Receive: time.Hour, Patience: time.Hour,
+}
 
 // held is a stream of a client that sends a first part, and the rest when it is let go.
 type held struct {
@@ -46,8 +52,14 @@ func (h *held) RecvMsg(m any) error {
 }
 
 func (w *world) hold(org, zone string) (h *held, done chan error) {
-	ctx := identity.With(w.t.Context(), identity.Caller{Who: "test", Organization: org, Permissions: []string{"dns:write", "dns:trust"}})
-	h = &held{pipe: pipe{ctx: ctx, in: []proto.Message{&dnsv1.ImportZoneRequest{Name: zone, Create: true, DryRun: true}}}, begun: make(chan struct{}), letGo: make(chan struct{})}
+	ctx := identity.With(w.t.Context(), identity.Caller{
+		Who: "test", Organization: org,
+		Permissions: []string{"dns:write", "dns:trust"},
+	})
+	h = &held{pipe: pipe{ctx: ctx, in: []proto.Message{&dnsv1.ImportZoneRequest{
+		Name: zone, Create: true,
+		DryRun: true,
+	}}}, begun: make(chan struct{}), letGo: make(chan struct{})}
 	done = make(chan error, 1)
 	go func() { done <- w.tr.Import(h) }()
 	return h, done
@@ -65,7 +77,8 @@ func TestImportsAtOnceAreBounded(t *testing.T) {
 	<-second.begun
 	dry := &dnsv1.ImportZoneRequest{Name: "c.example", Create: true, DryRun: true}
 	_, err := w.imports("acme", dry, "@ 60 IN A 192.0.2.1\n")
-	if !errs.Is(err, errs.Exhausted) || !strings.Contains(err.Error(), "acme has 2 imports") || !strings.Contains(err.Error(), "try again when") {
+	if !errs.Is(err, errs.Exhausted) || !strings.Contains(err.Error(), "acme has 2 imports") ||
+		!strings.Contains(err.Error(), "try again when") {
 		t.Errorf("a third one: %v", err)
 	}
 	third, done3 := w.hold("other", "d.example")
@@ -82,7 +95,8 @@ func TestImportsAtOnceAreBounded(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "c.example", Create: true}, "@ 60 IN A 192.0.2.1\n"); err != nil {
+	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "c.example", Create: true},
+		"@ 60 IN A 192.0.2.1\n"); err != nil {
 		t.Errorf("after they ended: %v", err)
 	}
 }
@@ -101,11 +115,13 @@ func TestImportsAreBoundedInOctets(t *testing.T) {
 			t.Fatalf("3 MiB in a dry run: %v", err)
 		}
 	}
-	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "a.example", Create: true}, hosts(3000, "192.0.2.1")); err != nil {
+	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "a.example", Create: true},
+		hosts(3000, "192.0.2.1")); err != nil {
 		t.Errorf("a smaller one: %v", err)
 	}
 	full := bounded(t, wide, func(int64) bool { return false })
-	if _, err := full.imports("acme", &dnsv1.ImportZoneRequest{Name: "a.example", Create: true}, hosts(2, "192.0.2.1")); !errs.Is(err, errs.Exhausted) || !strings.Contains(err.Error(), "disk") {
+	if _, err := full.imports("acme", &dnsv1.ImportZoneRequest{Name: "a.example", Create: true},
+		hosts(2, "192.0.2.1")); !errs.Is(err, errs.Exhausted) || !strings.Contains(err.Error(), "disk") {
 		t.Errorf("without room on the disk: %v", err)
 	}
 }
@@ -141,7 +157,8 @@ func TestAStalledImportGivesItsPlaceToOneThatWaits(t *testing.T) {
 	if err := <-done; !errs.Is(err, errs.Unavailable) || !strings.Contains(err.Error(), "while other imports waited") {
 		t.Errorf("the stalled one ended with %v", err)
 	}
-	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "c.example", Create: true}, "@ 60 IN A 192.0.2.2\n"); err != nil {
+	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "c.example", Create: true},
+		"@ 60 IN A 192.0.2.2\n"); err != nil {
 		t.Errorf("after both: %v", err)
 	}
 
@@ -179,13 +196,15 @@ func TestSortingLeavesNothingBehind(t *testing.T) {
 	w.z = newZones(dir)
 	w.tr = w.z.Transfers(w.w)
 	w.tr.SetSortMemory(4 << 10)
-	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "a.example", Create: true}, hosts(500, "192.0.2.1")); err != nil {
+	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "a.example", Create: true},
+		hosts(500, "192.0.2.1")); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(dir); err != nil { // it is empty
 		t.Fatal(err)
 	}
-	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "b.example", Create: true}, hosts(500, "192.0.2.1")); err == nil {
+	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "b.example", Create: true},
+		hosts(500, "192.0.2.1")); err == nil {
 		t.Error("it spills elsewhere")
 	}
 }

@@ -47,14 +47,18 @@ func TestZeroIsAValue(t *testing.T) {
 		}
 	}
 	zero := proto.Uint32(0)
-	spec := &dnsv1.ZoneSpec{PrimaryNameServer: ".", Contact: ".", Refresh: zero, Retry: zero, Expire: zero, NegativeTtl: zero, SoaTtl: zero, DefaultTtl: zero}
+	spec := &dnsv1.ZoneSpec{
+		PrimaryNameServer: ".", Contact: ".", Refresh: zero, Retry: zero, Expire: zero,
+		NegativeTtl: zero, SoaTtl: zero, DefaultTtl: zero,
+	}
 	if err := w.zone("acme", "zones/example.com", true, spec); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.set("acme", "example.com/a/A", -1, "192.0.2.1"); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := w.exports("acme", "example.com"), "@ 0 IN SOA . . 1 0 0 0 0\na 0 IN A 192.0.2.1\n"; !strings.HasSuffix(got, want) {
+	if got, want := w.exports("acme", "example.com"),
+		"@ 0 IN SOA . . 1 0 0 0 0\na 0 IN A 192.0.2.1\n"; !strings.HasSuffix(got, want) {
 		t.Errorf("zeros by the API export\n%s", got)
 	}
 	z := &dnsv1.PublishedZone{}
@@ -62,7 +66,8 @@ func TestZeroIsAValue(t *testing.T) {
 		set := &dnsv1.PublishedRecordSet{}
 		switch r.Kind {
 		case "dark.dns.v1.Zone":
-			if err := proto.Unmarshal(r.Value, z); err != nil || z.PrimaryNameServer != "." || z.Mailbox != "." || z.Refresh+z.Retry+z.Expire+z.NegativeTtl+z.SoaTtl != 0 {
+			if err := proto.Unmarshal(r.Value, z); err != nil || z.PrimaryNameServer != "." || z.Mailbox != "." ||
+				z.Refresh+z.Retry+z.Expire+z.NegativeTtl+z.SoaTtl != 0 {
 				t.Errorf("published %v %v", z, err)
 			}
 		default:
@@ -75,7 +80,8 @@ func TestZeroIsAValue(t *testing.T) {
 	if err := w.zone("acme", "zones/example.com", true, nil); err != nil {
 		t.Fatal(err)
 	}
-	if got := w.exports("acme", "example.com"); !strings.Contains(got, "a 3600 IN A") || !strings.Contains(got, "7200 900 1209600 300\n") {
+	if got := w.exports("acme", "example.com"); !strings.Contains(got, "a 3600 IN A") ||
+		!strings.Contains(got, "7200 900 1209600 300\n") {
 		t.Errorf("without values\n%s", got)
 	}
 }
@@ -100,13 +106,19 @@ func TestCases(t *testing.T) {
 		taken   string
 		refused []string
 	}{
-		"01-ttl0":            {taken: "z 0 IN A 192.0.2.2"},
-		"02-soa-zero":        {taken: "@ 60 IN SOA . . 1 0 0 0 0"},
-		"03-amtrelay-d":      {taken: `c 300 IN TYPE260 \# 17 0A830178076578616D706C6503636F6D00`},
-		"04-soa-units":       {taken: "@ 3600 IN SOA ns.f04.test. host.f04.test. 1 3600 600 864000 3600"},
-		"05-latin1":          {taken: `t 300 IN TXT "gr\252\223e"`},
-		"06-quoted-owner":    {taken: "www 300 IN A 192.0.2.1"},
-		"07-svcb-bad":        {refused: []string{"line 5, column 13: HTTPS: mandatory lists alpn", "line 6, column 27: SVCB: mandatory: it must not list itself", "line 7, column 27: SVCB: mandatory: key123 is listed twice", "line 8, column 27: SVCB: mandatory: it needs a value", "line 9, column 13: HTTPS: no-default-alpn needs alpn"}},
+		"01-ttl0":         {taken: "z 0 IN A 192.0.2.2"},
+		"02-soa-zero":     {taken: "@ 60 IN SOA . . 1 0 0 0 0"},
+		"03-amtrelay-d":   {taken: `c 300 IN TYPE260 \# 17 0A830178076578616D706C6503636F6D00`},
+		"04-soa-units":    {taken: "@ 3600 IN SOA ns.f04.test. host.f04.test. 1 3600 600 864000 3600"},
+		"05-latin1":       {taken: `t 300 IN TXT "gr\252\223e"`},
+		"06-quoted-owner": {taken: "www 300 IN A 192.0.2.1"},
+		"07-svcb-bad": {refused: []string{
+			"line 5, column 13: HTTPS: mandatory lists alpn",
+			"line 6, column 27: SVCB: mandatory: it must not list itself",
+			"line 7, column 27: SVCB: mandatory: key123 is listed twice",
+			"line 8, column 27: SVCB: mandatory: it needs a value",
+			"line 9, column 13: HTTPS: no-default-alpn needs alpn",
+		}},
 		"08-mx-trailing":     {refused: []string{"line 5, column 11: MX: 000A00FFFFFF is not data of type MX"}},
 		"09-caa-long":        {taken: `c 300 IN CAA 0 issue "` + strings.Repeat("x", 300) + `"`},
 		"10-uri-long":        {taken: `u 300 IN URI 10 1 "https://example.com/xxx`},
@@ -118,15 +130,20 @@ func TestCases(t *testing.T) {
 		"16-key1":            {taken: `s 300 IN HTTPS 1 . alpn="h2"`},
 		"17-missing-dot":     {taken: "www 300 IN CNAME www.f17.test.f17.test."},
 		"18-cname-apex-line": {refused: []string{"line 7, column 3: @: a CNAME cannot be at the apex"}},
-		"19-two-errors":      {refused: []string{"line 5, column 5: A: 1.2.3 is not an IPv4 address", "line 6, column 8: AAAA: 1.2.3.4 is not an IPv6 address", `line 7, column 3: "FOO" is not a record type`}},
+		"19-two-errors": {refused: []string{
+			"line 5, column 5: A: 1.2.3 is not an IPv4 address",
+			"line 6, column 8: AAAA: 1.2.3.4 is not an IPv6 address", `line 7, column 3: "FOO" is not a record type`,
+		}},
 		"20-no-default-alpn": {taken: `s 300 IN HTTPS 1 . alpn="h2" no-default-alpn`},
 		"21-soa-twice":       {refused: []string{"line 5, column 3: a zone has one SOA; the first is on line 2"}},
 		"22-dname-loop":      {taken: "d 300 IN DNAME x.d.f22.test."},
-		"23-caa-badtag":      {refused: []string{"line 5, column 9: CAA: the tag is of letters and digits, not is-sue"}},
-		"24-gpos-quoted":     {taken: `g 300 IN TYPE27 \# 24`},
-		"25-dsync":           {taken: `_dsync 300 IN TYPE66 \# `},
-		"26-hinfo-one":       {refused: []string{"line 5, column 9: HINFO: the operating system is missing"}},
-		"27-soa-at":          {taken: "@ 300 IN SOA ns.f27.test. hostmaster.f27.test. 1 2 3 4 5"},
+		"23-caa-badtag": {refused: []string{
+			"line 5, column 9: CAA: the tag is of letters and digits, not is-sue",
+		}},
+		"24-gpos-quoted": {taken: `g 300 IN TYPE27 \# 24`},
+		"25-dsync":       {taken: `_dsync 300 IN TYPE66 \# `},
+		"26-hinfo-one":   {refused: []string{"line 5, column 9: HINFO: the operating system is missing"}},
+		"27-soa-at":      {taken: "@ 300 IN SOA ns.f27.test. hostmaster.f27.test. 1 2 3 4 5"},
 	} {
 		t.Run(file, func(t *testing.T) {
 			w := newWorld(t)
@@ -166,7 +183,11 @@ func loads(t *testing.T, apex, text string) {
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, command := range [][]string{{"named-checkzone", "-i", "none", "-k", "ignore"}, {"nsd-checkzone"}, {"kzonecheck", "-o"}} {
+	for _, command := range [][]string{
+		{"named-checkzone", "-i", "none", "-k", "ignore"},
+		{"nsd-checkzone"},
+		{"kzonecheck", "-o"},
+	} {
 		if said, err := exec.Command(command[0], append(command[1:], apex, path)...).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s\n%s", command[0], err, said, text)
 		}
@@ -176,8 +197,10 @@ func loads(t *testing.T, apex, text string) {
 // TestErrorsEndAtAHundred: a file of mistakes tells the first hundred.
 func TestErrorsEndAtAHundred(t *testing.T) {
 	w := newWorld(t)
-	_, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true}, "$TTL 60\n"+strings.Repeat("www A nonsense\n", 5000))
-	if n := strings.Count(told(err), "is not an IPv4 address"); n != 100 || !strings.Contains(told(err), "line 101, column 7") {
+	_, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true},
+		"$TTL 60\n"+strings.Repeat("www A nonsense\n", 5000))
+	if n := strings.Count(told(err), "is not an IPv4 address"); n != 100 ||
+		!strings.Contains(told(err), "line 101, column 7") {
 		t.Errorf("%d mistakes told: %.300s", n, told(err))
 	}
 }

@@ -151,7 +151,8 @@ func (i *importing) compare() (*difference, error) {
 		return nil, err
 	}
 	defer r.Close()
-	d := &difference{revision: r.Revision(), fixed: len(setName) + len(i.caller.Organization) + len(setPrefix(i.segment, 0)) + 8}
+	d := &difference{revision: r.Revision(), fixed: len(setName) + len(i.caller.Organization) +
+		len(setPrefix(i.segment, 0)) + 8}
 	if i.first.DryRun {
 		d.room = maxListedBytes
 	}

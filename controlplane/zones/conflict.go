@@ -40,7 +40,8 @@ func (i *importing) zoneSides(now *dnsv1.Zone) string {
 	for fields, n := stored.Descriptor().Fields(), 0; n < fields.Len(); n++ {
 		f := fields.Get(n)
 		if was, is := fieldText(stored, f), fieldText(file, f); was != is {
-			sides = append(sides, fmt.Sprintf("spec.%s: stored is %s, the import has %s", f.JSONName(), short(was), short(is)))
+			sides = append(sides, fmt.Sprintf("spec.%s: stored is %s, the import has %s", f.JSONName(), short(was),
+				short(is)))
 		}
 	}
 	switch {
@@ -80,7 +81,8 @@ func fieldText(m protoreflect.Message, f protoreflect.FieldDescriptor) string {
 func (i *importing) setChanged(c changed, now proto.Message, revision uint64) error {
 	stored, _ := now.(*dnsv1.RecordSet)
 	return admit.Because(errs.Conflict, admit.ReasonChanged,
-		"%s/records/%s was changed at revision %d, while the file was read: stored is %s, the file has %s; import it again",
+		"%s/records/%s was changed at revision %d, while the file was read: stored is %s, the file has %s; import it "+
+			"again",
 		i.name, c.key, revision, i.setText(stored.GetSpec()), i.setText(c.set))
 }
 

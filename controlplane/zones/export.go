@@ -79,11 +79,12 @@ func (t *Transfers) export(ctx context.Context, r admit.Reader, name string, out
 		return err
 	}
 	var bad error
-	err = r.Scan(setName, caller.Organization, setPrefix(segment, zone.GetStatus().GetGeneration()), "", func(v admit.Version) bool {
-		out.sets++
-		bad = t.exportSet(w, zone, v)
-		return bad == nil && ctx.Err() == nil
-	})
+	err = r.Scan(setName, caller.Organization, setPrefix(segment, zone.GetStatus().GetGeneration()), "",
+		func(v admit.Version) bool {
+			out.sets++
+			bad = t.exportSet(w, zone, v)
+			return bad == nil && ctx.Err() == nil
+		})
 	if err == nil {
 		err = bad
 	}

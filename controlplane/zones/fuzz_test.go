@@ -12,7 +12,10 @@ import (
 // holds no byte that the state's keys cannot.
 func FuzzNames(f *testing.F) {
 	z := zones.New(zones.Options{Compilers: compilers()})
-	for _, s := range []string{"example.com/www/A", "zones/EXAMPLE.com/records/@/NS", "bücher.example/a\\000b/TXT", "0%2F25.arpa/1/PTR", "a/%/A", "a.b/\\1/A"} {
+	for _, s := range []string{
+		"example.com/www/A", "zones/EXAMPLE.com/records/@/NS", "bücher.example/a\\000b/TXT",
+		"0%2F25.arpa/1/PTR", "a/%/A", "a.b/\\1/A",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

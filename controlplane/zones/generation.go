@@ -40,7 +40,8 @@ func (i *importing) soa(owner string, l Line) {
 		n[j] = uint32(v)
 	}
 	i.spec.PrimaryNameServer, i.spec.Contact = withoutDot(f[0]), contact(f[1])
-	i.spec.MinimumSerial, i.spec.Refresh, i.spec.Retry, i.spec.Expire, i.spec.NegativeTtl = n[0], &n[1], &n[2], &n[3], &n[4]
+	i.spec.MinimumSerial, i.spec.Refresh, i.spec.Retry, i.spec.Expire, i.spec.NegativeTtl = n[0], &n[1], &n[2], &n[3],
+		&n[4]
 	i.spec.SoaTtl = &l.TTL
 	i.soaFields(l)
 }
@@ -178,20 +179,26 @@ func (f *filling) published() error {
 		}
 		switch {
 		case b.Failed != "":
-			return errs.New(errs.Invalid, "%s cannot be published as the file has it, and is as it was: %s", f.i.name, b.Failed)
+			return errs.New(errs.Invalid, "%s cannot be published as the file has it, and is as it was: %s", f.i.name,
+				b.Failed)
 		case value == nil && seen >= f.begun:
-			return admit.Because(errs.Conflict, admit.ReasonChanged, "the import took too long and was taken back: %s is as it was; import it again", f.i.name)
+			return admit.Because(errs.Conflict, admit.ReasonChanged,
+				"the import took too long and was taken back: %s is as it was; import it again", f.i.name)
 		case b.Done:
 			return nil
 		}
 		if err := f.i.w.State.WaitRevision(f.i.ctx, seen); err != nil {
-			return errs.Wrap(errs.Unavailable, err, "the import was stored and not made active: %s is as it was; import it again", f.i.name)
+			return errs.Wrap(errs.Unavailable, err,
+				"the import was stored and not made active: %s is as it was; import it again", f.i.name)
 		}
 	}
 }
 
 func metaAt(key string, revision uint64) *statev1.Precondition {
-	return &statev1.Precondition{Condition: &statev1.Precondition_MetaAt{MetaAt: &statev1.MetaAt{Key: key, Revision: revision}}}
+	return &statev1.Precondition{Condition: &statev1.Precondition_MetaAt{MetaAt: &statev1.MetaAt{
+		Key:      key,
+		Revision: revision,
+	}}}
 }
 
 // begin leaves a mark for the sweeper, and one for the publisher. Two imports that chose
@@ -201,7 +208,8 @@ func (f *filling) begin() error {
 	ops := []*statev1.Op{putMeta(f.marker(), i.w.Clock.Now().Unix())}
 	if f.ahead = served(i.base) != 0 || i.base == nil && i.request().Caller.TrustedDomains; f.ahead {
 		value, err := proto.Marshal(&statev1.Bulk{
-			Ref: &statev1.Ref{Kind: zoneName, Organization: i.caller.Organization, Name: i.name}, Generation: f.generation,
+			Ref:        &statev1.Ref{Kind: zoneName, Organization: i.caller.Organization, Name: i.name},
+			Generation: f.generation,
 		})
 		if err != nil {
 			return err
@@ -212,7 +220,8 @@ func (f *filling) begin() error {
 		Origin: i.request().Origin, Preconditions: []*statev1.Precondition{metaAt(f.marker(), 0)}, Ops: ops,
 	})
 	if errs.Is(err, errs.Conflict) {
-		err = admit.Because(errs.Conflict, admit.ReasonChanged, "another import of %s began at the same time; import it again when that has ended", i.name)
+		err = admit.Because(errs.Conflict, admit.ReasonChanged,
+			"another import of %s began at the same time; import it again when that has ended", i.name)
 	}
 	f.begun = out.Revision
 	return err

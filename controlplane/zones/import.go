@@ -184,7 +184,10 @@ func (i *importing) line(l Line) error {
 	if i.first.WithoutDnssec && madeBySigning(l.Type) {
 		return nil
 	}
-	return i.sorter.add(entry{key: encode(owner) + "/" + i.z.o.FormatType(l.Type), text: l.Text, ttl: l.TTL, line: uint32(l.Line), column: uint32(l.Column)})
+	return i.sorter.add(entry{
+		key: encode(owner) + "/" + i.z.o.FormatType(l.Type), text: l.Text, ttl: l.TTL,
+		line: uint32(l.Line), column: uint32(l.Column),
+	})
 }
 
 // madeBySigning lists what a signed file has beside the zone: RRSIG, NSEC, DNSKEY, NSEC3,
@@ -218,7 +221,8 @@ func (i *importing) apply() error {
 	if err := i.guard(d); err != nil {
 		return err
 	}
-	i.progress.Created, i.progress.Updated, i.progress.Deleted, i.progress.Unchanged = d.created, d.updated, d.deleted, d.unchanged
+	i.progress.Created, i.progress.Updated, i.progress.Deleted, i.progress.Unchanged = d.created, d.updated, d.deleted,
+		d.unchanged
 	if err := i.say(); err != nil {
 		return err
 	}
@@ -251,7 +255,8 @@ func (i *importing) guard(d *difference) error {
 	had := d.updated + d.deleted + d.unchanged
 	if d.deleted*2 > had && !i.first.AllowLargeDeletion {
 		return admit.Because(errs.Conflict, admit.ReasonLargeDeletion,
-			"the file leaves out %d of the %d record sets of %s, more than half; say that you mean it (--yes)", d.deleted, had, i.name)
+			"the file leaves out %d of the %d record sets of %s, more than half; say that you mean it (--yes)",
+			d.deleted, had, i.name)
 	}
 	return nil
 }
@@ -260,7 +265,10 @@ func (i *importing) guard(d *difference) error {
 func (i *importing) request() admit.Request {
 	return admit.Request{
 		Organization: i.caller.Organization, Caller: i.caller.Kind(), DryRun: i.first.DryRun,
-		Origin: &statev1.Origin{Who: i.caller.Who, From: i.caller.From, Method: "/dark.dns.v1.ZoneService/ImportZone", Reason: i.first.Reason},
+		Origin: &statev1.Origin{
+			Who: i.caller.Who, From: i.caller.From, Method: "/dark.dns.v1.ZoneService/ImportZone",
+			Reason: i.first.Reason,
+		},
 	}
 }
 
@@ -273,7 +281,8 @@ func (i *importing) putZone(ctx context.Context, tx *admit.Tx) error {
 	if rev != i.baseRev {
 		return i.zoneChanged(now, rev)
 	}
-	_, err = tx.Put(ctx, i.z.zoneKind, &dnsv1.Zone{Name: i.name, Labels: i.base.GetLabels(), Spec: i.spec}, admit.Options{})
+	_, err = tx.Put(ctx, i.z.zoneKind, &dnsv1.Zone{Name: i.name, Labels: i.base.GetLabels(), Spec: i.spec},
+		admit.Options{})
 	return err
 }
 
@@ -325,10 +334,14 @@ func (i *importing) write(ctx context.Context, tx *admit.Tx, c changed) error {
 	if c.set == nil {
 		_, err = tx.Delete(ctx, i.z.setKind, name, admit.Options{})
 	} else {
-		_, err = tx.Put(ctx, i.z.setKind, &dnsv1.RecordSet{Name: name, Spec: c.set}, admit.Options{Mask: []string{"spec"}})
+		_, err = tx.Put(ctx, i.z.setKind, &dnsv1.RecordSet{Name: name, Spec: c.set},
+			admit.Options{Mask: []string{"spec"}})
 	}
 	if errs.Is(err, errs.Invalid) {
-		return errs.Bad(errs.Field{Name: "data", Text: fault{int(c.at.line), int(c.at.column), c.key + ": " + err.Error()}.Error()})
+		return errs.Bad(errs.Field{Name: "data", Text: fault{
+			int(c.at.line), int(c.at.column),
+			c.key + ": " + err.Error(),
+		}.Error()})
 	}
 	return err
 }

@@ -85,7 +85,11 @@ func TestGrantsAndOwnAncestors(t *testing.T) {
 	}
 	// A client cannot say of itself that control is shown.
 	if err := w.do("thief", false, func(ctx context.Context, tx *admit.Tx) error {
-		_, err := tx.Put(ctx, w.z.Zone(), &dnsv1.Zone{Name: "zones/example.net", Status: &dnsv1.ZoneStatus{Control: dnsv1.ZoneStatus_CONTROL_SHOWN}}, admit.Options{Mask: []string{"status"}})
+		_, err := tx.Put(ctx, w.z.Zone(), &dnsv1.Zone{
+			Name:   "zones/example.net",
+			Status: &dnsv1.ZoneStatus{Control: dnsv1.ZoneStatus_CONTROL_SHOWN},
+		},
+			admit.Options{Mask: []string{"status"}})
 		return err
 	}); err != nil {
 		t.Fatal(err)
@@ -144,7 +148,10 @@ func TestCNAMERace(t *testing.T) {
 	}
 	once := true
 	err := w.do("acme", true, func(ctx context.Context, tx *admit.Tx) error {
-		_, err := tx.Put(ctx, w.z.RecordSet(), &dnsv1.RecordSet{Name: "example.com/a/CNAME", Spec: &dnsv1.RecordSetSpec{Records: []string{"b"}}}, admit.Options{})
+		_, err := tx.Put(ctx, w.z.RecordSet(), &dnsv1.RecordSet{
+			Name: "example.com/a/CNAME",
+			Spec: &dnsv1.RecordSetSpec{Records: []string{"b"}},
+		}, admit.Options{})
 		if once && err == nil {
 			once = false
 			if err := w.set("acme", "example.com/a/A", -1, "192.0.2.1"); err != nil {
@@ -199,7 +206,10 @@ func (w *world) publish(org, stored string, before *uint64) []kind.Record {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	p := kind.Publication{Before: admit.NewView(b, w.state.Published), After: admit.NewView(a, w.state.Published), Organization: org, Stored: stored}
+	p := kind.Publication{
+		Before: admit.NewView(b, w.state.Published), After: admit.NewView(a, w.state.Published),
+		Organization: org, Stored: stored,
+	}
 	if p.Old, _, err = p.Before.Get(w.t.Context(), k.FullName(), org, stored); err != nil {
 		w.t.Fatal(err)
 	}
@@ -236,7 +246,10 @@ func (w *world) accept(rs []kind.Record) {
 
 func TestPublish(t *testing.T) {
 	w := newWorld(t)
-	pending := w.zone("acme", "zones/example.com", false, &dnsv1.ZoneSpec{MinimumSerial: 100, DefaultTtl: proto.Uint32(60)})
+	pending := w.zone("acme", "zones/example.com", false, &dnsv1.ZoneSpec{
+		MinimumSerial: 100,
+		DefaultTtl:    proto.Uint32(60),
+	})
 	if pending != nil {
 		t.Fatal(pending)
 	}
@@ -251,7 +264,10 @@ func TestPublish(t *testing.T) {
 	if rs := w.publish("acme", stored, nil); len(rs) != 0 {
 		t.Fatalf("pending: %s", names(rs))
 	}
-	if err := w.zone("acme", "zones/example.com", true, &dnsv1.ZoneSpec{MinimumSerial: 100, DefaultTtl: proto.Uint32(60)}); err != nil {
+	if err := w.zone("acme", "zones/example.com", true, &dnsv1.ZoneSpec{
+		MinimumSerial: 100,
+		DefaultTtl:    proto.Uint32(60),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	rs := w.publish("acme", "zones/example.com", nil)
@@ -260,7 +276,8 @@ func TestPublish(t *testing.T) {
 		t.Fatalf("served: %s", names(rs))
 	}
 	set := &dnsv1.PublishedRecordSet{}
-	if err := proto.Unmarshal(rs[0].Value, set); err != nil || set.Ttl != 60 || set.Type != 1 || len(set.Rdata) != 1 || string(set.Rdata[0]) != "\xc0\x00\x02\x01" {
+	if err := proto.Unmarshal(rs[0].Value, set); err != nil || set.Ttl != 60 || set.Type != 1 || len(set.Rdata) != 1 ||
+		string(set.Rdata[0]) != "\xc0\x00\x02\x01" {
 		t.Fatalf("%v %v", set, err)
 	}
 	serial := func(rs []kind.Record) uint32 {
@@ -283,26 +300,33 @@ func TestPublish(t *testing.T) {
 		t.Fatal(err)
 	}
 	one, two := w.publish("acme", stored, nil), w.publish("acme", stored, nil)
-	if names(one) != fmt.Sprintf("zones/example.com/%d/www/A zones/example.com", gen) || serial(one) != 101 || serial(two) != 101 {
+	if names(one) != fmt.Sprintf("zones/example.com/%d/www/A zones/example.com", gen) || serial(one) != 101 ||
+		serial(two) != 101 {
 		t.Fatalf("one set: %s, serial %d, %d", names(one), serial(one), serial(two))
 	}
 	w.accept(one)
 	// The zone's TTL is that of sets that give none.
-	if err := w.zone("acme", "zones/example.com", true, &dnsv1.ZoneSpec{MinimumSerial: 100, DefaultTtl: proto.Uint32(61)}); err != nil {
+	if err := w.zone("acme", "zones/example.com", true, &dnsv1.ZoneSpec{
+		MinimumSerial: 100,
+		DefaultTtl:    proto.Uint32(61),
+	}); err != nil {
 		t.Fatal(err)
 	}
-	if rs = w.publish("acme", "zones/example.com", nil); names(rs) != fmt.Sprintf("zones/example.com/%d/www/A zones/example.com", gen) {
+	if rs = w.publish("acme", "zones/example.com",
+		nil); names(rs) != fmt.Sprintf("zones/example.com/%d/www/A zones/example.com", gen) {
 		t.Fatalf("default TTL: %s", names(rs))
 	}
 	w.accept(rs)
 	// A large import turns the zone to another generation.
 	before := w.state.Revision()
-	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", AllowLargeDeletion: true}, hosts(2500, "192.0.2.9")); err != nil {
+	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", AllowLargeDeletion: true},
+		hosts(2500, "192.0.2.9")); err != nil {
 		t.Fatal(err)
 	}
 	g2 := w.get("acme", "zones/example.com").Status.Generation
 	rs = w.publish("acme", "zones/example.com", &before)
-	if len(rs) != 2502 || names(rs[2500:]) != fmt.Sprintf("zones/example.com -zones/example.com/%d/*", gen) || g2 == gen {
+	if len(rs) != 2502 || names(rs[2500:]) != fmt.Sprintf("zones/example.com -zones/example.com/%d/*", gen) ||
+		g2 == gen {
 		t.Fatalf("flip: %d records, %s", len(rs), names(rs[max(0, len(rs)-2):]))
 	}
 	if rs := w.publish("acme", fmt.Sprintf("zones/example.com/%016x/h1/A", g2), &before); len(rs) != 0 {

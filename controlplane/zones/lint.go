@@ -38,7 +38,8 @@ type target struct {
 
 func (l *lint) warn(p at, format string, args ...any) {
 	if len(l.warnings) < maxWarnings {
-		l.warnings = append(l.warnings, fmt.Sprintf("line %d, column %d: ", p.line, p.column)+fmt.Sprintf(format, args...))
+		l.warnings = append(l.warnings, fmt.Sprintf("line %d, column %d: ", p.line, p.column)+fmt.Sprintf(format,
+			args...))
 	}
 }
 
@@ -76,7 +77,8 @@ func (l *lint) names(key string, s Set, skip int, p at) {
 		mail := s.Type == typeNS || s.Type == typeMX
 		switch {
 		case mail && isAddress(name), mail && within && isAddress(inside):
-			l.warn(p, "%s leads to the address %s; it must lead to a name that has it", key, strings.TrimSuffix(name, "."+l.apex))
+			l.warn(p, "%s leads to the address %s; it must lead to a name that has it", key,
+				strings.TrimSuffix(name, "."+l.apex))
 		case within && strings.HasSuffix("."+inside, "."+l.apex):
 			l.warn(p, "%s leads to %s: a dot is missing after %s", key, name, strings.TrimSuffix(name, "."+l.apex))
 		case within && mail && len(l.targets) < maxReferences:
@@ -173,7 +175,8 @@ func (l *lint) end() {
 	for _, n := range names {
 		switch t := l.targets[n]; {
 		case t.alias:
-			l.warn(t.at, "%s leads to %s, which is a CNAME; mail and name servers need an address there (RFC 2181 10.3)", t.by, n)
+			l.warn(t.at, "%s leads to %s, which is a CNAME; mail and name servers need an address there (RFC 2181 "+
+				"10.3)", t.by, n)
 		case !t.address:
 			l.warn(t.at, "%s leads to %s, which has no address", t.by, n)
 		}

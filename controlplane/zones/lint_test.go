@@ -61,18 +61,22 @@ func TestImportWarns(t *testing.T) {
 // TestDryRunListsTheChanges: with the records before and after.
 func TestDryRunListsTheChanges(t *testing.T) {
 	w := newWorld(t)
-	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true}, "a 60 A 192.0.2.1\nb 60 A 192.0.2.2\nc 60 A 192.0.2.3\n"); err != nil {
+	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true},
+		"a 60 A 192.0.2.1\nb 60 A 192.0.2.2\nc 60 A 192.0.2.3\n"); err != nil {
 		t.Fatal(err)
 	}
-	got, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", DryRun: true}, "a 60 A 192.0.2.1\nb 0 A 192.0.2.9\nd 60 A 192.0.2.4\n")
+	got, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", DryRun: true},
+		"a 60 A 192.0.2.1\nb 0 A 192.0.2.9\nd 60 A 192.0.2.4\n")
 	if err != nil || len(got.Changes) != 3 {
 		t.Fatalf("%v %v", got, err)
 	}
 	b, c, d := got.Changes[0], got.Changes[1], got.Changes[2]
-	if b.Name != "zones/example.com/records/b/A" || b.Before.GetTtl() != 60 || b.After.Ttl == nil || b.After.GetTtl() != 0 || b.After.Records[0] != "192.0.2.9" {
+	if b.Name != "zones/example.com/records/b/A" || b.Before.GetTtl() != 60 || b.After.Ttl == nil ||
+		b.After.GetTtl() != 0 || b.After.Records[0] != "192.0.2.9" {
 		t.Errorf("changed: %v", b)
 	}
-	if c.Name != "zones/example.com/records/c/A" || c.Before == nil || c.After != nil || d.Before != nil || d.After.GetRecords()[0] != "192.0.2.4" {
+	if c.Name != "zones/example.com/records/c/A" || c.Before == nil || c.After != nil || d.Before != nil ||
+		d.After.GetRecords()[0] != "192.0.2.4" {
 		t.Errorf("deleted and created: %v %v", c, d)
 	}
 }
@@ -91,10 +95,12 @@ sub DS 12345 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd
 `
 	w := newWorld(t)
 	_, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true}, file)
-	if s := told(err); !strings.Contains(s, "line 4, column 3: @/RRSIG: records of type RRSIG are made by signing") || !strings.Contains(s, "line 5") {
+	if s := told(err); !strings.Contains(s, "line 4, column 3: @/RRSIG: records of type RRSIG are made by signing") ||
+		!strings.Contains(s, "line 5") {
 		t.Fatal(s)
 	}
-	got, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true, WithoutDnssec: true}, file)
+	got, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true, WithoutDnssec: true},
+		file)
 	if err != nil || got.Created != 3 {
 		t.Fatalf("%v %v", got, err)
 	}

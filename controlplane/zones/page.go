@@ -33,7 +33,8 @@ func (z *Zones) page(ctx context.Context, p kind.Page, emit func(kind.Record) er
 	}
 	if !importing && served(zone) != p.Generation {
 		return kind.Paged{Gone: true}, emit(kind.Record{
-			Kind: setName, Stream: stream(p.Organization), Name: pub.prefix(p.Generation), Lane: kind.LaneData, Prefix: true,
+			Kind: setName, Stream: stream(p.Organization), Name: pub.prefix(p.Generation), Lane: kind.LaneData,
+			Prefix: true,
 		})
 	}
 	// The zone as it will be: its generation names the records.
@@ -45,16 +46,17 @@ func (z *Zones) page(ctx context.Context, p kind.Page, emit func(kind.Record) er
 		bytes += r.Cost()
 		return emit(r)
 	}
-	err = p.List(setName, p.Organization, setPrefix(segment, p.Generation), p.After, func(name string, m proto.Message) bool {
-		if !fill.All && name > fill.Through || records == p.Room.Records || bytes > p.Room.Bytes {
-			out.Done = false
-			return false
-		}
-		records++
-		out.After = name
-		bad = pub.set(next, name, m.(*dnsv1.RecordSet))
-		return bad == nil
-	})
+	err = p.List(setName, p.Organization, setPrefix(segment, p.Generation), p.After,
+		func(name string, m proto.Message) bool {
+			if !fill.All && name > fill.Through || records == p.Room.Records || bytes > p.Room.Bytes {
+				out.Done = false
+				return false
+			}
+			records++
+			out.After = name
+			bad = pub.set(next, name, m.(*dnsv1.RecordSet))
+			return bad == nil
+		})
 	out.Done = out.Done && fill.All
 	return out, errors.Join(err, bad)
 }

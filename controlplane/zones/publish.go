@@ -86,7 +86,10 @@ func (z *Zones) publishZone(ctx context.Context, p kind.Publication, emit func(k
 		return err
 	}
 	for _, gone := range ended(is, was, prev.GetGeneration()) {
-		if err := emit(kind.Record{Kind: setName, Stream: stream(p.Organization), Name: pub.prefix(gone), Lane: kind.LaneData, Prefix: true}); err != nil {
+		if err := emit(kind.Record{
+			Kind: setName, Stream: stream(p.Organization), Name: pub.prefix(gone),
+			Lane: kind.LaneData, Prefix: true,
+		}); err != nil {
 			return err
 		}
 	}
@@ -122,10 +125,16 @@ func (p publication) prefix(generation uint64) string {
 
 // end withdraws a zone and all that it had.
 func (p publication) end() error {
-	if err := p.emit(kind.Record{Kind: zoneName, Stream: stream(p.Organization), Name: p.zoneName(), Lane: kind.LaneData}); err != nil {
+	if err := p.emit(kind.Record{
+		Kind: zoneName, Stream: stream(p.Organization), Name: p.zoneName(),
+		Lane: kind.LaneData,
+	}); err != nil {
 		return err
 	}
-	return p.emit(kind.Record{Kind: setName, Stream: stream(p.Organization), Name: p.zoneName() + "/", Lane: kind.LaneData, Prefix: true})
+	return p.emit(kind.Record{
+		Kind: setName, Stream: stream(p.Organization), Name: p.zoneName() + "/",
+		Lane: kind.LaneData, Prefix: true,
+	})
 }
 
 func (p publication) zoneName() string { return "zones/" + p.segment }
@@ -146,14 +155,15 @@ func (p publication) sets(ctx context.Context, zone *dnsv1.Zone, all, otherTTL b
 	}
 	var bad error
 	room, bytes, full := p.Room, 0, false
-	err := p.After.List(ctx, setName, p.Organization, setPrefix(p.segment, generation), func(name string, m proto.Message) bool {
-		if set := m.(*dnsv1.RecordSet); all || set.GetSpec().Ttl == nil {
-			bad = w.set(zone, name, set)
-			bytes += proto.Size(set)
-		}
-		full = room.Records > 0 && (len(made) > room.Records || bytes > room.Bytes)
-		return bad == nil && !full
-	})
+	err := p.After.List(ctx, setName, p.Organization, setPrefix(p.segment, generation),
+		func(name string, m proto.Message) bool {
+			if set := m.(*dnsv1.RecordSet); all || set.GetSpec().Ttl == nil {
+				bad = w.set(zone, name, set)
+				bytes += proto.Size(set)
+			}
+			full = room.Records > 0 && (len(made) > room.Records || bytes > room.Bytes)
+			return bad == nil && !full
+		})
 	if err = errors.Join(err, bad); err != nil {
 		return nil, err
 	}
@@ -175,7 +185,8 @@ func (p publication) set(zone *dnsv1.Zone, name string, set *dnsv1.RecordSet) er
 	if err != nil {
 		return err
 	}
-	compiled, bad := p.z.o.LoadRecordSet(id.apex(), id.owner, id.typ, ttl(zone, set.GetSpec()), set.GetSpec().GetRecords())
+	compiled, bad := p.z.o.LoadRecordSet(id.apex(), id.owner, id.typ, ttl(zone, set.GetSpec()),
+		set.GetSpec().GetRecords())
 	if len(bad) > 0 {
 		return nil
 	}
@@ -186,7 +197,10 @@ func (p publication) set(zone *dnsv1.Zone, name string, set *dnsv1.RecordSet) er
 	if err != nil {
 		return fmt.Errorf("publish %s: %w", name, err)
 	}
-	return p.emit(kind.Record{Kind: setName, Stream: stream(p.Organization), Name: p.setName(zone, id), Lane: kind.LaneData, Value: value})
+	return p.emit(kind.Record{
+		Kind: setName, Stream: stream(p.Organization), Name: p.setName(zone, id),
+		Lane: kind.LaneData, Value: value,
+	})
 }
 
 func (p publication) setName(zone *dnsv1.Zone, id stored) string {
@@ -198,14 +212,18 @@ func (p publication) setName(zone *dnsv1.Zone, id stored) string {
 func (p publication) zone(zone *dnsv1.Zone, prev *dnsv1.PublishedZone) error {
 	soa := p.z.soa(decode(p.segment), zone.GetSpec())
 	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&dnsv1.PublishedZone{
-		Apex: decode(p.segment), Generation: zone.GetStatus().GetGeneration(), Serial: nextSerial(prev.GetSerial(), zone.GetSpec().GetMinimumSerial()),
+		Apex: decode(p.segment), Generation: zone.GetStatus().GetGeneration(), Serial: nextSerial(prev.GetSerial(),
+			zone.GetSpec().GetMinimumSerial()),
 		PrimaryNameServer: soa.MName, Mailbox: soa.RName, Refresh: soa.Refresh, Retry: soa.Retry, Expire: soa.Expire,
 		NegativeTtl: soa.NegativeTTL, SoaTtl: soa.TTL,
 	})
 	if err != nil {
 		return fmt.Errorf("publish zones/%s: %w", p.segment, err)
 	}
-	return p.emit(kind.Record{Kind: zoneName, Stream: stream(p.Organization), Name: p.zoneName(), Lane: kind.LaneData, Value: value})
+	return p.emit(kind.Record{
+		Kind: zoneName, Stream: stream(p.Organization), Name: p.zoneName(), Lane: kind.LaneData,
+		Value: value,
+	})
 }
 
 // silentSet: a set that is not of the generation that is served, in an import on its way
@@ -243,7 +261,10 @@ func (z *Zones) publishSet(ctx context.Context, p kind.Publication, emit func(ki
 	if p.New != nil {
 		err = pub.set(now, p.Stored, p.New.(*dnsv1.RecordSet))
 	} else {
-		err = emit(kind.Record{Kind: setName, Stream: stream(p.Organization), Name: pub.setName(now, id), Lane: kind.LaneData})
+		err = emit(kind.Record{
+			Kind: setName, Stream: stream(p.Organization), Name: pub.setName(now, id),
+			Lane: kind.LaneData,
+		})
 	}
 	if err != nil {
 		return err

@@ -121,7 +121,10 @@ func readEntry(r *bufio.Reader) (entry, error) {
 		return entry{}, io.ErrUnexpectedEOF
 	}
 	s := string(text)
-	return entry{s[:n], s[n:], binary.BigEndian.Uint32(b[8:]), binary.BigEndian.Uint32(b[12:]), binary.BigEndian.Uint32(b[16:])}, nil
+	return entry{
+		s[:n], s[n:], binary.BigEndian.Uint32(b[8:]), binary.BigEndian.Uint32(b[12:]),
+		binary.BigEndian.Uint32(b[16:]),
+	}, nil
 }
 
 // close frees the files.

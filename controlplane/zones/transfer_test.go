@@ -35,7 +35,10 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, state: statetest.New()}
 	w.z = newZones(t.TempDir())
-	w.w = &admit.Writer{State: w.state, Proposer: &pages{State: w.state, w: w, room: kind.Room{Records: 700, Bytes: 1 << 20}}, Validate: noViolations}
+	w.w = &admit.Writer{State: w.state, Proposer: &pages{
+		State: w.state, w: w,
+		room: kind.Room{Records: 700, Bytes: 1 << 20},
+	}, Validate: noViolations}
 	w.tr = w.z.Transfers(w.w)
 	return w
 }
@@ -117,7 +120,10 @@ func (p *pipe) RecvMsg(m any) error {
 var _ grpc.ServerStream = (*pipe)(nil)
 
 func (w *world) imports(org string, first *dnsv1.ImportZoneRequest, file string) (*dnsv1.ImportZoneResponse, error) {
-	ctx := identity.With(w.t.Context(), identity.Caller{Who: "test", Organization: org, Permissions: []string{"dns:write", "dns:trust"}})
+	ctx := identity.With(w.t.Context(), identity.Caller{
+		Who: "test", Organization: org,
+		Permissions: []string{"dns:write", "dns:trust"},
+	})
 	p := &pipe{ctx: ctx, in: []proto.Message{first}}
 	for b := []byte(file); len(b) > 0; {
 		n := min(len(b), 100_001)
@@ -136,7 +142,10 @@ func (w *world) imports(org string, first *dnsv1.ImportZoneRequest, file string)
 
 func (w *world) exports(org, name string) string {
 	w.t.Helper()
-	ctx := identity.With(w.t.Context(), identity.Caller{Who: "test", Organization: org, Permissions: []string{"dns:read"}})
+	ctx := identity.With(w.t.Context(), identity.Caller{
+		Who: "test", Organization: org,
+		Permissions: []string{"dns:read"},
+	})
 	p := &pipe{ctx: ctx, in: []proto.Message{&dnsv1.ExportZoneRequest{Name: name}}}
 	if err := w.tr.Export(p); err != nil {
 		w.t.Fatal(err)
@@ -168,7 +177,8 @@ func TestImportThenExportIsTheSameZone(t *testing.T) {
 		t.Fatalf("%v", got)
 	}
 	z := w.get("acme", "zones/example.com")
-	if z.Spec.MinimumSerial != 2026010101 || z.Spec.Contact != "host.master@example.net" || z.Spec.PrimaryNameServer != "ns1.example.net" || z.Spec.GetNegativeTtl() != 300 {
+	if z.Spec.MinimumSerial != 2026010101 || z.Spec.Contact != "host.master@example.net" ||
+		z.Spec.PrimaryNameServer != "ns1.example.net" || z.Spec.GetNegativeTtl() != 300 {
 		t.Fatalf("the SOA's settings: %v", z.Spec)
 	}
 	file := w.exports("acme", "example.com")
@@ -207,10 +217,12 @@ func TestImportSaysTheLine(t *testing.T) {
 
 func TestImportReplacesACNAMEAndRefusesLargeDeletion(t *testing.T) {
 	w := newWorld(t)
-	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true}, "a 60 IN CNAME x.example.net.\nb 60 IN A 192.0.2.1\nc 60 IN A 192.0.2.1\n"); err != nil {
+	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true},
+		"a 60 IN CNAME x.example.net.\nb 60 IN A 192.0.2.1\nc 60 IN A 192.0.2.1\n"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com"}, "a 60 IN A 192.0.2.7\nb 60 IN A 192.0.2.1\nc 60 IN A 192.0.2.1\n"); err != nil {
+	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com"},
+		"a 60 IN A 192.0.2.7\nb 60 IN A 192.0.2.1\nc 60 IN A 192.0.2.1\n"); err != nil {
 		t.Fatal(err)
 	}
 	before := w.state.Revision()
@@ -218,7 +230,8 @@ func TestImportReplacesACNAMEAndRefusesLargeDeletion(t *testing.T) {
 	if admit.ReasonOf(err) != admit.ReasonLargeDeletion || w.state.Revision() != before {
 		t.Fatalf("large deletion: %v", err)
 	}
-	got, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", AllowLargeDeletion: true}, "a 60 IN A 192.0.2.7\n")
+	got, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", AllowLargeDeletion: true},
+		"a 60 IN A 192.0.2.7\n")
 	if err != nil || got.Deleted != 2 {
 		t.Fatalf("%v %v", got, err)
 	}
@@ -266,8 +279,10 @@ func TestLargeImportGoesByGenerations(t *testing.T) {
 	}
 	// A few changes to it go the ordinary way again.
 	commits := w.state.Revision()
-	got, err = w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com"}, hosts(n-1, "192.0.2.2")+"new 60 IN A 192.0.2.3\n")
-	if err != nil || got.Created != 1 || got.Deleted != 1 || w.state.Revision() != commits+1 || w.get("acme", "zones/example.com").Status.Generation != g2 {
+	got, err = w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com"},
+		hosts(n-1, "192.0.2.2")+"new 60 IN A 192.0.2.3\n")
+	if err != nil || got.Created != 1 || got.Deleted != 1 || w.state.Revision() != commits+1 ||
+		w.get("acme", "zones/example.com").Status.Generation != g2 {
 		t.Fatalf("%v %v", got, err)
 	}
 }
@@ -279,7 +294,8 @@ func own(keys []string) []string {
 
 func TestConcurrentImportsConflict(t *testing.T) {
 	w := newWorld(t)
-	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true}, hosts(2100, "192.0.2.1")); err != nil {
+	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true},
+		hosts(2100, "192.0.2.1")); err != nil {
 		t.Fatal(err)
 	}
 	// While the first one fills its generation, a second one begins and ends.
@@ -287,7 +303,8 @@ func TestConcurrentImportsConflict(t *testing.T) {
 	w.state.Before = func(tx *statev1.Transaction) {
 		if once && len(tx.Ops) > 100 {
 			once = false
-			if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com"}, hosts(2100, "192.0.2.3")); err != nil {
+			if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com"},
+				hosts(2100, "192.0.2.3")); err != nil {
 				t.Errorf("second: %v", err)
 			}
 		}
@@ -313,7 +330,9 @@ func TestAnImportConflictShowsBothSides(t *testing.T) {
 		want   string
 	}{
 		{
-			"a record set", func(w *world) error { return w.set("acme", "zones/example.com/records/www/A", 30, "192.0.2.9") },
+			"a record set", func(w *world) error {
+				return w.set("acme", "zones/example.com/records/www/A", 30, "192.0.2.9")
+			},
 			"zones/example.com/records/www/A was changed at revision 2, while the file was read: " +
 				"stored is TTL 30 with 192.0.2.9, the file has TTL 60 with 192.0.2.2; import it again",
 		},
@@ -326,7 +345,10 @@ func TestAnImportConflictShowsBothSides(t *testing.T) {
 		{
 			"a field of the zone",
 			func(w *world) error {
-				return w.zone("acme", "zones/example.com", true, &dnsv1.ZoneSpec{Contact: "ops@example.net", Grants: []string{"a", "b"}})
+				return w.zone("acme", "zones/example.com", true, &dnsv1.ZoneSpec{
+					Contact: "ops@example.net",
+					Grants:  []string{"a", "b"},
+				})
 			},
 			`spec.contact: stored is "ops@example.net", the import has no value; spec.grants: stored is "a", "b", ` +
 				`the import has no value; import it again`,
@@ -346,7 +368,8 @@ func TestAnImportConflictShowsBothSides(t *testing.T) {
 				}
 			}
 		}
-		_, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com"}, "www 60 IN A 192.0.2.2\na 60 IN A 192.0.2.1\n")
+		_, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com"},
+			"www 60 IN A 192.0.2.2\na 60 IN A 192.0.2.1\n")
 		if admit.ReasonOf(err) != admit.ReasonChanged || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.name, err)
 		}
@@ -366,7 +389,8 @@ func TestZoneMadeDuringItsImport(t *testing.T) {
 			}
 		}
 	}
-	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true}, hosts(3000, "192.0.2.1")); !errs.Is(err, errs.Conflict) {
+	if _, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true},
+		hosts(3000, "192.0.2.1")); !errs.Is(err, errs.Conflict) {
 		t.Fatal(err)
 	}
 	if s := w.exports("acme", "example.com"); strings.Contains(s, "192.0.2.1") {

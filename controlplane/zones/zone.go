@@ -139,11 +139,15 @@ func (z *Zones) endZone(ctx context.Context, a *kind.Admission, segment string) 
 	generation := a.Old.(*dnsv1.Zone).GetStatus().GetGeneration()
 	var ops []*statev1.Op
 	many := false
-	err := a.Reader.List(ctx, setName, a.Organization, setPrefix(segment, generation), func(stored string, _ proto.Message) bool {
-		many = len(ops) == maxSmall
-		ops = append(ops, &statev1.Op{Op: &statev1.Op_DeleteResource{DeleteResource: &statev1.Ref{Kind: setName, Organization: a.Organization, Name: stored}}})
-		return !many
-	})
+	err := a.Reader.List(ctx, setName, a.Organization, setPrefix(segment, generation),
+		func(stored string, _ proto.Message) bool {
+			many = len(ops) == maxSmall
+			ops = append(ops, &statev1.Op{Op: &statev1.Op_DeleteResource{DeleteResource: &statev1.Ref{
+				Kind:         setName,
+				Organization: a.Organization, Name: stored,
+			}}})
+			return !many
+		})
 	if err != nil {
 		return err
 	}
@@ -219,7 +223,8 @@ func (z *Zones) soa(apex string, s *dnsv1.ZoneSpec) SOA {
 	}
 	out := SOA{
 		MName: z.o.NameServer, Refresh: or(s.Refresh, defaultRefresh), Retry: or(s.Retry, defaultRetry),
-		Expire: or(s.Expire, defaultExpire), NegativeTTL: or(s.NegativeTtl, defaultNegativeTTL), TTL: or(s.SoaTtl, defaultSOATTL),
+		Expire: or(s.Expire, defaultExpire), NegativeTTL: or(s.NegativeTtl, defaultNegativeTTL),
+		TTL: or(s.SoaTtl, defaultSOATTL),
 	}
 	if ns := s.GetPrimaryNameServer(); ns != "" {
 		if h, err := z.host(ns); err == nil {

@@ -118,13 +118,20 @@ func New(o Options) *Zones {
 	}
 	z := &Zones{o: o, imports: underWay{bounds: o.Bounds, room: o.Room}}
 	z.zoneKind = &kind.Kind{
-		Message: &dnsv1.Zone{}, Plural: "zones", Pattern: "zones/{zone}", Service: "dns", Lane: kind.LaneData, ConfirmDelete: true,
-		NameRule: z.zoneIDs, Admit: z.admitZone, Show: z.showZone, Publish: z.publishZone, Page: z.page,
-		Columns: []kind.Column{{Title: "CONTROL", Path: "status.control"}, {Title: "SERIAL", Path: "status.serial"}, {Title: "TTL", Path: "spec.defaultTtl"}},
+		Message: &dnsv1.Zone{}, Plural: "zones", Pattern: "zones/{zone}", Service: "dns", Lane: kind.LaneData,
+		ConfirmDelete: true,
+		NameRule:      z.zoneIDs, Admit: z.admitZone, Show: z.showZone, Publish: z.publishZone, Page: z.page,
+		Columns: []kind.Column{
+			{Title: "CONTROL", Path: "status.control"},
+			{Title: "SERIAL", Path: "status.serial"},
+			{Title: "TTL", Path: "spec.defaultTtl"},
+		},
 	}
 	z.setKind = &kind.Kind{
-		Message: &dnsv1.RecordSet{}, Plural: "recordsets", Pattern: "zones/{zone}/records/{owner}/{type}", Service: "dns", Lane: kind.LaneData,
-		NameRule: z.setIDs, Locate: z.locate, Unlocate: unlocate, Displaces: z.displaces, Admit: z.admitSet, Silent: silentSet, Publish: z.publishSet,
+		Message: &dnsv1.RecordSet{}, Plural: "recordsets", Pattern: "zones/{zone}/records/{owner}/{type}",
+		Service: "dns", Lane: kind.LaneData,
+		NameRule: z.setIDs, Locate: z.locate, Unlocate: unlocate, Displaces: z.displaces, Admit: z.admitSet,
+		Silent: silentSet, Publish: z.publishSet,
 		Columns: []kind.Column{{Title: "TTL", Path: "spec.ttl"}, {Title: "RECORDS", Path: "spec.records"}},
 	}
 	return z

@@ -15,7 +15,8 @@ import (
 
 func zoneChange(t testing.TB, apex string, gen uint64, serial uint32, ended ...uint64) kind.Change {
 	v, err := proto.Marshal(&dnsv1.PublishedZone{
-		Apex: apex, Generation: gen, Serial: serial, PrimaryNameServer: "ns1." + apex + ".", Mailbox: "hostmaster." + apex + ".",
+		Apex: apex, Generation: gen, Serial: serial, PrimaryNameServer: "ns1." + apex + ".",
+		Mailbox: "hostmaster." + apex + ".",
 		Refresh: 1, Retry: 2, Expire: 3, NegativeTtl: 4, SoaTtl: 5, EndedGenerations: ended,
 	})
 	if err != nil {
@@ -31,7 +32,8 @@ func setChange(t testing.TB, apex string, gen uint64, owner string, last byte) k
 	if err != nil {
 		t.Fatal(err)
 	}
-	return kind.Change{Kind: KindRecordSet, Organization: "acme", Name: fmt.Sprintf("zones/%s/%d/%s/A", apex, gen, owner), Value: v}
+	return kind.Change{Kind: KindRecordSet, Organization: "acme", Name: fmt.Sprintf("zones/%s/%d/%s/A", apex, gen,
+		owner), Value: v}
 }
 
 // address is the last octet of the A record at owner, 0 when there is none.
@@ -90,7 +92,8 @@ func TestCompile(t *testing.T) {
 	if address(v, "example.com", "www") != 9 || address(v, "example.com", "ftp") != 0 {
 		t.Fatal("the flip")
 	}
-	v = step(0, kind.Change{Kind: KindRecordSet, Name: "zones/example.com/1/www/A"}, setChange(t, "example.com", 1, "late", 7))
+	v = step(0, kind.Change{Kind: KindRecordSet, Name: "zones/example.com/1/www/A"}, setChange(t, "example.com", 1,
+		"late", 7))
 	if k, _ := v.all.Get("example.com"); len(k.gens) != 1 {
 		t.Fatal("an ended generation came back")
 	}
@@ -129,7 +132,10 @@ func TestDeletePrefix(t *testing.T) {
 		{KindZone, "zones/", -1, -1, 0},
 		{KindZone, "", -1, -1, 0},
 	} {
-		v, bad := new(View).Compile(append(first[:len(first):len(first)], kind.Change{Kind: c.kind, Name: c.prefix, Prefix: true}))
+		v, bad := new(View).Compile(append(first[:len(first):len(first)], kind.Change{
+			Kind: c.kind, Name: c.prefix,
+			Prefix: true,
+		}))
 		if bad != nil {
 			t.Fatal(bad)
 		}
@@ -141,7 +147,8 @@ func TestDeletePrefix(t *testing.T) {
 			return z.RRsets()
 		}
 		if n("a.example") != c.a || n("b.example") != c.b || v.Zones.Len() != c.zones {
-			t.Errorf("%s %q: %d %d of %d zones, want %d %d of %d", c.kind, c.prefix, n("a.example"), n("b.example"), v.Zones.Len(), c.a, c.b, c.zones)
+			t.Errorf("%s %q: %d %d of %d zones, want %d %d of %d", c.kind, c.prefix, n("a.example"), n("b.example"),
+				v.Zones.Len(), c.a, c.b, c.zones)
 		}
 	}
 }
@@ -182,10 +189,17 @@ func TestApexWithASlash(t *testing.T) {
 		}
 		return b
 	}
-	soa := &dnsv1.PublishedZone{Apex: apex, Generation: 2, Serial: 1, PrimaryNameServer: "ns.example.", Mailbox: "h.example."}
-	set := &dnsv1.PublishedRecordSet{Apex: apex, Generation: 2, Owner: "1", Type: 16, Ttl: 60, Rdata: [][]byte{{1, 'x'}}}
+	soa := &dnsv1.PublishedZone{
+		Apex: apex, Generation: 2, Serial: 1, PrimaryNameServer: "ns.example.",
+		Mailbox: "h.example.",
+	}
+	set := &dnsv1.PublishedRecordSet{
+		Apex: apex, Generation: 2, Owner: "1", Type: 16, Ttl: 60,
+		Rdata: [][]byte{{1, 'x'}},
+	}
 	v, refused := (&View{}).Compile([]kind.Change{
-		{Kind: KindRecordSet, Name: name + "/2/1/TXT", Value: value(set)}, {Kind: KindZone, Name: name, Value: value(soa)},
+		{Kind: KindRecordSet, Name: name + "/2/1/TXT", Value: value(set)},
+		{Kind: KindZone, Name: name, Value: value(soa)},
 	})
 	if len(refused) > 0 {
 		t.Fatal(refused)
@@ -202,7 +216,10 @@ func TestApexWithASlash(t *testing.T) {
 	if before < 1 || sets(v2) != before-1 {
 		t.Fatalf("%d sets, %d after one was deleted", before, sets(v2))
 	}
-	v3, _ := v.Compile([]kind.Change{{Kind: KindZone, Name: name}, {Kind: KindRecordSet, Name: name + "/", Prefix: true}})
+	v3, _ := v.Compile([]kind.Change{{Kind: KindZone, Name: name}, {
+		Kind: KindRecordSet, Name: name + "/",
+		Prefix: true,
+	}})
 	if sets(v3) != -1 {
 		t.Fatalf("the zone is still there with %d sets", sets(v3))
 	}

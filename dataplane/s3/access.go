@@ -190,7 +190,8 @@ func (q *request) peek() error {
 	if q.op == &opAbortUpload || q.op == &opListParts {
 		return q.peekUpload()
 	}
-	if !q.bucket.access.NeedsObject() || q.op == &opCreateUpload || q.op == &opUploadPart || q.op == &opUploadPartCopy || q.op == &opCompleteUpload {
+	if !q.bucket.access.NeedsObject() || q.op == &opCreateUpload || q.op == &opUploadPart ||
+		q.op == &opUploadPartCopy || q.op == &opCompleteUpload {
 		return nil
 	}
 	v, err := q.version()

@@ -51,7 +51,8 @@ func (q *request) newOwner(canned string) string {
 	if q.who.anonymous() || q.who.organization == b.Organization {
 		return ""
 	}
-	if b.access.Ownership == storagev1.BucketSpec_OWNERSHIP_BUCKET_OWNER_PREFERRED && canned == policy.BucketOwnerFullControl {
+	if b.access.Ownership == storagev1.BucketSpec_OWNERSHIP_BUCKET_OWNER_PREFERRED &&
+		canned == policy.BucketOwnerFullControl {
 		return ""
 	}
 	return q.who.organization
@@ -68,7 +69,8 @@ func (q *request) settleGrants(grants []*storagev1.Grant, owner string) ([]*stor
 
 // plainGrants keeps nothing of an ACL that says what no ACL says.
 func plainGrants(grants []*storagev1.Grant, owner string) []*storagev1.Grant {
-	if len(grants) == 1 && grants[0].GetGrantee() == owner && grants[0].GetPermission() == storagev1.Grant_PERMISSION_FULL_CONTROL {
+	if len(grants) == 1 && grants[0].GetGrantee() == owner &&
+		grants[0].GetPermission() == storagev1.Grant_PERMISSION_FULL_CONTROL {
 		return nil
 	}
 	return grants
@@ -83,7 +85,9 @@ func (q *request) aclGiven(owner, bucketOwner string) (all []*storagev1.Grant, e
 	if !q.bucket.access.ACLs() {
 		return nil, false, s3xml.AccessControlListNotSupported
 	}
-	grants, err := grantsGiven(q.r.Header, owner, bucketOwner, func() ([]byte, error) { return q.document(q.limit(s3xml.MaxDocument), false) })
+	grants, err := grantsGiven(q.r.Header, owner, bucketOwner, func() ([]byte, error) {
+		return q.document(q.limit(s3xml.MaxDocument), false)
+	})
 	if err != nil {
 		return nil, false, err
 	}
@@ -105,7 +109,8 @@ func grantsGiven(h http.Header, owner, bucketOwner string, read func() ([]byte, 
 		return nil, err
 	}
 	if len(doc) == 0 {
-		return nil, s3xml.Say(s3xml.MissingSecurityHeader, "Your request was missing a required header", "MissingHeaderName", "x-amz-acl")
+		return nil, s3xml.Say(s3xml.MissingSecurityHeader, "Your request was missing a required header",
+			"MissingHeaderName", "x-amz-acl")
 	}
 	acl, err := s3xml.ParseACL(doc)
 	if err != nil {

@@ -94,7 +94,8 @@ func (q *request) refuse(err error) {
 	e := toldAs(err)
 	q.told = e
 	if status := e.HTTPStatus(); status >= 500 && !interrupted(err) && e.Code != s3xml.NotImplemented {
-		q.h.config.Logger.Warn("request failed", "request", q.id, "operation", q.operation(), "bucket", q.name, "error", err.Error())
+		q.h.config.Logger.Warn("request failed", "request", q.id, "operation", q.operation(), "bucket", q.name,
+			"error", err.Error())
 	}
 	if q.status != 0 {
 		return // half an answer: its length is wrong, and net/http closes the connection
@@ -135,7 +136,8 @@ func (q *request) unread(c s3xml.Code) bool {
 	if q.raw == nil || q.raw == http.NoBody {
 		return false
 	}
-	if q.polite = q.courteous(); !q.polite || closes(c) || q.expects() && !q.touched || !q.touched && q.r.ContentLength > drainFirst {
+	if q.polite = q.courteous(); !q.polite || closes(c) || q.expects() && !q.touched || !q.touched &&
+		q.r.ContentLength > drainFirst {
 		return true
 	}
 	_ = q.rc().SetReadDeadline(time.Now().Add(drainFirstTime)) // a recorder in a test takes none
@@ -172,7 +174,8 @@ func (q *request) expects() bool { return strings.EqualFold(q.header("Expect"), 
 // closes says whether a connection ends with an error: its body was not read to its end.
 func closes(c s3xml.Code) bool {
 	switch c {
-	case s3xml.RequestTimeout, s3xml.IncompleteBody, s3xml.EntityTooLarge, s3xml.MaxMessageLengthExceeded, s3xml.SlowDown:
+	case s3xml.RequestTimeout, s3xml.IncompleteBody, s3xml.EntityTooLarge, s3xml.MaxMessageLengthExceeded,
+		s3xml.SlowDown:
 		return true
 	}
 	return false

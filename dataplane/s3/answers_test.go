@@ -70,7 +70,8 @@ func TestRequestsThatSayTooLittleOrTooMuch(t *testing.T) {
 			headers = append(headers, c.header)
 		}
 		if a := s.raw(t, c.method, c.target, nil, headers...); a.status != c.status || a.code() != c.code {
-			t.Errorf("%s %s %s: %d %s, want %d %s\n%s", c.method, c.target, c.header, a.status, a.code(), c.status, c.code, a.body)
+			t.Errorf("%s %s %s: %d %s, want %d %s\n%s", c.method, c.target, c.header, a.status, a.code(), c.status,
+				c.code, a.body)
 		}
 	}
 	if a := s.raw(t, "GET", "/box/k", nil); a.body != "kept" {
@@ -109,8 +110,14 @@ func TestMetadataIsText(t *testing.T) {
 func TestWhatIsSentComesBack(t *testing.T) {
 	s := newServer(t)
 	s.bucket(t, "box", nil)
-	s.bucket(t, "kms", &storagev1.BucketSpec{Encryption: &storagev1.Encryption{EncryptionKey: "encryptionkeys/main", BucketKeyEnabled: true}})
-	for sent, kept := range map[string]string{"gzip, br": "gzip, br", "gzip,br": "gzip,br", "aws-chunked, gzip": "gzip", "gzip, aws-chunked": "gzip", "aws-chunked": ""} {
+	s.bucket(t, "kms", &storagev1.BucketSpec{Encryption: &storagev1.Encryption{
+		EncryptionKey:    "encryptionkeys/main",
+		BucketKeyEnabled: true,
+	}})
+	for sent, kept := range map[string]string{
+		"gzip, br": "gzip, br", "gzip,br": "gzip,br", "aws-chunked, gzip": "gzip",
+		"gzip, aws-chunked": "gzip", "aws-chunked": "",
+	} {
 		s.raw(t, "PUT", "/box/k", nil, "Content-Encoding: "+sent)
 		if got := s.raw(t, "HEAD", "/box/k", nil).header.Get("Content-Encoding"); got != kept {
 			t.Errorf("Content-Encoding %q came back as %q", sent, got)
@@ -132,13 +139,15 @@ func TestWhatIsSentComesBack(t *testing.T) {
 			t.Errorf("%s %s: %+v, then %+v; want %q", c.target, c.header, a, b, c.want)
 		}
 	}
-	kms := s.raw(t, "PUT", "/box/k", nil, "X-Amz-Server-Side-Encryption: aws:kms", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id: "+testARN, bucketKey+": True")
+	kms := s.raw(t, "PUT", "/box/k", nil, "X-Amz-Server-Side-Encryption: aws:kms",
+		"X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id: "+testARN, bucketKey+": True")
 	if kms.header.Get(bucketKey) != "true" {
 		t.Errorf("%+v", kms)
 	}
 	doc := `<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault><BucketKeyEnabled>true</BucketKeyEnabled></Rule></ServerSideEncryptionConfiguration>`
 	s.raw(t, "PUT", "/box?encryption", []byte(doc))
-	if a := s.raw(t, "GET", "/box?encryption", nil); !strings.Contains(a.body, "<BucketKeyEnabled>true</BucketKeyEnabled>") {
+	if a := s.raw(t, "GET", "/box?encryption", nil); !strings.Contains(a.body,
+		"<BucketKeyEnabled>true</BucketKeyEnabled>") {
 		t.Errorf("%+v", a)
 	}
 }
@@ -152,7 +161,10 @@ func TestKeysThatXMLCannotCarry(t *testing.T) {
 		s.raw(t, "PUT", "/box/"+key, nil)
 		s.raw(t, "POST", "/box/"+key+"?uploads", nil)
 	}
-	for _, target := range []string{"/box?list-type=2", "/box?delimiter=/", "/box?versions", "/box?uploads", "/box?uploads&delimiter=/", "/box?prefix=a%01"} {
+	for _, target := range []string{
+		"/box?list-type=2", "/box?delimiter=/", "/box?versions", "/box?uploads",
+		"/box?uploads&delimiter=/", "/box?prefix=a%01",
+	} {
 		a := s.raw(t, "GET", target, nil)
 		if a.status != 400 || !strings.Contains(a.body, "encoding-type=url") {
 			t.Errorf("%s: %+v", target, a)
@@ -220,7 +232,10 @@ func TestMissingKeysAreToldToWhoMayListThem(t *testing.T) {
 		} else {
 			wantCode(t, err, "AccessDenied")
 		}
-		_, err = other.CopyObject(t.Context(), &awss3.CopyObjectInput{Bucket: aws.String("none"), Key: &c.key, CopySource: aws.String(c.bucket + "/" + c.key)})
+		_, err = other.CopyObject(t.Context(), &awss3.CopyObjectInput{
+			Bucket: aws.String("none"), Key: &c.key,
+			CopySource: aws.String(c.bucket + "/" + c.key),
+		})
 		wantCode(t, err, "NoSuchBucket")
 	}
 }
@@ -230,14 +245,24 @@ func TestCannedACLsThatChangeNothing(t *testing.T) {
 	s := newServer(t)
 	s.bucket(t, "box", &storagev1.BucketSpec{
 		Ownership: storagev1.BucketSpec_OWNERSHIP_OBJECT_WRITER, PublicAccessBlock: &storagev1.PublicAccessBlock{},
-		Grants: []*storagev1.Grant{{Grantee: policy.CanonicalID("other"), Permission: storagev1.Grant_PERMISSION_WRITE}},
+		Grants: []*storagev1.Grant{{
+			Grantee:    policy.CanonicalID("other"),
+			Permission: storagev1.Grant_PERMISSION_WRITE,
+		}},
 	})
-	s.swap(t, s.accessKey("AKSCOPED", "acme", &storagev1.Scope{Actions: []string{"write"}, Resources: []string{"box/*"}}))
+	s.swap(t, s.accessKey("AKSCOPED", "acme", &storagev1.Scope{
+		Actions:   []string{"write"},
+		Resources: []string{"box/*"},
+	}))
 	for _, who := range []string{"AKOTHER", "AKSCOPED"} {
 		for acl, code := range map[types.ObjectCannedACL]string{
-			"private": "", "bucket-owner-full-control": "", "public-read": "AccessDenied", "authenticated-read": "AccessDenied",
+			"private": "", "bucket-owner-full-control": "", "public-read": "AccessDenied",
+			"authenticated-read": "AccessDenied",
 		} {
-			_, err := s.client(who).PutObject(t.Context(), &awss3.PutObjectInput{Bucket: aws.String("box"), Key: aws.String(who + string(acl)), ACL: acl, Body: bytes.NewReader([]byte("x"))})
+			_, err := s.client(who).PutObject(t.Context(), &awss3.PutObjectInput{
+				Bucket: aws.String("box"),
+				Key:    aws.String(who + string(acl)), ACL: acl, Body: bytes.NewReader([]byte("x")),
+			})
 			wantCode(t, err, code)
 		}
 	}
@@ -248,7 +273,8 @@ func TestAnEmptiedACLIsEmpty(t *testing.T) {
 	s := newServer(t)
 	s.bucket(t, "box", &storagev1.BucketSpec{Ownership: storagev1.BucketSpec_OWNERSHIP_OBJECT_WRITER})
 	s.raw(t, "PUT", "/box/k", nil)
-	doc := fmt.Sprintf("<AccessControlPolicy><Owner><ID>%s</ID></Owner><AccessControlList/></AccessControlPolicy>", policy.CanonicalID("acme"))
+	doc := fmt.Sprintf("<AccessControlPolicy><Owner><ID>%s</ID></Owner><AccessControlList/></AccessControlPolicy>",
+		policy.CanonicalID("acme"))
 	for _, target := range []string{"/box?acl", "/box/k?acl"} {
 		if a := s.raw(t, "GET", target, nil); !strings.Contains(a.body, "FULL_CONTROL") {
 			t.Errorf("%s at first: %+v", target, a)
@@ -274,7 +300,8 @@ func TestOwnershipThatWasDeletedIsNotFound(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	s.raw(t, "DELETE", "/box?ownershipControls", nil)
-	if a := s.raw(t, "GET", "/box?ownershipControls", nil); a.status != 404 || a.code() != "OwnershipControlsNotFoundError" {
+	if a := s.raw(t, "GET", "/box?ownershipControls", nil); a.status != 404 ||
+		a.code() != "OwnershipControlsNotFoundError" {
 		t.Errorf("%+v", a)
 	}
 	if a := s.raw(t, "PUT", "/box/k", nil, "X-Amz-Acl: private"); a.status != 200 {
@@ -288,10 +315,16 @@ func TestAKeyForAPrefix(t *testing.T) {
 	s.bucket(t, "box", nil)
 	s.bucket(t, "else", nil)
 	s.raw(t, "PUT", "/box/rc/a", []byte("x"))
-	s.swap(t, s.accessKey("AKPREFIX", "acme", &storagev1.Scope{Actions: []string{"read"}, Resources: []string{"box/rc/*"}}))
+	s.swap(t, s.accessKey("AKPREFIX", "acme", &storagev1.Scope{
+		Actions:   []string{"read"},
+		Resources: []string{"box/rc/*"},
+	}))
 	c, box := s.client("AKPREFIX"), aws.String("box")
 	list := func(prefix string) error {
-		_, err := c.ListObjectsV2(t.Context(), &awss3.ListObjectsV2Input{Bucket: box, Prefix: &prefix, Delimiter: aws.String("/")})
+		_, err := c.ListObjectsV2(t.Context(), &awss3.ListObjectsV2Input{
+			Bucket: box, Prefix: &prefix,
+			Delimiter: aws.String("/"),
+		})
 		return err
 	}
 	wantCode(t, list("rc/"), "")
@@ -309,7 +342,10 @@ func TestAKeyForAPrefix(t *testing.T) {
 	if _, err = c.HeadBucket(t.Context(), &awss3.HeadBucketInput{Bucket: aws.String("else")}); err == nil {
 		t.Error("a bucket beside it was told of")
 	}
-	_, err = c.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: box, Key: aws.String("rc/b"), Body: bytes.NewReader(nil)})
+	_, err = c.PutObject(t.Context(), &awss3.PutObjectInput{
+		Bucket: box, Key: aws.String("rc/b"),
+		Body: bytes.NewReader(nil),
+	})
 	wantCode(t, err, "AccessDenied")
 }
 

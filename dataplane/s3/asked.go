@@ -22,7 +22,9 @@ func ScopesAllow(scopes []*storagev1.Scope, action, bucket string) bool {
 // Asked is the configuration that a signed request of an organization asks for: all of a
 // new bucket's spec, or the field that the request's sub-resource is about. key finds the
 // name of a key of SSE-KMS.
-func Asked(organization string, r *sigv4.Signed, d Defaults, key func(id string) string) (*storagev1.BucketSpec, error) {
+func Asked(organization string, r *sigv4.Signed, d Defaults,
+	key func(id string) string,
+) (*storagev1.BucketSpec, error) {
 	sub, _, plain := r.Part()
 	if plain {
 		return newBucketSpec(organization, r.Header, r.Body, d)
@@ -46,7 +48,9 @@ func deleted(sub string, spec *storagev1.BucketSpec) {
 }
 
 // read takes what PUT says of a part from its head and its document.
-func read(sub string, spec *storagev1.BucketSpec, organization string, r *sigv4.Signed, key func(id string) string) (err error) {
+func read(sub string, spec *storagev1.BucketSpec, organization string, r *sigv4.Signed,
+	key func(id string) string,
+) (err error) {
 	switch sub {
 	case "acl":
 		owner := policy.CanonicalID(organization)

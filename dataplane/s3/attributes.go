@@ -63,7 +63,8 @@ func (q *request) wantedAttributes() (map[string]bool, error) {
 		}
 	}
 	if len(want) == 0 {
-		return nil, invalidRequest("The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
+		return nil, invalidRequest("The x-amz-object-attributes header specifying the attributes to be retrieved is " +
+			"either missing or empty")
 	}
 	return want, nil
 }

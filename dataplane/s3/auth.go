@@ -74,7 +74,8 @@ func (q *request) identify(signed signature.Result) {
 func (q *request) hoist() {
 	for _, p := range q.query {
 		name := http.CanonicalHeaderKey(p.name)
-		if !strings.HasPrefix(name, "X-Amz-") || presignParameters[name] || ofChecksum(name) || q.r.Header[name] != nil {
+		if !strings.HasPrefix(name, "X-Amz-") || presignParameters[name] || ofChecksum(name) ||
+			q.r.Header[name] != nil {
 			continue
 		}
 		q.r.Header[name] = []string{asHeader(name, p.value)}
@@ -82,7 +83,8 @@ func (q *request) hoist() {
 }
 
 func ofChecksum(name string) bool {
-	return strings.HasPrefix(name, "X-Amz-Checksum-") && name != "X-Amz-Checksum-Mode" || name == "X-Amz-Sdk-Checksum-Algorithm"
+	return strings.HasPrefix(name, "X-Amz-Checksum-") && name != "X-Amz-Checksum-Mode" ||
+		name == "X-Amz-Sdk-Checksum-Algorithm"
 }
 
 var presignParameters = map[string]bool{

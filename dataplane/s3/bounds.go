@@ -22,7 +22,10 @@ type bounds struct {
 }
 
 func newBounds(l Limits) bounds {
-	return bounds{documents: newSlots(l.Documents), working: make(chan struct{}, l.Working), bodies: newPlaces(l.Bodies)}
+	return bounds{
+		documents: newSlots(l.Documents), working: make(chan struct{}, l.Working),
+		bodies: newPlaces(l.Bodies),
+	}
 }
 
 // smallDocument needs no place to be worked on, in octets.

@@ -61,7 +61,10 @@ func (b *Bucket) settle(d Defaults) {
 	b.access.Block = b.Spec.GetPublicAccessBlock()
 	if b.access.Block == nil {
 		all := !d.PublicAccess
-		b.access.Block = &storagev1.PublicAccessBlock{BlockPublicAcls: all, IgnorePublicAcls: all, BlockPublicPolicy: all, RestrictPublicBuckets: all}
+		b.access.Block = &storagev1.PublicAccessBlock{
+			BlockPublicAcls: all, IgnorePublicAcls: all,
+			BlockPublicPolicy: all, RestrictPublicBuckets: all,
+		}
 	}
 }
 

@@ -47,7 +47,8 @@ func (q *request) putPolicy() error {
 	case len(doc) == 0:
 		return s3xml.MissingRequestBodyError
 	case len(doc) > maxPolicy:
-		return s3xml.Say(s3xml.MalformedPolicy, "Normalized policy document exceeds the maximum allowed size of 20480 bytes.")
+		return s3xml.Say(s3xml.MalformedPolicy,
+			"Normalized policy document exceeds the maximum allowed size of 20480 bytes.")
 	}
 	p, err := policy.Compile(doc, q.name)
 	if err != nil {
@@ -240,7 +241,8 @@ func (q *request) putEncryption() error {
 	if ask.KMS {
 		k, ok := q.v.encryptionKey(q.bucket.Organization, ask.KMSKey)
 		if !ok {
-			return s3xml.Argument("The KMS key that is named is not one of the organization's", "KMSMasterKeyID", ask.KMSKey)
+			return s3xml.Argument("The KMS key that is named is not one of the organization's", "KMSMasterKeyID",
+				ask.KMSKey)
 		}
 		e.EncryptionKey = k.Name
 	}

@@ -54,7 +54,8 @@ func (q *request) listBuckets() error {
 // headBucket tells that the bucket is there: to who may list it and, since clients ask it
 // before all else, to the owner's keys for a part of it.
 func (q *request) headBucket() error {
-	own := q.who.key != nil && q.who.organization == q.bucket.Organization && q.who.key.scopes.Reach(policy.ListBucket, q.name)
+	own := q.who.key != nil && q.who.organization == q.bucket.Organization && q.who.key.scopes.Reach(policy.ListBucket,
+		q.name)
 	switch reason := q.decide(q.bucket, policy.ListBucket, "", nil); {
 	case reason.Allowed(), reason == policy.DeniedByScopes && own:
 	default:
@@ -159,7 +160,9 @@ func newBucketSpec(organization string, h http.Header, doc []byte, d Defaults) (
 
 // newBucketACL reads the ACL of a new bucket, which must fit what its ownership and public
 // access will be.
-func newBucketACL(organization string, h http.Header, ownership storagev1.BucketSpec_Ownership, d Defaults) ([]*storagev1.Grant, error) {
+func newBucketACL(organization string, h http.Header, ownership storagev1.BucketSpec_Ownership,
+	d Defaults,
+) ([]*storagev1.Grant, error) {
 	canned, owner := h.Get("X-Amz-Acl"), policy.CanonicalID(organization)
 	grants, err := policy.HeaderGrants(h)
 	if err != nil {

@@ -98,7 +98,10 @@ func (q *request) reopen(mark []byte) {
 }
 
 func openAgain(ctx context.Context, space *store.Space, mark []byte) error {
-	_, err := space.Commit(ctx, store.Op{Kind: store.Delete, Key: []byte{rowClosing}, Idempotent: true, Condition: store.Condition{Match: [][]byte{mark}}})
+	_, err := space.Commit(ctx, store.Op{
+		Kind: store.Delete, Key: []byte{rowClosing}, Idempotent: true,
+		Condition: store.Condition{Match: [][]byte{mark}},
+	})
 	var refused *store.Refused
 	if errors.As(err, &refused) {
 		return nil // it is another's by now, or gone
@@ -150,5 +153,6 @@ func (q *request) bucketGone(err error) bool {
 		return false
 	}
 	var refused *store.Refused
-	return errors.As(err, &refused) && refused.Reason == store.QuotaBytes || toldAs(err).HTTPStatus() >= http.StatusInternalServerError
+	return errors.As(err, &refused) && refused.Reason == store.QuotaBytes ||
+		toldAs(err).HTTPStatus() >= http.StatusInternalServerError
 }

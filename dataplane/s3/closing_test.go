@@ -83,7 +83,10 @@ func TestDeletedBucketTakesNoAcknowledgedObjectAlong(t *testing.T) {
 						return
 					}
 				}
-				_, err := c.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: &name, Key: aws.String(fmt.Sprint("k", w)), Body: strings.NewReader("x")})
+				_, err := c.PutObject(t.Context(), &awss3.PutObjectInput{
+					Bucket: &name,
+					Key:    aws.String(fmt.Sprint("k", w)), Body: strings.NewReader("x"),
+				})
 				switch code := codeOf(err); {
 				case err == nil:
 					acked.Add(1)
@@ -112,7 +115,8 @@ func TestDeletedBucketTakesNoAcknowledgedObjectAlong(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("%d deleted, %d refused with %d objects; %d writes came while the control plane was asked", deleted, refused, kept, late.Load())
+	t.Logf("%d deleted, %d refused with %d objects; %d writes came while the control plane was asked", deleted, refused,
+		kept, late.Load())
 	if deleted < rounds/4 || late.Load() < rounds {
 		t.Error("hardly any write raced with a deletion")
 	}
@@ -174,12 +178,23 @@ func TestClosedBucketRefusesAllThatMakesObjects(t *testing.T) {
 	s.bucket(t, "other", nil)
 	put(t, c, "other", "k", []byte("x"))
 	box := aws.String("box")
-	u := ok(c.CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{Bucket: box, Key: aws.String("m")}))(t)
-	part := ok(c.UploadPart(t.Context(), &awss3.UploadPartInput{Bucket: box, Key: aws.String("m"), UploadId: u.UploadId, PartNumber: aws.Int32(1), Body: strings.NewReader("x")}))(t)
+	u := ok(c.CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{
+		Bucket: box,
+		Key:    aws.String("m"),
+	}))(t)
+	part := ok(c.UploadPart(t.Context(), &awss3.UploadPartInput{
+		Bucket: box, Key: aws.String("m"), UploadId: u.UploadId,
+		PartNumber: aws.Int32(1), Body: strings.NewReader("x"),
+	}))(t)
 	b, _ := s.h.View().Bucket("box")
 	space := ok(s.store.At(b.Placement))(t)
-	ok(space.Commit(t.Context(), store.Op{Kind: store.Put, Key: []byte{rowClosing}, Tag: []byte("t"), Size: closingBytes, Counts: true}))(t)
-	complete := fmt.Sprintf("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>%s</ETag></Part></CompleteMultipartUpload>", *part.ETag)
+	ok(space.Commit(t.Context(), store.Op{
+		Kind: store.Put, Key: []byte{rowClosing}, Tag: []byte("t"),
+		Size: closingBytes, Counts: true,
+	}))(t)
+	complete := fmt.Sprintf(
+		"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>%s</ETag></Part></CompleteMultipartUpload>",
+		*part.ETag)
 	for _, a := range []answer{
 		s.raw(t, "PUT", "/box/k", []byte("x")),
 		s.raw(t, "PUT", "/box/k", make([]byte, 100_000)),

@@ -38,7 +38,8 @@ func ValidateBucketSpec(spec *storagev1.BucketSpec, name string) []kind.Violatio
 	}
 	c.tags()
 	c.enums()
-	if b := spec.GetPublicAccessBlock(); b.GetNone() && (b.GetBlockPublicAcls() || b.GetIgnorePublicAcls() || b.GetBlockPublicPolicy() || b.GetRestrictPublicBuckets()) {
+	if b := spec.GetPublicAccessBlock(); b.GetNone() && (b.GetBlockPublicAcls() || b.GetIgnorePublicAcls() ||
+		b.GetBlockPublicPolicy() || b.GetRestrictPublicBuckets()) {
 		c.add("spec.publicAccessBlock.none", errors.New("there is none, or it blocks something; not both"))
 	}
 	if d := spec.GetShredAfter(); d != nil && (!d.IsValid() || d.AsDuration() < 0 || d.AsDuration() > MaxShredAfter) {

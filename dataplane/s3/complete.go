@@ -153,7 +153,8 @@ func (c *completion) find(cursor *store.Cursor, i int) (*storagev1.Part, error) 
 	want := &c.named[i]
 	key := partRow(c.q.query.get("uploadId"), want.Number)
 	bad := func() error {
-		return s3xml.New(s3xml.InvalidPart, "UploadId", c.q.query.get("uploadId"), "PartNumber", itoa(int64(want.Number)), "ETag", want.ETag)
+		return s3xml.New(s3xml.InvalidPart, "UploadId", c.q.query.get("uploadId"), "PartNumber",
+			itoa(int64(want.Number)), "ETag", want.ETag)
 	}
 	if !cursor.Seek(key) || !bytes.Equal(cursor.Row().Key, key) {
 		if err := cursor.Err(); err != nil {
@@ -166,7 +167,8 @@ func (c *completion) find(cursor *store.Cursor, i int) (*storagev1.Part, error) 
 		return nil, bad()
 	}
 	if row.Size < MinPart && i < len(c.named)-1 {
-		return nil, s3xml.New(s3xml.EntityTooSmall, "ETag", want.ETag, "MinSizeAllowed", itoa(MinPart), "ProposedSize", itoa(row.Size), "PartNumber", itoa(int64(want.Number)))
+		return nil, s3xml.New(s3xml.EntityTooSmall, "ETag", want.ETag, "MinSizeAllowed", itoa(MinPart), "ProposedSize",
+			itoa(row.Size), "PartNumber", itoa(int64(want.Number)))
 	}
 	var err error
 	if row.Value, err = cursor.Value(); err != nil {
@@ -195,7 +197,9 @@ func (c *completion) checkSum(want *s3xml.CompletePart, part *storagev1.Object, 
 	}
 	u := c.upload.object
 	if u.GetChecksumComposite() && want.Checksums[u.GetChecksumAlgorithm()] == nil {
-		return invalidRequest("The upload was created using a " + u.GetChecksumAlgorithm() + " checksum. The complete request must include the checksum for each part. It was missing for part " + strconv.Itoa(want.Number) + " in the request.")
+		return invalidRequest("The upload was created using a " + u.GetChecksumAlgorithm() +
+			" checksum. The complete request must include the checksum for each part. It was missing for part " +
+			strconv.Itoa(want.Number) + " in the request.")
 	}
 	return nil
 }
@@ -234,7 +238,8 @@ func (c *completion) sum() error {
 	}
 	t := typeOf(o)
 	if c.asked.TypeGiven && c.asked.Type != t {
-		return invalidRequest("The upload was created using the " + t.String() + " checksum mode. The complete request must use the same checksum mode.")
+		return invalidRequest("The upload was created using the " + t.String() +
+			" checksum mode. The complete request must use the same checksum mode.")
 	}
 	sum, err := a.OfParts(t, c.sums, c.asked)
 	if err != nil {

@@ -28,15 +28,22 @@ func TestBucketsComeAndGo(t *testing.T) {
 	wantCode(t, err, "BucketAlreadyExists")
 	_, err = c.CreateBucket(t.Context(), &awss3.CreateBucketInput{Bucket: aws.String("Bad_Name")})
 	wantCode(t, err, "InvalidBucketName")
-	_, err = c.CreateBucket(t.Context(), &awss3.CreateBucketInput{Bucket: aws.String("ddd"), CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: "mars-1"}})
+	_, err = c.CreateBucket(t.Context(), &awss3.CreateBucketInput{
+		Bucket:                    aws.String("ddd"),
+		CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: "mars-1"},
+	})
 	wantCode(t, err, "InvalidLocationConstraint")
 	list := ok(c.ListBuckets(t.Context(), &awss3.ListBucketsInput{}))(t)
 	if len(list.Buckets) != 3 || *list.Buckets[0].Name != "aaa" || list.ContinuationToken != nil {
 		t.Fatalf("%+v", list)
 	}
 	page := ok(c.ListBuckets(t.Context(), &awss3.ListBucketsInput{MaxBuckets: aws.Int32(2)}))(t)
-	next := ok(c.ListBuckets(t.Context(), &awss3.ListBucketsInput{MaxBuckets: aws.Int32(2), ContinuationToken: page.ContinuationToken}))(t)
-	if len(page.Buckets) != 2 || len(next.Buckets) != 1 || *next.Buckets[0].Name != "ccc" || next.ContinuationToken != nil {
+	next := ok(c.ListBuckets(t.Context(), &awss3.ListBucketsInput{
+		MaxBuckets:        aws.Int32(2),
+		ContinuationToken: page.ContinuationToken,
+	}))(t)
+	if len(page.Buckets) != 2 || len(next.Buckets) != 1 || *next.Buckets[0].Name != "ccc" ||
+		next.ContinuationToken != nil {
 		t.Fatalf("%+v then %+v", page, next)
 	}
 	if n := len(ok(s.client("AKOTHER").ListBuckets(t.Context(), &awss3.ListBucketsInput{}))(t).Buckets); n != 0 {
@@ -70,77 +77,127 @@ func TestConfigurationIsReadBackAsItWasWritten(t *testing.T) {
 	if got := ok(c.GetBucketPolicy(ctx, &awss3.GetBucketPolicyInput{Bucket: box}))(t); *got.Policy != policy {
 		t.Fatal(*got.Policy)
 	}
-	if got := ok(c.GetBucketPolicyStatus(ctx, &awss3.GetBucketPolicyStatusInput{Bucket: box}))(t); *got.PolicyStatus.IsPublic {
+	if got := ok(c.GetBucketPolicyStatus(ctx,
+		&awss3.GetBucketPolicyStatusInput{Bucket: box}))(t); *got.PolicyStatus.IsPublic {
 		t.Fatal("it is no public policy")
 	}
-	_, err = c.PutBucketPolicy(ctx, &awss3.PutBucketPolicyInput{Bucket: box, Policy: aws.String(strings.Replace(policy, `{"AWS":"arn:aws:iam::other:root"}`, `"*"`, 1))})
+	_, err = c.PutBucketPolicy(ctx, &awss3.PutBucketPolicyInput{
+		Bucket: box,
+		Policy: aws.String(strings.Replace(policy, `{"AWS":"arn:aws:iam::other:root"}`, `"*"`, 1)),
+	})
 	wantCode(t, err, "AccessDenied")
 	_, err = c.PutBucketPolicy(ctx, &awss3.PutBucketPolicyInput{Bucket: box, Policy: aws.String("{")})
 	wantCode(t, err, "MalformedPolicy")
 	ok(c.DeleteBucketPolicy(ctx, &awss3.DeleteBucketPolicyInput{Bucket: box}))(t)
 
-	if got := ok(c.GetPublicAccessBlock(ctx, &awss3.GetPublicAccessBlockInput{Bucket: box}))(t); !*got.PublicAccessBlockConfiguration.BlockPublicAcls {
+	if got := ok(c.GetPublicAccessBlock(ctx,
+		&awss3.GetPublicAccessBlockInput{Bucket: box}))(t); !*got.PublicAccessBlockConfiguration.BlockPublicAcls {
 		t.Fatal("new buckets block public access")
 	}
-	ok(c.PutPublicAccessBlock(ctx, &awss3.PutPublicAccessBlockInput{Bucket: box, PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{BlockPublicAcls: aws.Bool(true)}}))(t)
-	if got := ok(c.GetPublicAccessBlock(ctx, &awss3.GetPublicAccessBlockInput{Bucket: box}))(t); *got.PublicAccessBlockConfiguration.BlockPublicPolicy {
+	ok(c.PutPublicAccessBlock(ctx, &awss3.PutPublicAccessBlockInput{
+		Bucket:                         box,
+		PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{BlockPublicAcls: aws.Bool(true)},
+	}))(t)
+	if got := ok(c.GetPublicAccessBlock(ctx,
+		&awss3.GetPublicAccessBlockInput{Bucket: box}))(t); *got.PublicAccessBlockConfiguration.BlockPublicPolicy {
 		t.Fatal("it was turned off")
 	}
-	ok(c.PutPublicAccessBlock(ctx, &awss3.PutPublicAccessBlockInput{Bucket: box, PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{BlockPublicAcls: aws.Bool(false)}}))(t)
-	if got := ok(c.GetPublicAccessBlock(ctx, &awss3.GetPublicAccessBlockInput{Bucket: box}))(t); *got.PublicAccessBlockConfiguration.BlockPublicAcls {
+	ok(c.PutPublicAccessBlock(ctx, &awss3.PutPublicAccessBlockInput{
+		Bucket:                         box,
+		PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{BlockPublicAcls: aws.Bool(false)},
+	}))(t)
+	if got := ok(c.GetPublicAccessBlock(ctx,
+		&awss3.GetPublicAccessBlockInput{Bucket: box}))(t); *got.PublicAccessBlockConfiguration.BlockPublicAcls {
 		t.Fatal("all of it was turned off")
 	}
 	ok(c.DeletePublicAccessBlock(ctx, &awss3.DeletePublicAccessBlockInput{Bucket: box}))(t)
 	_, err = c.GetPublicAccessBlock(ctx, &awss3.GetPublicAccessBlockInput{Bucket: box})
 	wantCode(t, err, "NoSuchPublicAccessBlockConfiguration")
 	ok(c.DeletePublicAccessBlock(ctx, &awss3.DeletePublicAccessBlockInput{Bucket: box}))(t)
-	if spec := s.mu.buckets["box"].GetSpec(); len(ValidateBucketSpec(spec, "box")) > 0 || spec.GetPublicAccessBlock() == nil {
+	if spec := s.mu.buckets["box"].GetSpec(); len(ValidateBucketSpec(spec, "box")) > 0 ||
+		spec.GetPublicAccessBlock() == nil {
 		t.Fatalf("%v", spec)
 	}
 	spec := &storagev1.BucketSpec{PublicAccessBlock: &storagev1.PublicAccessBlock{None: true, BlockPublicAcls: true}}
 	if bad := ValidateBucketSpec(spec, "box"); len(bad) != 1 {
 		t.Fatalf("none and some: %v", bad)
 	}
-	_, err = c.PutBucketPolicy(ctx, &awss3.PutBucketPolicyInput{Bucket: box, Policy: aws.String(strings.Replace(policy, `{"AWS":"arn:aws:iam::other:root"}`, `"*"`, 1))})
+	_, err = c.PutBucketPolicy(ctx, &awss3.PutBucketPolicyInput{
+		Bucket: box,
+		Policy: aws.String(strings.Replace(policy, `{"AWS":"arn:aws:iam::other:root"}`, `"*"`, 1)),
+	})
 	wantCode(t, err, "") // nothing blocks it
 	ok(c.DeleteBucketPolicy(ctx, &awss3.DeleteBucketPolicyInput{Bucket: box}))(t)
-	ok(c.PutPublicAccessBlock(ctx, &awss3.PutPublicAccessBlockInput{Bucket: box, PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{BlockPublicAcls: aws.Bool(true)}}))(t)
-	if got := ok(c.GetPublicAccessBlock(ctx, &awss3.GetPublicAccessBlockInput{Bucket: box}))(t); !*got.PublicAccessBlockConfiguration.BlockPublicAcls {
+	ok(c.PutPublicAccessBlock(ctx, &awss3.PutPublicAccessBlockInput{
+		Bucket:                         box,
+		PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{BlockPublicAcls: aws.Bool(true)},
+	}))(t)
+	if got := ok(c.GetPublicAccessBlock(ctx,
+		&awss3.GetPublicAccessBlockInput{Bucket: box}))(t); !*got.PublicAccessBlockConfiguration.BlockPublicAcls {
 		t.Fatal("it was turned on again")
 	}
 
 	_, err = c.GetBucketCors(ctx, &awss3.GetBucketCorsInput{Bucket: box})
 	wantCode(t, err, "NoSuchCORSConfiguration")
-	ok(c.PutBucketCors(ctx, &awss3.PutBucketCorsInput{Bucket: box, CORSConfiguration: &types.CORSConfiguration{CORSRules: []types.CORSRule{
-		{AllowedMethods: []string{"GET", "PUT"}, AllowedOrigins: []string{"https://*.example.com"}, AllowedHeaders: []string{"*"}, MaxAgeSeconds: aws.Int32(60)},
-	}}}))(t)
-	if got := ok(c.GetBucketCors(ctx, &awss3.GetBucketCorsInput{Bucket: box}))(t); len(got.CORSRules) != 1 || *got.CORSRules[0].MaxAgeSeconds != 60 {
+	ok(c.PutBucketCors(ctx, &awss3.PutBucketCorsInput{
+		Bucket: box,
+		CORSConfiguration: &types.CORSConfiguration{CORSRules: []types.CORSRule{
+			{
+				AllowedMethods: []string{"GET", "PUT"}, AllowedOrigins: []string{"https://*.example.com"},
+				AllowedHeaders: []string{"*"}, MaxAgeSeconds: aws.Int32(60),
+			},
+		}},
+	}))(t)
+	if got := ok(c.GetBucketCors(ctx, &awss3.GetBucketCorsInput{Bucket: box}))(t); len(got.CORSRules) != 1 ||
+		*got.CORSRules[0].MaxAgeSeconds != 60 {
 		t.Fatalf("%+v", got.CORSRules)
 	}
 	preflight(t, s, "https://a.example.com", http.StatusOK)
 	preflight(t, s, "https://example.org", http.StatusForbidden)
 	ok(c.DeleteBucketCors(ctx, &awss3.DeleteBucketCorsInput{Bucket: box}))(t)
 
-	ok(c.PutBucketLifecycleConfiguration(ctx, &awss3.PutBucketLifecycleConfigurationInput{Bucket: box, LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: []types.LifecycleRule{
-		{ID: aws.String("r"), Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("logs/")}, Expiration: &types.LifecycleExpiration{Days: aws.Int32(3)}},
-	}}}))(t)
-	if got := ok(c.GetBucketLifecycleConfiguration(ctx, &awss3.GetBucketLifecycleConfigurationInput{Bucket: box}))(t); *got.Rules[0].Expiration.Days != 3 {
+	ok(c.PutBucketLifecycleConfiguration(ctx, &awss3.PutBucketLifecycleConfigurationInput{
+		Bucket: box,
+		LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: []types.LifecycleRule{
+			{
+				ID: aws.String("r"), Status: types.ExpirationStatusEnabled,
+				Filter:     &types.LifecycleRuleFilter{Prefix: aws.String("logs/")},
+				Expiration: &types.LifecycleExpiration{Days: aws.Int32(3)},
+			},
+		}},
+	}))(t)
+	if got := ok(c.GetBucketLifecycleConfiguration(ctx,
+		&awss3.GetBucketLifecycleConfigurationInput{Bucket: box}))(t); *got.Rules[0].Expiration.Days != 3 {
 		t.Fatalf("%+v", got.Rules)
 	}
 	if out := put(t, c, "box", "logs/1", []byte("x")); !strings.Contains(aws.ToString(out.Expiration), `rule-id="r"`) {
 		t.Fatalf("expiration %q", aws.ToString(out.Expiration))
 	}
 	// A rule without an ID is given one, and is what was signed nevertheless (s3cmd expire).
-	ok(c.PutBucketLifecycleConfiguration(ctx, &awss3.PutBucketLifecycleConfigurationInput{Bucket: box, LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: []types.LifecycleRule{
-		{Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("a/")}, Expiration: &types.LifecycleExpiration{Days: aws.Int32(1)}},
-		{Status: types.ExpirationStatusDisabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("b/")}, Expiration: &types.LifecycleExpiration{Days: aws.Int32(1)}},
-	}}}))(t)
-	if got := ok(c.GetBucketLifecycleConfiguration(ctx, &awss3.GetBucketLifecycleConfigurationInput{Bucket: box}))(t); len(got.Rules) != 2 || aws.ToString(got.Rules[0].ID) == "" || *got.Rules[0].ID == aws.ToString(got.Rules[1].ID) {
+	ok(c.PutBucketLifecycleConfiguration(ctx, &awss3.PutBucketLifecycleConfigurationInput{
+		Bucket: box,
+		LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: []types.LifecycleRule{
+			{
+				Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("a/")},
+				Expiration: &types.LifecycleExpiration{Days: aws.Int32(1)},
+			},
+			{
+				Status: types.ExpirationStatusDisabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("b/")},
+				Expiration: &types.LifecycleExpiration{Days: aws.Int32(1)},
+			},
+		}},
+	}))(t)
+	if got := ok(c.GetBucketLifecycleConfiguration(ctx,
+		&awss3.GetBucketLifecycleConfigurationInput{Bucket: box}))(t); len(got.Rules) != 2 ||
+		aws.ToString(got.Rules[0].ID) == "" || *got.Rules[0].ID == aws.ToString(got.Rules[1].ID) {
 		t.Errorf("rules without IDs: %+v", got.Rules)
 	}
 	ok(c.DeleteBucketLifecycle(ctx, &awss3.DeleteBucketLifecycleInput{Bucket: box}))(t)
 
-	ok(c.PutBucketTagging(ctx, &awss3.PutBucketTaggingInput{Bucket: box, Tagging: &types.Tagging{TagSet: []types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}}}))(t)
+	ok(c.PutBucketTagging(ctx, &awss3.PutBucketTaggingInput{
+		Bucket:  box,
+		Tagging: &types.Tagging{TagSet: []types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}},
+	}))(t)
 	if got := ok(c.GetBucketTagging(ctx, &awss3.GetBucketTaggingInput{Bucket: box}))(t); len(got.TagSet) != 1 {
 		t.Fatalf("%+v", got.TagSet)
 	}
@@ -149,9 +206,16 @@ func TestConfigurationIsReadBackAsItWasWritten(t *testing.T) {
 	wantCode(t, err, "NoSuchTagSet")
 
 	enc := func(a types.ServerSideEncryption, key *string) error {
-		_, err := c.PutBucketEncryption(ctx, &awss3.PutBucketEncryptionInput{Bucket: box, ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{
-			Rules: []types.ServerSideEncryptionRule{{ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{SSEAlgorithm: a, KMSMasterKeyID: key}}},
-		}})
+		_, err := c.PutBucketEncryption(ctx, &awss3.PutBucketEncryptionInput{
+			Bucket: box,
+			ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{
+				Rules: []types.ServerSideEncryptionRule{{
+					ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{
+						SSEAlgorithm: a, KMSMasterKeyID: key,
+					},
+				}},
+			},
+		})
 		return err
 	}
 	wantCode(t, enc(types.ServerSideEncryptionAwsKms, aws.String("nope")), "InvalidArgument")
@@ -160,7 +224,9 @@ func TestConfigurationIsReadBackAsItWasWritten(t *testing.T) {
 		t.Fatalf("%+v", out)
 	}
 	ok(c.DeleteBucketEncryption(ctx, &awss3.DeleteBucketEncryptionInput{Bucket: box}))(t)
-	if got := ok(c.GetBucketEncryption(ctx, &awss3.GetBucketEncryptionInput{Bucket: box}))(t); got.ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault.SSEAlgorithm != types.ServerSideEncryptionAes256 {
+	got := ok(c.GetBucketEncryption(ctx, &awss3.GetBucketEncryptionInput{Bucket: box}))(t)
+	rule := got.ServerSideEncryptionConfiguration.Rules[0]
+	if rule.ApplyServerSideEncryptionByDefault.SSEAlgorithm != types.ServerSideEncryptionAes256 {
 		t.Fatalf("%+v", got)
 	}
 	ok(c.GetBucketLocation(ctx, &awss3.GetBucketLocationInput{Bucket: box}))(t)
@@ -205,11 +271,20 @@ func TestWhoMayDoWhat(t *testing.T) {
 	_, err := mine.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: aws.String("box"), Key: aws.String("secret/1")})
 	wantCode(t, err, "AccessDenied")
 	get(t, other, "box", "shared/1")
-	_, err = other.GetObject(t.Context(), &awss3.GetObjectInput{Bucket: aws.String("box"), Key: aws.String("private/1")})
+	_, err = other.GetObject(t.Context(), &awss3.GetObjectInput{
+		Bucket: aws.String("box"),
+		Key:    aws.String("private/1"),
+	})
 	wantCode(t, err, "AccessDenied")
-	_, err = other.GetObject(t.Context(), &awss3.GetObjectInput{Bucket: aws.String("box"), Key: aws.String("shared/none")})
+	_, err = other.GetObject(t.Context(), &awss3.GetObjectInput{
+		Bucket: aws.String("box"),
+		Key:    aws.String("shared/none"),
+	})
 	wantCode(t, err, "NoSuchKey")
-	for path, want := range map[string]int{"/box/public/1": 200, "/box/shared/1": 403, "/box/public/none": 403, "/box": 403, "/": 403} {
+	for path, want := range map[string]int{
+		"/box/public/1": 200, "/box/shared/1": 403, "/box/public/none": 403,
+		"/box": 403, "/": 403,
+	} {
 		resp := ok(s.Client().Get(s.URL + path))(t)
 		b := ok(io.ReadAll(resp.Body))(t)
 		resp.Body.Close()
@@ -217,11 +292,17 @@ func TestWhoMayDoWhat(t *testing.T) {
 			t.Errorf("%s: %d %s", path, resp.StatusCode, b)
 		}
 	}
-	s.swap(t, s.accessKey("AKREAD", "acme", &storagev1.Scope{Actions: []string{"read"}, Resources: []string{"box", "box/shared/*"}}))
+	s.swap(t, s.accessKey("AKREAD", "acme", &storagev1.Scope{
+		Actions:   []string{"read"},
+		Resources: []string{"box", "box/shared/*"},
+	}))
 	reader := s.client("AKREAD")
 	get(t, reader, "box", "shared/1")
 	ok(reader.ListObjectsV2(t.Context(), &awss3.ListObjectsV2Input{Bucket: aws.String("box")}))(t)
-	_, err = reader.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: aws.String("box"), Key: aws.String("shared/1")})
+	_, err = reader.PutObject(t.Context(), &awss3.PutObjectInput{
+		Bucket: aws.String("box"),
+		Key:    aws.String("shared/1"),
+	})
 	wantCode(t, err, "AccessDenied")
 	s.denied.Store("accesskey:AKREAD", true)
 	_, err = reader.ListObjectsV2(t.Context(), &awss3.ListObjectsV2Input{Bucket: aws.String("box")})
@@ -232,23 +313,47 @@ func TestACLsCountWhereOwnershipSaysSo(t *testing.T) {
 	s := newServer(t)
 	c, other := s.client("AKACME"), s.client("AKOTHER")
 	s.bucket(t, "acl-off", nil)
-	s.bucket(t, "acl-on", &storagev1.BucketSpec{Ownership: storagev1.BucketSpec_OWNERSHIP_OBJECT_WRITER, PublicAccessBlock: &storagev1.PublicAccessBlock{}})
-	_, err := c.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: aws.String("acl-off"), Key: aws.String("k"), ACL: types.ObjectCannedACLPublicRead})
+	s.bucket(t, "acl-on", &storagev1.BucketSpec{
+		Ownership:         storagev1.BucketSpec_OWNERSHIP_OBJECT_WRITER,
+		PublicAccessBlock: &storagev1.PublicAccessBlock{},
+	})
+	_, err := c.PutObject(t.Context(), &awss3.PutObjectInput{
+		Bucket: aws.String("acl-off"), Key: aws.String("k"),
+		ACL: types.ObjectCannedACLPublicRead,
+	})
 	wantCode(t, err, "AccessControlListNotSupported")
-	ok(c.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: aws.String("acl-off"), Key: aws.String("k"), ACL: types.ObjectCannedACLBucketOwnerFullControl}))(t)
-	ok(c.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: aws.String("acl-on"), Key: aws.String("k"), ACL: types.ObjectCannedACLPublicRead}))(t)
+	ok(c.PutObject(t.Context(), &awss3.PutObjectInput{
+		Bucket: aws.String("acl-off"), Key: aws.String("k"),
+		ACL: types.ObjectCannedACLBucketOwnerFullControl,
+	}))(t)
+	ok(c.PutObject(t.Context(), &awss3.PutObjectInput{
+		Bucket: aws.String("acl-on"), Key: aws.String("k"),
+		ACL: types.ObjectCannedACLPublicRead,
+	}))(t)
 	get(t, other, "acl-on", "k")
-	if got := ok(c.GetObjectAcl(t.Context(), &awss3.GetObjectAclInput{Bucket: aws.String("acl-on"), Key: aws.String("k")}))(t); len(got.Grants) != 2 {
+	if got := ok(c.GetObjectAcl(t.Context(), &awss3.GetObjectAclInput{
+		Bucket: aws.String("acl-on"),
+		Key:    aws.String("k"),
+	}))(t); len(got.Grants) != 2 {
 		t.Fatalf("%+v", got.Grants)
 	}
-	ok(c.PutObjectAcl(t.Context(), &awss3.PutObjectAclInput{Bucket: aws.String("acl-on"), Key: aws.String("k"), ACL: types.ObjectCannedACLPrivate}))(t)
+	ok(c.PutObjectAcl(t.Context(), &awss3.PutObjectAclInput{
+		Bucket: aws.String("acl-on"), Key: aws.String("k"),
+		ACL: types.ObjectCannedACLPrivate,
+	}))(t)
 	_, err = other.GetObject(t.Context(), &awss3.GetObjectInput{Bucket: aws.String("acl-on"), Key: aws.String("k")})
 	wantCode(t, err, "AccessDenied")
-	ok(c.PutBucketAcl(t.Context(), &awss3.PutBucketAclInput{Bucket: aws.String("acl-on"), ACL: types.BucketCannedACLPublicReadWrite}))(t)
+	ok(c.PutBucketAcl(t.Context(), &awss3.PutBucketAclInput{
+		Bucket: aws.String("acl-on"),
+		ACL:    types.BucketCannedACLPublicReadWrite,
+	}))(t)
 	put(t, other, "acl-on", "theirs", []byte("x"))
 	_, err = c.GetObject(t.Context(), &awss3.GetObjectInput{Bucket: aws.String("acl-on"), Key: aws.String("theirs")})
 	wantCode(t, err, "AccessDenied")
-	list := ok(c.ListObjectsV2(t.Context(), &awss3.ListObjectsV2Input{Bucket: aws.String("acl-on"), FetchOwner: aws.Bool(true)}))(t)
+	list := ok(c.ListObjectsV2(t.Context(), &awss3.ListObjectsV2Input{
+		Bucket:     aws.String("acl-on"),
+		FetchOwner: aws.Bool(true),
+	}))(t)
 	if *list.Contents[1].Owner.DisplayName != "other" || *list.Contents[0].Owner.DisplayName != "acme" {
 		t.Fatalf("%+v", list.Contents)
 	}
@@ -259,16 +364,28 @@ func TestTagsOfObjects(t *testing.T) {
 	c := s.client("AKACME")
 	s.bucket(t, "box", nil)
 	before := put(t, c, "box", "k", []byte("x"))
-	ok(c.PutObjectTagging(t.Context(), &awss3.PutObjectTaggingInput{Bucket: aws.String("box"), Key: aws.String("k"), Tagging: &types.Tagging{TagSet: []types.Tag{{Key: aws.String("a"), Value: aws.String("1")}}}}))(t)
-	if got := ok(c.GetObjectTagging(t.Context(), &awss3.GetObjectTaggingInput{Bucket: aws.String("box"), Key: aws.String("k")}))(t); len(got.TagSet) != 1 {
+	ok(c.PutObjectTagging(t.Context(), &awss3.PutObjectTaggingInput{
+		Bucket: aws.String("box"), Key: aws.String("k"),
+		Tagging: &types.Tagging{TagSet: []types.Tag{{Key: aws.String("a"), Value: aws.String("1")}}},
+	}))(t)
+	if got := ok(c.GetObjectTagging(t.Context(), &awss3.GetObjectTaggingInput{
+		Bucket: aws.String("box"),
+		Key:    aws.String("k"),
+	}))(t); len(got.TagSet) != 1 {
 		t.Fatalf("%+v", got)
 	}
 	head := ok(c.HeadObject(t.Context(), &awss3.HeadObjectInput{Bucket: aws.String("box"), Key: aws.String("k")}))(t)
 	if aws.ToInt32(head.TagCount) != 1 || *head.ETag != *before.ETag {
 		t.Fatalf("%+v", head)
 	}
-	ok(c.DeleteObjectTagging(t.Context(), &awss3.DeleteObjectTaggingInput{Bucket: aws.String("box"), Key: aws.String("k")}))(t)
-	if got := ok(c.GetObjectTagging(t.Context(), &awss3.GetObjectTaggingInput{Bucket: aws.String("box"), Key: aws.String("k")}))(t); len(got.TagSet) != 0 {
+	ok(c.DeleteObjectTagging(t.Context(), &awss3.DeleteObjectTaggingInput{
+		Bucket: aws.String("box"),
+		Key:    aws.String("k"),
+	}))(t)
+	if got := ok(c.GetObjectTagging(t.Context(), &awss3.GetObjectTaggingInput{
+		Bucket: aws.String("box"),
+		Key:    aws.String("k"),
+	}))(t); len(got.TagSet) != 0 {
 		t.Fatalf("%+v", got)
 	}
 }
@@ -280,7 +397,10 @@ func TestAttributesOfObjects(t *testing.T) {
 	put(t, c, "box", "k", []byte("abc"))
 	got := ok(c.GetObjectAttributes(t.Context(), &awss3.GetObjectAttributesInput{
 		Bucket: aws.String("box"), Key: aws.String("k"),
-		ObjectAttributes: []types.ObjectAttributes{types.ObjectAttributesEtag, types.ObjectAttributesObjectSize, types.ObjectAttributesChecksum, types.ObjectAttributesStorageClass},
+		ObjectAttributes: []types.ObjectAttributes{
+			types.ObjectAttributesEtag, types.ObjectAttributesObjectSize,
+			types.ObjectAttributesChecksum, types.ObjectAttributesStorageClass,
+		},
 	}))(t)
 	if *got.ObjectSize != 3 || got.Checksum.ChecksumCRC32 == nil || got.StorageClass != types.StorageClassStandard {
 		t.Fatalf("%+v", got)
@@ -308,12 +428,17 @@ func TestAStrangersPolicyAllowsNoConfiguration(t *testing.T) {
 	wantCode(t, err, "MethodNotAllowed")
 	_, err = other.PutBucketPolicy(t.Context(), &awss3.PutBucketPolicyInput{Bucket: box, Policy: aws.String("{}")})
 	wantCode(t, err, "MethodNotAllowed")
-	_, err = other.PutBucketVersioning(t.Context(), &awss3.PutBucketVersioningInput{Bucket: box, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}})
+	_, err = other.PutBucketVersioning(t.Context(), &awss3.PutBucketVersioningInput{
+		Bucket:                  box,
+		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	})
 	wantCode(t, err, "AccessDenied")
 	ok(other.GetBucketVersioning(t.Context(), &awss3.GetBucketVersioningInput{Bucket: box}))(t)
 	ok(mine.GetBucketPolicy(t.Context(), &awss3.GetBucketPolicyInput{Bucket: box}))(t)
-	mfa := s.raw(t, "PUT", "/box?versioning", []byte("<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>"))
-	if mfa.code() != "NotImplemented" || strings.Contains(mfa.body, "<Header>") || !strings.Contains(mfa.body, "MfaDelete") {
+	mfa := s.raw(t, "PUT", "/box?versioning",
+		[]byte("<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>"))
+	if mfa.code() != "NotImplemented" || strings.Contains(mfa.body, "<Header>") ||
+		!strings.Contains(mfa.body, "MfaDelete") {
 		t.Errorf("%+v", mfa)
 	}
 	ok(mine.DeleteBucket(t.Context(), &awss3.DeleteBucketInput{Bucket: box}))(t)
@@ -325,13 +450,19 @@ func TestAReplacedObjectIsJudgedAgain(t *testing.T) {
 	var replace func() // once, when the store is asked for the second time
 	s := newServer(t, func(c *Config) { c.Store = &replaced{Store: c.Store, replace: &replace} })
 	c, other := s.client("AKACME"), s.client("AKOTHER")
-	s.bucket(t, "acl-on", &storagev1.BucketSpec{Ownership: storagev1.BucketSpec_OWNERSHIP_OBJECT_WRITER, PublicAccessBlock: &storagev1.PublicAccessBlock{}})
+	s.bucket(t, "acl-on", &storagev1.BucketSpec{
+		Ownership:         storagev1.BucketSpec_OWNERSHIP_OBJECT_WRITER,
+		PublicAccessBlock: &storagev1.PublicAccessBlock{},
+	})
 	key := func() (bucket, key *string) { return aws.String("acl-on"), aws.String("k") }
 	b, k := key()
 	grant := aws.String(`id="` + policy.CanonicalID("other") + `"`)
 	for name, ask := range map[string]func() error{
 		"amend": func() error {
-			_, err := other.PutObjectAcl(t.Context(), &awss3.PutObjectAclInput{Bucket: b, Key: k, ACL: types.ObjectCannedACLPublicRead})
+			_, err := other.PutObjectAcl(t.Context(), &awss3.PutObjectAclInput{
+				Bucket: b, Key: k,
+				ACL: types.ObjectCannedACLPublicRead,
+			})
 			return err
 		},
 		"read": func() error {
@@ -340,7 +471,10 @@ func TestAReplacedObjectIsJudgedAgain(t *testing.T) {
 		},
 	} {
 		body := strings.Repeat("x", store.InlineSize+1)
-		ok(c.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: b, Key: k, Body: strings.NewReader(body), GrantFullControl: grant}))(t)
+		ok(c.PutObject(t.Context(), &awss3.PutObjectInput{
+			Bucket: b, Key: k, Body: strings.NewReader(body),
+			GrantFullControl: grant,
+		}))(t)
 		replace = func() { put(t, c, "acl-on", "k", []byte("secret")) }
 		wantCode(t, ask(), "AccessDenied")
 		if replace != nil {
@@ -380,7 +514,8 @@ func TestTheControlPlaneSaysWhetherADocumentMayBeUnsigned(t *testing.T) {
 		s.signAs(t, id, r, nil)
 		return s.do(t, r)
 	}
-	if a := send("AKACME"); a.status != 403 || a.code() != "AccessDenied" || !strings.Contains(a.body, "does not cover the body") {
+	if a := send("AKACME"); a.status != 403 || a.code() != "AccessDenied" ||
+		!strings.Contains(a.body, "does not cover the body") {
 		t.Errorf("%+v", a)
 	}
 	if b, _ := s.h.View().Bucket("box"); len(b.Spec.GetTags()) != 0 {

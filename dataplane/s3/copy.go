@@ -28,7 +28,8 @@ type source struct {
 
 // parseCopySource reads x-amz-copy-source: "[/]BUCKET/KEY[?versionId=ID]", URL-encoded.
 func parseCopySource(text string) (bucket, key, version string, err error) {
-	bad := s3xml.Argument("Copy Source must mention the source bucket and key: sourcebucket/sourcekey", "x-amz-copy-source", text)
+	bad := s3xml.Argument("Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
+		"x-amz-copy-source", text)
 	path, query, has := strings.Cut(text, "?versionId=")
 	if has {
 		version = query
@@ -124,7 +125,8 @@ func (s *source) verdict(q *request, allowed, missing, marker bool) error {
 	case !q.mayList(s.bucket, s.key):
 		return s3xml.AccessDenied
 	case marker && s.version != "":
-		return invalidRequest("The source of a copy request may not specifically refer to a delete marker by version id.")
+		return invalidRequest("The source of a copy request may not specifically refer to a delete marker by version " +
+			"id.")
 	case s.version != "":
 		return s3xml.New(s3xml.NoSuchVersion, "Key", s.key, "VersionId", s.version)
 	}
@@ -139,7 +141,8 @@ func (q *request) copyObject() error {
 		return err
 	}
 	if s.Size > MaxPut {
-		return invalidRequest("The specified copy source is larger than the maximum allowable size for a copy source: 5368709120")
+		return invalidRequest("The specified copy source is larger than the maximum allowable size for a copy " +
+			"source: 5368709120")
 	}
 	o, how, err := q.copied(s)
 	if err != nil {
@@ -197,13 +200,16 @@ func (q *request) copied(s *source) (*storagev1.Object, store.Sealing, error) {
 	if !retag {
 		o.Tags = s.object.GetTags()
 	}
-	o.ChecksumAlgorithm, o.Checksum, o.ChecksumComposite = s.object.GetChecksumAlgorithm(), s.object.GetChecksum(), s.object.GetChecksumComposite()
+	o.ChecksumAlgorithm, o.Checksum, o.ChecksumComposite = s.object.GetChecksumAlgorithm(), s.object.GetChecksum(),
+		s.object.GetChecksumComposite()
 	how, err := q.sealNew(o)
 	if err != nil {
 		return nil, store.Sealing{}, err
 	}
 	if q.itself(s) && !replace && !q.changes(s, o) {
-		return nil, store.Sealing{}, invalidRequest("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+		return nil, store.Sealing{}, invalidRequest("This copy request is illegal because it is trying to copy an " +
+			"object to itself without changing the object's metadata, storage class, website redirect location or " +
+			"encryption attributes.")
 	}
 	return o, how, nil
 }
@@ -215,7 +221,8 @@ func (q *request) itself(s *source) bool { return s.bucket == q.bucket && s.key 
 func (q *request) changes(s *source, o *storagev1.Object) bool {
 	return o.GetEncryption() != s.object.GetEncryption() || o.GetKmsKey() != s.object.GetKmsKey() ||
 		string(o.GetCustomerKeyMd5()) != string(s.object.GetCustomerKeyMd5()) ||
-		q.header(hSSE) != "" || q.header("X-Amz-Website-Redirect-Location") != "" || q.header("X-Amz-Storage-Class") != ""
+		q.header(hSSE) != "" || q.header("X-Amz-Website-Redirect-Location") != "" ||
+		q.header("X-Amz-Storage-Class") != ""
 }
 
 // directive is COPY, which is the default, or REPLACE.
@@ -247,7 +254,8 @@ func (q *request) resum(s *source, o *storagev1.Object) error {
 	if name := q.header("X-Amz-Checksum-Algorithm"); name != "" {
 		want, ok := checksum.ParseAlgorithm(name)
 		if !ok {
-			return invalidRequest("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+			return invalidRequest("Checksum algorithm provided is unsupported. Please try again with any of the " +
+				"valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
 		}
 		if want != a {
 			return q.reread(s, o, want)
@@ -338,7 +346,8 @@ func (q *request) copyRange(s *source) (span, error) {
 	text := q.header("X-Amz-Copy-Source-Range")
 	if text == "" {
 		if s.Size > MaxPut {
-			return span{}, invalidRequest("The specified copy source is larger than the maximum allowable size for a copy source: 5368709120")
+			return span{}, invalidRequest("The specified copy source is larger than the maximum allowable size for a " +
+				"copy source: 5368709120")
 		}
 		return all, nil
 	}
@@ -347,9 +356,12 @@ func (q *request) copyRange(s *source) (span, error) {
 	to, ok2 := digits(last)
 	switch {
 	case !ok || !ok1 || !ok2 || from > to || !strings.HasPrefix(text, "bytes="):
-		return span{}, s3xml.Argument("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy", "x-amz-copy-source-range", text)
+		return span{}, s3xml.Argument("The x-amz-copy-source-range value must be of the form bytes=first-last where "+
+			"first and last are the zero-based offsets of the first and last bytes to copy", "x-amz-copy-source-range",
+			text)
 	case to >= s.Size:
-		return span{}, s3xml.Argument("Range specified is not valid for source object of size: "+itoa(s.Size), "x-amz-copy-source-range", text)
+		return span{}, s3xml.Argument("Range specified is not valid for source object of size: "+itoa(s.Size),
+			"x-amz-copy-source-range", text)
 	case to-from+1 > MaxPut:
 		return span{}, s3xml.New(s3xml.EntityTooLarge, "ProposedSize", itoa(to-from+1), "MaxSizeAllowed", itoa(MaxPut))
 	}
@@ -363,7 +375,8 @@ func (q *request) copyPart(s *source, part span, o *storagev1.Object, how store.
 		return taken{}, err
 	}
 	whole := part.from == 0 && part.to == s.Size && s.Size > 0
-	hashed := s.object.GetChecksumAlgorithm() == a.String() && len(s.object.GetChecksum()) > 0 && !s.object.GetChecksumComposite()
+	hashed := s.object.GetChecksumAlgorithm() == a.String() && len(s.object.GetChecksum()) > 0 &&
+		!s.object.GetChecksumComposite()
 	// A part's ETag is an MD5 where it is told in the clear; that of an upload is none.
 	tagged := !plainTag(o) || plainTag(s.object) && len(s.Tag) == hex.EncodedLen(md5.Size)
 	if !whole || !hashed || !tagged {

@@ -45,11 +45,17 @@ func TestADeletionIsOfTheObjectThatWasJudged(t *testing.T) {
 		return err
 	}
 	null := func(box string) error {
-		_, err := guest.DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: &box, Key: aws.String("k"), VersionId: aws.String("null")})
+		_, err := guest.DeleteObject(t.Context(), &awss3.DeleteObjectInput{
+			Bucket: &box, Key: aws.String("k"),
+			VersionId: aws.String("null"),
+		})
 		return err
 	}
 	many := func(box string) error {
-		out, err := guest.DeleteObjects(t.Context(), &awss3.DeleteObjectsInput{Bucket: &box, Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: aws.String("k")}}}})
+		out, err := guest.DeleteObjects(t.Context(), &awss3.DeleteObjectsInput{
+			Bucket: &box,
+			Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: aws.String("k")}}},
+		})
 		if err == nil && len(out.Errors) > 0 {
 			err = &smithy.GenericAPIError{Code: *out.Errors[0].Code}
 		}
@@ -60,7 +66,10 @@ func TestADeletionIsOfTheObjectThatWasJudged(t *testing.T) {
 	} {
 		s.bucket(t, box, &storagev1.BucketSpec{Policy: strings.ReplaceAll(policy, "BOX", box), Versioning: versioning})
 		write := func(tags string) {
-			ok(owner.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: &box, Key: aws.String("k"), Tagging: &tags}))(t)
+			ok(owner.PutObject(t.Context(), &awss3.PutObjectInput{
+				Bucket: &box, Key: aws.String("k"),
+				Tagging: &tags,
+			}))(t)
 		}
 		there := func() bool {
 			_, err := owner.HeadObject(t.Context(), &awss3.HeadObjectInput{Bucket: &box, Key: aws.String("k")})

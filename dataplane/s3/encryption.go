@@ -33,23 +33,29 @@ const (
 // customerKey reads the three headers of SSE-C ("Specifying server-side encryption with
 // customer-provided keys"); nil where there are none.
 func (q *request) customerKey(prefix string) (*customerKey, error) {
-	if len(q.r.Header[prefix+"Algorithm"]) == 0 && len(q.r.Header[prefix+"Key"]) == 0 && len(q.r.Header[prefix+"Key-Md5"]) == 0 {
+	if len(q.r.Header[prefix+"Algorithm"]) == 0 && len(q.r.Header[prefix+"Key"]) == 0 &&
+		len(q.r.Header[prefix+"Key-Md5"]) == 0 {
 		return nil, nil
 	}
 	if !q.secure() && !q.h.config.PlainKeys && !loopback(q.r.RemoteAddr) {
-		return nil, invalidRequest("Requests specifying Server Side Encryption with Customer provided keys must be made over a secure connection.")
+		return nil, invalidRequest("Requests specifying Server Side Encryption with Customer provided keys must be " +
+			"made over a secure connection.")
 	}
 	algorithm, text, sum := q.header(prefix+"Algorithm"), q.header(prefix+"Key"), q.header(prefix+"Key-Md5")
 	const name = "x-amz-server-side-encryption-customer-"
 	switch {
 	case algorithm == "":
-		return nil, s3xml.Argument("Requests specifying Server Side Encryption with Customer provided keys must provide a valid encryption algorithm.", name+"algorithm", "null")
+		return nil, s3xml.Argument("Requests specifying Server Side Encryption with Customer provided keys must "+
+			"provide a valid encryption algorithm.", name+"algorithm", "null")
 	case algorithm != sseS3:
-		return nil, s3xml.New(s3xml.InvalidEncryptionAlgorithmError, "ArgumentName", name+"algorithm", "ArgumentValue", algorithm)
+		return nil, s3xml.New(s3xml.InvalidEncryptionAlgorithmError, "ArgumentName", name+"algorithm", "ArgumentValue",
+			algorithm)
 	case text == "":
-		return nil, s3xml.Argument("Requests specifying Server Side Encryption with Customer provided keys must provide an appropriate secret key.", name+"key", "null")
+		return nil, s3xml.Argument("Requests specifying Server Side Encryption with Customer provided keys must "+
+			"provide an appropriate secret key.", name+"key", "null")
 	case sum == "":
-		return nil, s3xml.Argument("Requests specifying Server Side Encryption with Customer provided keys must provide the client calculated MD5 of the secret key.", name+"key-MD5", "null")
+		return nil, s3xml.Argument("Requests specifying Server Side Encryption with Customer provided keys must "+
+			"provide the client calculated MD5 of the secret key.", name+"key-MD5", "null")
 	}
 	raw, err := base64.StdEncoding.DecodeString(text)
 	if err != nil || len(raw) != 32 {
@@ -57,7 +63,8 @@ func (q *request) customerKey(prefix string) (*customerKey, error) {
 	}
 	have := md5.Sum(raw)
 	if want, err := base64.StdEncoding.DecodeString(sum); err != nil || !bytes.Equal(want, have[:]) {
-		return nil, s3xml.Argument("The calculated MD5 hash of the key did not match the hash that was provided.", name+"key-MD5", "null")
+		return nil, s3xml.Argument("The calculated MD5 hash of the key did not match the hash that was provided.",
+			name+"key-MD5", "null")
 	}
 	return &customerKey{key: [32]byte(raw), md5: have[:]}, nil
 }
@@ -87,9 +94,11 @@ func openedWith(o *storagev1.Object, k *customerKey) (store.Sealing, error) {
 	case len(sum) == 0:
 		return store.Sealing{Key: o.GetKmsKey()}, nil
 	case k == nil:
-		return store.Sealing{}, invalidRequest("The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.")
+		return store.Sealing{}, invalidRequest("The object was stored using a form of Server Side Encryption. The " +
+			"correct parameters must be provided to retrieve the object.")
 	case !bytes.Equal(sum, k.md5):
-		return store.Sealing{}, s3xml.Say(s3xml.AccessDenied, "The provided encryption key does not match the one that was used when the object was stored.")
+		return store.Sealing{}, s3xml.Say(s3xml.AccessDenied,
+			"The provided encryption key does not match the one that was used when the object was stored.")
 	}
 	return store.Sealing{Customer: &k.key}, nil
 }
@@ -107,7 +116,8 @@ func (q *request) sealNew(o *storagev1.Object) (store.Sealing, error) {
 	}
 	if k != nil {
 		if mode != "" || id != "" {
-			return store.Sealing{}, s3xml.Argument("Server Side Encryption with Customer provided key is incompatible with the encryption method specified", "x-amz-server-side-encryption", mode)
+			return store.Sealing{}, s3xml.Argument("Server Side Encryption with Customer provided key is "+
+				"incompatible with the encryption method specified", "x-amz-server-side-encryption", mode)
 		}
 		o.CustomerKeyMd5, o.BucketKeyEnabled = k.md5, false
 		return store.Sealing{Customer: &k.key}, nil
@@ -120,7 +130,8 @@ func (q *request) sealNew(o *storagev1.Object) (store.Sealing, error) {
 	switch mode {
 	case sseS3:
 		if id != "" {
-			return store.Sealing{}, s3xml.Argument("Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms", "x-amz-server-side-encryption", mode)
+			return store.Sealing{}, s3xml.Argument("Server Side Encryption with AWS KMS managed key requires HTTP "+
+				"header x-amz-server-side-encryption : aws:kms", "x-amz-server-side-encryption", mode)
 		}
 		o.Encryption, o.BucketKeyEnabled = sseS3, false
 		return store.Sealing{}, nil
@@ -129,7 +140,8 @@ func (q *request) sealNew(o *storagev1.Object) (store.Sealing, error) {
 	case "aws:kms:dsse":
 		return store.Sealing{}, notImplemented("x-amz-server-side-encryption")
 	}
-	return store.Sealing{}, s3xml.Argument("The encryption method specified is not supported", "x-amz-server-side-encryption", mode)
+	return store.Sealing{}, s3xml.Argument("The encryption method specified is not supported",
+		"x-amz-server-side-encryption", mode)
 }
 
 // bucketKey notes whether a bucket key is asked for: by the header, else by the bucket (API
@@ -158,7 +170,8 @@ func (q *request) sealKMS(o *storagev1.Object, id string) (store.Sealing, error)
 	if text := q.header(hSSE + "-Context"); text != "" {
 		raw, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {
-			return store.Sealing{}, s3xml.Argument("The header 'x-amz-server-side-encryption-context' must be base64 of JSON.", "x-amz-server-side-encryption-context", text)
+			return store.Sealing{}, s3xml.Argument("The header 'x-amz-server-side-encryption-context' must be base64 "+
+				"of JSON.", "x-amz-server-side-encryption-context", text)
 		}
 		o.KmsContext = raw
 	}

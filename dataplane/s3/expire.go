@@ -194,7 +194,8 @@ func (s *sweep) judge(v *lifecycle.Version, row *store.Row) {
 		s.add(&s.done.Objects, s.expire(row))
 	case lifecycle.DeleteNoncurrent, lifecycle.RemoveMarker:
 		s.add(&s.done.Rows, store.Op{
-			Kind: store.Delete, Key: row.Key, Version: rowVersion(row), Condition: store.Condition{Version: row.Version},
+			Kind: store.Delete, Key: row.Key, Version: rowVersion(row),
+			Condition: store.Condition{Version: row.Version},
 		})
 	}
 }

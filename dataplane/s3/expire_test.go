@@ -24,7 +24,10 @@ func TestLifecycleEndsWhatIsDue(t *testing.T) {
 		{Id: "off", ExpireDays: 1},
 	}
 	s.bucket(t, "plain", &storagev1.BucketSpec{LifecycleRules: rules})
-	s.bucket(t, "versioned", &storagev1.BucketSpec{LifecycleRules: rules, Versioning: storagev1.BucketSpec_VERSIONING_ENABLED})
+	s.bucket(t, "versioned", &storagev1.BucketSpec{
+		LifecycleRules: rules,
+		Versioning:     storagev1.BucketSpec_VERSIONING_ENABLED,
+	})
 	run := func(days int) Expired {
 		t.Helper()
 		s.clock.set(start.Add(time.Duration(days)*24*time.Hour + time.Minute))
@@ -34,8 +37,14 @@ func TestLifecycleEndsWhatIsDue(t *testing.T) {
 	for _, b := range []string{"plain", "versioned"} {
 		put(t, c, b, "logs/1", []byte("x"))
 		put(t, c, b, "keep", []byte("x"))
-		ok(c.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: &b, Key: aws.String("t"), Tagging: aws.String("tmp=1")}))(t)
-		ok(c.CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{Bucket: &b, Key: aws.String("up")}))(t)
+		ok(c.PutObject(t.Context(), &awss3.PutObjectInput{
+			Bucket: &b, Key: aws.String("t"),
+			Tagging: aws.String("tmp=1"),
+		}))(t)
+		ok(c.CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{
+			Bucket: &b,
+			Key:    aws.String("up"),
+		}))(t)
 	}
 	for range 4 {
 		put(t, c, "versioned", "many", []byte("x"))
@@ -63,13 +72,22 @@ func TestLifecycleEndsWhatIsDue(t *testing.T) {
 		t.Fatalf("%q, %q", keys("plain"), keys("versioned"))
 	}
 	// One noncurrent version is kept whatever its age.
-	out := ok(c.ListObjectVersions(t.Context(), &awss3.ListObjectVersionsInput{Bucket: aws.String("versioned"), Prefix: aws.String("many")}))(t)
+	out := ok(c.ListObjectVersions(t.Context(), &awss3.ListObjectVersionsInput{
+		Bucket: aws.String("versioned"),
+		Prefix: aws.String("many"),
+	}))(t)
 	if len(out.Versions) != 2 {
 		t.Fatalf("%d versions are left", len(out.Versions))
 	}
 	// A marker with nothing under it goes.
-	out = ok(c.ListObjectVersions(t.Context(), &awss3.ListObjectVersionsInput{Bucket: aws.String("versioned"), Prefix: aws.String("logs/1")}))(t)
-	ok(c.DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: aws.String("versioned"), Key: aws.String("logs/1"), VersionId: out.Versions[0].VersionId}))(t)
+	out = ok(c.ListObjectVersions(t.Context(), &awss3.ListObjectVersionsInput{
+		Bucket: aws.String("versioned"),
+		Prefix: aws.String("logs/1"),
+	}))(t)
+	ok(c.DeleteObject(t.Context(), &awss3.DeleteObjectInput{
+		Bucket: aws.String("versioned"), Key: aws.String("logs/1"),
+		VersionId: out.Versions[0].VersionId,
+	}))(t)
 	if done := run(4); done.Rows != 1 {
 		t.Fatalf("%+v", done)
 	}
@@ -83,15 +101,24 @@ func TestQuotasHold(t *testing.T) {
 	c := s.client("AKACME")
 	s.bucket(t, "box", &storagev1.BucketSpec{Quota: &storagev1.Quota{Bytes: 100, Objects: 3}})
 	put(t, c, "box", "a", make([]byte, 60))
-	_, err := c.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: aws.String("box"), Key: aws.String("b"), Body: strings.NewReader(strings.Repeat("x", 41))})
+	_, err := c.PutObject(t.Context(), &awss3.PutObjectInput{
+		Bucket: aws.String("box"), Key: aws.String("b"),
+		Body: strings.NewReader(strings.Repeat("x", 41)),
+	})
 	wantCode(t, err, "QuotaExceeded")
 	put(t, c, "box", "a", make([]byte, 100)) // it replaces
 	put(t, c, "box", "b", nil)
 	put(t, c, "box", "c", nil)
 	_, err = c.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: aws.String("box"), Key: aws.String("d")})
 	wantCode(t, err, "QuotaExceeded")
-	up := ok(c.CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{Bucket: aws.String("box"), Key: aws.String("a")}))(t)
-	_, err = c.UploadPart(t.Context(), &awss3.UploadPartInput{Bucket: aws.String("box"), Key: aws.String("a"), UploadId: up.UploadId, PartNumber: aws.Int32(1), Body: strings.NewReader("x")})
+	up := ok(c.CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{
+		Bucket: aws.String("box"),
+		Key:    aws.String("a"),
+	}))(t)
+	_, err = c.UploadPart(t.Context(), &awss3.UploadPartInput{
+		Bucket: aws.String("box"), Key: aws.String("a"),
+		UploadId: up.UploadId, PartNumber: aws.Int32(1), Body: strings.NewReader("x"),
+	})
 	wantCode(t, err, "QuotaExceeded")
 	b, _ := s.h.View().Bucket("box")
 	st := s.h.Stats(b)
@@ -107,7 +134,10 @@ func TestUploadsAreListedAndAborted(t *testing.T) {
 	box := aws.String("box")
 	ids := map[string]bool{}
 	for _, k := range []string{"a", "a", "d/1", "d/2", "z"} {
-		ids[*ok(c.CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{Bucket: box, Key: &k}))(t).UploadId] = true
+		ids[*ok(c.CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{
+			Bucket: box,
+			Key:    &k,
+		}))(t).UploadId] = true
 	}
 	for limit := int32(1); limit < 7; limit++ {
 		n := 0
@@ -129,17 +159,29 @@ func TestUploadsAreListedAndAborted(t *testing.T) {
 			t.Fatalf("max-uploads %d: %d uploads", limit, n)
 		}
 	}
-	grouped := ok(c.ListMultipartUploads(t.Context(), &awss3.ListMultipartUploadsInput{Bucket: box, Delimiter: aws.String("/")}))(t)
+	grouped := ok(c.ListMultipartUploads(t.Context(), &awss3.ListMultipartUploadsInput{
+		Bucket:    box,
+		Delimiter: aws.String("/"),
+	}))(t)
 	if len(grouped.Uploads) != 3 || len(grouped.CommonPrefixes) != 1 {
 		t.Fatalf("%+v", grouped)
 	}
 	id := grouped.Uploads[2].UploadId
-	ok(c.UploadPart(t.Context(), &awss3.UploadPartInput{Bucket: box, Key: aws.String("z"), UploadId: id, PartNumber: aws.Int32(1), Body: strings.NewReader("part")}))(t)
-	_, err := c.CompleteMultipartUpload(t.Context(), &awss3.CompleteMultipartUploadInput{Bucket: box, Key: aws.String("z"), UploadId: id, MultipartUpload: &types.CompletedMultipartUpload{
-		Parts: []types.CompletedPart{{PartNumber: aws.Int32(1), ETag: aws.String("wrong")}},
-	}})
+	ok(c.UploadPart(t.Context(), &awss3.UploadPartInput{
+		Bucket: box, Key: aws.String("z"), UploadId: id,
+		PartNumber: aws.Int32(1), Body: strings.NewReader("part"),
+	}))(t)
+	_, err := c.CompleteMultipartUpload(t.Context(), &awss3.CompleteMultipartUploadInput{
+		Bucket: box,
+		Key:    aws.String("z"), UploadId: id, MultipartUpload: &types.CompletedMultipartUpload{
+			Parts: []types.CompletedPart{{PartNumber: aws.Int32(1), ETag: aws.String("wrong")}},
+		},
+	})
 	wantCode(t, err, "InvalidPart")
-	ok(c.AbortMultipartUpload(t.Context(), &awss3.AbortMultipartUploadInput{Bucket: box, Key: aws.String("z"), UploadId: id}))(t)
+	ok(c.AbortMultipartUpload(t.Context(), &awss3.AbortMultipartUploadInput{
+		Bucket: box, Key: aws.String("z"),
+		UploadId: id,
+	}))(t)
 	_, err = c.ListParts(t.Context(), &awss3.ListPartsInput{Bucket: box, Key: aws.String("z"), UploadId: id})
 	wantCode(t, err, "NoSuchUpload")
 	v, _ := s.h.View().Bucket("box")

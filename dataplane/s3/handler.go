@@ -184,7 +184,9 @@ var stages = []func(*request) error{
 
 // verifier verifies signatures with the view's keys.
 func (v *View) verifier(denied func(string) bool, now time.Time) signature.Verifier {
-	return signature.Verifier{Region: v.region, Aliases: v.aliases, Keys: func(id string, day int32, region string) ([32]byte, signature.KeyState) {
+	return signature.Verifier{Region: v.region, Aliases: v.aliases, Keys: func(id string, day int32,
+		region string,
+	) ([32]byte, signature.KeyState) {
 		k, ok := v.keys.get(id)
 		if !ok || k.Expires != 0 && now.Unix() >= k.Expires || denied("accesskey:"+id) {
 			return [32]byte{}, signature.KeyUnknown

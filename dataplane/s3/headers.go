@@ -18,8 +18,10 @@ func (q *request) describeNew(o *storagev1.Object) error {
 	o.CacheControl = q.header("Cache-Control")
 	o.Expires = q.header("Expires")
 	o.RedirectLocation = q.header("X-Amz-Website-Redirect-Location")
-	if at := o.RedirectLocation; at != "" && !strings.HasPrefix(at, "/") && !strings.HasPrefix(at, "http://") && !strings.HasPrefix(at, "https://") {
-		return s3xml.Argument("The website redirect location must have a prefix of 'http://' or 'https://' or '/'.", "x-amz-website-redirect-location", at)
+	if at := o.RedirectLocation; at != "" && !strings.HasPrefix(at, "/") && !strings.HasPrefix(at, "http://") &&
+		!strings.HasPrefix(at, "https://") {
+		return s3xml.Argument("The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
+			"x-amz-website-redirect-location", at)
 	}
 	o.Metadata = q.metadata()
 	if err := checkText(o); err != nil {
@@ -55,7 +57,9 @@ func checkText(o *storagev1.Object) error {
 
 func notUTF8(name, value string) error {
 	name, value = strings.ToValidUTF8(name, "\uFFFD"), strings.ToValidUTF8(value, "\uFFFD")
-	return s3xml.Argument("The header "+name+" is not UTF-8. Encode it: as UTF-8, by RFC 8187 (filename*=UTF-8''...), or by RFC 2047 (=?UTF-8?Q?...?=).", name, value)
+	return s3xml.Argument("The header "+name+
+		" is not UTF-8. Encode it: as UTF-8, by RFC 8187 (filename*=UTF-8''...), or by RFC 2047 (=?UTF-8?Q?...?=).",
+		name, value)
 }
 
 // metadata is what x-amz-meta-* say, nil if there are none.
@@ -154,7 +158,8 @@ func (q *request) storageClass() error {
 	switch class := q.header("X-Amz-Storage-Class"); class {
 	case "", "STANDARD", "REDUCED_REDUNDANCY":
 		return nil
-	case "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER", "GLACIER_IR", "DEEP_ARCHIVE", "OUTPOSTS", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS":
+	case "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER", "GLACIER_IR", "DEEP_ARCHIVE", "OUTPOSTS",
+		"SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS":
 		return notImplemented("x-amz-storage-class")
 	default:
 		return s3xml.New(s3xml.InvalidStorageClass, "StorageClassRequested", class)

@@ -46,7 +46,10 @@ func (q *request) intake(o *storagev1.Object) (*intake, error) {
 	if err != nil {
 		return nil, err
 	}
-	in.hasher = checksum.NewHasher(checksum.Want{MD5: plainTag(o) || asked.MD5 != nil, SHA256: in.hashed, Algorithm: algorithm})
+	in.hasher = checksum.NewHasher(checksum.Want{
+		MD5: plainTag(o) || asked.MD5 != nil, SHA256: in.hashed,
+		Algorithm: algorithm,
+	})
 	return in, nil
 }
 
@@ -75,7 +78,8 @@ func (in *intake) algorithm(o *storagev1.Object) (checksum.Algorithm, error) {
 	upload, _ := checksum.ParseAlgorithm(o.GetChecksumAlgorithm())
 	switch {
 	case in.asked.Algorithm != checksum.None && upload != checksum.None && upload != in.asked.Algorithm:
-		return 0, invalidRequest("Checksum Type mismatch occurred, expected checksum Type: " + upload.String() + ", actual checksum Type: " + in.asked.Algorithm.String())
+		return 0, invalidRequest("Checksum Type mismatch occurred, expected checksum Type: " + upload.String() +
+			", actual checksum Type: " + in.asked.Algorithm.String())
 	case in.asked.Algorithm != checksum.None:
 		return in.asked.Algorithm, nil
 	case upload != checksum.None:

@@ -107,7 +107,8 @@ func (q *request) page(limitName string) (p pageRequest, err error) {
 // errNeedsURL refuses a page that would be no XML: most clients could read nothing of it, and
 // would not know why.
 func errNeedsURL() error {
-	return s3xml.Argument("A key in this listing has a character that XML 1.0 cannot carry. List with encoding-type=url.", "encoding-type", "")
+	return s3xml.Argument("A key in this listing has a character that XML 1.0 cannot carry. List with "+
+		"encoding-type=url.", "encoding-type", "")
 }
 
 // number reads a parameter that is a count; absent is the default, above most is most.

@@ -101,7 +101,8 @@ func passed(a *s3xml.ListUploads, key, id string) bool {
 
 // groupPassed: the marker is a common prefix that was given, and the key is of it.
 func groupPassed(a *s3xml.ListUploads, key string) bool {
-	return a.Delimiter != "" && strings.HasSuffix(a.KeyMarker, a.Delimiter) && strings.HasPrefix(key, a.KeyMarker) && a.UploadMarker == ""
+	return a.Delimiter != "" && strings.HasSuffix(a.KeyMarker, a.Delimiter) && strings.HasPrefix(key, a.KeyMarker) &&
+		a.UploadMarker == ""
 }
 
 func (q *request) uploadEntry(row *store.Row, c *store.Cursor, key, id string) (s3xml.Upload, error) {

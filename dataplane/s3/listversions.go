@@ -15,7 +15,8 @@ func (q *request) listVersions() error {
 	}
 	key, version := q.query.get("key-marker"), q.query.get("version-id-marker")
 	if version != "" && key == "" {
-		return s3xml.Argument("A version-id marker cannot be specified without a key marker.", "version-id-marker", version)
+		return s3xml.Argument("A version-id marker cannot be specified without a key marker.", "version-id-marker",
+			version)
 	}
 	l := listings.Get().(*listing)
 	defer l.release()

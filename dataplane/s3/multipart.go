@@ -36,7 +36,8 @@ func (q *request) createUpload() error {
 	}
 	id := randomID()
 	results, err := space.Commit(q.r.Context(), store.Op{
-		Kind: store.Put, Key: uploadRow(q.key, id), Flags: flagsOf(o), Value: value, Condition: store.Condition{Absent: true},
+		Kind: store.Put, Key: uploadRow(q.key, id), Flags: flagsOf(o), Value: value,
+		Condition: store.Condition{Absent: true},
 	})
 	if err != nil {
 		return err
@@ -63,13 +64,15 @@ func (q *request) uploadChecksum(o *storagev1.Object) error {
 	name, kind := q.header("X-Amz-Checksum-Algorithm"), q.header("X-Amz-Checksum-Type")
 	if name == "" {
 		if kind != "" {
-			return invalidRequest("The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
+			return invalidRequest("The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm " +
+				"header.")
 		}
 		return nil
 	}
 	a, ok := checksum.ParseAlgorithm(name)
 	if !ok {
-		return invalidRequest("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+		return invalidRequest("Checksum algorithm provided is unsupported. Please try again with any of the valid " +
+			"types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
 	}
 	t := a.Multipart()
 	if kind != "" {
@@ -77,7 +80,8 @@ func (q *request) uploadChecksum(o *storagev1.Object) error {
 			return invalidRequest("Value for x-amz-checksum-type header is invalid.")
 		}
 		if !a.Allows(t) {
-			return invalidRequest("The " + t.String() + " checksum type cannot be used with the " + strings.ToLower(a.String()) + " checksum algorithm.")
+			return invalidRequest("The " + t.String() + " checksum type cannot be used with the " +
+				strings.ToLower(a.String()) + " checksum algorithm.")
 		}
 	}
 	o.ChecksumAlgorithm, o.ChecksumComposite = a.String(), t == checksum.Composite
@@ -161,10 +165,12 @@ func (q *request) partSealing(u *storagev1.Object) (store.Sealing, error) {
 		return store.Sealing{}, err
 	}
 	if (k != nil) != (len(u.GetCustomerKeyMd5()) > 0) {
-		return store.Sealing{}, invalidRequest("The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate encryption parameters.")
+		return store.Sealing{}, invalidRequest("The multipart upload initiate requested encryption. Subsequent part " +
+			"requests must include the appropriate encryption parameters.")
 	}
 	if k != nil && string(k.md5) != string(u.GetCustomerKeyMd5()) {
-		return store.Sealing{}, invalidRequest("The provided encryption parameters did not match the ones used originally.")
+		return store.Sealing{}, invalidRequest("The provided encryption parameters did not match the ones used " +
+			"originally.")
 	}
 	return openedWith(u, k)
 }

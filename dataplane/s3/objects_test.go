@@ -54,7 +54,10 @@ func randomBytes(n int) []byte {
 
 func put(t testing.TB, c *awss3.Client, bucket, key string, body []byte) *awss3.PutObjectOutput {
 	t.Helper()
-	return ok(c.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body)}))(t)
+	return ok(c.PutObject(t.Context(), &awss3.PutObjectInput{
+		Bucket: &bucket, Key: &key,
+		Body: bytes.NewReader(body),
+	}))(t)
 }
 
 func get(t testing.TB, c *awss3.Client, bucket, key string) []byte {
@@ -71,8 +74,9 @@ func TestAnObjectComesBackAsItWasPut(t *testing.T) {
 	for _, size := range []int{0, 1, 4096, 16 << 10, 16<<10 + 1, 64 << 10, 64<<10 + 1, 3 << 20} {
 		body := randomBytes(size)
 		out := ok(c.PutObject(t.Context(), &awss3.PutObjectInput{
-			Bucket: aws.String("box"), Key: aws.String("k"), Body: bytes.NewReader(body), ContentType: aws.String("text/x"),
-			Metadata: map[string]string{"color": "blue"}, CacheControl: aws.String("no-store"),
+			Bucket: aws.String("box"), Key: aws.String("k"), Body: bytes.NewReader(body),
+			ContentType: aws.String("text/x"),
+			Metadata:    map[string]string{"color": "blue"}, CacheControl: aws.String("no-store"),
 		}))(t)
 		sum := md5.Sum(body)
 		if want := `"` + hex.EncodeToString(sum[:]) + `"`; aws.ToString(out.ETag) != want {
@@ -81,16 +85,23 @@ func TestAnObjectComesBackAsItWasPut(t *testing.T) {
 		if out.ServerSideEncryption != types.ServerSideEncryptionAes256 || out.ChecksumCRC32 == nil {
 			t.Fatalf("size %d: %+v", size, out)
 		}
-		got := ok(c.GetObject(t.Context(), &awss3.GetObjectInput{Bucket: aws.String("box"), Key: aws.String("k"), ChecksumMode: types.ChecksumModeEnabled}))(t)
+		got := ok(c.GetObject(t.Context(), &awss3.GetObjectInput{
+			Bucket: aws.String("box"), Key: aws.String("k"),
+			ChecksumMode: types.ChecksumModeEnabled,
+		}))(t)
 		b := ok(io.ReadAll(got.Body))(t)
 		got.Body.Close()
-		if !bytes.Equal(b, body) || aws.ToString(got.ContentType) != "text/x" || got.Metadata["color"] != "blue" || aws.ToString(got.CacheControl) != "no-store" {
+		if !bytes.Equal(b, body) || aws.ToString(got.ContentType) != "text/x" || got.Metadata["color"] != "blue" ||
+			aws.ToString(got.CacheControl) != "no-store" {
 			t.Fatalf("size %d: %d octets, %+v", size, len(b), got)
 		}
 		if aws.ToString(got.ChecksumCRC32) != aws.ToString(out.ChecksumCRC32) {
 			t.Fatalf("size %d: checksum %v", size, got.ChecksumCRC32)
 		}
-		head := ok(c.HeadObject(t.Context(), &awss3.HeadObjectInput{Bucket: aws.String("box"), Key: aws.String("k")}))(t)
+		head := ok(c.HeadObject(t.Context(), &awss3.HeadObjectInput{
+			Bucket: aws.String("box"),
+			Key:    aws.String("k"),
+		}))(t)
 		if aws.ToInt64(head.ContentLength) != int64(size) || aws.ToString(head.ETag) != aws.ToString(out.ETag) {
 			t.Fatalf("size %d: head %+v", size, head)
 		}
@@ -120,7 +131,10 @@ func TestListingPagesAndGroups(t *testing.T) {
 		if strings.Join(all, " ") != strings.Join(keys, " ") {
 			t.Fatalf("max-keys %d: %q", limit, all)
 		}
-		p = awss3.NewListObjectsV2Paginator(c, &awss3.ListObjectsV2Input{Bucket: aws.String("box"), MaxKeys: &limit, Delimiter: aws.String("/")})
+		p = awss3.NewListObjectsV2Paginator(c, &awss3.ListObjectsV2Input{
+			Bucket: aws.String("box"), MaxKeys: &limit,
+			Delimiter: aws.String("/"),
+		})
 		for p.HasMorePages() {
 			page := ok(p.NextPage(t.Context()))(t)
 			if int32(len(page.Contents)+len(page.CommonPrefixes)) > limit {
@@ -140,7 +154,10 @@ func TestListingPagesAndGroups(t *testing.T) {
 			t.Fatalf("max-keys %d: %q", limit, groups)
 		}
 	}
-	v1 := ok(c.ListObjects(t.Context(), &awss3.ListObjectsInput{Bucket: aws.String("box"), Delimiter: aws.String("/"), MaxKeys: aws.Int32(2)}))(t)
+	v1 := ok(c.ListObjects(t.Context(), &awss3.ListObjectsInput{
+		Bucket: aws.String("box"), Delimiter: aws.String("/"),
+		MaxKeys: aws.Int32(2),
+	}))(t)
 	if !*v1.IsTruncated || *v1.NextMarker != "a/" {
 		t.Fatalf("%+v", v1)
 	}
@@ -150,14 +167,21 @@ func TestPartsMakeAnObject(t *testing.T) {
 	s := newServer(t)
 	c := s.client("AKACME")
 	s.bucket(t, "box", nil)
-	for _, algorithm := range []types.ChecksumAlgorithm{"", types.ChecksumAlgorithmCrc32, types.ChecksumAlgorithmSha256, types.ChecksumAlgorithmCrc64nvme} {
-		up := ok(c.CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{Bucket: aws.String("box"), Key: aws.String("big"), ChecksumAlgorithm: algorithm}))(t)
+	for _, algorithm := range []types.ChecksumAlgorithm{
+		"", types.ChecksumAlgorithmCrc32, types.ChecksumAlgorithmSha256,
+		types.ChecksumAlgorithmCrc64nvme,
+	} {
+		up := ok(c.CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{
+			Bucket: aws.String("box"),
+			Key:    aws.String("big"), ChecksumAlgorithm: algorithm,
+		}))(t)
 		parts := [][]byte{randomBytes(5 << 20), randomBytes(5<<20 + 1), randomBytes(7)}
 		var done []types.CompletedPart
 		for _, i := range []int{2, 0, 1} {
 			out := ok(c.UploadPart(t.Context(), &awss3.UploadPartInput{
-				Bucket: aws.String("box"), Key: aws.String("big"), UploadId: up.UploadId, PartNumber: aws.Int32(int32(i + 1)),
-				Body: bytes.NewReader(parts[i]), ChecksumAlgorithm: algorithm,
+				Bucket: aws.String("box"), Key: aws.String("big"), UploadId: up.UploadId,
+				PartNumber: aws.Int32(int32(i + 1)),
+				Body:       bytes.NewReader(parts[i]), ChecksumAlgorithm: algorithm,
 			}))(t)
 			done = append(done, types.CompletedPart{
 				PartNumber: aws.Int32(int32(i + 1)), ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32,
@@ -165,12 +189,16 @@ func TestPartsMakeAnObject(t *testing.T) {
 			})
 		}
 		done = []types.CompletedPart{done[1], done[2], done[0]}
-		list := ok(c.ListParts(t.Context(), &awss3.ListPartsInput{Bucket: aws.String("box"), Key: aws.String("big"), UploadId: up.UploadId}))(t)
+		list := ok(c.ListParts(t.Context(), &awss3.ListPartsInput{
+			Bucket: aws.String("box"), Key: aws.String("big"),
+			UploadId: up.UploadId,
+		}))(t)
 		if len(list.Parts) != 3 {
 			t.Fatalf("%+v", list.Parts)
 		}
 		in := &awss3.CompleteMultipartUploadInput{
-			Bucket: aws.String("box"), Key: aws.String("big"), UploadId: up.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: done},
+			Bucket: aws.String("box"), Key: aws.String("big"), UploadId: up.UploadId,
+			MultipartUpload: &types.CompletedMultipartUpload{Parts: done},
 		}
 		out := ok(c.CompleteMultipartUpload(t.Context(), in))(t)
 		again := ok(c.CompleteMultipartUpload(t.Context(), in))(t)
@@ -180,7 +208,10 @@ func TestPartsMakeAnObject(t *testing.T) {
 		if got := get(t, c, "box", "big"); !bytes.Equal(got, bytes.Join(parts, nil)) {
 			t.Fatalf("%d octets", len(got))
 		}
-		second := ok(c.GetObject(t.Context(), &awss3.GetObjectInput{Bucket: aws.String("box"), Key: aws.String("big"), PartNumber: aws.Int32(2)}))(t)
+		second := ok(c.GetObject(t.Context(), &awss3.GetObjectInput{
+			Bucket: aws.String("box"), Key: aws.String("big"),
+			PartNumber: aws.Int32(2),
+		}))(t)
 		b := ok(io.ReadAll(second.Body))(t)
 		second.Body.Close()
 		if !bytes.Equal(b, parts[1]) || aws.ToInt32(second.PartsCount) != 3 {

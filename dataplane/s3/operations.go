@@ -21,40 +21,115 @@ var (
 
 // The operations of the S3 API that are served.
 var (
-	opListBuckets = operation{name: "ListBuckets", action: "s3:ListAllMyBuckets", sort: lists, run: (*request).listBuckets}
+	opListBuckets = operation{
+		name: "ListBuckets", action: "s3:ListAllMyBuckets", sort: lists,
+		run: (*request).listBuckets,
+	}
 
-	opCreateBucket = operation{name: "CreateBucket", action: sigv4.CreateBucket, sort: writes, run: (*request).createBucket, create: true, open: true}
-	opDeleteBucket = operation{name: "DeleteBucket", action: sigv4.DeleteBucket, sort: writes, run: (*request).deleteBucket, owner: s3xml.AccessDenied}
-	opHeadBucket   = operation{name: "HeadBucket", action: "s3:ListBucket", sort: reads, run: (*request).headBucket, open: true}
-	opLocation     = operation{name: "GetBucketLocation", action: "s3:GetBucketLocation", sort: reads, run: (*request).getLocation}
+	opCreateBucket = operation{
+		name: "CreateBucket", action: sigv4.CreateBucket, sort: writes,
+		run: (*request).createBucket, create: true, open: true,
+	}
+	opDeleteBucket = operation{
+		name: "DeleteBucket", action: sigv4.DeleteBucket, sort: writes,
+		run: (*request).deleteBucket, owner: s3xml.AccessDenied,
+	}
+	opHeadBucket = operation{
+		name: "HeadBucket", action: "s3:ListBucket", sort: reads, run: (*request).headBucket,
+		open: true,
+	}
+	opLocation = operation{
+		name: "GetBucketLocation", action: "s3:GetBucketLocation", sort: reads,
+		run: (*request).getLocation,
+	}
 
 	opListObjects   = operation{name: "ListObjects", action: "s3:ListBucket", sort: lists, run: (*request).listObjects}
-	opListObjectsV2 = operation{name: "ListObjectsV2", action: "s3:ListBucket", sort: lists, run: (*request).listObjectsV2}
-	opListVersions  = operation{name: "ListObjectVersions", action: "s3:ListBucketVersions", sort: lists, run: (*request).listVersions}
-	opListUploads   = operation{name: "ListMultipartUploads", action: "s3:ListBucketMultipartUploads", sort: lists, run: (*request).listUploads}
+	opListObjectsV2 = operation{
+		name: "ListObjectsV2", action: "s3:ListBucket", sort: lists,
+		run: (*request).listObjectsV2,
+	}
+	opListVersions = operation{
+		name: "ListObjectVersions", action: "s3:ListBucketVersions", sort: lists,
+		run: (*request).listVersions,
+	}
+	opListUploads = operation{
+		name: "ListMultipartUploads", action: "s3:ListBucketMultipartUploads", sort: lists,
+		run: (*request).listUploads,
+	}
 
 	opDeleteObjects = operation{name: "DeleteObjects", sort: writes, run: (*request).deleteObjects, open: true}
 	opPostObject    = operation{name: "PostObject", sort: writes, run: (*request).postObject, body: true, open: true}
 
-	opPutObject     = operation{name: "PutObject", action: "s3:PutObject", sort: writes, run: (*request).putObject, body: true, conditions: onWrite}
-	opCopyObject    = operation{name: "CopyObject", action: "s3:PutObject", sort: writes, run: (*request).copyObject, conditions: onWrite}
-	opGetObject     = operation{name: "GetObject", action: "s3:GetObject", version: "s3:GetObjectVersion", sort: reads, run: (*request).getObject}
-	opHeadObject    = operation{name: "HeadObject", action: "s3:GetObject", version: "s3:GetObjectVersion", sort: reads, run: (*request).headObject}
-	opDeleteObject  = operation{name: "DeleteObject", action: "s3:DeleteObject", version: "s3:DeleteObjectVersion", sort: writes, run: (*request).deleteObject, conditions: onDelete}
-	opGetAttributes = operation{name: "GetObjectAttributes", action: "s3:GetObjectAttributes", version: "s3:GetObjectVersionAttributes", sort: reads, run: (*request).getAttributes}
+	opPutObject = operation{
+		name: "PutObject", action: "s3:PutObject", sort: writes, run: (*request).putObject,
+		body: true, conditions: onWrite,
+	}
+	opCopyObject = operation{
+		name: "CopyObject", action: "s3:PutObject", sort: writes, run: (*request).copyObject,
+		conditions: onWrite,
+	}
+	opGetObject = operation{
+		name: "GetObject", action: "s3:GetObject", version: "s3:GetObjectVersion", sort: reads,
+		run: (*request).getObject,
+	}
+	opHeadObject = operation{
+		name: "HeadObject", action: "s3:GetObject", version: "s3:GetObjectVersion", sort: reads,
+		run: (*request).headObject,
+	}
+	opDeleteObject = operation{
+		name: "DeleteObject", action: "s3:DeleteObject", version: "s3:DeleteObjectVersion",
+		sort: writes, run: (*request).deleteObject, conditions: onDelete,
+	}
+	opGetAttributes = operation{
+		name: "GetObjectAttributes", action: "s3:GetObjectAttributes",
+		version: "s3:GetObjectVersionAttributes", sort: reads, run: (*request).getAttributes,
+	}
 
-	opCreateUpload   = operation{name: "CreateMultipartUpload", action: "s3:PutObject", sort: writes, run: (*request).createUpload}
-	opUploadPart     = operation{name: "UploadPart", action: "s3:PutObject", sort: writes, run: (*request).uploadPart, body: true}
-	opUploadPartCopy = operation{name: "UploadPartCopy", action: "s3:PutObject", sort: writes, run: (*request).uploadPartCopy}
-	opCompleteUpload = operation{name: "CompleteMultipartUpload", action: "s3:PutObject", sort: writes, run: (*request).completeUpload, conditions: onWrite}
-	opAbortUpload    = operation{name: "AbortMultipartUpload", action: "s3:AbortMultipartUpload", sort: writes, run: (*request).abortUpload, conditions: onAbort}
-	opListParts      = operation{name: "ListParts", action: "s3:ListMultipartUploadParts", sort: lists, run: (*request).listParts}
+	opCreateUpload = operation{
+		name: "CreateMultipartUpload", action: "s3:PutObject", sort: writes,
+		run: (*request).createUpload,
+	}
+	opUploadPart = operation{
+		name: "UploadPart", action: "s3:PutObject", sort: writes, run: (*request).uploadPart,
+		body: true,
+	}
+	opUploadPartCopy = operation{
+		name: "UploadPartCopy", action: "s3:PutObject", sort: writes,
+		run: (*request).uploadPartCopy,
+	}
+	opCompleteUpload = operation{
+		name: "CompleteMultipartUpload", action: "s3:PutObject", sort: writes,
+		run: (*request).completeUpload, conditions: onWrite,
+	}
+	opAbortUpload = operation{
+		name: "AbortMultipartUpload", action: "s3:AbortMultipartUpload", sort: writes,
+		run: (*request).abortUpload, conditions: onAbort,
+	}
+	opListParts = operation{
+		name: "ListParts", action: "s3:ListMultipartUploadParts", sort: lists,
+		run: (*request).listParts,
+	}
 
-	opGetTagging    = operation{name: "GetObjectTagging", action: "s3:GetObjectTagging", version: "s3:GetObjectVersionTagging", sort: reads, run: (*request).getTagging}
-	opPutTagging    = operation{name: "PutObjectTagging", action: "s3:PutObjectTagging", version: "s3:PutObjectVersionTagging", sort: writes, run: (*request).putTagging}
-	opDeleteTagging = operation{name: "DeleteObjectTagging", action: "s3:DeleteObjectTagging", version: "s3:DeleteObjectVersionTagging", sort: writes, run: (*request).deleteTagging}
-	opGetObjectACL  = operation{name: "GetObjectAcl", action: "s3:GetObjectAcl", version: "s3:GetObjectVersionAcl", sort: reads, run: (*request).getObjectACL}
-	opPutObjectACL  = operation{name: "PutObjectAcl", action: "s3:PutObjectAcl", version: "s3:PutObjectVersionAcl", sort: writes, run: (*request).putObjectACL}
+	opGetTagging = operation{
+		name: "GetObjectTagging", action: "s3:GetObjectTagging",
+		version: "s3:GetObjectVersionTagging", sort: reads, run: (*request).getTagging,
+	}
+	opPutTagging = operation{
+		name: "PutObjectTagging", action: "s3:PutObjectTagging",
+		version: "s3:PutObjectVersionTagging", sort: writes, run: (*request).putTagging,
+	}
+	opDeleteTagging = operation{
+		name: "DeleteObjectTagging", action: "s3:DeleteObjectTagging",
+		version: "s3:DeleteObjectVersionTagging", sort: writes, run: (*request).deleteTagging,
+	}
+	opGetObjectACL = operation{
+		name: "GetObjectAcl", action: "s3:GetObjectAcl", version: "s3:GetObjectVersionAcl",
+		sort: reads, run: (*request).getObjectACL,
+	}
+	opPutObjectACL = operation{
+		name: "PutObjectAcl", action: "s3:PutObjectAcl", version: "s3:PutObjectVersionAcl",
+		sort: writes, run: (*request).putObjectACL,
+	}
 )
 
 // routes says which operation answers what.
@@ -138,12 +213,17 @@ func init() {
 	part(put, "tagging", "PutBucketTagging", (*request).putBucketTagging)
 	part(del, "tagging", "DeleteBucketTagging", (*request).deleteBucketTagging)
 	// What was never configured is told as AWS tells it; setting it comes later.
-	configure(get, "requestPayment", "GetBucketRequestPayment", "s3:GetBucketRequestPayment", (*request).getRequestPayment)
-	configure(put, "requestPayment", "PutBucketRequestPayment", "s3:PutBucketRequestPayment", (*request).putRequestPayment)
+	configure(get, "requestPayment", "GetBucketRequestPayment", "s3:GetBucketRequestPayment",
+		(*request).getRequestPayment)
+	configure(put, "requestPayment", "PutBucketRequestPayment", "s3:PutBucketRequestPayment",
+		(*request).putRequestPayment)
 	configure(get, "logging", "GetBucketLogging", "s3:GetBucketLogging", (*request).getLogging)
-	configure(get, "accelerate", "GetBucketAccelerateConfiguration", "s3:GetAccelerateConfiguration", (*request).getAccelerate)
-	configure(get, "notification", "GetBucketNotificationConfiguration", "s3:GetBucketNotification", (*request).getNotification)
+	configure(get, "accelerate", "GetBucketAccelerateConfiguration", "s3:GetAccelerateConfiguration",
+		(*request).getAccelerate)
+	configure(get, "notification", "GetBucketNotificationConfiguration", "s3:GetBucketNotification",
+		(*request).getNotification)
 	configure(get, "website", "GetBucketWebsite", "s3:GetBucketWebsite", (*request).getWebsite)
 	configure(get, "replication", "GetBucketReplication", "s3:GetReplicationConfiguration", (*request).getReplication)
-	configure(get, "object-lock", "GetObjectLockConfiguration", "s3:GetBucketObjectLockConfiguration", (*request).getObjectLock)
+	configure(get, "object-lock", "GetObjectLockConfiguration", "s3:GetBucketObjectLockConfiguration",
+		(*request).getObjectLock)
 }

@@ -63,7 +63,8 @@ func (q *request) postObject() error {
 func (q *request) readForm() (*form, error) {
 	kind, parameters, err := mime.ParseMediaType(q.header(hContentType))
 	if err != nil || kind != "multipart/form-data" || parameters["boundary"] == "" {
-		return nil, s3xml.Say(s3xml.PreconditionFailed, "At least one of the pre-conditions you specified did not hold", "Condition", "Bucket POST must be of the enclosure-type multipart/form-data")
+		return nil, s3xml.Say(s3xml.PreconditionFailed, "At least one of the pre-conditions you specified did not hold",
+			"Condition", "Bucket POST must be of the enclosure-type multipart/form-data")
 	}
 	if q.r.ContentLength < 0 {
 		return nil, s3xml.MissingContentLength
@@ -124,7 +125,8 @@ func (q *request) authenticateForm(f *form) error {
 func (q *request) formHeaders(f *form) error {
 	q.key = f.get("key")
 	if q.key == "" {
-		return s3xml.Argument("Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields.", "key", "")
+		return s3xml.Argument("Bucket POST must contain a field named 'key'.  If it is specified, please check the "+
+			"order of the fields.", "key", "")
 	}
 	if err := s3xml.CheckKey(q.key); err != nil {
 		return err
@@ -202,7 +204,10 @@ func (q *request) putForm(f *form) error {
 
 // takeFile reads the file, whose length nobody told, within the policy's bounds.
 func (q *request) takeFile(f *form, o *storagev1.Object, how store.Sealing) (taken, error) {
-	in := &intake{q: q, want: -1, body: &bounded{r: f.file, left: min(f.policy.MaxLength, MaxPut), least: f.policy.MinLength, after: f.checkRest}}
+	in := &intake{q: q, want: -1, body: &bounded{
+		r: f.file, left: min(f.policy.MaxLength, MaxPut),
+		least: f.policy.MinLength, after: f.checkRest,
+	}}
 	var err error
 	if in.asked, err = checksum.Read(q.r.Header); err != nil {
 		return taken{}, err

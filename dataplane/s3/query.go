@@ -58,7 +58,8 @@ func (q *request) checkQualifiers(sub string) error {
 		return nil
 	}
 	if q.query.has("partNumber") && !q.takesPart(sub) {
-		return s3xml.Argument("The query parameter partNumber needs an uploadId, or a GET or HEAD of an object.", "partNumber", q.query.get("partNumber"))
+		return s3xml.Argument("The query parameter partNumber needs an uploadId, or a GET or HEAD of an object.",
+			"partNumber", q.query.get("partNumber"))
 	}
 	if q.query.has("versionId") && q.op.version == "" && q.op != &opReserved {
 		return s3xml.Argument("This operation does not accept a version-id.", "versionId", q.query.get("versionId"))

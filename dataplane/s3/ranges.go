@@ -65,7 +65,8 @@ func (q *request) numbered(f *found, all span) (span, error) {
 	text := q.query.get("partNumber")
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > s3xml.MaxPart {
-		return span{}, s3xml.Argument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", text)
+		return span{}, s3xml.Argument("Part number must be an integer between 1 and 10000, inclusive", "partNumber",
+			text)
 	}
 	all.number, all.partial = n, f.Size > 0
 	parts := f.object.GetParts()
@@ -77,7 +78,8 @@ func (q *request) numbered(f *found, all span) (span, error) {
 	}
 	// Parts are counted as they lie, whatever numbers they were uploaded under.
 	if n > len(parts) {
-		return span{}, s3xml.New(s3xml.InvalidPartNumber, "PartNumberRequested", text, "ActualPartCount", itoa(int64(len(parts))))
+		return span{}, s3xml.New(s3xml.InvalidPartNumber, "PartNumberRequested", text, "ActualPartCount",
+			itoa(int64(len(parts))))
 	}
 	for _, p := range parts[:n-1] {
 		all.from += p.GetSize()

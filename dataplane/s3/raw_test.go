@@ -143,7 +143,8 @@ func TestWhatComesLaterAnswersNotImplemented(t *testing.T) {
 			headers = append(headers, c.header)
 		}
 		a := s.raw(t, c.method, c.target, []byte("<x/>"), headers...)
-		if a.status != http.StatusNotImplemented || a.code() != "NotImplemented" || a.header.Get("Content-Type") != "application/xml" {
+		if a.status != http.StatusNotImplemented || a.code() != "NotImplemented" ||
+			a.header.Get("Content-Type") != "application/xml" {
 			t.Errorf("%s %s %s: %d %s", c.method, c.target, c.header, a.status, a.body)
 		}
 	}
@@ -179,7 +180,12 @@ func TestBadInput(t *testing.T) {
 		{"GET", "/box/k", "", []string{"Range: octets=0-1"}, 200, ""},
 		{"GET", "/box/k", "", []string{`If-Match: "x"`}, 412, "PreconditionFailed"},
 		{"GET", "/box/k", "", []string{`If-None-Match: "x", *`}, 304, ""},
-		{"GET", "/box/k", "", []string{"If-Unmodified-Since: Mon, 02 Jan 2006 15:04:05 GMT"}, 412, "PreconditionFailed"},
+		{
+			"GET", "/box/k", "",
+			[]string{"If-Unmodified-Since: Mon, 02 Jan 2006 15:04:05 GMT"},
+			412,
+			"PreconditionFailed",
+		},
 		{"GET", "/box/k", "", []string{"If-Modified-Since: Mon, 02 Jan 2096 15:04:05 GMT"}, 304, ""},
 		{"GET", "/box/k", "", []string{"If-Modified-Since: yesterday"}, 200, ""},
 		{"GET", "/box/" + strings.Repeat("k", 1025), "", nil, 400, "KeyTooLongError"},
@@ -191,7 +197,12 @@ func TestBadInput(t *testing.T) {
 		{"GET", "/box?versions&version-id-marker=x", "", nil, 400, "InvalidArgument"},
 		{"PUT", "/box/k", "x", []string{"Content-MD5: x"}, 400, "InvalidDigest"},
 		{"PUT", "/box/k", "y", []string{"Content-MD5: " + md5Of("x")}, 400, "BadDigest"},
-		{"PUT", "/box/k", "x", []string{"X-Amz-Content-Sha256: " + strings.Repeat("0", 64)}, 400, "XAmzContentSHA256Mismatch"},
+		{
+			"PUT", "/box/k", "x",
+			[]string{"X-Amz-Content-Sha256: " + strings.Repeat("0", 64)},
+			400,
+			"XAmzContentSHA256Mismatch",
+		},
 		{"PUT", "/box/k", "x", []string{"X-Amz-Content-Sha256: nonsense"}, 400, "InvalidArgument"},
 		{"PUT", "/box/k", "x", []string{"X-Amz-Checksum-Crc32: AAAAAA=="}, 400, "BadDigest"},
 		{"PUT", "/box/k", "x", []string{"X-Amz-Checksum-Crc32: AAAA"}, 400, "InvalidRequest"},
@@ -201,17 +212,32 @@ func TestBadInput(t *testing.T) {
 		{"PUT", "/box/k", "x", []string{"X-Amz-Tagging: a=1&a=2"}, 400, "InvalidArgument"},
 		{"PUT", "/box/k", "x", []string{"X-Amz-Storage-Class: NONE"}, 400, "InvalidStorageClass"},
 		{"PUT", "/box/k", "x", []string{"X-Amz-Server-Side-Encryption: rot13"}, 400, "InvalidArgument"},
-		{"PUT", "/box/k", "x", []string{"X-Amz-Server-Side-Encryption-Customer-Algorithm: AES256"}, 400, "InvalidArgument"},
+		{
+			"PUT", "/box/k", "x",
+			[]string{"X-Amz-Server-Side-Encryption-Customer-Algorithm: AES256"},
+			400,
+			"InvalidArgument",
+		},
 		{"PUT", "/box/k", "x", []string{"X-Amz-Copy-Source: nothing"}, 400, "InvalidArgument"},
-		{"PUT", "/box/k", "x", []string{"X-Amz-Copy-Source: box/k", "X-Amz-Metadata-Directive: MOVE"}, 400, "InvalidArgument"},
+		{
+			"PUT", "/box/k", "x",
+			[]string{"X-Amz-Copy-Source: box/k", "X-Amz-Metadata-Directive: MOVE"},
+			400,
+			"InvalidArgument",
+		},
 		{"PUT", "/box/k", "x", []string{"X-Amz-Expected-Bucket-Owner: other"}, 403, "AccessDenied"},
 		{"PUT", "/box/k?partNumber=1&uploadId=x", "x", nil, 404, "NoSuchUpload"},
 		{"PUT", "/box/k?partNumber=10001&uploadId=x", "x", nil, 400, "InvalidArgument"},
-		{"POST", "/box/k?uploadId=" + strings.Repeat("0", 32), "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>", nil, 404, "NoSuchUpload"},
+		{
+			"POST", "/box/k?uploadId=" + strings.Repeat("0", 32),
+			"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>",
+			nil, 404, "NoSuchUpload",
+		},
 		{"POST", "/box/k?uploadId=" + strings.Repeat("0", 32), "", nil, 400, "MalformedXML"},
 		{"DELETE", "/box/k?uploadId=" + strings.Repeat("0", 32), "", nil, 404, "NoSuchUpload"},
 		{"GET", "/box/k?uploadId=" + strings.Repeat("0", 32), "", nil, 404, "NoSuchUpload"},
-		{"POST", "/box?delete", "<Delete><Object><Key>k</Key></Object></Delete>", nil, 400, "InvalidRequest"}, // no digest but the signature's
+		// no digest but the signature's
+		{"POST", "/box?delete", "<Delete><Object><Key>k</Key></Object></Delete>", nil, 400, "InvalidRequest"},
 		{"POST", "/box?delete", "<Delete/>", []string{"Content-MD5: " + md5Of("<Delete/>")}, 400, "MalformedXML"},
 		{"POST", "/box?delete", "not xml", []string{"Content-MD5: " + md5Of("not xml")}, 400, "MalformedXML"},
 		{"POST", "/box", "x", nil, 412, "PreconditionFailed"},
@@ -228,7 +254,8 @@ func TestBadInput(t *testing.T) {
 	} {
 		a := s.raw(t, c.method, c.target, []byte(c.body), c.headers...)
 		if a.status != c.status || a.code() != c.code {
-			t.Errorf("%s %.60s %v: %d %s, want %d %s\n%s", c.method, c.target, c.headers, a.status, a.code(), c.status, c.code, a.body)
+			t.Errorf("%s %.60s %v: %d %s, want %d %s\n%s", c.method, c.target, c.headers, a.status, a.code(), c.status,
+				c.code, a.body)
 		}
 		if a.status == http.StatusMethodNotAllowed && a.header.Get("Allow") == "" {
 			t.Errorf("%s %s: 405 without Allow (RFC 9110 15.5.6)", c.method, c.target)
@@ -254,8 +281,10 @@ func TestKeysAreNeverNormalised(t *testing.T) {
 	s := newServer(t)
 	s.bucket(t, "box", nil)
 	for _, path := range []string{
-		"/box//", "/box//a", "/box/a//b", "/box/./a", "/box/../a", "/box/a/..", "/box/..", "/box/a%2Fb", "/box/a+b", "/box/a%20b", "/box/%C3%BC",
-		"/box/" + strings.Repeat("k", 1024), "/box/%25", "/box/%00x", "/box/a?versionId=null", "/box/%F0%9F%98%80", "/box/a%0Ab", "/box/'()*!~",
+		"/box//", "/box//a", "/box/a//b", "/box/./a", "/box/../a", "/box/a/..", "/box/..", "/box/a%2Fb", "/box/a+b",
+		"/box/a%20b", "/box/%C3%BC",
+		"/box/" + strings.Repeat("k", 1024), "/box/%25", "/box/%00x", "/box/a?versionId=null", "/box/%F0%9F%98%80",
+		"/box/a%0Ab", "/box/'()*!~",
 	} {
 		target := path
 		if strings.Contains(path, "versionId") {
@@ -269,7 +298,11 @@ func TestKeysAreNeverNormalised(t *testing.T) {
 		}
 	}
 	list := s.raw(t, "GET", "/box?encoding-type=url", nil).body
-	for _, want := range []string{"<Key>/</Key>", "<Key>/a</Key>", "<Key>a//b</Key>", "<Key>./a</Key>", "<Key>../a</Key>", "<Key>a/..</Key>", "<Key>..</Key>", "<Key>a/b</Key>", "<Key>a%2Bb</Key>", "<Key>a+b</Key>", "<Key>%00x</Key>"} {
+	for _, want := range []string{
+		"<Key>/</Key>", "<Key>/a</Key>", "<Key>a//b</Key>", "<Key>./a</Key>",
+		"<Key>../a</Key>", "<Key>a/..</Key>", "<Key>..</Key>", "<Key>a/b</Key>", "<Key>a%2Bb</Key>", "<Key>a+b</Key>",
+		"<Key>%00x</Key>",
+	} {
 		if !strings.Contains(list, want) {
 			t.Errorf("no %s in %s", want, list)
 		}
@@ -296,7 +329,10 @@ func TestPresignedURLs(t *testing.T) {
 	s := newServer(t)
 	s.bucket(t, "box", &storagev1.BucketSpec{RequestLog: true})
 	p := awss3.NewPresignClient(s.client("AKACME"))
-	putURL := ok(p.PresignPutObject(t.Context(), &awss3.PutObjectInput{Bucket: aws.String("box"), Key: aws.String("k"), Metadata: map[string]string{"a": "b"}, Tagging: aws.String("t=1")}))(t)
+	putURL := ok(p.PresignPutObject(t.Context(), &awss3.PutObjectInput{
+		Bucket: aws.String("box"), Key: aws.String("k"),
+		Metadata: map[string]string{"a": "b"}, Tagging: aws.String("t=1"),
+	}))(t)
 	r := ok(http.NewRequest(http.MethodPut, putURL.URL, strings.NewReader("hello")))(t)
 	for name, v := range putURL.SignedHeader {
 		r.Header[name] = v
@@ -304,16 +340,21 @@ func TestPresignedURLs(t *testing.T) {
 	if a := s.do(t, r); a.status != 200 {
 		t.Fatalf("%+v", a)
 	}
-	getURL := ok(p.PresignGetObject(t.Context(), &awss3.GetObjectInput{Bucket: aws.String("box"), Key: aws.String("k"), ResponseContentType: aws.String("text/plain")}))(t)
+	getURL := ok(p.PresignGetObject(t.Context(), &awss3.GetObjectInput{
+		Bucket: aws.String("box"), Key: aws.String("k"),
+		ResponseContentType: aws.String("text/plain"),
+	}))(t)
 	a := s.do(t, ok(http.NewRequest(http.MethodGet, getURL.URL, nil))(t))
-	if a.body != "hello" || a.header.Get("Content-Type") != "text/plain" || a.header.Get("X-Amz-Meta-A") != "b" || a.header.Get("X-Amz-Tagging-Count") != "1" {
+	if a.body != "hello" || a.header.Get("Content-Type") != "text/plain" || a.header.Get("X-Amz-Meta-A") != "b" ||
+		a.header.Get("X-Amz-Tagging-Count") != "1" {
 		t.Fatalf("%+v", a)
 	}
 	if a := s.do(t, ok(http.NewRequest(http.MethodGet, getURL.URL+"1", nil))(t)); a.code() != "SignatureDoesNotMatch" {
 		t.Fatalf("%+v", a)
 	}
 	s.clock.set(time.Now().Add(16 * time.Minute))
-	if a := s.do(t, ok(http.NewRequest(http.MethodGet, getURL.URL, nil))(t)); a.status != 403 || !strings.Contains(a.body, "expired") {
+	if a := s.do(t, ok(http.NewRequest(http.MethodGet, getURL.URL, nil))(t)); a.status != 403 ||
+		!strings.Contains(a.body, "expired") {
 		t.Fatalf("%+v", a)
 	}
 	s.h.Close() // all lines are out
@@ -335,23 +376,30 @@ func TestBrowsersPost(t *testing.T) {
 	now := s.clock.Now().UTC()
 	day, date := now.Format("20060102"), now.Format("20060102T150405Z")
 	credential := "AKACME/" + day + "/" + testRegion + "/s3/aws4_request"
-	policy := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, `{"expiration":%q,"conditions":[{"bucket":"box"},["starts-with","$key","up/"],{"x-amz-credential":%q},{"x-amz-algorithm":"AWS4-HMAC-SHA256"},{"x-amz-date":%q},["content-length-range",1,10],["starts-with","$success_action_status",""],["starts-with","$x-amz-meta-a",""],["starts-with","$Content-Type",""]]}`,
+	policy := base64.StdEncoding.EncodeToString(fmt.Appendf(nil,
+		`{"expiration":%q,"conditions":[{"bucket":"box"},["starts-with","$key","up/"],{"x-amz-credential":%q},{"x-amz-algorithm":"AWS4-HMAC-SHA256"},{"x-amz-date":%q},["content-length-range",1,10],["starts-with","$success_action_status",""],["starts-with","$x-amz-meta-a",""],["starts-with","$Content-Type",""]]}`,
 		now.Add(time.Hour).Format(time.RFC3339), credential, date))
 	key := sigv4.Derive(secretOf("AKACME"), sigv4.Day(now), testRegion)
 	// What the form's sender adds by headers is in no policy, and must not count.
-	unasked := map[string]string{"X-Amz-Meta-Added": "x", "X-Amz-Tagging": "t=1", "Cache-Control": "max-age=9", "X-Amz-Website-Redirect-Location": "/x"}
+	unasked := map[string]string{
+		"X-Amz-Meta-Added": "x", "X-Amz-Tagging": "t=1", "Cache-Control": "max-age=9",
+		"X-Amz-Website-Redirect-Location": "/x",
+	}
 	more := "" // after the file
 	send := func(file string, change func(map[string]string)) answer {
 		fields := map[string]string{
-			"key": "up/${filename}", "policy": policy, "x-amz-credential": credential, "x-amz-algorithm": "AWS4-HMAC-SHA256", "x-amz-date": date,
-			"x-amz-signature": sigv4.Hex(sigv4.MAC(key[:], policy)), "success_action_status": "201", "x-amz-meta-a": "b", "Content-Type": "text/x",
+			"key": "up/${filename}", "policy": policy, "x-amz-credential": credential,
+			"x-amz-algorithm": "AWS4-HMAC-SHA256", "x-amz-date": date,
+			"x-amz-signature": sigv4.Hex(sigv4.MAC(key[:], policy)), "success_action_status": "201",
+			"x-amz-meta-a": "b", "Content-Type": "text/x",
 		}
 		change(fields)
 		var b strings.Builder
 		for name, value := range fields {
 			fmt.Fprintf(&b, "--bound\r\nContent-Disposition: form-data; name=%q\r\n\r\n%s\r\n", name, value)
 		}
-		fmt.Fprintf(&b, "--bound\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f.txt\"\r\nContent-Type: text/plain\r\n\r\n%s\r\n%s--bound--\r\n", file, more)
+		fmt.Fprintf(&b, "--bound\r\nContent-Disposition: form-data; name=\"file\"; "+
+			"filename=\"f.txt\"\r\nContent-Type: text/plain\r\n\r\n%s\r\n%s--bound--\r\n", file, more)
 		r := ok(http.NewRequest(http.MethodPost, s.URL+"/box", strings.NewReader(b.String())))(t)
 		r.Header.Set("Content-Type", "multipart/form-data; boundary=bound")
 		for name, value := range unasked {
@@ -363,9 +411,11 @@ func TestBrowsersPost(t *testing.T) {
 	if a := send("hello", keep); a.status != 201 || !strings.Contains(a.body, "<Key>up/f.txt</Key>") {
 		t.Fatalf("%+v", a)
 	}
-	if a := s.raw(t, "GET", "/box/up/f.txt", nil); a.body != "hello" || a.header.Get("Content-Type") != "text/x" || a.header.Get("X-Amz-Meta-A") != "b" {
+	if a := s.raw(t, "GET", "/box/up/f.txt", nil); a.body != "hello" || a.header.Get("Content-Type") != "text/x" ||
+		a.header.Get("X-Amz-Meta-A") != "b" {
 		t.Fatalf("%+v", a)
-	} else if h := a.header; h.Get("X-Amz-Meta-Added")+h.Get("X-Amz-Tagging-Count")+h.Get("Cache-Control")+h.Get("X-Amz-Website-Redirect-Location") != "" {
+	} else if h := a.header; h.Get("X-Amz-Meta-Added")+h.Get("X-Amz-Tagging-Count")+h.Get("Cache-Control")+
+		h.Get("X-Amz-Website-Redirect-Location") != "" {
 		t.Fatalf("headers of the request count: %+v", h)
 	}
 	if a := send("longer than ten", keep); a.code() != "EntityTooLarge" {
@@ -377,7 +427,9 @@ func TestBrowsersPost(t *testing.T) {
 	if a := send("x", func(f map[string]string) { f["key"] = "elsewhere" }); a.status != 403 {
 		t.Fatalf("%+v", a)
 	}
-	if a := send("x", func(f map[string]string) { f["x-amz-signature"] = strings.Repeat("0", 64) }); a.code() != "SignatureDoesNotMatch" {
+	if a := send("x", func(f map[string]string) {
+		f["x-amz-signature"] = strings.Repeat("0", 64)
+	}); a.code() != "SignatureDoesNotMatch" {
 		t.Fatalf("%+v", a)
 	}
 	if a := send("x", func(f map[string]string) { clear(f); f["key"] = "up/x" }); a.code() != "AccessDenied" {
@@ -386,18 +438,25 @@ func TestBrowsersPost(t *testing.T) {
 	if a := send("x", func(f map[string]string) { delete(f, "success_action_status") }); a.status != 204 {
 		t.Fatalf("%+v", a)
 	}
-	if a := send("x", func(f map[string]string) { f["key"] = "up/a b" }); !strings.HasSuffix(a.header.Get("Location"), "/box/up/a%20b") || !strings.Contains(a.body, "/box/up/a%20b</Location>") {
+	if a := send("x", func(f map[string]string) {
+		f["key"] = "up/a b"
+	}); !strings.HasSuffix(a.header.Get("Location"), "/box/up/a%20b") ||
+		!strings.Contains(a.body, "/box/up/a%20b</Location>") {
 		t.Fatalf("%+v", a)
 	}
-	if a := send("x", func(f map[string]string) { f["x-amz-meta-a"] = "ü" }); a.status != 201 || s.raw(t, "GET", "/box/up/f.txt", nil).header.Get("X-Amz-Meta-A") != "=?UTF-8?b?w7w=?=" {
+	if a := send("x", func(f map[string]string) {
+		f["x-amz-meta-a"] = "ü"
+	}); a.status != 201 || s.raw(t, "GET", "/box/up/f.txt", nil).header.Get("X-Amz-Meta-A") != "=?UTF-8?b?w7w=?=" {
 		t.Fatalf("%+v", a)
 	}
-	const field, second = "--bound\r\nContent-Disposition: form-data; name=\"submit\"\r\n\r\ngo\r\n", "--bound\r\nContent-Disposition: form-data; name=\"file\"; filename=\"g\"\r\n\r\nx\r\n"
+	const field, second = "--bound\r\nContent-Disposition: form-data; name=\"submit\"\r\n\r\ngo\r\n",
+		"--bound\r\nContent-Disposition: form-data; name=\"file\"; filename=\"g\"\r\n\r\nx\r\n"
 	if more = field; send("after", keep).status != 201 || s.raw(t, "GET", "/box/up/f.txt", nil).body != "after" {
 		t.Fatal("a field after the file does not count")
 	}
 	more = field + second
-	if a := send("two", keep); a.status != 400 || a.code() != "InvalidArgument" || s.raw(t, "GET", "/box/up/f.txt", nil).body != "after" {
+	if a := send("two", keep); a.status != 400 || a.code() != "InvalidArgument" || s.raw(t, "GET", "/box/up/f.txt",
+		nil).body != "after" {
 		t.Fatalf("two files: %+v", a)
 	}
 }
@@ -438,23 +497,30 @@ func TestClientsThatStallOrLie(t *testing.T) {
 	if a := read(signed("PUT", "/box/k", "Content-Length: 10")+"12345", true); a.code() != "IncompleteBody" {
 		t.Errorf("a client that ends early: %+v", a)
 	}
-	if a := read(signed("PUT", "/box/k", "Transfer-Encoding: chunked")+"5\r\n12345\r\n0\r\n\r\n", false); a.code() != "MissingContentLength" {
+	if a := read(signed("PUT", "/box/k", "Transfer-Encoding: chunked")+"5\r\n12345\r\n0\r\n\r\n",
+		false); a.code() != "MissingContentLength" {
 		t.Errorf("no length: %+v", a)
 	}
 	if a := read(signed("PUT", "/box/k", "Content-Length: 5368709121"), false); a.code() != "EntityTooLarge" {
 		t.Errorf("too large: %+v", a)
 	}
-	trailer := []string{"X-Amz-Content-Sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER", "X-Amz-Trailer: x-amz-checksum-crc32", "X-Amz-Decoded-Content-Length: 5", "Content-Encoding: aws-chunked"}
+	trailer := []string{
+		"X-Amz-Content-Sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+		"X-Amz-Trailer: x-amz-checksum-crc32", "X-Amz-Decoded-Content-Length: 5", "Content-Encoding: aws-chunked",
+	}
 	body := "5\r\n12345\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n"
-	if a := read(signed("PUT", "/box/k", fmt.Sprint("Content-Length: ", len(body)), trailer...)+body, false); a.code() != "BadDigest" {
+	if a := read(signed("PUT", "/box/k", fmt.Sprint("Content-Length: ", len(body)), trailer...)+body,
+		false); a.code() != "BadDigest" {
 		t.Errorf("a trailer that lies: %+v", a)
 	}
 	trailer[2] = "X-Amz-Decoded-Content-Length: 6"
-	if a := read(signed("PUT", "/box/k", fmt.Sprint("Content-Length: ", len(body)), trailer...)+body, false); a.code() != "IncompleteBody" {
+	if a := read(signed("PUT", "/box/k", fmt.Sprint("Content-Length: ", len(body)), trailer...)+body,
+		false); a.code() != "IncompleteBody" {
 		t.Errorf("a decoded length that lies: %+v", a)
 	}
 	huge := "<Delete>" + strings.Repeat("<Object><Key>k</Key></Object>", 100_000)
-	if a := read(signed("POST", "/box?delete", "Content-Length: 104857600", "X-Amz-Checksum-Crc32: AAAAAA==")+huge, false); a.code() != "MaxMessageLengthExceeded" {
+	if a := read(signed("POST", "/box?delete", "Content-Length: 104857600", "X-Amz-Checksum-Crc32: AAAAAA==")+huge,
+		false); a.code() != "MaxMessageLengthExceeded" {
 		t.Errorf("100 MB of XML: %+v", a)
 	}
 	if a := s.raw(t, "GET", "/box?versions", nil); strings.Contains(a.body, "<Version>") {

@@ -25,7 +25,8 @@ func (s *testServer) dialRaw(t *testing.T) (net.Conn, *bufio.Reader) {
 // refusedPut begins a PUT that nobody signed.
 func refusedPut(t *testing.T, c net.Conn, size int, headers ...string) {
 	t.Helper()
-	_, err := fmt.Fprintf(c, "PUT /box/k HTTP/1.1\r\nHost: s3\r\nContent-Length: %d\r\n%s\r\n", size, strings.Join(headers, ""))
+	_, err := fmt.Fprintf(c, "PUT /box/k HTTP/1.1\r\nHost: s3\r\nContent-Length: %d\r\n%s\r\n", size,
+		strings.Join(headers, ""))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,8 @@ type route struct {
 // subresources are query parameters that pick an operation; others qualify it. uploadId
 // and partNumber are looked at after them.
 var subresources = map[string]bool{
-	"accelerate": true, "acl": true, "abac": true, "analytics": true, "annotation": true, "attributes": true, "cors": true,
+	"accelerate": true, "acl": true, "abac": true, "analytics": true, "annotation": true, "attributes": true,
+	"cors":   true,
 	"delete": true, "encryption": true, "intelligent-tiering": true, "inventory": true, "legal-hold": true,
 	"lifecycle": true, "location": true, "logging": true, "metadataConfiguration": true, "metadataTable": true,
 	"metrics": true, "notification": true, "object-lock": true, "ownershipControls": true, "policy": true,
@@ -69,7 +70,8 @@ var subresources = map[string]bool{
 // reserved subresources come later; all their methods answer NotImplemented, but for
 // reads that AWS answers of a bucket that never had them (in routes).
 var reserved = map[string]bool{
-	"abac": true, "analytics": true, "annotation": true, "intelligent-tiering": true, "inventory": true, "legal-hold": true,
+	"abac": true, "analytics": true, "annotation": true, "intelligent-tiering": true, "inventory": true,
+	"legal-hold":            true,
 	"metadataConfiguration": true, "metadataTable": true, "metrics": true, "object-lock": true, "renameObject": true,
 	"replication": true, "restore": true, "retention": true, "select": true, "session": true, "torrent": true,
 	"metadataInventoryTable": true, "metadataJournalTable": true, "metadataAnnotationTable": true,

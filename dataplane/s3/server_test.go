@@ -89,7 +89,10 @@ func newServer(t testing.TB, change ...func(*Config)) *testServer {
 	s.mu.buckets = map[string]*storagev1.PublishedBucket{}
 	c := clock.At(s.clock.Now)
 	var err error
-	s.store, err = store.Open(store.Options{FS: vfs.NewMem(), Dir: "store", Cell: "here", Keys: testKeys{}, Clock: c, SegmentSize: 32 << 20, Reserve: 1})
+	s.store, err = store.Open(store.Options{
+		FS: vfs.NewMem(), Dir: "store", Cell: "here", Keys: testKeys{}, Clock: c,
+		SegmentSize: 32 << 20, Reserve: 1,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +121,10 @@ func newServer(t testing.TB, change ...func(*Config)) *testServer {
 		Settings(&storagev1.PublishedStorage{Region: testRegion, RegionAliases: []string{"us-east-1"}}),
 		s.accessKey("AKACME", "acme"), s.accessKey("AKOTHER", "other"),
 		PutEncryptionKey(EncryptionKey{Name: "encryptionkeys/main", Organization: "acme", ARN: testARN}),
-		PutEncryptionKey(EncryptionKey{Name: "encryptionkeys/old", Organization: "acme", ARN: strings.Replace(testARN, "key/0", "key/f", 1), Retired: true}),
+		PutEncryptionKey(EncryptionKey{
+			Name: "encryptionkeys/old", Organization: "acme",
+			ARN: strings.Replace(testARN, "key/0", "key/f", 1), Retired: true,
+		}),
 	)
 	return s
 }
@@ -151,7 +157,9 @@ func (s *testServer) accessKey(id, organization string, scopes ...*storagev1.Sco
 
 // The control plane.
 
-func (s *testServer) publish(name string, change func(old *storagev1.PublishedBucket) (*storagev1.PublishedBucket, error)) error {
+func (s *testServer) publish(name string, change func(old *storagev1.PublishedBucket) (*storagev1.PublishedBucket,
+	error),
+) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.down {
@@ -231,19 +239,20 @@ func (s *testServer) UpdateBucket(_ context.Context, proof, organization string,
 			return errs.New(errs.Denied, "%v was signed for %s, and %v is asked for", x, path, y)
 		}
 	}
-	return s.publish(strings.TrimPrefix(b.GetName(), "buckets/"), func(old *storagev1.PublishedBucket) (*storagev1.PublishedBucket, error) {
-		switch {
-		case old == nil:
-			return nil, errs.New(errs.NotFound, "no such bucket")
-		case old.GetOrganization() != organization:
-			return old, errs.New(errs.Denied, "not yours")
-		case b.GetEtag() != old.GetEtag():
-			return old, errs.New(errs.Conflict, "somebody was first")
-		}
-		next := proto.Clone(old).(*storagev1.PublishedBucket)
-		next.Spec = b.GetSpec()
-		return next, nil
-	})
+	return s.publish(strings.TrimPrefix(b.GetName(), "buckets/"),
+		func(old *storagev1.PublishedBucket) (*storagev1.PublishedBucket, error) {
+			switch {
+			case old == nil:
+				return nil, errs.New(errs.NotFound, "no such bucket")
+			case old.GetOrganization() != organization:
+				return old, errs.New(errs.Denied, "not yours")
+			case b.GetEtag() != old.GetEtag():
+				return old, errs.New(errs.Conflict, "somebody was first")
+			}
+			next := proto.Clone(old).(*storagev1.PublishedBucket)
+			next.Spec = b.GetSpec()
+			return next, nil
+		})
 }
 
 func (s *testServer) DeleteBucket(_ context.Context, _, _, name string) error {
@@ -256,7 +265,10 @@ func (s *testServer) bucket(t testing.TB, name string, spec *storagev1.BucketSpe
 	if spec == nil {
 		spec = &storagev1.BucketSpec{}
 	}
-	if err := s.CreateBucket(t.Context(), "sigv4.", "acme", &storagev1.Bucket{Name: "buckets/" + name, Spec: spec}); err != nil {
+	if err := s.CreateBucket(t.Context(), "sigv4.", "acme", &storagev1.Bucket{
+		Name: "buckets/" + name,
+		Spec: spec,
+	}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -39,7 +39,8 @@ func newSlots(bound int) *slots {
 func (s *slots) take(h holder, n int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.all+n > s.bound || s.mu.of[h]+n > s.share(h) || h.organization == "" && s.mu.unsigned+n > max(s.bound/2, 1) {
+	if s.mu.all+n > s.bound || s.mu.of[h]+n > s.share(h) || h.organization == "" && s.mu.unsigned+n > max(s.bound/2,
+		1) {
 		return false
 	}
 	s.mu.all += n

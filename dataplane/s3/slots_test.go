@@ -32,8 +32,10 @@ func TestStrangersHoldNoSlot(t *testing.T) {
 	s.bucket(t, "box", nil)
 	for _, headers := range [][]string{
 		nil, // nobody signed
-		{"Authorization: AWS4-HMAC-SHA256 Credential=AKACME/20300101/eu-1/s3/aws4_request, SignedHeaders=host, Signature=00\r\n"},
-		{"Authorization: AWS4-HMAC-SHA256 Credential=AKACME/20300101/eu-1/s3/aws4_request, SignedHeaders=host, Signature=00\r\n", "Expect: 100-continue\r\n"},
+		{"Authorization: AWS4-HMAC-SHA256 Credential=AKACME/20300101/eu-1/s3/aws4_request, SignedHeaders=host, " +
+			"Signature=00\r\n"},
+		{"Authorization: AWS4-HMAC-SHA256 Credential=AKACME/20300101/eu-1/s3/aws4_request, SignedHeaders=host, " +
+			"Signature=00\r\n", "Expect: 100-continue\r\n"},
 	} {
 		for range 4 {
 			c, r := s.dialRaw(t)
@@ -118,7 +120,9 @@ func TestSlowUploadsOfOneOrganizationMakeNoOtherWait(t *testing.T) {
 	for i := range 12 {
 		stall("PUT", fmt.Sprint("/box/", i), 0)
 	}
-	until("acme's uploads are not waited for", func() bool { return s.h.slots.taken() == 12 && s.h.bounds.bodies.slots.taken() == 4 })
+	until("acme's uploads are not waited for", func() bool {
+		return s.h.slots.taken() == 12 && s.h.bounds.bodies.slots.taken() == 4
+	})
 	put(t, s.client("AKOTHER"), "theirs", "k", make([]byte, 100_000))
 	stall("PUT", "/box?lifecycle", 30<<10)
 	until("acme's document is not held", func() bool { return s.h.bounds.documents.taken() == 30<<10 })
@@ -126,7 +130,10 @@ func TestSlowUploadsOfOneOrganizationMakeNoOtherWait(t *testing.T) {
 		t.Errorf("beyond acme's share: %+v", a)
 	}
 	theirs := types.Tagging{TagSet: []types.Tag{{Key: aws.String("a"), Value: aws.String(strings.Repeat("b", 256))}}}
-	ok(s.client("AKOTHER").PutBucketTagging(t.Context(), &awss3.PutBucketTaggingInput{Bucket: aws.String("theirs"), Tagging: &theirs}))(t)
+	ok(s.client("AKOTHER").PutBucketTagging(t.Context(), &awss3.PutBucketTaggingInput{
+		Bucket:  aws.String("theirs"),
+		Tagging: &theirs,
+	}))(t)
 }
 
 // TestPlacesGoToTheFirstWhoMayHaveOne.
@@ -175,7 +182,8 @@ func TestAFormIsReadBeforeItHasAPlace(t *testing.T) {
 	s.bucket(t, "box", nil)
 	for range 2 {
 		c, _ := s.dialRaw(t)
-		ok(fmt.Fprint(c, "POST /box HTTP/1.1\r\nHost: s3\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000\r\n\r\n--b\r\n"))(t)
+		ok(fmt.Fprint(c, "POST /box HTTP/1.1\r\nHost: s3\r\nContent-Type: multipart/form-data; "+
+			"boundary=b\r\nContent-Length: 100000\r\n\r\n--b\r\n"))(t)
 	}
 	for end := time.Now().Add(time.Minute); s.h.slots.taken() != 2; {
 		if runtime.Gosched(); time.Now().After(end) {
@@ -192,7 +200,10 @@ func TestAFormIsReadBeforeItHasAPlace(t *testing.T) {
 func TestClientsBelowTheLeastRateEnd(t *testing.T) {
 	s := newServer(t)
 	s.bucket(t, "box", nil)
-	ok(s.client("AKACME").PutObject(t.Context(), &awss3.PutObjectInput{Bucket: aws.String("box"), Key: aws.String("big"), Body: strings.NewReader(strings.Repeat("x", 32<<20))}))(t)
+	ok(s.client("AKACME").PutObject(t.Context(), &awss3.PutObjectInput{
+		Bucket: aws.String("box"),
+		Key:    aws.String("big"), Body: strings.NewReader(strings.Repeat("x", 32<<20)),
+	}))(t)
 	config := s.h.config
 	config.Limits.Stall, config.Limits.LeastRate = 200*time.Millisecond, 1<<40
 	strict := New(config)
@@ -219,7 +230,10 @@ func TestClientsBelowTheLeastRateEnd(t *testing.T) {
 		}
 	})
 	t.Run("reader", func(t *testing.T) {
-		out := ok(s.client("AKACME").GetObject(t.Context(), &awss3.GetObjectInput{Bucket: aws.String("box"), Key: aws.String("big")}))(t)
+		out := ok(s.client("AKACME").GetObject(t.Context(), &awss3.GetObjectInput{
+			Bucket: aws.String("box"),
+			Key:    aws.String("big"),
+		}))(t)
 		defer out.Body.Close()
 		for octet := make([]byte, 1); ; { // an octet at a time, and never none
 			if _, err := out.Body.Read(octet); errors.Is(err, io.EOF) {
@@ -266,12 +280,16 @@ func TestPatience(t *testing.T) {
 func TestConnectionsOfKnownCallersCountAsThat(t *testing.T) {
 	s := newServer(t)
 	s.bucket(t, "box", nil)
-	l := preauth.Listen(ok(net.Listen("tcp", "127.0.0.1:0"))(t), preauth.Limits{Total: 8, PerSource: 8, Deadline: time.Hour})
+	l := preauth.Listen(ok(net.Listen("tcp", "127.0.0.1:0"))(t), preauth.Limits{
+		Total: 8, PerSource: 8,
+		Deadline: time.Hour,
+	})
 	server := &http.Server{Handler: s.h, ConnContext: ConnContext, ReadHeaderTimeout: time.Minute}
 	go server.Serve(l) //nolint:errcheck // ends with the server
 	t.Cleanup(func() { server.Close() })
 	s.URL = "http://" + l.Addr().String()
-	if resp := ok(s.Client().Get(s.URL + "/box/k"))(t); resp.StatusCode != http.StatusForbidden || l.Stats().Waiting != 1 {
+	if resp := ok(s.Client().Get(s.URL + "/box/k"))(t); resp.StatusCode != http.StatusForbidden ||
+		l.Stats().Waiting != 1 {
 		t.Errorf("refused: %s, %+v", resp.Status, l.Stats())
 	} else {
 		_, _ = io.Copy(io.Discard, resp.Body)

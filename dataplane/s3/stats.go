@@ -124,10 +124,13 @@ func (h *Handler) Stats(b *Bucket) *storagev1.BucketStats {
 var (
 	descRequests = prometheus.NewDesc("dark_s3_requests_total", "Requests by what they do.", []string{"kind"}, nil)
 	descErrors   = prometheus.NewDesc("dark_s3_errors_total", "Answers with 4xx and 5xx.", []string{"class"}, nil)
-	descBytes    = prometheus.NewDesc("dark_s3_body_bytes_total", "Octets of bodies, in the clear.", []string{"direction"}, nil)
-	descFlying   = prometheus.NewDesc("dark_s3_requests_in_flight", "Requests that are being answered, whose callers were authenticated or need not be.", nil, nil)
-	descDropped  = prometheus.NewDesc("dark_s3_log_lines_dropped_total", "Lines of the request log that were dropped, its queue being full.", nil, nil)
-	descBuckets  = prometheus.NewDesc("dark_s3_buckets", "Buckets in the view.", nil, nil)
+	descBytes    = prometheus.NewDesc("dark_s3_body_bytes_total", "Octets of bodies, in the clear.",
+		[]string{"direction"}, nil)
+	descFlying = prometheus.NewDesc("dark_s3_requests_in_flight",
+		"Requests that are being answered, whose callers were authenticated or need not be.", nil, nil)
+	descDropped = prometheus.NewDesc("dark_s3_log_lines_dropped_total",
+		"Lines of the request log that were dropped, its queue being full.", nil, nil)
+	descBuckets = prometheus.NewDesc("dark_s3_buckets", "Buckets in the view.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.

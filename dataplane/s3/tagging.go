@@ -76,7 +76,8 @@ func (q *request) amend(f *found, change func(*storagev1.Object)) error {
 			return err
 		}
 		_, err = space.Commit(q.r.Context(), store.Op{
-			Kind: store.Amend, Key: objectRow(q.key), Version: rowVersion(&f.Row), Flags: flagsOf(f.object), Value: value,
+			Kind: store.Amend, Key: objectRow(q.key), Version: rowVersion(&f.Row), Flags: flagsOf(f.object),
+			Value:     value,
 			Condition: store.Condition{Amended: f.Amended},
 		})
 		var refused *store.Refused

@@ -15,12 +15,14 @@ func TestTextThatIsNotUTF8IsRefusedBeforeTheBody(t *testing.T) {
 	s := newServer(t)
 	s.bucket(t, "box", nil)
 	for _, h := range []string{
-		"Content-Disposition: attachment; filename=caf\xe9", "Cache-Control: caf\xe9", "Content-Language: \xe9", "Content-Type: text/\xe9",
+		"Content-Disposition: attachment; filename=caf\xe9", "Cache-Control: caf\xe9", "Content-Language: \xe9",
+		"Content-Type: text/\xe9",
 		"Content-Encoding: \xe9", "Expires: \xe9", "X-Amz-Website-Redirect-Location: /caf\xe9",
 	} {
 		name, _, _ := strings.Cut(h, ":")
 		for _, c := range []struct{ method, target string }{{"PUT", "/box/k"}, {"POST", "/box/k?uploads"}} {
-			if a := s.raw(t, c.method, c.target, nil, h); a.status != 400 || a.code() != "InvalidArgument" || !strings.Contains(a.body, strings.ToLower(name)) {
+			if a := s.raw(t, c.method, c.target, nil, h); a.status != 400 || a.code() != "InvalidArgument" ||
+				!strings.Contains(a.body, strings.ToLower(name)) {
 				t.Errorf("%s %s with %s: %+v", c.method, c.target, h, a)
 			}
 		}
@@ -29,10 +31,17 @@ func TestTextThatIsNotUTF8IsRefusedBeforeTheBody(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ target, doc string }{
-		{"/box?policy", `{"Version":"2012-10-17","Id":"caf` + "\xe9" + `","Statement":[{"Effect":"Allow","Principal":{"AWS":"acme"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::box/*"}]}`},
+		{"/box?policy", `{"Version":"2012-10-17","Id":"caf` + "\xe9" +
+			`","Statement":[{"Effect":"Allow","Principal":{"AWS":"acme"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::box/*"}]}`},
 		{"/box?tagging", "<Tagging><TagSet><Tag><Key>caf\xe9</Key><Value>x</Value></Tag></TagSet></Tagging>"},
-		{"/other", "<CreateBucketConfiguration><LocationConstraint>caf\xe9</LocationConstraint></CreateBucketConfiguration>"},
-		{"/box?cors", "<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>http://caf\xe9</AllowedOrigin></CORSRule></CORSConfiguration>"},
+		{
+			"/other",
+			"<CreateBucketConfiguration><LocationConstraint>caf\xe9</LocationConstraint></CreateBucketConfiguration>",
+		},
+		{
+			"/box?cors",
+			"<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>http://caf\xe9</AllowedOrigin></CORSRule></CORSConfiguration>",
+		},
 	} {
 		if a := s.raw(t, "PUT", c.target, []byte(c.doc)); a.status != 400 {
 			t.Errorf("%s: %+v", c.target, a)

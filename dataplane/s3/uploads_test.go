@@ -29,21 +29,36 @@ func TestStatsCountUploadsThatGoOn(t *testing.T) {
 		}
 	}
 	begin := func(key string) *string {
-		u := ok(c.CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{Bucket: aws.String("box"), Key: &key}))(t)
-		ok(c.UploadPart(t.Context(), &awss3.UploadPartInput{Bucket: aws.String("box"), Key: &key, UploadId: u.UploadId, PartNumber: aws.Int32(1), Body: strings.NewReader("")}))(t)
+		u := ok(c.CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{
+			Bucket: aws.String("box"),
+			Key:    &key,
+		}))(t)
+		ok(c.UploadPart(t.Context(), &awss3.UploadPartInput{
+			Bucket: aws.String("box"), Key: &key, UploadId: u.UploadId,
+			PartNumber: aws.Int32(1), Body: strings.NewReader(""),
+		}))(t)
 		return u.UploadId
 	}
 	want(0, 0)
 	a, b := begin("a"), begin("b")
 	begin("c")
 	want(3, 0)
-	ok(c.AbortMultipartUpload(t.Context(), &awss3.AbortMultipartUploadInput{Bucket: aws.String("box"), Key: aws.String("a"), UploadId: a}))(t)
+	ok(c.AbortMultipartUpload(t.Context(), &awss3.AbortMultipartUploadInput{
+		Bucket: aws.String("box"),
+		Key:    aws.String("a"), UploadId: a,
+	}))(t)
 	want(2, 0)
 	finish := func(key string, id *string) {
-		parts := ok(c.ListParts(t.Context(), &awss3.ListPartsInput{Bucket: aws.String("box"), Key: &key, UploadId: id}))(t).Parts
-		ok(c.CompleteMultipartUpload(t.Context(), &awss3.CompleteMultipartUploadInput{Bucket: aws.String("box"), Key: &key, UploadId: id, MultipartUpload: &types.CompletedMultipartUpload{
-			Parts: []types.CompletedPart{{PartNumber: aws.Int32(1), ETag: parts[0].ETag}},
-		}}))(t)
+		parts := ok(c.ListParts(t.Context(), &awss3.ListPartsInput{
+			Bucket: aws.String("box"), Key: &key,
+			UploadId: id,
+		}))(t).Parts
+		ok(c.CompleteMultipartUpload(t.Context(), &awss3.CompleteMultipartUploadInput{
+			Bucket: aws.String("box"),
+			Key:    &key, UploadId: id, MultipartUpload: &types.CompletedMultipartUpload{
+				Parts: []types.CompletedPart{{PartNumber: aws.Int32(1), ETag: parts[0].ETag}},
+			},
+		}))(t)
 	}
 	finish("b", b)
 	want(1, 1)
@@ -63,15 +78,24 @@ func TestWholeObjectBecomesAPartWithoutMoving(t *testing.T) {
 	s.bucket(t, "other", nil)
 	body := bytes.Repeat([]byte("0123456789abcdef"), 5<<16)
 	for _, name := range []string{"box", "other"} {
-		ok(c.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: &name, Key: aws.String("src"), Body: bytes.NewReader(body), ChecksumAlgorithm: types.ChecksumAlgorithmCrc64nvme}))(t)
+		ok(c.PutObject(t.Context(), &awss3.PutObjectInput{
+			Bucket: &name, Key: aws.String("src"),
+			Body: bytes.NewReader(body), ChecksumAlgorithm: types.ChecksumAlgorithmCrc64nvme,
+		}))(t)
 	}
-	u := ok(c.CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{Bucket: box, Key: aws.String("m")}))(t)
+	u := ok(c.CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{
+		Bucket: box,
+		Key:    aws.String("m"),
+	}))(t)
 	before := s.store.Stats()
 	var parts []types.CompletedPart
 	add := func(source string, span *string) {
 		t.Helper()
 		n := aws.Int32(int32(len(parts) + 1))
-		p := ok(c.UploadPartCopy(t.Context(), &awss3.UploadPartCopyInput{Bucket: box, Key: aws.String("m"), UploadId: u.UploadId, PartNumber: n, CopySource: &source, CopySourceRange: span}))(t)
+		p := ok(c.UploadPartCopy(t.Context(), &awss3.UploadPartCopyInput{
+			Bucket: box, Key: aws.String("m"),
+			UploadId: u.UploadId, PartNumber: n, CopySource: &source, CopySourceRange: span,
+		}))(t)
 		parts = append(parts, types.CompletedPart{PartNumber: n, ETag: p.CopyPartResult.ETag})
 	}
 	add("box/src", nil)
@@ -88,7 +112,10 @@ func TestWholeObjectBecomesAPartWithoutMoving(t *testing.T) {
 	if after := s.store.Stats(); after.Extents > before.Extents+1 {
 		t.Errorf("a range of 100 octets: %+v, then %+v", before, after)
 	}
-	done := ok(c.CompleteMultipartUpload(t.Context(), &awss3.CompleteMultipartUploadInput{Bucket: box, Key: aws.String("m"), UploadId: u.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}}))(t)
+	done := ok(c.CompleteMultipartUpload(t.Context(), &awss3.CompleteMultipartUploadInput{
+		Bucket: box,
+		Key:    aws.String("m"), UploadId: u.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
+	}))(t)
 	if !strings.HasSuffix(*done.ETag, `-4"`) {
 		t.Errorf("ETag %s", *done.ETag)
 	}

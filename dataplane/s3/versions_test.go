@@ -52,14 +52,16 @@ func TestVersionsStackAndTheNullVersionIsReplaced(t *testing.T) {
 	if n := len(ok(c.ListObjectsV2(t.Context(), &awss3.ListObjectsV2Input{Bucket: box}))(t).Contents); n != 0 {
 		t.Fatalf("%d objects are listed", n)
 	}
-	if got := versionsOf(t, c, "box", 1); got != fmt.Sprintf("marker k %s latest, k %s, k %s, k null", *del.VersionId, *v2, *v1) {
+	if got := versionsOf(t, c, "box", 1); got != fmt.Sprintf("marker k %s latest, k %s, k %s, k null", *del.VersionId,
+		*v2, *v1) {
 		t.Fatal(got)
 	}
 	setVersioning(t, c, "box", types.BucketVersioningStatusSuspended)
 	if v := put(t, c, "box", "k", []byte("null two")).VersionId; v != nil {
 		t.Fatalf("version %q while suspended", *v)
 	}
-	if got := versionsOf(t, c, "box", 2); got != fmt.Sprintf("k null latest, marker k %s, k %s, k %s", *del.VersionId, *v2, *v1) {
+	if got := versionsOf(t, c, "box", 2); got != fmt.Sprintf("k null latest, marker k %s, k %s, k %s", *del.VersionId,
+		*v2, *v1) {
 		t.Fatal(got)
 	}
 	sus := ok(c.DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: box, Key: k}))(t)
@@ -167,8 +169,12 @@ func TestBulkDelete(t *testing.T) {
 			keys = append(keys, types.ObjectIdentifier{Key: &key})
 		}
 	}
-	keys = append(keys, types.ObjectIdentifier{Key: aws.String("not there")}, types.ObjectIdentifier{Key: aws.String("key 1"), VersionId: aws.String("bad")})
-	out := ok(c.DeleteObjects(t.Context(), &awss3.DeleteObjectsInput{Bucket: box, Delete: &types.Delete{Objects: keys}}))(t)
+	keys = append(keys, types.ObjectIdentifier{Key: aws.String("not there")},
+		types.ObjectIdentifier{Key: aws.String("key 1"), VersionId: aws.String("bad")})
+	out := ok(c.DeleteObjects(t.Context(), &awss3.DeleteObjectsInput{
+		Bucket: box,
+		Delete: &types.Delete{Objects: keys},
+	}))(t)
 	if len(out.Deleted) != 21 || len(out.Errors) != 1 || *out.Errors[0].Code != "NoSuchVersion" {
 		t.Fatalf("%d deleted, %+v", len(out.Deleted), out.Errors)
 	}
@@ -181,7 +187,10 @@ func TestBulkDelete(t *testing.T) {
 	if markers != 11 {
 		t.Fatalf("%d markers", markers)
 	}
-	out = ok(c.DeleteObjects(t.Context(), &awss3.DeleteObjectsInput{Bucket: box, Delete: &types.Delete{Objects: keys[:3], Quiet: aws.Bool(true)}}))(t)
+	out = ok(c.DeleteObjects(t.Context(), &awss3.DeleteObjectsInput{
+		Bucket: box,
+		Delete: &types.Delete{Objects: keys[:3], Quiet: aws.Bool(true)},
+	}))(t)
 	if len(out.Deleted) != 0 || len(out.Errors) != 0 {
 		t.Fatalf("%+v", out)
 	}

@@ -37,7 +37,10 @@ const DefaultRegion = "us-east-1"
 
 // NewView returns a view of nothing.
 func NewView() *View {
-	return &View{region: DefaultRegion, defaults: Defaults{Ownership: storagev1.BucketSpec_OWNERSHIP_BUCKET_OWNER_ENFORCED}}
+	return &View{
+		region:   DefaultRegion,
+		defaults: Defaults{Ownership: storagev1.BucketSpec_OWNERSHIP_BUCKET_OWNER_ENFORCED},
+	}
 }
 
 // EncryptionKey is a key of SSE-KMS, known to the store (Sealing.Key) by its ARN.

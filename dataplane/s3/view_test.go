@@ -50,7 +50,10 @@ func TestTheTreeIsAMapThatKeepsItsOldVersions(t *testing.T) {
 }
 
 func published(i int) *storagev1.PublishedBucket {
-	return &storagev1.PublishedBucket{Bucket: fmt.Sprintf("bucket-%06d", i), Id: fmt.Appendf(nil, "%016d", i), Organization: "acme"}
+	return &storagev1.PublishedBucket{
+		Bucket: fmt.Sprintf("bucket-%06d", i), Id: fmt.Appendf(nil, "%016d", i),
+		Organization: "acme",
+	}
 }
 
 // TestAddingABucketCopiesAPath: a change costs the same beside 100,000 buckets.
@@ -79,11 +82,17 @@ func TestAddingABucketCopiesAPath(t *testing.T) {
 
 func TestABadSpecIsNamedFieldByField(t *testing.T) {
 	for field, spec := range map[string]*storagev1.BucketSpec{
-		"spec.policy":                   {Policy: "{"},
-		"spec.corsRules[0]":             {CorsRules: []*storagev1.CorsRule{{AllowedOrigins: []string{"**"}, AllowedMethods: []string{"GET"}}}},
-		"spec.lifecycleRules":           {LifecycleRules: []*storagev1.LifecycleRule{{Id: "a", Enabled: true}}},
-		"spec.tags[aws:x]":              {Tags: map[string]string{"aws:x": "1"}},
-		"spec.grants[0].grantee":        {Grants: []*storagev1.Grant{{Grantee: "me", Permission: storagev1.Grant_PERMISSION_READ}}},
+		"spec.policy": {Policy: "{"},
+		"spec.corsRules[0]": {CorsRules: []*storagev1.CorsRule{{
+			AllowedOrigins: []string{"**"},
+			AllowedMethods: []string{"GET"},
+		}}},
+		"spec.lifecycleRules": {LifecycleRules: []*storagev1.LifecycleRule{{Id: "a", Enabled: true}}},
+		"spec.tags[aws:x]":    {Tags: map[string]string{"aws:x": "1"}},
+		"spec.grants[0].grantee": {Grants: []*storagev1.Grant{{
+			Grantee:    "me",
+			Permission: storagev1.Grant_PERMISSION_READ,
+		}}},
 		"spec.grants[0].permission":     {Grants: []*storagev1.Grant{{Grantee: "http://acs.amazonaws.com/groups/global/AllUsers"}}},
 		"spec.versioning":               {Versioning: 9},
 		"spec.ownership":                {Ownership: 9},

@@ -101,9 +101,15 @@ func randomOp(rng *rand.Rand, op *storev1.Op, n int) {
 		op.Key = op.Key[:rng.IntN(3)]
 		op.Op = &storev1.Op_DropPrefix{DropPrefix: true}
 	case 4:
-		op.Op = &storev1.Op_Horizon{Horizon: &storev1.Horizon{Writer: uint64(rng.IntN(3)), Sequence: uint64(rng.IntN(n + 1))}}
+		op.Op = &storev1.Op_Horizon{Horizon: &storev1.Horizon{
+			Writer:   uint64(rng.IntN(3)),
+			Sequence: uint64(rng.IntN(n + 1)),
+		}}
 	case 5, 6:
-		op.Op = &storev1.Op_Epoch{Epoch: &storev1.Epoch{Epoch: uint32(rng.IntN(3)), KeyVersion: uint32(rng.IntN(3)), Wrapped: []byte{byte(n % 4)}, Replaces: []byte{byte(rng.IntN(4))}[:rng.IntN(2)]}}
+		op.Op = &storev1.Op_Epoch{Epoch: &storev1.Epoch{
+			Epoch: uint32(rng.IntN(3)), KeyVersion: uint32(rng.IntN(3)),
+			Wrapped: []byte{byte(n % 4)}, Replaces: []byte{byte(rng.IntN(4))}[:rng.IntN(2)],
+		}}
 	case 7:
 		op.Op = &storev1.Op_DropEpoch{DropEpoch: &storev1.DropEpoch{Epoch: uint32(rng.IntN(3))}}
 	case 8:
@@ -120,8 +126,12 @@ func randomOp(rng *rand.Rand, op *storev1.Op, n int) {
 func randomFresh(rng *rand.Rand) *storev1.NewExtent {
 	id := ID{byte(rng.IntN(6))}
 	f := &storev1.NewExtent{
-		Id: id[:], Length: 10, Writer: uint64(rng.IntN(3)), Sequence: uint64(1 + rng.IntN(200)), Adopt: rng.IntN(4) == 0,
-		Hold: &storev1.Hold{Slot: uint32(rng.IntN(2)), Epoch: uint32(rng.IntN(3)), Wrapped: []byte{byte(rng.IntN(256))}},
+		Id: id[:], Length: 10, Writer: uint64(rng.IntN(3)), Sequence: uint64(1 + rng.IntN(200)),
+		Adopt: rng.IntN(4) == 0,
+		Hold: &storev1.Hold{
+			Slot: uint32(rng.IntN(2)), Epoch: uint32(rng.IntN(3)),
+			Wrapped: []byte{byte(rng.IntN(256))},
+		},
 	}
 	if rng.IntN(2) == 0 {
 		f.Inline = []byte("sealed")
@@ -130,7 +140,10 @@ func randomFresh(rng *rand.Rand) *storev1.NewExtent {
 }
 
 func randomPut(rng *rand.Rand) *storev1.Put {
-	p := &storev1.Put{Stack: rng.IntN(2) == 0, Marker: rng.IntN(5) == 0, Size: int64(rng.IntN(100)), Counts: rng.IntN(3) > 0, Value: []byte("value")}
+	p := &storev1.Put{
+		Stack: rng.IntN(2) == 0, Marker: rng.IntN(5) == 0, Size: int64(rng.IntN(100)),
+		Counts: rng.IntN(3) > 0, Value: []byte("value"),
+	}
 	for range rng.IntN(3) {
 		f := randomFresh(rng)
 		if rng.IntN(3) > 0 {
@@ -237,7 +250,10 @@ func TestNoFreshExtentPassesItsHorizon(t *testing.T) {
 		id := ID{n}
 		return &storev1.Op{Space: space[:], Key: id[:], Op: &storev1.Op_Put{Put: &storev1.Put{
 			Extents: []*storev1.ExtentRef{{Id: id[:], Length: 1}},
-			Fresh:   []*storev1.NewExtent{{Id: id[:], Length: 1, Writer: 5, Sequence: sequence, Hold: &storev1.Hold{Epoch: 1}}},
+			Fresh: []*storev1.NewExtent{{
+				Id: id[:], Length: 1, Writer: 5, Sequence: sequence,
+				Hold: &storev1.Hold{Epoch: 1},
+			}},
 		}}}
 	}
 	epoch := &storev1.Op{Space: space[:], Op: &storev1.Op_Epoch{Epoch: &storev1.Epoch{Epoch: 1, KeyVersion: 1}}}

@@ -384,7 +384,8 @@ func (c *change) dropPrefix(space ID, prefix []byte) error {
 		return err
 	}
 	if n > MaxOps {
-		return fmt.Errorf("drop rows that begin with %q, of which there are more than %d: %w", prefix, MaxOps, ErrTooLarge)
+		return fmt.Errorf("drop rows that begin with %q, of which there are more than %d: %w", prefix, MaxOps,
+			ErrTooLarge)
 	}
 	return c.dropPointers(space, prefix)
 }

@@ -72,7 +72,10 @@ func (s *Store) Maintain(ctx context.Context) error {
 	s.round.Lock()
 	defer s.round.Unlock()
 	var errs []error
-	for _, work := range []func(context.Context) error{s.giveBack, s.empty, s.sweep, s.shred, s.compact, s.giveBack, s.restock} {
+	for _, work := range []func(context.Context) error{
+		s.giveBack, s.empty, s.sweep, s.shred, s.compact, s.giveBack,
+		s.restock,
+	} {
 		if err := s.writable(); err != nil {
 			return err
 		}

@@ -222,7 +222,10 @@ func TestErasingASpaceDestroysItsKeysAtOnce(t *testing.T) {
 		t.Errorf("%d rows are left", n)
 	}
 	s.Close()
-	s, _ = Open(Options{FS: fs, Dir: "store", Cell: "here", Keys: &testKeys{}, Reserve: -1, Quiet: true, Clock: c.clock()})
+	s, _ = Open(Options{
+		FS: fs, Dir: "store", Cell: "here", Keys: &testKeys{}, Reserve: -1, Quiet: true,
+		Clock: c.clock(),
+	})
 	defer s.Close()
 	if _, err := s.At(space1); !errors.Is(err, ErrErased) {
 		t.Error(err)
@@ -319,7 +322,8 @@ func TestScrubFindsWhatRotted(t *testing.T) {
 		commit(t, p, putOp(fmt.Sprint(i), body(t, p, how, pattern(200_000, byte(i)))))
 		commit(t, p, putOp(fmt.Sprint("small", i), body(t, p, how, pattern(200, byte(i)))))
 	}
-	if got, err := s.Scrub(context.Background(), nil); err != nil || got.Damaged != 0 || got.Extents != 6 || got.Rows != 6 {
+	if got, err := s.Scrub(context.Background(), nil); err != nil || got.Damaged != 0 || got.Extents != 6 ||
+		got.Rows != 6 {
 		t.Fatalf("%+v %v", got, err)
 	}
 	for _, key := range []string{"0", "2"} {

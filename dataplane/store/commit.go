@@ -59,7 +59,8 @@ func (p *Space) admit(ops []Op) error {
 	adds := false
 	for i := range ops {
 		op := &ops[i]
-		if len(op.Key) > MaxKey || len(op.Tag) > MaxTag || len(op.Value) > MaxValue || len(op.Body.extents) > maxExtents || op.Size < 0 {
+		if len(op.Key) > MaxKey || len(op.Tag) > MaxTag || len(op.Value) > MaxValue ||
+			len(op.Body.extents) > maxExtents || op.Size < 0 {
 			return fmt.Errorf("op %d on key %.100q: %w", i, op.Key, ErrTooLarge)
 		}
 		adds = adds || op.Kind == Put || op.Kind == Stack || op.Kind == Amend

@@ -132,7 +132,8 @@ func TestWhatIsReadIsDurable(t *testing.T) {
 		if waited, wrote, read := dirtyRead(t, control{}, nil, get); !waited || wrote != nil || read != nil {
 			t.Errorf("%s: waited %v, wrote %v, read %v", name, waited, wrote, read)
 		}
-		if waited, wrote, read := dirtyRead(t, control{}, failed, get); !waited || !errors.Is(wrote, ErrReadOnly) || !errors.Is(read, ErrReadOnly) {
+		if waited, wrote, read := dirtyRead(t, control{}, failed, get); !waited || !errors.Is(wrote, ErrReadOnly) ||
+			!errors.Is(read, ErrReadOnly) {
 			t.Errorf("%s, and the sync fails: waited %v, wrote %v, read %v", name, waited, wrote, read)
 		}
 		if waited, _, _ := dirtyRead(t, control{dirty: true}, nil, get); waited {

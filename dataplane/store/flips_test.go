@@ -187,7 +187,8 @@ func sumOf(p *Space, b Body) ([]byte, error) {
 }
 
 func header(r Row) string {
-	return fmt.Sprint(string(r.Key), r.Version, r.Null, r.Marker, r.Current, string(r.Tag), r.Size, r.Flags, r.Time.UnixNano(), r.Amended, r.Body.Len())
+	return fmt.Sprint(string(r.Key), r.Version, r.Null, r.Marker, r.Current, string(r.Tag), r.Size, r.Flags,
+		r.Time.UnixNano(), r.Amended, r.Body.Len())
 }
 
 // askList lists, and reads each version that it finds.
@@ -256,7 +257,8 @@ func (m *small) judge(got []reply) (v verdict, why error) {
 
 // named is what an error has that says which file, row, extent or key is damaged; Pebble
 // says "file 000005" of a table.
-var named = regexp.MustCompile(`\d+\.(sst|log|seg)|(MANIFEST|OPTIONS)-\d+|(file|table) \d{6}|store/floor|the rows' log in|row ".+" version|extent [0-9a-f]{32}|epoch \d+ of|usage of space`)
+var named = regexp.MustCompile(
+	`\d+\.(sst|log|seg)|(MANIFEST|OPTIONS)-\d+|(file|table) \d{6}|store/floor|the rows' log in|row ".+" version|extent [0-9a-f]{32}|epoch \d+ of|usage of space`)
 
 func names(err error) bool {
 	var d *Damaged
@@ -346,7 +348,8 @@ func (y *tallied) total(t testing.TB) (sum [3]int) {
 	t.Helper()
 	for _, kind := range slices.Sorted(maps.Keys(y.n)) {
 		n := y.n[kind]
-		t.Logf("%s: %d the same, %d refused, %d other, such as: %.200s", kind, n[same], n[refused], n[other], y.examples[kind])
+		t.Logf("%s: %d the same, %d refused, %d other, such as: %.200s", kind, n[same], n[refused], n[other],
+			y.examples[kind])
 		for v := range sum {
 			sum[v] += n[v]
 		}
@@ -403,7 +406,8 @@ func TestEveryFlippedOctetBites(t *testing.T) {
 		})
 	}
 	n := y.total(t)
-	t.Logf("every %dth octet of %d files: %d flipped; %d times the same answers, %d times refused by name, %d times another",
+	t.Logf("every %dth octet of %d files: %d flipped; %d times the same answers, %d times refused by name, %d times "+
+		"another",
 		flipStride(), len(m.files), n[same]+n[refused]+n[other], n[same], n[refused], n[other])
 	for _, err := range y.wrong[:min(len(y.wrong), 20)] {
 		t.Error(err)

@@ -18,7 +18,10 @@ import (
 // What is stored has one form: what parses is written again as the same octets.
 
 func FuzzRow(f *testing.F) {
-	r := row{bits: bitNull | bitCounts, flags: 7, size: 300, time: 1, amended: 2, tag: []byte("tag"), sealed: []byte("sealed")}
+	r := row{
+		bits: bitNull | bitCounts, flags: 7, size: 300, time: 1, amended: 2, tag: []byte("tag"),
+		sealed: []byte("sealed"),
+	}
 	r.extents, r.n = appendExtentRef(nil, extentRef{id: ID{1}, length: 300, slot: 9}), 1
 	f.Add(r.append(nil))
 	f.Add((&row{}).append(nil))
@@ -51,7 +54,8 @@ func FuzzRow(f *testing.F) {
 // FuzzRecord: extents, epoch keys and usage, by the first octet.
 func FuzzRecord(f *testing.F) {
 	x := extent{length: 5, writer: 1, sequence: 300, hash: 9, inline: true, holds: []hold{
-		{space: ID{1}, slot: 2, references: 3, epoch: 4, customer: true, name: "kms", wrapped: []byte("key")}, {references: 1},
+		{space: ID{1}, slot: 2, references: 3, epoch: 4, customer: true, name: "kms", wrapped: []byte("key")},
+		{references: 1},
 	}}
 	f.Add(x.append([]byte{0}))
 	f.Add((&epoch{holds: 3, keyVersion: 1, tenant: "acme", wrapped: []byte("key")}).append([]byte{1}))
@@ -195,16 +199,31 @@ func manifestChunk(dst, content []byte) []byte {
 // and then done again with all that the first left.
 func FuzzCommand(f *testing.F) {
 	space, id := ID{1}, ID{2}
-	fresh := &storev1.NewExtent{Id: id[:], Length: 1, Writer: 5, Sequence: 9, Inline: []byte("sealed"), Hold: &storev1.Hold{Epoch: 1}}
+	fresh := &storev1.NewExtent{
+		Id: id[:], Length: 1, Writer: 5, Sequence: 9, Inline: []byte("sealed"),
+		Hold: &storev1.Hold{Epoch: 1},
+	}
 	refs := []*storev1.ExtentRef{{Id: id[:], Length: 1}}
 	for _, ops := range [][]*storev1.Op{
 		{
-			{Space: space[:], Op: &storev1.Op_Epoch{Epoch: &storev1.Epoch{Epoch: 1, KeyVersion: 1, Wrapped: []byte("w")}}},
-			{Space: space[:], Key: []byte("k"), Op: &storev1.Op_Put{Put: &storev1.Put{Stack: true, Fresh: []*storev1.NewExtent{fresh}, Extents: refs}}},
+			{Space: space[:], Op: &storev1.Op_Epoch{Epoch: &storev1.Epoch{
+				Epoch: 1, KeyVersion: 1,
+				Wrapped: []byte("w"),
+			}}},
+			{Space: space[:], Key: []byte("k"), Op: &storev1.Op_Put{Put: &storev1.Put{
+				Stack: true,
+				Fresh: []*storev1.NewExtent{fresh}, Extents: refs,
+			}}},
 		},
 		{{Space: space[:], Key: []byte("k"), Op: &storev1.Op_Delete{Delete: &storev1.Delete{Version: 1}}}},
-		{{Space: space[:], Op: &storev1.Op_Rewrap{Rewrap: &storev1.Rewrap{Extents: []*storev1.NewExtent{{Id: id[:]}}}}}},
-		{{Space: space[:], Key: []byte("k"), Op: &storev1.Op_Put{Put: &storev1.Put{Fresh: []*storev1.NewExtent{{Id: []byte("short")}}}}}},
+		{{
+			Space: space[:],
+			Op:    &storev1.Op_Rewrap{Rewrap: &storev1.Rewrap{Extents: []*storev1.NewExtent{{Id: id[:]}}}},
+		}},
+		{{
+			Space: space[:], Key: []byte("k"),
+			Op: &storev1.Op_Put{Put: &storev1.Put{Fresh: []*storev1.NewExtent{{Id: []byte("short")}}}},
+		}},
 		{{Op: &storev1.Op_Horizon{Horizon: &storev1.Horizon{Writer: 1, Sequence: 1}}}},
 		{{Space: space[:], Op: &storev1.Op_Erase{Erase: true}}, {Space: space[:], Op: &storev1.Op_Empty{Empty: 1}}},
 	} {

@@ -42,7 +42,8 @@ func (s *Store) setPlace(id ID, r segment.Ref, how *pebble.WriteOptions) error {
 func (s *Store) free(removed []ID) {
 	for _, id := range removed {
 		if err := s.freeOne(id); err != nil {
-			s.opt.Logger.Warn("an extent's place was not given back; the next start does", "extent", fmt.Sprintf("%x", id), "error", err)
+			s.opt.Logger.Warn("an extent's place was not given back; the next start does",
+				"extent", fmt.Sprintf("%x", id), "error", err)
 		}
 	}
 }

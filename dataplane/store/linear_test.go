@@ -34,7 +34,8 @@ var register = porcupine.Model{
 		if c.kind == "read" {
 			return a.tag == s, s
 		}
-		holds := c.kind == "match" && s != "" && s == c.tag || c.kind == "absent" && s == "" || c.kind == "delete" && s != "" && s == c.tag
+		holds := c.kind == "match" && s != "" && s == c.tag || c.kind == "absent" && s == "" || c.kind == "delete" &&
+			s != "" && s == c.tag
 		if a.done != holds {
 			return false, s
 		}
@@ -81,7 +82,10 @@ func history1(t testing.TB, o Options, seed uint64) (all []porcupine.Operation, 
 					return
 				}
 				mu.Lock()
-				all = append(all, porcupine.Operation{ClientId: client, Input: c, Output: a, Call: began, Return: clock.Add(1)})
+				all = append(all, porcupine.Operation{
+					ClientId: client, Input: c, Output: a, Call: began,
+					Return: clock.Add(1),
+				})
 				if a.done {
 					done++
 				}
@@ -103,11 +107,20 @@ func (c call) run(p *Space) (a answer, err error) {
 		}
 		return answer{tag: string(row.Tag)}, err
 	case "delete":
-		_, err = p.Commit(context.Background(), Op{Kind: Delete, Key: key, Version: Current, Condition: Condition{Match: [][]byte{[]byte(c.tag)}}})
+		_, err = p.Commit(context.Background(), Op{
+			Kind: Delete, Key: key, Version: Current,
+			Condition: Condition{Match: [][]byte{[]byte(c.tag)}},
+		})
 	case "match":
-		_, err = p.Commit(context.Background(), Op{Kind: Put, Key: key, Tag: []byte(c.to), Condition: Condition{Match: [][]byte{[]byte(c.tag)}}})
+		_, err = p.Commit(context.Background(), Op{
+			Kind: Put, Key: key, Tag: []byte(c.to),
+			Condition: Condition{Match: [][]byte{[]byte(c.tag)}},
+		})
 	default:
-		_, err = p.Commit(context.Background(), Op{Kind: Put, Key: key, Tag: []byte(c.to), Condition: Condition{Absent: true}})
+		_, err = p.Commit(context.Background(), Op{
+			Kind: Put, Key: key, Tag: []byte(c.to),
+			Condition: Condition{Absent: true},
+		})
 	}
 	if r := (*Refused)(nil); errors.As(err, &r) {
 		return a, nil

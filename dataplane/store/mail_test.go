@@ -193,7 +193,8 @@ func TestMailNeedsNoMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got bytes.Buffer
-	if err := archive.fetch(ctx, 1, 70_000, 5000, &got); err != nil || !bytes.Equal(got.Bytes(), pattern(80_000, 4)[70_000:75_000]) {
+	if err := archive.fetch(ctx, 1, 70_000, 5000, &got); err != nil ||
+		!bytes.Equal(got.Bytes(), pattern(80_000, 4)[70_000:75_000]) {
 		t.Fatal(err)
 	}
 	if flags, _, _ := inbox.changed(0); len(flags) != 4 {

@@ -20,11 +20,12 @@ type Options struct {
 	Keys        Keys
 	DiskKey     *[32]byte // encrypts the files of the rows' database; nil: they are not
 	Clock       clock.Clock
-	Logger      *slog.Logger  // nil: none
-	SegmentSize int64         // octets of a segment; 0: 256 MiB, less on disks under 16 GiB
-	Reserve     int64         // octets that stay free on the disk; 0: 256 MiB, less on disks under 4 GiB; negative: none
-	ShredAfter  time.Duration // see Space.SetShredAfter; 0: 7 days, at least one
-	MoveRate    int64         // octets a second that compaction and scrubbing move; 0: 64 MiB
+	Logger      *slog.Logger // nil: none
+	SegmentSize int64        // octets of a segment; 0: 256 MiB, less on disks under 16 GiB
+	// octets that stay free on the disk; 0: 256 MiB, less on disks under 4 GiB; negative: none
+	Reserve    int64
+	ShredAfter time.Duration // see Space.SetShredAfter; 0: 7 days, at least one
+	MoveRate   int64         // octets a second that compaction and scrubbing move; 0: 64 MiB
 	// Quiet runs no background work (sweeping, compaction, shredding): tests drive it with
 	// Store.Maintain.
 	Quiet bool

@@ -90,7 +90,8 @@ func (r *Reader) find(p *piece) error {
 		return fmt.Errorf("extent %x: %w", p.id, ErrGone)
 	}
 	if x.length != p.length {
-		return &Damaged{What: fmt.Sprintf("extent %x", p.id), Err: fmt.Errorf("it has %d octets and the row says %d", x.length, p.length)}
+		return &Damaged{What: fmt.Sprintf("extent %x", p.id), Err: fmt.Errorf("it has %d octets and the row says %d",
+			x.length, p.length)}
 	}
 	if p.key, err = r.s.chain.openHold(h, p.id, r.how); err != nil {
 		return err

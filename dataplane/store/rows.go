@@ -34,7 +34,8 @@ func openRows(fs vfs.FS, dir string, log pebbleLog, readOnly bool) (*pebble.DB, 
 		MemTableSize:                memTable,
 		MemTableStopWritesThreshold: memTables,
 		MaxOpenFiles:                500,
-		L0CompactionThreshold:       10, // a compaction takes in all rows of the next level: let it be for five flushes of new ones
+		// a compaction takes in all rows of the next level: let it be for five flushes of new ones
+		L0CompactionThreshold:       10,
 		L0StopWritesThreshold:       40,
 		LBaseMaxBytes:               32 << 20,
 		WALBytesPerSync:             0, // each commit syncs

@@ -34,7 +34,10 @@ func scan(t testing.TB, p *Space, o ScanOptions) *Cursor {
 
 func TestListingIsInBytewiseOrderOfKeys(t *testing.T) {
 	_, p := openMem(t)
-	want := []string{"", "\x00", "\x00\x00", "\x00\x01", "\x00\xff", "\x01", "a", "a\x00", "a\x00\x01", "a\x00b", "a\x01", "a/", "a/b", "ab", "\xff", "\xff\xff"}
+	want := []string{
+		"", "\x00", "\x00\x00", "\x00\x01", "\x00\xff", "\x01", "a", "a\x00", "a\x00\x01", "a\x00b",
+		"a\x01", "a/", "a/b", "ab", "\xff", "\xff\xff",
+	}
 	for i := range want {
 		put(t, p, want[(i*7)%len(want)], []byte("x"))
 	}
@@ -42,7 +45,8 @@ func TestListingIsInBytewiseOrderOfKeys(t *testing.T) {
 	if got := keysOf(t, scan(t, p, ScanOptions{})); fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
 		t.Fatalf("%q", got)
 	}
-	if got := keysOf(t, scan(t, p, ScanOptions{Prefix: []byte("a\x00")})); fmt.Sprintf("%q", got) != `["a\x00" "a\x00\x01" "a\x00b"]` {
+	if got := keysOf(t, scan(t, p, ScanOptions{Prefix: []byte("a\x00")})); fmt.Sprintf("%q",
+		got) != `["a\x00" "a\x00\x01" "a\x00b"]` {
 		t.Fatalf("%q", got)
 	}
 	for _, k := range want {
@@ -75,7 +79,8 @@ func history(t testing.TB, p *Space, key string) (all string) {
 		if r.Marker {
 			all += "M"
 		}
-		if r.Current != (all[:len(fmt.Sprint(r.Version))] == fmt.Sprint(r.Version) && len(all) <= len(fmt.Sprint(r.Version))+2) {
+		if r.Current != (all[:len(fmt.Sprint(r.Version))] == fmt.Sprint(r.Version) &&
+			len(all) <= len(fmt.Sprint(r.Version))+2) {
 			t.Errorf("row %d says current %v", r.Version, r.Current)
 		}
 		all += " "
@@ -338,11 +343,15 @@ func TestAmendKeepsTheRowAndChangesItsValue(t *testing.T) {
 	was := put(t, p, "a", []byte("body"))
 	r := commit(t, p, Op{Kind: Amend, Key: []byte("a"), Value: []byte("new"), Flags: 7})[0]
 	row := get1(t, p, "a")
-	if string(row.Value) != "new" || row.Flags != 7 || row.Version != was.Version || row.Amended <= row.Version || r.Version != was.Version {
+	if string(row.Value) != "new" || row.Flags != 7 || row.Version != was.Version || row.Amended <= row.Version ||
+		r.Version != was.Version {
 		t.Fatalf("%+v", row)
 	}
 	wantBody(t, p, "a", []byte("body"))
-	_, err := p.Commit(context.Background(), Op{Kind: Amend, Key: []byte("a"), Condition: Condition{Amended: row.Version}})
+	_, err := p.Commit(context.Background(), Op{
+		Kind: Amend, Key: []byte("a"),
+		Condition: Condition{Amended: row.Version},
+	})
 	if refusedFor(err) != Changed {
 		t.Fatal(err)
 	}
@@ -366,7 +375,8 @@ func TestQuotasAreJudgedAfterTheWholeCommand(t *testing.T) {
 	if refusedFor(err) != QuotaRows {
 		t.Fatal(err)
 	}
-	commit(t, p, limited(putOp("b", body(t, p, Sealing{}, pattern(100, 1))), 100, 1), Op{Kind: Delete, Key: []byte("a")})
+	commit(t, p, limited(putOp("b", body(t, p, Sealing{}, pattern(100, 1))), 100, 1),
+		Op{Kind: Delete, Key: []byte("a")})
 }
 
 func TestTimesOfAKeyNeverGoBack(t *testing.T) {
@@ -384,7 +394,10 @@ func TestTimesOfAKeyNeverGoBack(t *testing.T) {
 func TestGenerationsAndCells(t *testing.T) {
 	s, _ := openMem(t)
 	at(t, s, Placement{Space: ID{1}, Cell: "here", Generation: 3})
-	for _, p := range []Placement{{Space: ID{1}, Cell: "here", Generation: 2}, {Space: ID{1}, Cell: "there", Generation: 3}} {
+	for _, p := range []Placement{
+		{Space: ID{1}, Cell: "here", Generation: 2},
+		{Space: ID{1}, Cell: "there", Generation: 3},
+	} {
 		if _, err := s.At(p); !errors.Is(err, ErrMoved) {
 			t.Errorf("%+v: %v", p, err)
 		}
@@ -394,7 +407,9 @@ func TestGenerationsAndCells(t *testing.T) {
 func TestWhatIsTooLargeIsRefused(t *testing.T) {
 	_, p := openMem(t)
 	for _, op := range []Op{
-		{Kind: Put, Key: make([]byte, MaxKey+1)}, {Kind: Put, Tag: make([]byte, MaxTag+1)}, {Kind: Put, Value: make([]byte, MaxValue+1)},
+		{Kind: Put, Key: make([]byte, MaxKey+1)},
+		{Kind: Put, Tag: make([]byte, MaxTag+1)},
+		{Kind: Put, Value: make([]byte, MaxValue+1)},
 	} {
 		if _, err := p.Commit(context.Background(), op); !errors.Is(err, ErrTooLarge) {
 			t.Error(err)
@@ -419,7 +434,8 @@ func TestAPrefixEndsBehindItsVersions(t *testing.T) {
 			t.Fatalf("%q: %x, then %x", key, prefix, next)
 		}
 		for _, v := range []Version{0, 1, 1 << 32, Current} {
-			if row := appendVersion(bytes.Clone(prefix), v); bytes.Compare(row, next) >= 0 || split(row) != len(prefix) {
+			if row := appendVersion(bytes.Clone(prefix), v); bytes.Compare(row, next) >= 0 ||
+				split(row) != len(prefix) {
 				t.Fatalf("%q version %d: %x is not before %x", key, v, row, next)
 			}
 		}

@@ -205,7 +205,10 @@ func (s *Store) rewrap(ctx context.Context, old map[epochID]bool) error {
 }
 
 func (s *Store) proposeRewrap(ctx context.Context, space ID, batch []*storev1.NewExtent) error {
-	_, err := s.propose(ctx, &storev1.Op{Space: space[:], Op: &storev1.Op_Rewrap{Rewrap: &storev1.Rewrap{Extents: batch}}})
+	_, err := s.propose(ctx, &storev1.Op{
+		Space: space[:],
+		Op:    &storev1.Op_Rewrap{Rewrap: &storev1.Rewrap{Extents: batch}},
+	})
 	if errors.Is(err, ErrErased) {
 		return nil
 	}

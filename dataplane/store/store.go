@@ -160,7 +160,8 @@ func (s *Store) open() (err error) {
 	if whole {
 		s.files.Resume()
 	} else {
-		s.opt.Logger.Error("bodies are not where the index says; no segment is used again before `darkd rebuild`", "store", s.opt.Dir)
+		s.opt.Logger.Error("bodies are not where the index says; no segment is used again before `darkd rebuild`",
+			"store", s.opt.Dir)
 	}
 	if err := s.disk.Restock(); err != nil {
 		s.opt.Logger.Warn("disk", "store", s.opt.Dir, "error", err)
@@ -190,7 +191,8 @@ func (s *Store) openFiles(readOnly bool) (err error) {
 		return err
 	}
 	s.files, err = segment.Open(segment.Options{
-		FS: s.fs, Dir: s.fs.PathJoin(s.opt.Dir, "segments"), Size: s.opt.SegmentSize, Spare: spare, Room: s.segmentRoom, Logger: s.opt.Logger,
+		FS: s.fs, Dir: s.fs.PathJoin(s.opt.Dir, "segments"), Size: s.opt.SegmentSize, Spare: spare, Room: s.segmentRoom,
+		Logger: s.opt.Logger,
 	})
 	return err
 }

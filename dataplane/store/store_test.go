@@ -65,7 +65,10 @@ func (c *testClock) add(d time.Duration) {
 var space1 = Placement{Tenant: "acme", Space: ID{1}, Cell: "here"}
 
 func testOptions(fs vfs.FS) Options {
-	return Options{FS: fs, Dir: "store", Cell: "here", Keys: &testKeys{}, SegmentSize: 17 << 20, Reserve: -1, Quiet: true}
+	return Options{
+		FS: fs, Dir: "store", Cell: "here", Keys: &testKeys{}, SegmentSize: 17 << 20, Reserve: -1,
+		Quiet: true,
+	}
 }
 
 func open(t testing.TB, o Options) *Store {
@@ -120,7 +123,10 @@ func put(t testing.TB, p *Space, key string, content []byte) Result {
 }
 
 func putOp(key string, b Body) Op {
-	return Op{Kind: Put, Key: []byte(key), Tag: []byte("tag of " + key)[:min(7+len(key), MaxTag)], Size: b.Len(), Value: []byte("value of " + key), Body: b, Counts: true}
+	return Op{
+		Kind: Put, Key: []byte(key), Tag: []byte("tag of " + key)[:min(7+len(key), MaxTag)], Size: b.Len(),
+		Value: []byte("value of " + key), Body: b, Counts: true,
+	}
 }
 
 func commit(t testing.TB, p *Space, ops ...Op) []Result {
@@ -169,7 +175,10 @@ func pattern(n int, seed byte) []byte {
 	return b
 }
 
-var sizes = []int{0, 1, 4096, InlineSize - 1, InlineSize, InlineSize + 1, ChunkSize - 1, ChunkSize, ChunkSize + 1, 3*ChunkSize + 7, ExtentSize, ExtentSize + 1}
+var sizes = []int{
+	0, 1, 4096, InlineSize - 1, InlineSize, InlineSize + 1, ChunkSize - 1, ChunkSize, ChunkSize + 1,
+	3*ChunkSize + 7, ExtentSize, ExtentSize + 1,
+}
 
 func TestBodiesComeBackAsTheyWereWritten(t *testing.T) {
 	s, p := openMem(t)

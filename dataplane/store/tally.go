@@ -22,7 +22,10 @@ type tally struct {
 }
 
 func newTally(c *scrub) *tally {
-	t := &tally{c: c, usage: map[ID]*Usage{}, older: map[ID]uint64{}, refs: map[ID]uint64{}, epochs: map[epochID]int64{}}
+	t := &tally{
+		c: c, usage: map[ID]*Usage{}, older: map[ID]uint64{}, refs: map[ID]uint64{},
+		epochs: map[epochID]int64{},
+	}
 	c.each, c.held = t.row, t.extent
 	return t
 }

@@ -28,7 +28,10 @@ func TestReadersNeverSeeAMixture(t *testing.T) {
 			for n := range 150 {
 				key := fmt.Sprint(rng.IntN(keys))
 				if n%5 == 4 {
-					if _, err := p.Commit(context.Background(), Op{Kind: Delete, Key: []byte(key), Idempotent: true}); err != nil {
+					if _, err := p.Commit(context.Background(), Op{
+						Kind: Delete, Key: []byte(key),
+						Idempotent: true,
+					}); err != nil {
 						t.Error(err)
 					}
 					continue

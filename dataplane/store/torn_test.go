@@ -65,7 +65,8 @@ func TestATornLogBites(t *testing.T) {
 	}
 	y := run(m.opt, cuts)
 	n := y.total(t)
-	t.Logf("every %dth octet: %d cuts, %d refused by name, %d lost nothing", flipStride(), len(cuts), n[refused], n[same])
+	t.Logf("every %dth octet: %d cuts, %d refused by name, %d lost nothing", flipStride(), len(cuts), n[refused],
+		n[same])
 	for _, err := range y.wrong[:min(len(y.wrong), 20)] {
 		t.Error(err)
 	}
@@ -137,7 +138,8 @@ func TestATornLogAfterAPowerCutBites(t *testing.T) {
 			there.Add(1)
 		}
 	})
-	t.Logf("%d times refused by name; %d times all was there, %d times without what came after the floor's sync", refusals.Load(), there.Load(), gone.Load())
+	t.Logf("%d times refused by name; %d times all was there, %d times without what came after the floor's sync",
+		refusals.Load(), there.Load(), gone.Load())
 	if refusals.Load() == 0 {
 		t.Error("nothing was refused")
 	}

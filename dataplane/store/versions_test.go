@@ -70,7 +70,10 @@ func TestAKeyHasSoManyVersionsAndNoMore(t *testing.T) {
 func TestOneCommandLeavesOneNullVersion(t *testing.T) {
 	s, p := openMem(t)
 	commit(t, p, Op{Kind: Put, Key: []byte("k"), Value: []byte("null")})
-	commit(t, p, Op{Kind: Stack, Key: []byte("k"), Value: []byte("stacked")}, Op{Kind: Put, Key: []byte("k"), Value: []byte("new null")})
+	commit(t, p, Op{Kind: Stack, Key: []byte("k"), Value: []byte("stacked")}, Op{
+		Kind: Put, Key: []byte("k"),
+		Value: []byte("new null"),
+	})
 	c, err := p.Scan(ScanOptions{Versions: true})
 	if err != nil {
 		t.Fatal(err)

@@ -63,7 +63,8 @@ func TestAFullControlNodeHandsOver(t *testing.T) {
 		}
 	}
 	state := func(through *Proc, of string) string {
-		r, err := clustergrpc.NewNodeServiceClient(patient(t, c, through)).GetNode(c.As(ctx, ""), &clusterv1.GetNodeRequest{Name: "nodes/" + of})
+		r, err := clustergrpc.NewNodeServiceClient(patient(t, c, through)).GetNode(c.As(ctx, ""),
+			&clusterv1.GetNodeRequest{Name: "nodes/" + of})
 		if err != nil {
 			return err.Error()
 		}
@@ -71,7 +72,10 @@ func TestAFullControlNodeHandsOver(t *testing.T) {
 	}
 	leads := func() (leader *Proc) {
 		t.Helper()
-		if err := c.until(ctx, "somebody leads", func() bool { leader = c.Leader(ctx); return leader != nil }); err != nil {
+		if err := c.until(ctx, "somebody leads", func() bool {
+			leader = c.Leader(ctx)
+			return leader != nil
+		}); err != nil {
 			t.Fatal(err)
 		}
 		return leader
@@ -80,7 +84,10 @@ func TestAFullControlNodeHandsOver(t *testing.T) {
 	first := leads()
 	write(first, "before")
 	files := []string{use(t, first.dir)}
-	if err := c.until(ctx, "another leads", func() bool { l := c.Leader(ctx); return l != nil && l != first }); err != nil {
+	if err := c.until(ctx, "another leads", func() bool {
+		l := c.Leader(ctx)
+		return l != nil && l != first
+	}); err != nil {
 		t.Fatal(err)
 	}
 	var others []*Proc
@@ -93,7 +100,10 @@ func TestAFullControlNodeHandsOver(t *testing.T) {
 	if got := state(others[0], first.Name); got != "disk full" {
 		t.Errorf("%s is told of as %q", first.Name, got)
 	}
-	web := &http.Client{Transport: &http.Transport{TLSClientConfig: c.tls, DisableKeepAlives: true}, Timeout: time.Minute}
+	web := &http.Client{
+		Transport: &http.Transport{TLSClientConfig: c.tls, DisableKeepAlives: true},
+		Timeout:   time.Minute,
+	}
 	for p, want := range map[*Proc]int{first: http.StatusServiceUnavailable, others[0]: http.StatusOK} {
 		r, err := web.Get("https://" + p.Addr + ":8080/readyz")
 		if err != nil {
@@ -116,14 +126,18 @@ func TestAFullControlNodeHandsOver(t *testing.T) {
 		t.Fatalf("%v; the last answer was %v", err, refused)
 	}
 	leader := leads()
-	if _, err := dnsgrpc.NewRecordSetServiceClient(patient(t, c, leader)).GetRecordSet(c.As(ctx, org), &dnsv1.GetRecordSetRequest{Name: txt("before", "").Name}); err != nil {
+	if _, err := dnsgrpc.NewRecordSetServiceClient(patient(t, c, leader)).GetRecordSet(c.As(ctx, org),
+		&dnsv1.GetRecordSetRequest{Name: txt("before", "").Name}); err != nil {
 		t.Errorf("a read with every disk full: %v", err)
 	}
 	first.Kill()
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.until(ctx, "a killed node answers on its full disk", func() bool { _, err := c.Status(ctx, first); return err == nil }); err != nil {
+	if err := c.until(ctx, "a killed node answers on its full disk", func() bool {
+		_, err := c.Status(ctx, first)
+		return err == nil
+	}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -138,12 +152,15 @@ func TestAFullControlNodeHandsOver(t *testing.T) {
 		}
 		write(p, "with-space-"+p.Name)
 	}
-	if err := c.until(ctx, "all are ready", func() bool { return state(others[0], first.Name) == "ready" }); err != nil {
+	if err := c.until(ctx, "all are ready", func() bool {
+		return state(others[0], first.Name) == "ready"
+	}); err != nil {
 		t.Error(err)
 	}
 	for _, p := range c.Controls {
 		for _, owner := range []string{"before", "while-one-is-full-" + others[0].Name, "with-space-" + first.Name} {
-			if _, err := dnsgrpc.NewRecordSetServiceClient(patient(t, c, p)).GetRecordSet(c.As(ctx, org), &dnsv1.GetRecordSetRequest{Name: txt(owner, "").Name}); err != nil {
+			if _, err := dnsgrpc.NewRecordSetServiceClient(patient(t, c, p)).GetRecordSet(c.As(ctx, org),
+				&dnsv1.GetRecordSetRequest{Name: txt(owner, "").Name}); err != nil {
 				t.Errorf("%s at %s: %v", owner, p.Name, err)
 			}
 		}
@@ -172,7 +189,9 @@ func TestAFullEdgeGoesOnAnswering(t *testing.T) {
 	for i := range 50 {
 		write(fmt.Sprint("while-full-", i))
 	}
-	if err := c.until(ctx, "the edge hears nothing more", func() bool { return strings.Contains(edge.Log(1<<20), "the disk is full") }); err != nil {
+	if err := c.until(ctx, "the edge hears nothing more", func() bool {
+		return strings.Contains(edge.Log(1<<20), "the disk is full")
+	}); err != nil {
 		t.Fatal(err)
 	}
 	write("unheard")

@@ -97,7 +97,8 @@ func TestKilledProcessesLoseNoAcknowledgedWrite(t *testing.T) {
 	if err := c.WaitReady(ready); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d kills, %d with at least 8 writes in flight; died: %v; %d writes acknowledged", killRounds, busy, died, len(l.mu.acked))
+	t.Logf("%d kills, %d with at least 8 writes in flight; died: %v; %d writes acknowledged", killRounds, busy, died,
+		len(l.mu.acked))
 	if busy < killRounds*9/10 {
 		t.Errorf("only %d of %d kills hit with writes in flight", busy, killRounds)
 	}
@@ -137,7 +138,8 @@ func (l *ledger) compare(t *testing.T, c *Cluster, conn *grpc.ClientConn, name s
 	t.Helper()
 	got := map[string]string{}
 	for token, first := "", true; first || token != ""; first = false {
-		r, err := dnsgrpc.NewRecordSetServiceClient(conn).ListRecordSets(c.As(t.Context(), org), &dnsv1.ListRecordSetsRequest{Parent: "zones/" + apex, PageSize: 1000, PageToken: token})
+		r, err := dnsgrpc.NewRecordSetServiceClient(conn).ListRecordSets(c.As(t.Context(), org),
+			&dnsv1.ListRecordSetsRequest{Parent: "zones/" + apex, PageSize: 1000, PageToken: token})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +167,8 @@ func (l *ledger) compare(t *testing.T, c *Cluster, conn *grpc.ClientConn, name s
 		if checked++; checked > 200 {
 			break
 		}
-		h, err := resourcegrpc.NewResourceServiceClient(conn).GetHistory(c.As(t.Context(), org), &resourcev1.GetHistoryRequest{Kind: "RecordSet", Name: apex + "/" + owner + "/TXT"})
+		h, err := resourcegrpc.NewResourceServiceClient(conn).GetHistory(c.As(t.Context(), org),
+			&resourcev1.GetHistoryRequest{Kind: "RecordSet", Name: apex + "/" + owner + "/TXT"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +176,8 @@ func (l *ledger) compare(t *testing.T, c *Cluster, conn *grpc.ClientConn, name s
 			t.Errorf("%s has %d versions of %s, written once", name, len(h.Entries), owner)
 		}
 	}
-	v, err := resourcegrpc.NewResourceServiceClient(conn).VerifyAudit(c.As(t.Context(), ""), &resourcev1.VerifyAuditRequest{})
+	v, err := resourcegrpc.NewResourceServiceClient(conn).VerifyAudit(c.As(t.Context(), ""),
+		&resourcev1.VerifyAuditRequest{})
 	if err != nil || !v.Ok {
 		t.Errorf("%s: audit chain %v, %v", name, v, err)
 	}

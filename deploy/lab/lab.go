@@ -99,7 +99,8 @@ func (c *Cluster) nodes() []string {
 
 func (c *Cluster) start(ctx context.Context) error {
 	first := filepath.Join(c.o.Dir, "c1")
-	init := exec.CommandContext(ctx, c.o.Darkd, "init", "--dir", first, "--name", "c1", "--transport", c.net+".1:7001", "--timing", c.o.Timing,
+	init := exec.CommandContext(ctx, c.o.Darkd, "init", "--dir", first, "--name", "c1", "--transport", c.net+".1:7001",
+		"--timing", c.o.Timing,
 		"--nodes", strings.Join(c.nodes(), ","), "--edges", strings.Join(names("e", 1, c.o.Edges), ","), "-o", "json")
 	var stderr bytes.Buffer
 	init.Stderr = &stderr
@@ -120,7 +121,10 @@ func (c *Cluster) start(ctx context.Context) error {
 	}
 	for i := 1; i <= c.o.Controls; i++ {
 		p := c.proc(fmt.Sprint("c", i), fmt.Sprintf("%s.%d", c.net, i))
-		p.args = []string{"control", "--dir", p.dir, "--transport", p.Addr + ":7001", "--feed", p.Addr + ":7002", "--api", p.Addr + ":8080", "--timing", c.o.Timing, "--log", "warn"}
+		p.args = []string{
+			"control", "--dir", p.dir, "--transport", p.Addr + ":7001", "--feed", p.Addr + ":7002",
+			"--api", p.Addr + ":8080", "--timing", c.o.Timing, "--log", "warn",
+		}
 		c.Controls = append(c.Controls, p)
 	}
 	for i := 1; i <= c.o.Edges; i++ {
@@ -165,7 +169,8 @@ func (c *Cluster) startAll(ctx context.Context, tokens map[string]string) error 
 func (c *Cluster) WaitReady(ctx context.Context) error {
 	err := c.until(ctx, "all control nodes vote", func() bool {
 		for _, p := range c.Controls {
-			r, err := clustergrpc.NewClusterServiceClient(p.must(c)).ListMembers(c.As(ctx, ""), &clusterv1.ListMembersRequest{})
+			r, err := clustergrpc.NewClusterServiceClient(p.must(c)).ListMembers(c.As(ctx, ""),
+				&clusterv1.ListMembersRequest{})
 			if err != nil || len(r.Members) != len(c.Controls) {
 				return false
 			}
@@ -181,7 +186,8 @@ func (c *Cluster) WaitReady(ctx context.Context) error {
 		return err
 	}
 	return c.until(ctx, "all edges are heard", func() bool {
-		r, err := clustergrpc.NewNodeServiceClient(c.Controls[0].must(c)).ListNodes(c.As(ctx, ""), &clusterv1.ListNodesRequest{})
+		r, err := clustergrpc.NewNodeServiceClient(c.Controls[0].must(c)).ListNodes(c.As(ctx, ""),
+			&clusterv1.ListNodesRequest{})
 		if err != nil {
 			return false
 		}

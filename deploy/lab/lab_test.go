@@ -191,7 +191,10 @@ func TestEdgesAnswerWithEveryControlNodeDead(t *testing.T) {
 	conn := patient(t, c, c.Controls[0])
 	var docs []map[string]any
 	for i := range 1000 {
-		docs = append(docs, map[string]any{"kind": "RecordSet", "name": fmt.Sprintf("%s/n%d/TXT", apex, i), "spec": map[string]any{"ttl": 1, "records": []any{fmt.Sprintf(`"text %d"`, i)}}})
+		docs = append(docs, map[string]any{
+			"kind": "RecordSet", "name": fmt.Sprintf("%s/n%d/TXT", apex, i),
+			"spec": map[string]any{"ttl": 1, "records": []any{fmt.Sprintf(`"text %d"`, i)}},
+		})
 	}
 	apply(t, c.As(t.Context(), org), conn, docs...)
 	all := func(e *Proc) {

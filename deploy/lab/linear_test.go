@@ -116,17 +116,24 @@ func (h *history) user(ctx context.Context, c *Cluster, conns []*grpc.ClientConn
 	}
 }
 
-func (h *history) read(ctx context.Context, api dnsgrpc.RecordSetServiceClient, key string, id int, last map[string]*dnsv1.RecordSet, stale bool) {
+func (h *history) read(ctx context.Context, api dnsgrpc.RecordSetServiceClient, key string, id int,
+	last map[string]*dnsv1.RecordSet, stale bool,
+) {
 	call := h.now()
 	r, err := api.GetRecordSet(ctx, &dnsv1.GetRecordSetRequest{Name: txt(key, "").Name, Stale: stale})
 	if err != nil {
 		return // a read without an answer says nothing
 	}
 	last[key] = r
-	h.add(porcupine.Operation{ClientId: id, Input: op{key: key}, Call: call, Output: result{value: text(r)}, Return: h.now()})
+	h.add(porcupine.Operation{
+		ClientId: id, Input: op{key: key}, Call: call, Output: result{value: text(r)},
+		Return: h.now(),
+	})
 }
 
-func (h *history) write(ctx context.Context, api dnsgrpc.RecordSetServiceClient, key string, id int, last map[string]*dnsv1.RecordSet, value string) {
+func (h *history) write(ctx context.Context, api dnsgrpc.RecordSetServiceClient, key string, id int,
+	last map[string]*dnsv1.RecordSet, value string,
+) {
 	in := op{key: key, write: true, from: text(last[key]), to: value}
 	next := txt(key, value)
 	next.Etag = last[key].Etag
@@ -189,7 +196,8 @@ func TestStaleReadsAreReported(t *testing.T) {
 // again runs the calling test in a new network namespace.
 func again(t *testing.T) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "unshare", "--net", os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=10m")
+	cmd := exec.CommandContext(t.Context(), "unshare", "--net", os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v",
+		"-test.timeout=10m")
 	cmd.Env = append(os.Environ(), "LAB_NAMESPACE=1", "DARKD_BIN="+darkd)
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
@@ -244,7 +252,10 @@ func (h *history) disturb(ctx context.Context, t *testing.T, c *Cluster, cut boo
 	}
 	for round := range 9 {
 		var leader *Proc
-		if err := c.until(ctx, "somebody leads", func() bool { leader = c.Leader(ctx); return leader != nil }); err != nil {
+		if err := c.until(ctx, "somebody leads", func() bool {
+			leader = c.Leader(ctx)
+			return leader != nil
+		}); err != nil {
 			t.Fatal(err)
 		}
 		switch {
@@ -256,7 +267,9 @@ func (h *history) disturb(ctx context.Context, t *testing.T, c *Cluster, cut boo
 				t.Fatal(err)
 			}
 		case round%3 == 1 && cut:
-			sh(t, fmt.Sprintf("nft add rule inet lab out meta skuid %d tcp dport 7001 drop; nft add rule inet lab out ip daddr %s tcp dport 7001 drop; nft add rule inet lab out ip saddr %s tcp sport 7001 drop", leader.user, leader.Addr, leader.Addr))
+			sh(t, fmt.Sprintf("nft add rule inet lab out meta skuid %d tcp dport 7001 drop; nft add rule inet lab "+
+				"out ip daddr %s tcp dport 7001 drop; nft add rule inet lab out ip saddr %s tcp sport 7001 drop",
+				leader.user, leader.Addr, leader.Addr))
 			faults["leader cut off"]++
 			wait(4 * time.Second)
 			sh(t, "nft flush chain inet lab out")

@@ -69,18 +69,25 @@ func TestADeadMemberIsReplaced(t *testing.T) {
 		t.Fatalf("%v, %v", members, err)
 	}
 	if err := c.until(ctx, "the dead member is removed", func() bool {
-		_, err = api.RemoveMember(c.As(ctx, ""), &clusterv1.RemoveMemberRequest{Name: dead.Name, Reason: "its disk died"})
+		_, err = api.RemoveMember(c.As(ctx, ""), &clusterv1.RemoveMemberRequest{
+			Name:   dead.Name,
+			Reason: "its disk died",
+		})
 		return err == nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	token, err := api.CreateJoinToken(c.As(ctx, ""), &clusterv1.CreateJoinTokenRequest{Node: "c4", Role: "control", Hosts: []string{dead.Addr}})
+	token, err := api.CreateJoinToken(c.As(ctx, ""), &clusterv1.CreateJoinTokenRequest{
+		Node: "c4", Role: "control",
+		Hosts: []string{dead.Addr},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	fresh := c.proc("c4", dead.Addr)
 	fresh.args = []string{
-		"control", "--dir", filepath.Join(c.o.Dir, "c4"), "--transport", fresh.Addr + ":7001", "--feed", fresh.Addr + ":7002",
+		"control", "--dir", filepath.Join(c.o.Dir, "c4"), "--transport", fresh.Addr + ":7001", "--feed",
+		fresh.Addr + ":7002",
 		"--api", fresh.Addr + ":8080", "--timing", c.o.Timing, "--log", "warn",
 	}
 	c.Controls[2] = fresh

@@ -72,7 +72,10 @@ func (p *platform) race(t *testing.T, bucket string, rnd *rand.Rand) (acked []st
 		all.Go(func() {
 			<-time.After(wait)
 			key := fmt.Sprint("key ", w)
-			_, err := p.client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader([]byte(key))})
+			_, err := p.client.PutObject(t.Context(), &s3.PutObjectInput{
+				Bucket: &bucket, Key: &key,
+				Body: bytes.NewReader([]byte(key)),
+			})
 			mu.Lock()
 			defer mu.Unlock()
 			switch code := s3Code(err); {
@@ -110,7 +113,8 @@ func (p *platform) killDeleting(t *testing.T, bucket string, after time.Duration
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if _, err := p.client.DeleteBucket(context.WithoutCancel(t.Context()), &s3.DeleteBucketInput{Bucket: &bucket}); err == nil {
+		if _, err := p.client.DeleteBucket(context.WithoutCancel(t.Context()),
+			&s3.DeleteBucketInput{Bucket: &bucket}); err == nil {
 			answered.Add(1)
 		}
 	}()

@@ -38,7 +38,8 @@ func s3Edge(t *testing.T, c *Cluster, e *Proc) *platform {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &platform{bucket: "lab", client: s3Client("http://"+e.Addr+":9000", "us-east-1", key.Status.AccessKeyId, key.Status.SecretAccessKey)}
+	p := &platform{bucket: "lab", client: s3Client("http://"+e.Addr+":9000", "us-east-1", key.Status.AccessKeyId,
+		key.Status.SecretAccessKey)}
 	p.until(t, "the edge knows the access key and makes a bucket", func() bool {
 		_, err = p.client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &p.bucket})
 		return err == nil || s3Code(err) == "BucketAlreadyOwnedByYou"
@@ -61,7 +62,10 @@ func TestObjectsAreServedWithTheControlPlaneDead(t *testing.T) {
 		}
 		sums[key] = digestOf(b)
 	}
-	link, err := s3.NewPresignClient(p.client).PresignGetObject(t.Context(), &s3.GetObjectInput{Bucket: &p.bucket, Key: aws.String("object 7")})
+	link, err := s3.NewPresignClient(p.client).PresignGetObject(t.Context(), &s3.GetObjectInput{
+		Bucket: &p.bucket,
+		Key:    aws.String("object 7"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,10 +115,14 @@ func (p *platform) aloneFor(t *testing.T, d time.Duration, rnd *rand.Rand, sums 
 		t.Fatal(err)
 	}
 	sums[gone] = digest{}
-	if out, err := p.client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &p.bucket}); err != nil || aws.ToInt32(out.KeyCount) != 1000 {
+	if out, err := p.client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &p.bucket}); err != nil ||
+		aws.ToInt32(out.KeyCount) != 1000 {
 		t.Errorf("a listing: %v", err)
 	}
-	if _, err := p.client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("not-there"), Key: &gone, Body: bytes.NewReader(nil)}); s3Code(err) != "NoSuchBucket" {
+	if _, err := p.client.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: aws.String("not-there"), Key: &gone,
+		Body: bytes.NewReader(nil),
+	}); s3Code(err) != "NoSuchBucket" {
 		t.Errorf("a write into no bucket: %v", err)
 	}
 }

@@ -22,12 +22,17 @@ func TestFullDiskComesBackByDeleting(t *testing.T) {
 		}
 	}
 	p.until(t, "deletions are taken", func() bool {
-		_, err := p.client.DeleteObjects(t.Context(), &s3.DeleteObjectsInput{Bucket: &p.bucket, Delete: &types.Delete{Objects: half}})
+		_, err := p.client.DeleteObjects(t.Context(), &s3.DeleteObjectsInput{
+			Bucket: &p.bucket,
+			Delete: &types.Delete{Objects: half},
+		})
 		return err == nil
 	})
 	for _, o := range half {
 		delete(acked, *o.Key)
 	}
-	p.until(t, "writes come back after deletions", func() bool { return p.put(t, "after deletions", make([]byte, 1<<20), acked) })
+	p.until(t, "writes come back after deletions", func() bool {
+		return p.put(t, "after deletions", make([]byte, 1<<20), acked)
+	})
 	p.reads(t, acked)
 }

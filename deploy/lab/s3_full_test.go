@@ -39,7 +39,8 @@ func smallDisk(t *testing.T, dir string) (resize func(size int)) {
 	})
 	return func(size int) {
 		t.Helper()
-		if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, fmt.Sprintf("size=%d,mode=700", size)); err != nil {
+		if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, fmt.Sprintf("size=%d,mode=700",
+			size)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -109,7 +110,10 @@ func (p *platform) fill(t *testing.T) map[string]digest {
 		t.Fatalf("the disk was never full")
 	}
 	listed := 0
-	for pages := s3.NewListObjectsV2Paginator(p.client, &s3.ListObjectsV2Input{Bucket: &p.bucket, Prefix: aws.String("fill/")}); pages.HasMorePages(); {
+	for pages := s3.NewListObjectsV2Paginator(p.client, &s3.ListObjectsV2Input{
+		Bucket: &p.bucket,
+		Prefix: aws.String("fill/"),
+	}); pages.HasMorePages(); {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {
 			t.Fatal(err)

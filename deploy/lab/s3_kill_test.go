@@ -72,8 +72,10 @@ func TestKilledStoreLosesNoAcknowledgedObject(t *testing.T) {
 			t.Fatalf("in round %d", round)
 		}
 	}
-	t.Logf("%d kills of control node and edge in one process, %d with at least 8 writes in flight, in %v; writes: %d acknowledged, %d not answered, %d refused; %d uploads went on after a kill; %d keys",
-		s3KillRounds, busy, time.Since(begin).Round(time.Second), s.counts.acked.Load(), s.counts.unanswered.Load(), s.counts.refused.Load(), s.counts.resumed.Load(), len(s.ledger.all()))
+	t.Logf("%d kills of control node and edge in one process, %d with at least 8 writes in flight, in %v; writes: %d "+
+		"acknowledged, %d not answered, %d refused; %d uploads went on after a kill; %d keys",
+		s3KillRounds, busy, time.Since(begin).Round(time.Second), s.counts.acked.Load(), s.counts.unanswered.Load(),
+		s.counts.refused.Load(), s.counts.resumed.Load(), len(s.ledger.all()))
 	if busy < s3KillRounds*9/10 {
 		t.Errorf("only %d of %d kills hit with writes in flight", busy, s3KillRounds)
 	}
@@ -175,7 +177,10 @@ func (s *storm) report(err error) {
 
 func (s *storm) put(ctx context.Context, key string, b []byte) error {
 	return s.change(key, outcome{digestOf(b), int64(len(b))}, func() error {
-		_, err := s.p.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &s.p.bucket, Key: &key, Body: bytes.NewReader(b)})
+		_, err := s.p.client.PutObject(ctx, &s3.PutObjectInput{
+			Bucket: &s.p.bucket, Key: &key,
+			Body: bytes.NewReader(b),
+		})
 		return err
 	})
 }
@@ -193,7 +198,10 @@ func (s *storm) copy(ctx context.Context, from, to string) error {
 		return nil
 	}
 	return s.change(to, what, func() error {
-		_, err := s.p.client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &s.p.bucket, Key: &to, CopySource: aws.String(s.p.bucket + "/" + from)})
+		_, err := s.p.client.CopyObject(ctx, &s3.CopyObjectInput{
+			Bucket: &s.p.bucket, Key: &to,
+			CopySource: aws.String(s.p.bucket + "/" + from),
+		})
 		return err
 	})
 }
@@ -211,7 +219,10 @@ func (s *storm) multipart(ctx context.Context, writer int, key string, rnd *rand
 	s.open[writer] = u
 	if rnd.IntN(4) == 0 {
 		s.open[writer] = nil
-		_, err := s.p.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &s.p.bucket, Key: &key, UploadId: &u.id})
+		_, err := s.p.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+			Bucket: &s.p.bucket, Key: &key,
+			UploadId: &u.id,
+		})
 		return err
 	}
 	return s.finish(ctx, writer)
@@ -226,7 +237,10 @@ func (s *storm) finish(ctx context.Context, writer int) error {
 			continue
 		}
 		n := aws.Int32(int32(i + 1))
-		out, err := s.p.client.UploadPart(ctx, &s3.UploadPartInput{Bucket: &s.p.bucket, Key: &u.key, UploadId: &u.id, PartNumber: n, Body: bytes.NewReader(u.parts[i])})
+		out, err := s.p.client.UploadPart(ctx, &s3.UploadPartInput{
+			Bucket: &s.p.bucket, Key: &u.key, UploadId: &u.id,
+			PartNumber: n, Body: bytes.NewReader(u.parts[i]),
+		})
 		if err != nil {
 			return s.upload("a part", u, err)
 		}
@@ -236,7 +250,8 @@ func (s *storm) finish(ctx context.Context, writer int) error {
 	whole := bytes.Join(u.parts, nil)
 	return s.change(u.key, outcome{digestOf(whole), int64(len(whole))}, func() error {
 		_, err := s.p.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
-			Bucket: &s.p.bucket, Key: &u.key, UploadId: &u.id, MultipartUpload: &types.CompletedMultipartUpload{Parts: u.done},
+			Bucket: &s.p.bucket, Key: &u.key, UploadId: &u.id,
+			MultipartUpload: &types.CompletedMultipartUpload{Parts: u.done},
 		})
 		return err
 	})
@@ -315,7 +330,10 @@ func (s *storm) check(t *testing.T) {
 func (s *storm) checkListing(t *testing.T) {
 	t.Helper()
 	listed := map[string]int64{}
-	pages := s3.NewListObjectsV2Paginator(s.p.client, &s3.ListObjectsV2Input{Bucket: &s.p.bucket, Prefix: aws.String("w"), MaxKeys: aws.Int32(25)})
+	pages := s3.NewListObjectsV2Paginator(s.p.client, &s3.ListObjectsV2Input{
+		Bucket: &s.p.bucket,
+		Prefix: aws.String("w"), MaxKeys: aws.Int32(25),
+	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {

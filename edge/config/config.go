@@ -121,7 +121,9 @@ func (o *Options) fill() {
 	}
 	if o.Dial == nil {
 		d := net.Dialer{Timeout: dialTimeout}
-		o.Dial = func(ctx context.Context, address string) (net.Conn, error) { return d.DialContext(ctx, "tcp", address) }
+		o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+			return d.DialContext(ctx, "tcp", address)
+		}
 	}
 }
 

@@ -25,7 +25,10 @@ func TestContentSurvivesARestart(t *testing.T) {
 	c, a := reopen(t, fs, "system", "org/a")
 	feed(t, c, a, 1, p.frame("org/a", item("x", "1"), item("y/1", "1"), item("y/2", "1")))
 	feed(t, c, a, 2, p.frame("system", item("s", "1")))
-	feed(t, c, a, 3, p.frame("org/a", item("x", "2"), &feedv1.Item{Kind: "test.Record", Name: "y/", Lane: 1, Prefix: true}, item("y/3", "")))
+	feed(t, c, a, 3, p.frame("org/a", item("x", "2"), &feedv1.Item{
+		Kind: "test.Record", Name: "y/", Lane: 1,
+		Prefix: true,
+	}, item("y/3", "")))
 	same(t, "before", a.now, p.now)
 	closeConfig(t, c)
 	c, a = reopen(t, fs)
@@ -43,7 +46,8 @@ func TestPartsOfARevision(t *testing.T) {
 	c, a := reopen(t, fs, "org/a")
 	feed(t, c, a, 1, p.frame("org/a", item("x", "old")))
 	p.revision++
-	first, last := p.seal("org/a", 0, false, item("x", "new"), denial("key:1")), p.seal("org/a", 1, true, item("y", "new"))
+	first, last := p.seal("org/a", 0, false, item("x", "new"), denial("key:1")),
+		p.seal("org/a", 1, true, item("y", "new"))
 	if _, reason, err := c.take(first); reason != "" || err != nil {
 		t.Fatal(reason, err)
 	}
@@ -69,9 +73,15 @@ func TestSnapshotReplacesContentButNotTheDenySet(t *testing.T) {
 	c, a := reopen(t, fs, "org/a")
 	feed(t, c, a, 1, p.frame("org/a", item("gone", "1"), item("same", "1"), item("other", "1"), denial("key:1")))
 	p.frame("org/a", item("unseen", "1"))
-	parts := p.snapshot("org/a", []*feedv1.Item{item("new", "1"), denial("key:2")}, []*feedv1.Item{item("other", "2"), item("same", "1")})
+	parts := p.snapshot("org/a", []*feedv1.Item{item("new", "1"), denial("key:2")}, []*feedv1.Item{
+		item("other", "2"),
+		item("same", "1"),
+	})
 	feed(t, c, a, 2, parts...)
-	want := map[string]string{"org/a test.Record new": "1", "org/a test.Record other": "2", "org/a test.Record same": "1"}
+	want := map[string]string{
+		"org/a test.Record new": "1", "org/a test.Record other": "2",
+		"org/a test.Record same": "1",
+	}
 	same(t, "after the snapshot", a.now, want)
 	if !c.Denied("key:1") || !c.Denied("key:2") {
 		t.Fatal("the deny set was not merged")
@@ -95,14 +105,16 @@ func TestAnInterruptedSnapshotIsDiscarded(t *testing.T) {
 	p.frame("org/a", item("y", "1"))
 	p.frame("org/b", item("z", "1"))
 	for _, stream := range []string{"org/a", "org/b"} {
-		if _, reason, err := c.take(p.snapshot(stream, []*feedv1.Item{item("half", "1")}, nil)[0]); reason != "" || err != nil {
+		if _, reason, err := c.take(p.snapshot(stream, []*feedv1.Item{item("half", "1")}, nil)[0]); reason != "" ||
+			err != nil {
 			t.Fatal(reason, err)
 		}
 	}
 	closeConfig(t, c)
 	c, a = reopen(t, fs, "org/a", "org/b")
 	same(t, "after a restart", a.now, map[string]string{"org/a test.Record x": "1"})
-	feed(t, c, a, 3, append(p.snapshot("org/a", []*feedv1.Item{item("x", "1")}, []*feedv1.Item{item("y", "1")}), p.snapshot("org/b", []*feedv1.Item{item("z", "1")})...)...)
+	feed(t, c, a, 3, append(p.snapshot("org/a", []*feedv1.Item{item("x", "1")}, []*feedv1.Item{item("y", "1")}),
+		p.snapshot("org/b", []*feedv1.Item{item("z", "1")})...)...)
 	same(t, "after whole ones", a.now, p.now)
 	closeConfig(t, c)
 	c, a = reopen(t, fs)
@@ -146,7 +158,8 @@ func TestDenyEntriesAreForgottenLongAfterTheirExpiry(t *testing.T) {
 	for i := range many {
 		items = append(items, entry(fmt.Sprint("old:", i), now.Add(-denyGrace-time.Hour)))
 	}
-	feed(t, c, a, 1, p.frame("org/a", append(items, entry("lately", now.Add(-time.Hour)), denial("ever"), entry("longer", now.Add(-denyGrace-time.Hour)))...))
+	feed(t, c, a, 1, p.frame("org/a", append(items, entry("lately", now.Add(-time.Hour)), denial("ever"),
+		entry("longer", now.Add(-denyGrace-time.Hour)))...))
 	feed(t, c, a, 2, p.frame("org/a", entry("longer", now.Add(time.Hour))))
 	if c.DenyEntries() != many+3 || !c.Denied("old:0") {
 		t.Fatalf("%d entries", c.DenyEntries())
@@ -155,7 +168,8 @@ func TestDenyEntriesAreForgottenLongAfterTheirExpiry(t *testing.T) {
 		t.Fatal(err)
 	}
 	left := func(when string, c *Config) {
-		if c.DenyEntries() != 3 || !c.Denied("ever") || !c.Denied("lately") || !c.Denied("longer") || c.Denied("old:0") {
+		if c.DenyEntries() != 3 || !c.Denied("ever") || !c.Denied("lately") || !c.Denied("longer") ||
+			c.Denied("old:0") {
 			t.Fatalf("%s: %d entries are left", when, c.DenyEntries())
 		}
 	}
@@ -178,17 +192,27 @@ func TestARetiredKeyStaysRetired(t *testing.T) {
 			feed(t, c, a, 1, p.frame(systemStream, rec))
 			switch how {
 			case "retired":
-				raw, _ = proto.Marshal(&feedv1.PublishingKey{PublicKey: testKey.Public().(ed25519.PublicKey), RetiredAt: 5})
-				feed(t, c, a, 2, p.frame(systemStream, &feedv1.Item{Kind: publishingKind, Name: rec.Name, Lane: 1, Value: raw}))
+				raw, _ = proto.Marshal(&feedv1.PublishingKey{
+					PublicKey: testKey.Public().(ed25519.PublicKey),
+					RetiredAt: 5,
+				})
+				feed(t, c, a, 2, p.frame(systemStream, &feedv1.Item{
+					Kind: publishingKind, Name: rec.Name, Lane: 1,
+					Value: raw,
+				}))
 			case "deleted":
-				feed(t, c, a, 2, p.frame(systemStream, &feedv1.Item{Kind: publishingKind, Name: rec.Name, Lane: 1, Deleted: true}))
+				feed(t, c, a, 2, p.frame(systemStream, &feedv1.Item{
+					Kind: publishingKind, Name: rec.Name, Lane: 1,
+					Deleted: true,
+				}))
 			case "by prefix":
 				feed(t, c, a, 2, p.frame(systemStream, &feedv1.Item{Kind: publishingKind, Lane: 1, Prefix: true}))
 			case "by snapshot":
 				feed(t, c, a, 2, p.snapshot(systemStream, nil)...)
 			}
 			for range 2 {
-				if _, reason, err := c.take(p.frame(systemStream, item("x", "1"))); err != nil || reason != frame.ReasonRetiredKey {
+				if _, reason, err := c.take(p.frame(systemStream, item("x", "1"))); err != nil ||
+					reason != frame.ReasonRetiredKey {
 					t.Fatalf("reason %q, %v", reason, err)
 				}
 				closeConfig(t, c)
@@ -220,7 +244,10 @@ func TestNamesThatCannotBeKeptAreMalformed(t *testing.T) {
 func TestTwoEdgesOnOneDirectory(t *testing.T) {
 	dir := t.TempDir()
 	open := func() (*Config, error) {
-		c, _, err := Open(Options{Dir: dir, Cluster: "test", Pinned: testKey.Public().(ed25519.PublicKey), TLS: nilTLS, Self: nobody})
+		c, _, err := Open(Options{
+			Dir: dir, Cluster: "test", Pinned: testKey.Public().(ed25519.PublicKey), TLS: nilTLS,
+			Self: nobody,
+		})
 		return c, err
 	}
 	c, err := open()
@@ -315,7 +342,10 @@ func crash(t *testing.T, seed int64, sync *pebble.WriteOptions) error {
 
 // someFrames is a revision of a stream, as a frame or as a snapshot in two parts.
 func someFrames(p *publisher, rng *rand.Rand, stream string, i int) [][]byte {
-	items := []*feedv1.Item{item(fmt.Sprint("k", rng.Intn(6)), fmt.Sprint(i)), item(fmt.Sprint("n", i), strings.Repeat("v", rng.Intn(3000)))}
+	items := []*feedv1.Item{
+		item(fmt.Sprint("k", rng.Intn(6)), fmt.Sprint(i)),
+		item(fmt.Sprint("n", i), strings.Repeat("v", rng.Intn(3000))),
+	}
 	if rng.Intn(4) == 0 {
 		items = append(items, &feedv1.Item{Kind: "test.Record", Name: "n", Lane: 1, Prefix: true})
 	}

@@ -107,7 +107,9 @@ func (s *store) swap() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	spare := s.mu.spare
-	if spare == nil || spare.fault() != nil || guard(func() error { return spare.db.LogData(nil, pebble.Sync) }) != nil {
+	if spare == nil || spare.fault() != nil || guard(func() error {
+		return spare.db.LogData(nil, pebble.Sync)
+	}) != nil {
 		return false
 	}
 	old := s.live
@@ -158,7 +160,8 @@ func (c *Config) mend() error {
 		}
 		return c.open().SetRepr(pending)
 	}
-	c.o.Log.Error("config: both generations are damaged; the edge serves what it has in memory and asks for everything again", "error", fault)
+	c.o.Log.Error("config: both generations are damaged; the edge serves what it has in memory and asks for "+
+		"everything again", "error", fault)
 	c.store.closeBoth()
 	if err := c.store.anew(); err != nil {
 		return err

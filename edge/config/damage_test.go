@@ -121,8 +121,10 @@ func TestWithBothGenerationsDamagedTheEdgeIsToldAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.store.work.Wait() // it logs, too
-	if n := strings.Count(said.String(), "both generations are damaged"); n != 1 || !c.Lost() || c.Damages() != 2 || len(a.now) != 0 {
-		t.Fatalf("said %d times, lost %v, damages %d, %d records\n%s", n, c.Lost(), c.Damages(), len(a.now), said.String())
+	if n := strings.Count(said.String(), "both generations are damaged"); n != 1 || !c.Lost() || c.Damages() != 2 ||
+		len(a.now) != 0 {
+		t.Fatalf("said %d times, lost %v, damages %d, %d records\n%s", n, c.Lost(), c.Damages(), len(a.now),
+			said.String())
 	}
 	if !c.Denied("key:1") || c.epoch != 1 {
 		t.Errorf("denied %v, epoch %d", c.Denied("key:1"), c.epoch)

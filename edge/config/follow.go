@@ -138,7 +138,8 @@ func (c *Config) publish(s *session) {
 }
 
 // hello says where this edge is, by its positions alone: they come of signed frames, and the
-// revision of a Progress, which nobody signed, must not make all control nodes look behind. A stream whose frames did not fit twice is asked for
+// revision of a Progress, which nobody signed, must not make all control nodes look behind. A stream whose frames did
+// not fit twice is asked for
 // anew, by revision 0: the node's history may be another. One that has nothing yet is
 // left out.
 func (c *Config) hello() *feedv1.Hello {
@@ -161,7 +162,8 @@ func (c *Config) hello() *feedv1.Hello {
 func (c *Config) welcomed(w *feedv1.Welcome) error {
 	if w.GetCluster() != c.o.Cluster {
 		c.refuse(frame.WrongCluster.String())
-		return fmt.Errorf("control node %s belongs to cluster %s, this edge to %s", w.GetNode(), w.GetCluster(), c.o.Cluster)
+		return fmt.Errorf("control node %s belongs to cluster %s, this edge to %s", w.GetNode(), w.GetCluster(),
+			c.o.Cluster)
 	}
 	if c.epoch != 0 && w.GetEpoch() != c.epoch {
 		c.refuse(frame.WrongEpoch.String())

@@ -17,9 +17,14 @@ import (
 )
 
 // aGrant for the edge of these tests, changed by edit and signed by key.
-func aGrant(t *testing.T, key ed25519.PrivateKey, revision uint64, streams []string, edit func(*feedv1.Grant)) *feedv1.Subscription {
+func aGrant(t *testing.T, key ed25519.PrivateKey, revision uint64, streams []string,
+	edit func(*feedv1.Grant),
+) *feedv1.Subscription {
 	t.Helper()
-	g := &feedv1.Grant{Cluster: "test", Epoch: 1, Node: "e1", Instance: "i1", Revision: revision, Streams: streams, SignedAt: time.Now().UnixNano()}
+	g := &feedv1.Grant{
+		Cluster: "test", Epoch: 1, Node: "e1", Instance: "i1", Revision: revision, Streams: streams,
+		SignedAt: time.Now().UnixNano(),
+	}
 	if edit != nil {
 		edit(g)
 	}
@@ -105,7 +110,10 @@ func TestAnOldControlNodeAddsStreamsOnly(t *testing.T) {
 func TestAddressesComeFromRecordsAlone(t *testing.T) {
 	fs, p := vfs.NewMem(), newPublisher(t)
 	c, a := reopen(t, fs, "system")
-	if err := c.welcomed(&feedv1.Welcome{Cluster: "test", Epoch: 1, Feeds: map[string]string{"c9": "192.0.2.9:1"}}); err != nil {
+	if err := c.welcomed(&feedv1.Welcome{
+		Cluster: "test", Epoch: 1,
+		Feeds: map[string]string{"c9": "192.0.2.9:1"},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	record := func(name, address string) *feedv1.Item {

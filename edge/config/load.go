@@ -171,7 +171,8 @@ func (c *content) readMeta(key, value []byte) error {
 func (c *content) check() error {
 	for name, st := range c.streams {
 		if st.position.Last != (len(st.staged) == 0) {
-			return fmt.Errorf("%w: stream %s is at part %d of revision %d with %d staged parts", errDamaged, name, st.position.Part, st.position.Revision, len(st.staged))
+			return fmt.Errorf("%w: stream %s is at part %d of revision %d with %d staged parts", errDamaged, name,
+				st.position.Part, st.position.Revision, len(st.staged))
 		}
 	}
 	return nil

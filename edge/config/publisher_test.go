@@ -51,7 +51,10 @@ func denial(subject string) *feedv1.Item {
 // seal makes one frame of the present revision.
 func (p *publisher) seal(stream string, part uint32, last bool, items ...*feedv1.Item) []byte {
 	p.t.Helper()
-	f := &feedv1.Frame{Cluster: "test", Stream: stream, Epoch: 1, Revision: p.revision, Part: part, Last: last, Items: items, SignedAt: time.Now().UnixNano()}
+	f := &feedv1.Frame{
+		Cluster: "test", Stream: stream, Epoch: 1, Revision: p.revision, Part: part, Last: last,
+		Items: items, SignedAt: time.Now().UnixNano(),
+	}
 	if l := p.last[stream]; l != nil {
 		f.PreviousRevision, f.PreviousHash = l.revision, l.hash
 	}
@@ -92,7 +95,11 @@ func (p *publisher) snapshot(stream string, parts ...[]*feedv1.Item) [][]byte {
 	p.t.Helper()
 	var out [][]byte
 	for i, items := range parts {
-		f := &feedv1.Frame{Cluster: "test", Stream: stream, Epoch: 1, Revision: p.last[stream].revision, HeadPart: p.last[stream].part, HeadHash: p.last[stream].hash, Snapshot: true, Part: uint32(i), Last: i == len(parts)-1, Items: items, SignedAt: time.Now().UnixNano()}
+		f := &feedv1.Frame{
+			Cluster: "test", Stream: stream, Epoch: 1, Revision: p.last[stream].revision,
+			HeadPart: p.last[stream].part, HeadHash: p.last[stream].hash, Snapshot: true, Part: uint32(i),
+			Last: i == len(parts)-1, Items: items, SignedAt: time.Now().UnixNano(),
+		}
 		data, _, err := frame.Seal(testKey, f)
 		if err != nil {
 			p.t.Fatal(err)
@@ -186,7 +193,8 @@ func closeConfig(t testing.TB, c *Config) {
 func same(t testing.TB, what string, got, want map[string]string) {
 	t.Helper()
 	if !maps.Equal(got, want) {
-		t.Fatalf("%s: got %d records, want %d\n got %.500s\nwant %.500s", what, len(got), len(want), fmt.Sprint(got), fmt.Sprint(want))
+		t.Fatalf("%s: got %d records, want %d\n got %.500s\nwant %.500s", what, len(got), len(want), fmt.Sprint(got),
+			fmt.Sprint(want))
 	}
 }
 

@@ -70,7 +70,8 @@ func (s *session) renewCertificate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make a request: %w", err)
 	}
-	if err := s.write(&feedv1.Up{Message: &feedv1.Up_Renew{Renew: &feedv1.Renew{CertificateRequest: csr}}}); err != nil {
+	up := &feedv1.Up{Message: &feedv1.Up_Renew{Renew: &feedv1.Renew{CertificateRequest: csr}}}
+	if err := s.write(up); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)

@@ -27,7 +27,8 @@ func (s *store) full() bool { return s.disk.Below(s.disk.Reserve() / followPart)
 func (c *Config) waitRoom(ctx context.Context) error {
 	if c.store.full() {
 		avail, _ := c.disk.Avail()
-		c.o.Log.Error("config: the disk is full; the edge serves what it has and hears no control node until there is space",
+		c.o.Log.Error("config: the disk is full; the edge serves what it has and hears no control node until there "+
+			"is space",
 			"free", avail, "kept", c.disk.Reserve()/followPart)
 		for c.store.full() && ctx.Err() == nil {
 			pause(ctx, roomEvery)

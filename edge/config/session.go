@@ -53,7 +53,10 @@ func (c *Config) connect(ctx context.Context, address string) (*session, error) 
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	defer stop()
 	conn := tls.Client(raw, cfg)
-	s := &session{c: c, conn: conn, self: c.o.Self(), in: bufio.NewReaderSize(conn, 64<<10), renew: make(chan *feedv1.Renewed, 1)}
+	s := &session{
+		c: c, conn: conn, self: c.o.Self(), in: bufio.NewReaderSize(conn, 64<<10),
+		renew: make(chan *feedv1.Renewed, 1),
+	}
 	s.calls.init()
 	if err := s.greet(ctx); err != nil {
 		raw.Close()
@@ -269,7 +272,10 @@ func (s *session) newAck(refused []view.Refusal, took time.Duration) *feedv1.Ack
 		BudgetDays: s.c.budgetDays(), Time: s.c.o.Clock.Now().UnixNano(),
 	}
 	for _, r := range refused[:min(len(refused), 1000)] {
-		a.Refusals = append(a.Refusals, &feedv1.Refusal{Stream: r.Stream, Kind: r.Kind, Name: r.Name, Revision: r.Revision, Reason: r.Reason})
+		a.Refusals = append(a.Refusals, &feedv1.Refusal{
+			Stream: r.Stream, Kind: r.Kind, Name: r.Name,
+			Revision: r.Revision, Reason: r.Reason,
+		})
 	}
 	return a
 }

@@ -176,7 +176,10 @@ func (c *Config) drop(name string, st *stream) error {
 	r := itemReader{stream: name, org: organization(name)}
 	err := scan(c.store.live.db, contentPrefix(name, st.content), func(key, value []byte) error {
 		_, _, k, n, _ := splitItem(key)
-		c.change(view.Change{Stream: name, Lane: kind.LaneData, Change: kind.Change{Kind: string(k), Organization: r.org, Name: string(n), Revision: c.revision.Load()}})
+		c.change(view.Change{Stream: name, Lane: kind.LaneData, Change: kind.Change{
+			Kind:         string(k),
+			Organization: r.org, Name: string(n), Revision: c.revision.Load(),
+		}})
 		return nil
 	})
 	if err != nil {
@@ -186,5 +189,6 @@ func (c *Config) drop(name string, st *stream) error {
 	delete(c.streams, name)
 	ifrom, ito := itemsRange(name)
 	sfrom, sto := stagedRange(name)
-	return errors.Join(b.DeleteRange(ifrom, ito, nil), b.DeleteRange(sfrom, sto, nil), b.Delete(spaced(spacePosition, name), nil))
+	return errors.Join(b.DeleteRange(ifrom, ito, nil), b.DeleteRange(sfrom, sto, nil),
+		b.Delete(spaced(spacePosition, name), nil))
 }

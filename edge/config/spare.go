@@ -105,7 +105,8 @@ func (s *store) startSpareLocked(old *generation) {
 		s.mu.making = false
 		s.mu.Unlock()
 		if err != nil && !errors.Is(err, errStopped) {
-			s.log.Error("config: no spare generation could be made; the next start, or space on a full disk, tries again", "error", err)
+			s.log.Error("config: no spare generation could be made; the next start, or space on a full disk, tries "+
+				"again", "error", err)
 		}
 		if err == nil {
 			s.log.Info("config: a spare generation was made", "generation", g.name)

@@ -11,7 +11,10 @@ import (
 func TestStorageIsToldInParts(t *testing.T) {
 	const buckets = 3*ackedBuckets + 7
 	all := func(objects uint64) *storagev1.StorageStats {
-		st := &storagev1.StorageStats{SegmentBytes: objects, AccessKeys: []*storagev1.AccessKeyUse{{AccessKeyId: "k", LastUsed: 3600}}}
+		st := &storagev1.StorageStats{
+			SegmentBytes: objects,
+			AccessKeys:   []*storagev1.AccessKeyUse{{AccessKeyId: "k", LastUsed: 3600}},
+		}
 		for i := range buckets {
 			st.Buckets = append(st.Buckets, &storagev1.BucketStats{Bucket: fmt.Sprintf("b%06d", i), Objects: objects})
 		}

@@ -113,7 +113,8 @@ func (s *store) choose(read func(*pebble.DB) error) error {
 		for _, f := range faults {
 			if f != nil {
 				s.damages.Add(1)
-				s.log.Error("config: a generation cannot be read; serving from the other", "serving", g.name, "commit", g.seq, "error", f)
+				s.log.Error("config: a generation cannot be read; serving from the other", "serving", g.name,
+					"commit", g.seq, "error", f)
 			}
 		}
 		return s.begin(g, other, other != nil && other.fault() != nil)
@@ -135,7 +136,8 @@ func (s *store) without(read func(*pebble.DB) error, fault error, a, b *generati
 		return s.create()
 	}
 	s.damages.Add(2)
-	s.log.Error("config: both generations are damaged; the edge answers nothing until a control node has told it everything again",
+	s.log.Error("config: both generations are damaged; the edge answers nothing until a control node has told it "+
+		"everything again",
 		"dir", s.dir, "error", fault)
 	if err := s.anew(); err != nil {
 		return err
@@ -145,7 +147,10 @@ func (s *store) without(read func(*pebble.DB) error, fault error, a, b *generati
 
 // passing reports whether files may be whole that could not be read.
 func passing(err error) bool {
-	for _, e := range []error{fs.ErrPermission, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOSPC, syscall.EROFS} {
+	for _, e := range []error{
+		fs.ErrPermission, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOSPC,
+		syscall.EROFS,
+	} {
 		if errors.Is(err, e) {
 			return true
 		}

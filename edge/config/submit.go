@@ -106,7 +106,10 @@ func (s *session) submit(ctx context.Context, r Request) (*feedv1.SubmitResult, 
 		return nil, unavailable("no control node can be reached")
 	}
 	defer s.calls.forget(id)
-	up := &feedv1.Submit{Id: id, Token: r.Token, Organization: r.Organization, From: r.From, Method: r.Method, Request: r.Body}
+	up := &feedv1.Submit{
+		Id: id, Token: r.Token, Organization: r.Organization, From: r.From, Method: r.Method,
+		Request: r.Body,
+	}
 	if err := s.write(&feedv1.Up{Message: &feedv1.Up_Submit{Submit: up}}); err != nil {
 		return nil, unavailable("the control node went away")
 	}

@@ -89,7 +89,8 @@ func sound(f *feedv1.Frame) error {
 		return fmt.Errorf("%w: stream %q", frame.ErrMalformed, f.GetStream())
 	}
 	for _, item := range f.GetItems() {
-		if !plain(item.GetKind()) || item.GetLane() < uint32(kind.LaneData) || item.GetLane() > uint32(kind.LaneGated) || len(item.GetName()) > 4096 {
+		if !plain(item.GetKind()) || item.GetLane() < uint32(kind.LaneData) ||
+			item.GetLane() > uint32(kind.LaneGated) || len(item.GetName()) > 4096 {
 			return fmt.Errorf("%w: item %s", frame.ErrMalformed, short(item))
 		}
 	}
@@ -243,7 +244,8 @@ func (c *Config) keyFrom(b *pebble.Batch, stream string, item *feedv1.Item) erro
 	}
 	if item.GetPrefix() {
 		for id := range c.keyRecords {
-			if name := hex.EncodeToString(id[:]); len(name) >= len(item.GetName()) && name[:len(item.GetName())] == item.GetName() {
+			if name := hex.EncodeToString(id[:]); len(name) >= len(item.GetName()) &&
+				name[:len(item.GetName())] == item.GetName() {
 				if err := c.retire(b, id); err != nil {
 					return err
 				}
@@ -259,7 +261,8 @@ func (c *Config) keyFrom(b *pebble.Batch, stream string, item *feedv1.Item) erro
 		return c.retire(b, [8]byte(id))
 	}
 	rec := &feedv1.PublishingKey{}
-	if err := proto.Unmarshal(item.GetValue(), rec); err != nil || len(rec.GetPublicKey()) != ed25519.PublicKeySize || frame.KeyID(rec.GetPublicKey()) != [8]byte(id) {
+	if err := proto.Unmarshal(item.GetValue(), rec); err != nil || len(rec.GetPublicKey()) != ed25519.PublicKeySize ||
+		frame.KeyID(rec.GetPublicKey()) != [8]byte(id) {
 		c.o.Log.Error("config: a publishing key's record is malformed and ignored", "name", item.GetName())
 		return nil //nolint:nilerr // it was signed: an error would stop the edge for good
 	}

@@ -52,7 +52,8 @@ func Open(ctx context.Context, o Options) (*Group, error) {
 	for _, a := range o.Addresses {
 		at, err := netip.ParseAddrPort(a)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("listen for %s on %q: not an IP address with a port, such as 127.0.0.1:53 or [::1]:53", o.Service, a), g.Close())
+			return nil, errors.Join(fmt.Errorf("listen for %s on %q: not an IP address with a port, such as "+
+				"127.0.0.1:53 or [::1]:53", o.Service, a), g.Close())
 		}
 		if at.Port() == 0 {
 			at = netip.AddrPortFrom(at.Addr(), port)
@@ -172,7 +173,8 @@ func explain(service, proto string, at netip.AddrPort, err error) error {
 	var hint string
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		hint = fmt.Sprintf("another process has it: `ss -l%cnp 'sport = :%d'` names it; stop it, or give another address", proto[0], at.Port())
+		hint = fmt.Sprintf("another process has it: `ss -l%cnp 'sport = :%d'` names it; stop it, or give another "+
+			"address", proto[0], at.Port())
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
 		hint = "ports below 1024 need root or CAP_NET_BIND_SERVICE; give a port of 1024 or above, or the capability"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

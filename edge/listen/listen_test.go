@@ -47,7 +47,8 @@ func TestAPortInUseIsRefusedThoughItCouldBeShared(t *testing.T) {
 	first := open(t, Options{Addresses: []string{"127.0.0.1:0"}, UDP: 1, TCP: 1})
 	at := first.Addresses()[0].String()
 	_, err := Open(t.Context(), Options{Service: "dns", Addresses: []string{at}, UDP: 1})
-	if err == nil || !strings.Contains(err.Error(), "listen for dns on udp "+at) || !strings.Contains(err.Error(), "another process has it: `ss -lunp") {
+	if err == nil || !strings.Contains(err.Error(), "listen for dns on udp "+at) || !strings.Contains(err.Error(),
+		"another process has it: `ss -lunp") {
 		t.Fatalf("UDP: %v", err)
 	}
 	_, err = Open(t.Context(), Options{Service: "dns", Addresses: []string{at}, TCP: 1})
@@ -63,7 +64,8 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), at.String()) || !strings.Contains(err.Error(), "ip addr") {
 		t.Errorf("an address that is not ours: %v", err)
 	}
-	if _, err = Open(t.Context(), Options{Service: "dns", Addresses: []string{"localhost:53"}, UDP: 1}); err == nil || !strings.Contains(err.Error(), "not an IP address") {
+	if _, err = Open(t.Context(), Options{Service: "dns", Addresses: []string{"localhost:53"}, UDP: 1}); err == nil ||
+		!strings.Contains(err.Error(), "not an IP address") {
 		t.Errorf("a name: %v", err)
 	}
 	g, err := Open(t.Context(), Options{Service: "dns", Addresses: []string{"127.0.0.1:0", "192.0.2.1:0"}, TCP: 1})

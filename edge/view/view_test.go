@@ -56,7 +56,8 @@ func TestOneBadChangeSpoilsNoOther(t *testing.T) {
 	a, got := fake("a", "k")
 	v, _ := New(nil, a)
 	refused := v.Apply(1, []Change{change("k", "one"), change("k", "bad"), change("k", "two")})
-	if !slices.Equal(*got, []string{"one", "two"}) || len(refused) != 1 || refused[0].Stream != "system" || refused[0].Name != "bad" {
+	if !slices.Equal(*got, []string{"one", "two"}) || len(refused) != 1 || refused[0].Stream != "system" ||
+		refused[0].Name != "bad" {
 		t.Fatalf("value %v, refused %+v", *got, refused)
 	}
 }
@@ -73,7 +74,8 @@ func TestPanicIsARefusalOfThatChangeAlone(t *testing.T) {
 	if len(*got) != 98 || (*got)[97] != "n99" {
 		t.Fatalf("%d names are left, want 98", len(*got))
 	}
-	if len(refused) != 2 || refused[0].Name != "panic17" || refused[1].Name != "panic93" || !strings.Contains(refused[0].Reason, "cannot panic17") {
+	if len(refused) != 2 || refused[0].Name != "panic17" || refused[1].Name != "panic93" ||
+		!strings.Contains(refused[0].Reason, "cannot panic17") {
 		t.Fatalf("refused %+v", refused)
 	}
 }

@@ -4,7 +4,8 @@
 //	dark://CLUSTER/ROLE/NAME?instance=ID
 //
 // and nothing else of it is believed. The instance is the id of one enrolment: a machine that
-// joins again under the same name has another. Certificates of older versions have none. Connections are TLS 1.3 with both sides
+// joins again under the same name has another. Certificates of older versions have none. Connections are TLS 1.3 with
+// both sides
 // certified. All values are immutable.
 package ca
 
@@ -64,7 +65,8 @@ func (n Name) uri() *url.URL {
 func NameOf(c *x509.Certificate) (Name, error) {
 	for _, u := range c.URIs {
 		parts := strings.Split(strings.TrimPrefix(u.Path, "/"), "/")
-		if u.Scheme == "dark" && len(parts) == 2 && u.Host != "" && parts[1] != "" && (parts[0] == Control || parts[0] == Edge) {
+		if u.Scheme == "dark" && len(parts) == 2 && u.Host != "" && parts[1] != "" && (parts[0] == Control ||
+			parts[0] == Edge) {
 			return Name{u.Host, parts[0], parts[1], u.Query().Get("instance")}, nil
 		}
 	}

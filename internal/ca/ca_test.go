@@ -79,7 +79,8 @@ func TestStrangersAreRefused(t *testing.T) {
 	a := authority(t, "c1")
 	own := credentials(t, a, Name{"c1", Control, "one", "i1"})
 	for name, peer := range map[string]*Credentials{
-		"another authority":                        credentials(t, authority(t, "c1"), Name{"c1", Control, "one", "i1"}),
+		"another authority": credentials(t, authority(t, "c1"),
+			Name{"c1", Control, "one", "i1"}),
 		"another cluster under the same authority": credentials(t, a, Name{"c2", Control, "one", "i1"}),
 	} {
 		if cerr, serr := shake(t, peer.TLS(), own.TLS()); cerr == nil && serr == nil {
@@ -90,7 +91,9 @@ func TestStrangersAreRefused(t *testing.T) {
 		}
 	}
 	plain := own.TLS()
-	plain.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &tls.Certificate{}, nil }
+	plain.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		return &tls.Certificate{}, nil
+	}
 	if _, serr := shake(t, plain, own.TLS()); serr == nil {
 		t.Error("a client without a certificate was accepted")
 	}

@@ -35,7 +35,8 @@ func ParseJoinToken(s string) (JoinToken, error) {
 	var t JoinToken
 	b, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(s, tokenPrefix))
 	if err != nil || !strings.HasPrefix(s, tokenPrefix) || len(b) != 64 {
-		return t, errors.New("not a join token: it begins with " + tokenPrefix + " and comes from `dark nodes token NAME`")
+		return t, errors.New("not a join token: it begins with " + tokenPrefix +
+			" and comes from `dark nodes token NAME`")
 	}
 	copy(t.ID[:], b)
 	copy(t.Secret[:], b[8:])

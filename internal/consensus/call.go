@@ -21,7 +21,8 @@ const dialTimeout = 10 * time.Second
 // ErrUnknown when the request may have arrived.
 func (n *Node) Call(ctx context.Context, addr, method string, req []byte) ([]byte, error) {
 	if len(req) > MaxMessage || len(method) > 255 {
-		return nil, errs.New(errs.Invalid, "request %s of %d bytes, at most %d are allowed", method, len(req), MaxMessage)
+		return nil, errs.New(errs.Invalid, "request %s of %d bytes, at most %d are allowed", method, len(req),
+			MaxMessage)
 	}
 	c, err := n.trans.client(ctx, addr)
 	if err != nil {

@@ -18,7 +18,10 @@ import (
 
 func node(t *testing.T, id string, tc consensus.TLS) *consensus.Node {
 	t.Helper()
-	n, err := consensus.Open(consensus.Config{FS: vfs.NewMem(), Dir: "/d", ID: consensus.ServerID(id), Listener: ct.Listen(t, ""), TLS: tc})
+	n, err := consensus.Open(consensus.Config{
+		FS: vfs.NewMem(), Dir: "/d", ID: consensus.ServerID(id),
+		Listener: ct.Listen(t, ""), TLS: tc,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +59,8 @@ func TestCallsCarryBytesErrorsAndTheCallersName(t *testing.T) {
 	}
 	for name, want := range fails {
 		_, err := a.Call(ctx, b.Addr(), name, nil)
-		if errs.KindOf(err) != errs.KindOf(want) || errors.Is(err, consensus.ErrUnknown) != errors.Is(want, consensus.ErrUnknown) {
+		if errs.KindOf(err) != errs.KindOf(want) || errors.Is(err, consensus.ErrUnknown) != errors.Is(want,
+			consensus.ErrUnknown) {
 			t.Errorf("%s: sent %v, got %v of kind %v", name, want, err, errs.KindOf(err))
 		}
 	}
@@ -133,7 +137,9 @@ func TestStrangersAreRefusedOnBothSides(t *testing.T) {
 	// A stranger that believes everyone still gets nothing from us.
 	conf := other.TLS("x").Config().Clone()
 	conf.InsecureSkipVerify = true
-	trusting := node(t, "x", consensus.TLS{Config: func() *tls.Config { return conf }, Peer: func(*x509.Certificate) (string, error) { return "x", nil }})
+	trusting := node(t, "x", consensus.TLS{Config: func() *tls.Config {
+		return conf
+	}, Peer: func(*x509.Certificate) (string, error) { return "x", nil }})
 	if _, err := trusting.Call(ctx, good.Addr(), "echo", nil); err == nil {
 		t.Error("a trusting stranger was answered")
 	}

@@ -57,9 +57,15 @@ type Timing struct {
 
 var (
 	// LAN is for members a few milliseconds apart.
-	LAN = Timing{100 * time.Millisecond, 100 * time.Millisecond, 50 * time.Millisecond, 5 * time.Millisecond, 2 * time.Second}
+	LAN = Timing{
+		100 * time.Millisecond, 100 * time.Millisecond, 50 * time.Millisecond, 5 * time.Millisecond,
+		2 * time.Second,
+	}
 	// WAN is for members on different continents.
-	WAN = Timing{500 * time.Millisecond, 500 * time.Millisecond, 250 * time.Millisecond, 20 * time.Millisecond, 5 * time.Second}
+	WAN = Timing{
+		500 * time.Millisecond, 500 * time.Millisecond, 250 * time.Millisecond, 20 * time.Millisecond,
+		5 * time.Second,
+	}
 	// CI is for builds with the race detector on few cores.
 	CI = Timing{time.Second, time.Second, 500 * time.Millisecond, 5 * time.Millisecond, 5 * time.Second}
 )

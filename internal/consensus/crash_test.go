@@ -176,7 +176,9 @@ func TestPowerLossWithASyncLeftOutIsCaught(t *testing.T) {
 	ca := ct.NewCA(t)
 	in := strings.Contains
 	for name, drop := range map[string]func(name string, dir bool) bool{
-		"log WAL":           func(n string, dir bool) bool { return !dir && in(n, "/data/log/") && strings.HasSuffix(n, ".log") },
+		"log WAL": func(n string, dir bool) bool {
+			return !dir && in(n, "/data/log/") && strings.HasSuffix(n, ".log")
+		},
 		"log directory":     func(n string, dir bool) bool { return dir && n == "/data/log" },
 		"data directory":    func(n string, dir bool) bool { return dir && n == "/data" },
 		"side file":         func(n string, dir bool) bool { return !dir && in(n, "/data/side/") },
@@ -186,7 +188,9 @@ func TestPowerLossWithASyncLeftOutIsCaught(t *testing.T) {
 			return dir && in(n, "/snapshots/test/tmp-") && !in(n, "/data/snapshots/test/tmp-1/data")
 		},
 		"snapshots directory": func(n string, dir bool) bool { return dir && n == "/data/snapshots/test" },
-		"checkpoint files":    func(n string, dir bool) bool { return !dir && in(n, "/machine/") && strings.HasSuffix(n, ".sst") },
+		"checkpoint files": func(n string, dir bool) bool {
+			return !dir && in(n, "/machine/") && strings.HasSuffix(n, ".sst")
+		},
 		"checkpoint directory": func(n string, dir bool) bool {
 			return dir && in(n, "/snapshots/test/tmp-") && strings.HasSuffix(n, "/data")
 		},

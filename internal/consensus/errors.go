@@ -74,7 +74,8 @@ func (e *CorruptError) Error() string {
 	if e.cause != nil {
 		s += ": " + e.cause.Error()
 	}
-	return s + "; this member refuses to start. Where a majority of the other members is well, wipe it with `darkd rejoin`, and it joins again as a new one;" +
+	return s + "; this member refuses to start. Where a majority of the other members is well, wipe it with `darkd " +
+		"rejoin`, and it joins again as a new one;" +
 		" where there is none, keep its directory as it is (docs/operations/quorum.md)"
 }
 

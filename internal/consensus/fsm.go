@@ -35,7 +35,8 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	if len(cmds) > 0 {
 		results := f.machine.Apply(cmds)
 		if len(results) != len(cmds) {
-			panic(fmt.Sprintf("consensus: machine of %s gave %d results for %d commands", f.group, len(results), len(cmds)))
+			panic(fmt.Sprintf("consensus: machine of %s gave %d results for %d commands", f.group, len(results),
+				len(cmds)))
 		}
 		for i, r := range results {
 			out[at[i]] = r

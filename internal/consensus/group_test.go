@@ -156,7 +156,8 @@ func TestAFollowerSaysWhoLeads(t *testing.T) {
 		readOn(t, ctx, m) // so that it knows its leader
 		_, err := m.Group.Propose(ctx, []byte("x"))
 		var nl *consensus.NotLeaderError
-		if !errors.As(err, &nl) || nl.Leader != leader.ID || nl.Addr != leader.Node.Addr() || errors.Is(err, consensus.ErrUnknown) {
+		if !errors.As(err, &nl) || nl.Leader != leader.ID || nl.Addr != leader.Node.Addr() ||
+			errors.Is(err, consensus.ErrUnknown) {
 			t.Errorf("%s: %v", m.ID, err)
 		}
 	}

@@ -59,32 +59,34 @@ func (h *hlog) Log(level hclog.Level, msg string, args ...any) {
 // change of the leader. What goes wrong beside them, controlplane says in its own words: that there
 // is no leader, and who does not answer.
 var routine = map[string]struct{}{
-	"heartbeat timeout reached, starting election":                                                                   {},
-	"heartbeat timeout reached, not part of a stable configuration or a non-voter, not triggering a leader election": {},
-	"not part of stable configuration, aborting election":                                                            {},
-	"no known peers, aborting election":                                                                              {},
-	"Election timeout reached, restarting election":                                                                  {},
-	"failed to get previous log":                                                                                     {},
-	"previous log term mis-match":                                                                                    {},
-	"clearing log suffix":                                                                                            {},
-	"appendEntries rejected, sending older logs":                                                                     {},
-	"peer has newer term, stopping replication":                                                                      {},
-	"new leader elected, stepping down":                                                                              {},
-	"failed to contact":                                                                                              {},
-	"failed to contact quorum of nodes, stepping down":                                                               {},
-	"duplicate requestVote from":                                                                                     {},
-	"rejecting vote request since node is not in configuration":                                                      {},
-	"rejecting vote request since we have a leader":                                                                  {},
-	"rejecting vote request since node is not a voter":                                                               {},
-	"rejecting vote request since our last term is greater":                                                          {},
-	"rejecting vote request since our last index is greater":                                                         {},
-	"rejecting pre-vote request since node is not in configuration":                                                  {},
-	"rejecting pre-vote request since we have a leader":                                                              {},
-	"rejecting pre-vote request since node is not a voter":                                                           {},
-	"rejecting pre-vote request since our last term is greater":                                                      {},
-	"rejecting pre-vote request since our last index is greater":                                                     {},
-	"failed to decode incoming command":                                                                              {}, // the other end went
-	"failed to flush response":                                                                                       {},
+	"heartbeat timeout reached, starting election": {},
+	"heartbeat timeout reached, not part of a stable configuration or a non-voter, " +
+		"not triggering a leader election": {},
+	"not part of stable configuration, aborting election":           {},
+	"no known peers, aborting election":                             {},
+	"Election timeout reached, restarting election":                 {},
+	"failed to get previous log":                                    {},
+	"previous log term mis-match":                                   {},
+	"clearing log suffix":                                           {},
+	"appendEntries rejected, sending older logs":                    {},
+	"peer has newer term, stopping replication":                     {},
+	"new leader elected, stepping down":                             {},
+	"failed to contact":                                             {},
+	"failed to contact quorum of nodes, stepping down":              {},
+	"duplicate requestVote from":                                    {},
+	"rejecting vote request since node is not in configuration":     {},
+	"rejecting vote request since we have a leader":                 {},
+	"rejecting vote request since node is not a voter":              {},
+	"rejecting vote request since our last term is greater":         {},
+	"rejecting vote request since our last index is greater":        {},
+	"rejecting pre-vote request since node is not in configuration": {},
+	"rejecting pre-vote request since we have a leader":             {},
+	"rejecting pre-vote request since node is not a voter":          {},
+	"rejecting pre-vote request since our last term is greater":     {},
+	"rejecting pre-vote request since our last index is greater":    {},
+	// the other end went
+	"failed to decode incoming command": {},
+	"failed to flush response":          {},
 }
 
 // unreachable are raft's messages of one member that does not answer.
@@ -150,7 +152,8 @@ func (h *hlog) ImpliedArgs() []any { return h.with }
 func (h *hlog) Name() string       { return h.name }
 
 func (h *hlog) With(args ...any) hclog.Logger {
-	return &hlog{to: h.to.With(args...), name: h.name, sparse: h.sparse, with: append(append([]any{}, h.with...), args...)}
+	return &hlog{to: h.to.With(args...), name: h.name, sparse: h.sparse, with: append(append([]any{}, h.with...),
+		args...)}
 }
 
 func (h *hlog) Named(name string) hclog.Logger      { return h.ResetNamed(name) }

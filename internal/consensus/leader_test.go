@@ -16,7 +16,10 @@ import (
 func TestACallEndsWhenItsLeaderIsReplaced(t *testing.T) {
 	ca := ct.NewCA(t)
 	l := ct.Listen(t, "")
-	a, err := ca.Open(ct.Setup{FS: vfs.NewMem(), ID: "a", Listener: l, Bootstrap: []consensus.Server{{ID: "a", Addr: l.Addr().String()}}})
+	a, err := ca.Open(ct.Setup{
+		FS: vfs.NewMem(), ID: "a", Listener: l,
+		Bootstrap: []consensus.Server{{ID: "a", Addr: l.Addr().String()}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +37,8 @@ func TestACallEndsWhenItsLeaderIsReplaced(t *testing.T) {
 	ctx := within(t, time.Minute)
 	ct.WaitLeader(t, a)
 	for _, m := range []*ct.Member{b, c} {
-		if err := errors.Join(a.Group.AddLearner(ctx, consensus.Server{ID: m.ID, Addr: m.Node.Addr()}), a.Group.AddVoter(ctx, consensus.Server{ID: m.ID, Addr: m.Node.Addr()})); err != nil {
+		if err := errors.Join(a.Group.AddLearner(ctx, consensus.Server{ID: m.ID, Addr: m.Node.Addr()}),
+			a.Group.AddVoter(ctx, consensus.Server{ID: m.ID, Addr: m.Node.Addr()})); err != nil {
 			t.Fatal(err)
 		}
 		if err := m.Group.WaitApplied(ctx, a.Group.CommitIndex()); err != nil {

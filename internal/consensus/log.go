@@ -79,13 +79,15 @@ func (l *groupLog) load() error {
 func (l *groupLog) check() error {
 	c := l.mu.side.claim
 	if l.mu.stable < c.stable {
-		return l.corrupt(fmt.Sprintf("the store of terms and votes was written %d times and shows %d", c.stable, l.mu.stable), nil)
+		return l.corrupt(fmt.Sprintf("the store of terms and votes was written %d times and shows %d", c.stable,
+			l.mu.stable), nil)
 	}
 	if c.index == 0 {
 		return nil
 	}
 	if l.mu.last < c.index {
-		return l.corrupt(fmt.Sprintf("entries up to %d were acknowledged and the log ends at %d", c.index, l.mu.last), nil)
+		return l.corrupt(fmt.Sprintf("entries up to %d were acknowledged and the log ends at %d", c.index, l.mu.last),
+			nil)
 	}
 	if c.index < l.mu.first {
 		return nil
@@ -95,7 +97,8 @@ func (l *groupLog) check() error {
 		return l.corrupt(fmt.Sprintf("entry %d", c.index), err)
 	}
 	if e.Term != c.term {
-		return l.corrupt(fmt.Sprintf("entry %d has term %d and was acknowledged with term %d", c.index, e.Term, c.term), nil)
+		return l.corrupt(fmt.Sprintf("entry %d has term %d and was acknowledged with term %d", c.index, e.Term, c.term),
+			nil)
 	}
 	return nil
 }
@@ -229,7 +232,8 @@ func (l *groupLog) DeleteRange(lo, hi uint64) error {
 	case hi == last:
 		last = lo - 1
 	default:
-		return fmt.Errorf("group %s: will not delete entries %d to %d from the middle of %d to %d", l.name, lo, hi, first, last)
+		return fmt.Errorf("group %s: will not delete entries %d to %d from the middle of %d to %d", l.name, lo, hi,
+			first, last)
 	}
 	if last != l.mu.last {
 		if err := l.claimTailLocked(last); err != nil {

@@ -110,7 +110,8 @@ func TestAFailedSyncIsFatalAndNotTriedAgain(t *testing.T) {
 		boom := errors.New("boom")
 		armed := false
 		fsys := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
-			if armed && strings.HasSuffix(op.Path, where) && (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData) {
+			if armed && strings.HasSuffix(op.Path, where) && (op.Kind == errorfs.OpFileSync ||
+				op.Kind == errorfs.OpFileSyncData) {
 				armed = false // the second try would succeed
 				return boom
 			}
@@ -120,7 +121,8 @@ func TestAFailedSyncIsFatalAndNotTriedAgain(t *testing.T) {
 		l := testLog(t, fsys, func(err error) { fatals = append(fatals, err) })
 		store(t, l, 1, 1, 3)
 		armed = true
-		if err := l.StoreLog(&raft.Log{Index: 4, Term: 1}); !errors.Is(err, boom) && !strings.Contains(err.Error(), "boom") {
+		if err := l.StoreLog(&raft.Log{Index: 4, Term: 1}); !errors.Is(err, boom) && !strings.Contains(err.Error(),
+			"boom") {
 			t.Fatalf("%s: acknowledged, or failed with %v", where, err)
 		}
 		if err := l.StoreLog(&raft.Log{Index: 4, Term: 1}); err == nil {

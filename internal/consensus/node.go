@@ -144,7 +144,10 @@ func (g *Group) bootstrap(members []Server) error {
 		if s.Learner {
 			suffrage = raft.Nonvoter
 		}
-		conf.Servers = append(conf.Servers, raft.Server{Suffrage: suffrage, ID: raft.ServerID(s.ID), Address: raft.ServerAddress(s.Addr)})
+		conf.Servers = append(conf.Servers, raft.Server{
+			Suffrage: suffrage, ID: raft.ServerID(s.ID),
+			Address: raft.ServerAddress(s.Addr),
+		})
 	}
 	return g.log.bootstrap(conf)
 }

@@ -17,7 +17,8 @@ func (n *Node) room(part int64) error {
 		return nil
 	}
 	avail, _ := d.Avail()
-	return fullError{errs.New(errs.Unavailable, "the disk of %s is full: %d MiB are free and %d MiB are kept; nothing was written; make space there",
+	return fullError{errs.New(errs.Unavailable,
+		"the disk of %s is full: %d MiB are free and %d MiB are kept; nothing was written; make space there",
 		n.cfg.ID, avail>>20, d.Reserve()/part>>20)}
 }
 
@@ -41,7 +42,9 @@ type voteless struct {
 }
 
 // RequestVote implements raft.Transport.
-func (t voteless) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+func (t voteless) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest,
+	resp *raft.RequestVoteResponse,
+) error {
 	if err := t.room(); err != nil {
 		return err
 	}
@@ -49,7 +52,9 @@ func (t voteless) RequestVote(id raft.ServerID, target raft.ServerAddress, args 
 }
 
 // RequestPreVote implements raft.WithPreVote.
-func (t voteless) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+func (t voteless) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest,
+	resp *raft.RequestPreVoteResponse,
+) error {
 	if err := t.room(); err != nil {
 		return err
 	}

@@ -63,7 +63,8 @@ func TestAFullDiskAcknowledgesNothing(t *testing.T) {
 	disks[leader.ID].Believe(20<<20, time.Hour)
 	last := leader.Group.LastIndex()
 	_, err = leader.Group.Propose(within(t, time.Minute), []byte("refused"))
-	if !errors.Is(err, consensus.ErrDiskFull) || errors.Is(err, consensus.ErrUnknown) || leader.Group.LastIndex() != last {
+	if !errors.Is(err, consensus.ErrDiskFull) || errors.Is(err, consensus.ErrUnknown) ||
+		leader.Group.LastIndex() != last {
 		t.Errorf("proposed on a full disk: %v", err)
 	}
 	disks[leader.ID].Believe(plenty, time.Hour)

@@ -10,7 +10,9 @@ import (
 )
 
 // Create implements raft.SnapshotStore.
-func (s *snapStore) Create(_ raft.SnapshotVersion, index, term uint64, conf raft.Configuration, confIndex uint64, _ raft.Transport) (raft.SnapshotSink, error) {
+func (s *snapStore) Create(_ raft.SnapshotVersion, index, term uint64, conf raft.Configuration, confIndex uint64,
+	_ raft.Transport,
+) (raft.SnapshotSink, error) {
 	return &snapSink{
 		store: s,
 		id:    fmt.Sprintf("%016x-%016x-%08x", index, term, s.number()),
@@ -116,7 +118,8 @@ func (k *snapSink) receive() error {
 		return got.err
 	}
 	if got.m.Index != k.m.Index || got.m.Term != k.m.Term {
-		return fmt.Errorf("announced for index %d and term %d, came for %d and %d", k.m.Index, k.m.Term, got.m.Index, got.m.Term)
+		return fmt.Errorf("announced for index %d and term %d, came for %d and %d", k.m.Index, k.m.Term, got.m.Index,
+			got.m.Term)
 	}
 	k.m.Applied, k.m.Files = got.m.Applied, got.m.Files
 	return nil

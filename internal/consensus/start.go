@@ -19,7 +19,8 @@ func (g *Group) prepare() error {
 	// Condition (e). raft starts from the snapshot, whatever the machine holds, because
 	// the membership of that point is known only from it.
 	if last > 0 && first > base+1 {
-		return g.log.corrupt(fmt.Sprintf("the log begins at %d, the machine is at %d, and no snapshot covers what is between", first, applied), nil)
+		return g.log.corrupt(fmt.Sprintf("the log begins at %d, the machine is at %d, and no snapshot covers what is "+
+			"between", first, applied), nil)
 	}
 	// Only what is in the log and committed is ever applied.
 	if applied > last && applied > base {
@@ -50,7 +51,8 @@ func (g *Group) restoreNewest() (uint64, error) {
 		if !errors.Is(err, errBadSnapshot) {
 			return 0, fmt.Errorf("group %s: restore snapshot %s: %w", g.name, s.id, err)
 		}
-		g.node.cfg.Logger.Error("consensus: snapshot cannot be restored and is set aside", "group", g.name, "snapshot", s.id, "error", err)
+		g.node.cfg.Logger.Error("consensus: snapshot cannot be restored and is set aside", "group", g.name,
+			"snapshot", s.id, "error", err)
 		if err := g.snaps.setAside(s.id); err != nil {
 			return 0, err
 		}

@@ -94,7 +94,8 @@ func (t *transport) greet(raw net.Conn) {
 	conn, peer, kind, group, err := t.handshake(raw)
 	if err != nil {
 		if t.ctx.Err() == nil {
-			t.node.cfg.Logger.Log(t.ctx, refusedLevel(err), "consensus: connection refused", "from", raw.RemoteAddr().String(), "error", err)
+			t.node.cfg.Logger.Log(t.ctx, refusedLevel(err), "consensus: connection refused",
+				"from", raw.RemoteAddr().String(), "error", err)
 		}
 		_ = raw.Close()
 		return
@@ -200,7 +201,10 @@ func (t *transport) clientTLS() *tls.Config {
 		for _, c := range s.PeerCertificates[1:] {
 			between.AddCert(c)
 		}
-		opts := x509.VerifyOptions{Roots: roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+		opts := x509.VerifyOptions{
+			Roots: roots, Intermediates: between,
+			KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		}
 		if _, err := s.PeerCertificates[0].Verify(opts); err != nil {
 			return err
 		}
@@ -305,7 +309,8 @@ func (n *Node) Recheck() {
 	for _, c := range conns {
 		peer, err := n.trans.peer(c.tls)
 		if err != nil {
-			n.cfg.Logger.Warn("consensus: connection ended", "peer", peer, "with", c.RemoteAddr().String(), "error", err)
+			n.cfg.Logger.Warn("consensus: connection ended", "peer", peer, "with", c.RemoteAddr().String(),
+				"error", err)
 			_ = c.Close()
 		}
 	}

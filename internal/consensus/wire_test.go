@@ -49,7 +49,10 @@ func FuzzPreamble(f *testing.F) {
 }
 
 func FuzzLogEntry(f *testing.F) {
-	f.Add(encodeEntry(&raft.Log{Index: 3, Term: 2, Type: raft.LogCommand, Data: []byte("d"), Extensions: []byte("e"), AppendedAt: time.Unix(5, 6)}))
+	f.Add(encodeEntry(&raft.Log{
+		Index: 3, Term: 2, Type: raft.LogCommand, Data: []byte("d"), Extensions: []byte("e"),
+		AppendedAt: time.Unix(5, 6),
+	}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var e raft.Log
 		if decodeEntry(b, 3, &e) != nil {
@@ -72,7 +75,10 @@ func FuzzSideSlot(f *testing.F) {
 }
 
 func FuzzSnapshotStream(f *testing.F) {
-	m := &manifest{Index: 5, Term: 2, Files: []manifestFile{{Name: "x", Size: 1, SHA256: "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}}}
+	m := &manifest{Index: 5, Term: 2, Files: []manifestFile{{
+		Name: "x", Size: 1,
+		SHA256: "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881",
+	}}}
 	b, err := m.encode()
 	if err != nil {
 		f.Fatal(err)
@@ -96,7 +102,10 @@ func FuzzSnapshotStream(f *testing.F) {
 }
 
 func TestASnapshotStreamIsRefusedAtEachFlipAndCut(t *testing.T) {
-	m := &manifest{Index: 5, Term: 2, Files: []manifestFile{{Name: "x", Size: 1, SHA256: "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}}}
+	m := &manifest{Index: 5, Term: 2, Files: []manifestFile{{
+		Name: "x", Size: 1,
+		SHA256: "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881",
+	}}}
 	enc, err := m.encode()
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +139,10 @@ func TestASnapshotStreamIsRefusedAtEachFlipAndCut(t *testing.T) {
 
 func TestManifestNamesStayInTheirDirectory(t *testing.T) {
 	for _, name := range []string{"", ".", "..", "a/b", "/a", `a\b`, "a\x00"} {
-		m := &manifest{Files: []manifestFile{{Name: name, SHA256: "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}}}
+		m := &manifest{Files: []manifestFile{{
+			Name:   name,
+			SHA256: "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881",
+		}}}
 		b, err := m.encode()
 		if err != nil {
 			t.Fatal(err)

@@ -12,7 +12,10 @@ import (
 func TestWhatIsSavedIsLoadedAndPrivate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "deep", "dark", "contexts.yaml")
 	err := Update(path, func(f *File) error {
-		f.Put("dev", Context{Addr: "http://127.0.0.1:8080", Token: "t", CA: "/ca.pem", Organization: "demo", S3: S3{URL: "http://127.0.0.1:9000", Region: "here", AccessKey: "AK", SecretKey: "SK"}}, false)
+		f.Put("dev", Context{
+			Addr: "http://127.0.0.1:8080", Token: "t", CA: "/ca.pem", Organization: "demo",
+			S3: S3{URL: "http://127.0.0.1:9000", Region: "here", AccessKey: "AK", SecretKey: "SK"},
+		}, false)
 		f.Put("prod", Context{Addr: "https://control.example.net"}, false)
 		return nil
 	})
@@ -24,7 +27,10 @@ func TestWhatIsSavedIsLoadedAndPrivate(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &File{Current: "dev", Contexts: map[string]Context{
-		"dev":  {Addr: "http://127.0.0.1:8080", Token: "t", CA: "/ca.pem", Organization: "demo", S3: S3{URL: "http://127.0.0.1:9000", Region: "here", AccessKey: "AK", SecretKey: "SK"}},
+		"dev": {
+			Addr: "http://127.0.0.1:8080", Token: "t", CA: "/ca.pem", Organization: "demo",
+			S3: S3{URL: "http://127.0.0.1:9000", Region: "here", AccessKey: "AK", SecretKey: "SK"},
+		},
 		"prod": {Addr: "https://control.example.net"},
 	}}
 	if !reflect.DeepEqual(got, want) {
@@ -39,12 +45,17 @@ func TestWhatIsSavedIsLoadedAndPrivate(t *testing.T) {
 }
 
 func TestTheFormatOfTheFile(t *testing.T) {
-	f, err := parse("c.yaml", []byte(`{current: dev, contexts: {dev: {addr: "http://127.0.0.1:8080", token: "s", ca: "/path/ca.pem", organization: "demo"}}}`))
+	f,
+		err := parse("c.yaml",
+		[]byte(`{current: dev, contexts: {dev: {addr: "http://127.0.0.1:8080", token: "s", ca: "/path/ca.pem", organization: "demo"}}}`))
 	if err != nil || f.Current != "dev" || f.Contexts["dev"].CA != "/path/ca.pem" {
 		t.Fatalf("%+v, %v", f, err)
 	}
-	f, err = parse("c.yaml", []byte(`{contexts: {dev: {addr: x, s3: {url: "http://127.0.0.1:9000", region: here, accessKey: AK, secretKey: SK}}}}`))
-	if want := (S3{URL: "http://127.0.0.1:9000", Region: "here", AccessKey: "AK", SecretKey: "SK"}); err != nil || f.Contexts["dev"].S3 != want {
+	f,
+		err = parse("c.yaml",
+		[]byte(`{contexts: {dev: {addr: x, s3: {url: "http://127.0.0.1:9000", region: here, accessKey: AK, secretKey: SK}}}}`))
+	if want := (S3{URL: "http://127.0.0.1:9000", Region: "here", AccessKey: "AK", SecretKey: "SK"}); err != nil ||
+		f.Contexts["dev"].S3 != want {
 		t.Fatalf("%+v, %v", f, err)
 	}
 	_, err = parse("c.yaml", []byte("current: dev\ncontexts:\n  dev:\n    adr: x\n"))

@@ -31,7 +31,10 @@ const (
 	Expired
 )
 
-var names = [...]string{"internal", "invalid", "not found", "conflict", "denied", "unauthenticated", "unavailable", "exhausted", "expired"}
+var names = [...]string{
+	"internal", "invalid", "not found", "conflict", "denied", "unauthenticated", "unavailable",
+	"exhausted", "expired",
+}
 
 func (k Kind) String() string { return names[k] }
 

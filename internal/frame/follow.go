@@ -29,7 +29,10 @@ const (
 	Behind
 )
 
-var verdicts = [...]string{"take", "repeat", "gap", "wrong_cluster", "wrong_epoch", "wrong_stream", "wrong_previous_hash", "behind"}
+var verdicts = [...]string{
+	"take", "repeat", "gap", "wrong_cluster", "wrong_epoch", "wrong_stream",
+	"wrong_previous_hash", "behind",
+}
 
 // String is the verdict's name as a counter.
 func (v Verdict) String() string { return verdicts[v] }
@@ -58,7 +61,8 @@ func Reason(err error) string {
 
 // Reasons lists every counter of refused frames.
 func Reasons() []string {
-	return append([]string{ReasonMalformed, ReasonBadSignature, ReasonUnknownKey, ReasonRetiredKey, ReasonMissing}, verdicts[1:]...)
+	return append([]string{ReasonMalformed, ReasonBadSignature, ReasonUnknownKey, ReasonRetiredKey, ReasonMissing},
+		verdicts[1:]...)
 }
 
 // Position is how far a receiver is in one stream. Start is where one begins.
@@ -152,7 +156,10 @@ func (r Receiver) FollowSnapshot(s Snapshot, f *feedv1.Frame) Verdict {
 
 // Next is the state after a part that was taken.
 func (s Snapshot) Next(f *feedv1.Frame) Snapshot {
-	return Snapshot{Revision: f.GetRevision(), Part: f.GetPart() + 1, HeadPart: f.GetHeadPart(), HeadHash: f.GetHeadHash()}
+	return Snapshot{
+		Revision: f.GetRevision(), Part: f.GetPart() + 1, HeadPart: f.GetHeadPart(),
+		HeadHash: f.GetHeadHash(),
+	}
 }
 
 // belongs judges what all frames have in common.

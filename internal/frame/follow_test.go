@@ -16,7 +16,10 @@ func TestFollow(t *testing.T) {
 	done := Position{Revision: 10, Part: 1, Last: true, Hash: hash[:]}
 	half := Position{Revision: 10, Part: 1, Last: false, Hash: hash[:]}
 	f := func(edit func(*feedv1.Frame)) *feedv1.Frame {
-		next := &feedv1.Frame{Cluster: "c", Stream: "s", Epoch: 3, PreviousRevision: 10, Revision: 12, PreviousHash: hash[:], Last: true}
+		next := &feedv1.Frame{
+			Cluster: "c", Stream: "s", Epoch: 3, PreviousRevision: 10, Revision: 12,
+			PreviousHash: hash[:], Last: true,
+		}
 		edit(next)
 		return next
 	}
@@ -39,7 +42,9 @@ func TestFollow(t *testing.T) {
 		{"a part is missing", half, func(f *feedv1.Frame) { f.Revision, f.Part = 10, 3 }, Gap},
 		{"the last part is missing", half, func(f *feedv1.Frame) {}, Gap},
 		{"it skips a revision's hash", done, func(f *feedv1.Frame) { f.PreviousHash = []byte{2} }, WrongHash},
-		{"a part of another revision 10", half, func(f *feedv1.Frame) { f.Revision, f.Part, f.PreviousHash = 10, 2, nil }, WrongHash},
+		{"a part of another revision 10", half, func(f *feedv1.Frame) {
+			f.Revision, f.Part, f.PreviousHash = 10, 2, nil
+		}, WrongHash},
 		{"the same again", done, func(f *feedv1.Frame) { f.Revision, f.Part = 10, 1 }, Repeat},
 		{"an older part", done, func(f *feedv1.Frame) { f.Revision, f.Part = 10, 0 }, Behind},
 		{"an older one", done, func(f *feedv1.Frame) { f.PreviousRevision, f.Revision = 8, 9 }, Behind},
@@ -59,7 +64,10 @@ func TestFollow(t *testing.T) {
 func TestFollowSnapshot(t *testing.T) {
 	at := Snapshot{Revision: 12, Part: 2, HeadPart: 1, HeadHash: []byte{7}}
 	f := func(edit func(*feedv1.Frame)) *feedv1.Frame {
-		next := &feedv1.Frame{Cluster: "c", Stream: "s", Epoch: 3, Revision: 12, Part: 2, HeadPart: 1, HeadHash: []byte{7}, Snapshot: true}
+		next := &feedv1.Frame{
+			Cluster: "c", Stream: "s", Epoch: 3, Revision: 12, Part: 2, HeadPart: 1,
+			HeadHash: []byte{7}, Snapshot: true,
+		}
 		edit(next)
 		return next
 	}

@@ -46,7 +46,8 @@ func Seal(key ed25519.PrivateKey, f *feedv1.Frame) (data []byte, hash [32]byte, 
 	data = protowire.AppendTag(data, 3, protowire.BytesType)
 	data = protowire.AppendBytes(data, id[:])
 	if len(data) > MaxFrame {
-		return nil, hash, fmt.Errorf("frame of %s at revision %d has %d octets, at most %d are allowed", f.GetStream(), f.GetRevision(), len(data), MaxFrame)
+		return nil, hash, fmt.Errorf("frame of %s at revision %d has %d octets, at most %d are allowed", f.GetStream(),
+			f.GetRevision(), len(data), MaxFrame)
 	}
 	return data, sha256.Sum256(data), nil
 }

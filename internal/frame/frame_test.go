@@ -21,7 +21,8 @@ func public(k ed25519.PrivateKey) ed25519.PublicKey { return k.Public().(ed25519
 
 func testFrame() *feedv1.Frame {
 	return &feedv1.Frame{
-		Cluster: "c", Stream: "org/a", Epoch: 1, PreviousRevision: 4, Revision: 7, PreviousHash: []byte("h"), Last: true,
+		Cluster: "c", Stream: "org/a", Epoch: 1, PreviousRevision: 4, Revision: 7, PreviousHash: []byte("h"),
+		Last:     true,
 		Items:    []*feedv1.Item{{Kind: "k", Name: "n", Lane: 1, Value: []byte("v")}},
 		SignedAt: time.Unix(1000, 0).UnixNano(),
 	}
@@ -82,8 +83,15 @@ func TestKeysThatMaySign(t *testing.T) {
 		{"not active yet", NewKeys(Key{Public: public(key), Active: at(2000)}), ErrUnknownKey},
 		{"retires later", NewKeys(Key{Public: public(key), Retired: at(2000)}).At(at(1500)), nil},
 		{"signed after it retired", NewKeys(Key{Public: public(key), Retired: at(900)}), ErrRetiredKey},
-		{"claims to be signed before it retired", NewKeys(Key{Public: public(key), Retired: at(2000)}).At(at(2000)), ErrRetiredKey},
-		{"replaced by a retirement", NewKeys(Key{Public: public(key)}).With(Key{Public: public(key), Retired: at(1)}), ErrRetiredKey},
+		{
+			"claims to be signed before it retired", NewKeys(Key{Public: public(key), Retired: at(2000)}).At(at(2000)),
+			ErrRetiredKey,
+		},
+		{
+			"replaced by a retirement",
+			NewKeys(Key{Public: public(key)}).With(Key{Public: public(key), Retired: at(1)}),
+			ErrRetiredKey,
+		},
 	}
 	for _, tt := range tests {
 		if _, _, err := Open(data, tt.keys); !errors.Is(err, tt.want) {
@@ -95,7 +103,13 @@ func TestKeysThatMaySign(t *testing.T) {
 func TestSignatureIsBoundToItsUse(t *testing.T) {
 	key := testKey(1)
 	inner, _ := proto.Marshal(testFrame())
-	data, _ := proto.Marshal(&feedv1.SignedFrame{Frame: inner, Signature: ed25519.Sign(key, inner), KeyId: func() []byte { id := KeyID(public(key)); return id[:] }()})
+	data, _ := proto.Marshal(&feedv1.SignedFrame{
+		Frame: inner, Signature: ed25519.Sign(key, inner),
+		KeyId: func() []byte {
+			id := KeyID(public(key))
+			return id[:]
+		}(),
+	})
 	if _, _, err := Open(data, NewKeys(Key{Public: public(key)})); !errors.Is(err, ErrBadSignature) {
 		t.Fatalf("a signature without the domain: %v", err)
 	}

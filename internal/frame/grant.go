@@ -20,7 +20,8 @@ func SealGrant(key ed25519.PrivateKey, g *feedv1.Grant) (*feedv1.Subscription, e
 	}
 	id := KeyID(key.Public().(ed25519.PublicKey))
 	return &feedv1.Subscription{
-		Streams: g.GetStreams(), Grant: inner, Signature: ed25519.Sign(key, append([]byte(grantDomain), inner...)), KeyId: id[:],
+		Streams: g.GetStreams(), Grant: inner, Signature: ed25519.Sign(key, append([]byte(grantDomain), inner...)),
+		KeyId: id[:],
 	}, nil
 }
 

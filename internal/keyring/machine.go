@@ -26,7 +26,8 @@ func LoadMachine(path string) (*Machine, error) {
 		return nil, fmt.Errorf("machine key: %w", err)
 	}
 	if st, err := os.Stat(path); err == nil && st.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("machine key %s can be read by others (mode %04o): run chmod 600 %s, and join again if it was read", path, st.Mode().Perm(), path)
+		return nil, fmt.Errorf("machine key %s can be read by others (mode %04o): run chmod 600 %s, and join again "+
+			"if it was read", path, st.Mode().Perm(), path)
 	}
 	id, err := age.ParseX25519Identity(strings.TrimSpace(string(b)))
 	if err != nil {

@@ -96,7 +96,8 @@ type Kind struct {
 	// Locate returns the name under which a resource, or a parent's list (name ending in
 	// "/"), is stored, where that is not the name itself, and what must still hold when
 	// it is written there. nil stores under the name.
-	Locate func(ctx context.Context, r Reader, organization, name string) (stored string, guard []*statev1.Precondition, err error)
+	Locate func(ctx context.Context, r Reader, organization, name string) (stored string, guard []*statev1.Precondition,
+		err error)
 	// Unlocate is the reverse of Locate; needed where Locate is set.
 	Unlocate func(stored string) (name string)
 	// Displaces names the resources that cannot stand beside the one that is written: where

@@ -18,15 +18,51 @@ const (
 
 // Parts of a bucket's configuration by the query parameter that picks them.
 var Parts = map[string]Part{
-	"acl":               {"s3:GetBucketAcl", "s3:PutBucketAcl", "", []string{"spec.grants", "spec.empty_acl"}, maxDocument},
-	"cors":              {"s3:GetBucketCORS", "s3:PutBucketCORS", "s3:PutBucketCORS", []string{"spec.cors_rules"}, maxDocument},
-	"encryption":        {"s3:GetEncryptionConfiguration", "s3:PutEncryptionConfiguration", "s3:PutEncryptionConfiguration", []string{"spec.encryption"}, maxDocument},
-	"lifecycle":         {"s3:GetLifecycleConfiguration", "s3:PutLifecycleConfiguration", "s3:PutLifecycleConfiguration", []string{"spec.lifecycle_rules"}, maxDocument},
-	"ownershipControls": {"s3:GetBucketOwnershipControls", "s3:PutBucketOwnershipControls", "s3:PutBucketOwnershipControls", []string{"spec.ownership"}, maxDocument},
-	"policy":            {"s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy", []string{"spec.policy"}, maxPolicy},
-	"publicAccessBlock": {"s3:GetBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock", []string{"spec.public_access_block"}, maxDocument},
-	"tagging":           {"s3:GetBucketTagging", "s3:PutBucketTagging", "s3:PutBucketTagging", []string{"spec.tags"}, maxDocument},
-	"versioning":        {"s3:GetBucketVersioning", "s3:PutBucketVersioning", "", []string{"spec.versioning"}, maxDocument},
+	"acl": {
+		"s3:GetBucketAcl", "s3:PutBucketAcl", "",
+		[]string{"spec.grants", "spec.empty_acl"},
+		maxDocument,
+	},
+	"cors": {
+		"s3:GetBucketCORS", "s3:PutBucketCORS", "s3:PutBucketCORS",
+		[]string{"spec.cors_rules"},
+		maxDocument,
+	},
+	"encryption": {
+		"s3:GetEncryptionConfiguration", "s3:PutEncryptionConfiguration",
+		"s3:PutEncryptionConfiguration",
+		[]string{"spec.encryption"},
+		maxDocument,
+	},
+	"lifecycle": {
+		"s3:GetLifecycleConfiguration", "s3:PutLifecycleConfiguration",
+		"s3:PutLifecycleConfiguration",
+		[]string{"spec.lifecycle_rules"},
+		maxDocument,
+	},
+	"ownershipControls": {
+		"s3:GetBucketOwnershipControls", "s3:PutBucketOwnershipControls",
+		"s3:PutBucketOwnershipControls",
+		[]string{"spec.ownership"},
+		maxDocument,
+	},
+	"policy": {
+		"s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy",
+		[]string{"spec.policy"},
+		maxPolicy,
+	},
+	"publicAccessBlock": {
+		"s3:GetBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock",
+		"s3:PutBucketPublicAccessBlock",
+		[]string{"spec.public_access_block"},
+		maxDocument,
+	},
+	"tagging": {
+		"s3:GetBucketTagging", "s3:PutBucketTagging", "s3:PutBucketTagging",
+		[]string{"spec.tags"},
+		maxDocument,
+	},
+	"versioning": {"s3:GetBucketVersioning", "s3:PutBucketVersioning", "", []string{"spec.versioning"}, maxDocument},
 }
 
 // Actions on a bucket as a whole.

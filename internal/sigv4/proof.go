@@ -160,7 +160,8 @@ func (s *Signed) Verify(secret string, regions []string, now time.Time) error {
 }
 
 // ErrUncovered: nothing that was signed says what the body is.
-var ErrUncovered = errors.New("the signature does not cover the body: sign its SHA-256 as x-amz-content-sha256, or its Content-MD5")
+var ErrUncovered = errors.New("the signature does not cover the body: sign its SHA-256 as x-amz-content-sha256, or " +
+	"its Content-MD5")
 
 // Covered says whether the signature covers the body: by its SHA-256, or by a signed digest
 // of it. A body that is not there needs neither: without it nothing is asked for but what

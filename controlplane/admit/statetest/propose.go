@@ -26,7 +26,8 @@ func (s *State) Propose(ctx context.Context, tx *statev1.Transaction) (admit.Out
 	key := tx.Organization + "\x00" + tx.RequestId
 	if r := s.requests[key]; tx.RequestId != "" && r != nil {
 		if !bytes.Equal(r.Digest, tx.RequestDigest) {
-			return admit.Outcome{}, errs.New(errs.Conflict, "request id %q was used before for another request", tx.RequestId)
+			return admit.Outcome{}, errs.New(errs.Conflict, "request id %q was used before for another request",
+				tx.RequestId)
 		}
 		return admit.Outcome{Revision: r.Revision, Repeated: true}, nil
 	}
@@ -117,7 +118,8 @@ func (s *State) holds(tx *statev1.Transaction, p *statev1.Precondition) bool {
 func (s *State) noneUnder(tx *statev1.Transaction, n *statev1.NoneUnder) bool {
 	p := of(n.Prefix)
 	under := func(k id) bool {
-		return k.kind == p.kind && k.organization == p.organization && strings.HasPrefix(k.name, p.name) && !slices.Contains(n.Except, k.name)
+		return k.kind == p.kind && k.organization == p.organization && strings.HasPrefix(k.name, p.name) &&
+			!slices.Contains(n.Except, k.name)
 	}
 	live := map[id]bool{}
 	for k := range s.versions {
@@ -159,7 +161,10 @@ func (s *State) judgeClaim(by id, c *statev1.Claim) error {
 
 func (s *State) apply(tx *statev1.Transaction) {
 	s.revision++
-	c := &statev1.Commit{Revision: s.revision, Time: s.now().UnixNano(), Organization: tx.Organization, Origin: tx.Origin, RequestId: tx.RequestId}
+	c := &statev1.Commit{
+		Revision: s.revision, Time: s.now().UnixNano(), Organization: tx.Organization,
+		Origin: tx.Origin, RequestId: tx.RequestId,
+	}
 	for _, op := range tx.Ops {
 		switch o := op.Op.(type) {
 		case *statev1.Op_PutResource:

@@ -53,7 +53,8 @@ type State struct {
 // New returns an empty state.
 func New() *State {
 	return &State{
-		oldest: 1, versions: map[id][]admit.Version{}, meta: map[string]meta{}, requests: map[string]*statev1.RequestRecord{},
+		oldest: 1, versions: map[id][]admit.Version{}, meta: map[string]meta{},
+		requests:  map[string]*statev1.RequestRecord{},
 		published: map[[3]string][]byte{}, limits: map[string]uint64{}, changed: make(chan struct{}),
 	}
 }

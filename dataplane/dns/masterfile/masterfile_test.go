@@ -118,7 +118,10 @@ func TestErrorsHaveTheirPlace(t *testing.T) {
 
 // TestWriteComesBack: what is written is read to the same zone.
 func TestWriteComesBack(t *testing.T) {
-	z, err := zone.New("example.com", zone.SOA{MName: "ns1.example.com", RName: "h.example.com", Refresh: 1, Retry: 2, Expire: 3, Minimum: 4, TTL: 5}, 7)
+	z, err := zone.New("example.com", zone.SOA{
+		MName: "ns1.example.com", RName: "h.example.com", Refresh: 1, Retry: 2,
+		Expire: 3, Minimum: 4, TTL: 5,
+	}, 7)
 	if err != nil {
 		t.Fatal(err)
 	}

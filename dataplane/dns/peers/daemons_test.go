@@ -131,7 +131,9 @@ func missing(t *testing.T, what string) {
 }
 
 // start runs a peer and waits until it serves all of the world.
-func start(t *testing.T, dir, name, path string, args []string, config func(string, int, *world) string, w *world) *peer {
+func start(t *testing.T, dir, name, path string, args []string, config func(string, int, *world) string,
+	w *world,
+) *peer {
 	t.Helper()
 	p := launch(t, dir, name, path, args, config, w)
 	if err := p.ready(w, 1<<20); err != nil {
@@ -141,7 +143,9 @@ func start(t *testing.T, dir, name, path string, args []string, config func(stri
 	return p
 }
 
-func launch(t *testing.T, dir, name, path string, args []string, config func(string, int, *world) string, w *world) *peer {
+func launch(t *testing.T, dir, name, path string, args []string, config func(string, int, *world) string,
+	w *world,
+) *peer {
 	t.Helper()
 	sub := filepath.Join(dir, name)
 	if err := os.MkdirAll(sub, 0o755); err != nil {
@@ -225,7 +229,8 @@ log:
 zone:
 `, dir, port)
 	for apex := range w.zones {
-		fmt.Fprintf(&b, "  - domain: %s\n    file: %s/%s\n    semantic-checks: off\n    zonefile-sync: -1\n    journal-content: none\n", apex, dir, file(apex))
+		fmt.Fprintf(&b, "  - domain: %s\n    file: %s/%s\n    semantic-checks: off\n    zonefile-sync: -1\n    "+
+			"journal-content: none\n", apex, dir, file(apex))
 	}
 	return b.String()
 }

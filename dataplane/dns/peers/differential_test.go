@@ -29,7 +29,15 @@ func verdictOf(m *mdns.Msg) verdict {
 	for _, b := range []struct {
 		on   bool
 		text string
-	}{{m.Authoritative, "aa "}, {m.Truncated, "tc "}, {m.RecursionDesired, "rd "}, {m.RecursionAvailable, "ra "}, {m.AuthenticatedData, "ad "}, {m.IsEdns0() != nil, "opt "}, {m.IsEdns0() != nil && m.IsEdns0().Do(), "do "}} {
+	}{
+		{m.Authoritative, "aa "},
+		{m.Truncated, "tc "},
+		{m.RecursionDesired, "rd "},
+		{m.RecursionAvailable, "ra "},
+		{m.AuthenticatedData, "ad "},
+		{m.IsEdns0() != nil, "opt "},
+		{m.IsEdns0() != nil && m.IsEdns0().Do(), "do "},
+	} {
 		if b.on {
 			f += b.text
 		}
@@ -140,7 +148,9 @@ func TestDifferential(t *testing.T) {
 const chunkSize = 500
 
 // compareChunk asks one chunk of questions, every fourth over TCP, and judges.
-func compareChunk(t *testing.T, w *world, h *serve.Handler, own *peer, ps []*peer, rules []rule, seed uint64, sum *tally) {
+func compareChunk(t *testing.T, w *world, h *serve.Handler, own *peer, ps []*peer, rules []rule, seed uint64,
+	sum *tally,
+) {
 	r := rand.New(rand.NewPCG(seed, 2))
 	batch := make([]question, chunkSize)
 	for i := range batch {
@@ -263,7 +273,8 @@ func (s *tally) report(t *testing.T, rules []rule, took time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := s.mu.questions
-	t.Logf("%d questions in %v: %d equal in all sections, %d without two peers that agree", n, took.Round(time.Second), s.mu.equal, s.mu.split)
+	t.Logf("%d questions in %v: %d equal in all sections, %d without two peers that agree", n, took.Round(time.Second),
+		s.mu.equal, s.mu.split)
 	for _, r := range rules {
 		used := s.mu.explained[r.name]
 		t.Logf("%7d explained by %s", used, r.name)

@@ -16,7 +16,8 @@ var oddZones = map[string]func(*testing.T, *world){
 	"data below a DNAME": func(t *testing.T, w *world) {
 		w.add(t, "below.test", []string{
 			"@ NS ns", "ns A 192.0.2.1", "red DNAME target", "red A 192.0.2.2", "x.red A 192.0.2.3",
-			"*.red TXT \"w\"", "a.b.red A 192.0.2.4", "cut.red NS ns", "x.target A 192.0.2.5", "b.target A 192.0.2.6", "to CNAME x.red",
+			"*.red TXT \"w\"", "a.b.red A 192.0.2.4", "cut.red NS ns", "x.target A 192.0.2.5", "b.target A 192.0.2.6",
+			"to CNAME x.red",
 		})
 	},
 	// RFC 4592 4.2 leaves NS at a wildcard without a meaning; admission refuses it, so
@@ -71,11 +72,13 @@ func TestOddZones(t *testing.T) {
 				for _, p := range ps {
 					theirs = append(theirs, unpack(t, answers[p.name][k]))
 				}
-				if complaint := judge(q.Msg, unpack(t, h.Handle(nil, q.wire, client, serve.UDP)), theirs, ps, rules, sum); complaint != "" {
+				if complaint := judge(q.Msg, unpack(t, h.Handle(nil, q.wire, client, serve.UDP)), theirs, ps, rules,
+					sum); complaint != "" {
 					t.Error(complaint)
 				}
 			}
-			t.Logf("%d peers, %d equal of %d, %d without two that agree", len(ps), sum.mu.equal, sum.mu.questions, sum.mu.split)
+			t.Logf("%d peers, %d equal of %d, %d without two that agree", len(ps), sum.mu.equal, sum.mu.questions,
+				sum.mu.split)
 		})
 	}
 }

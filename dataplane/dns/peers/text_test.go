@@ -70,7 +70,8 @@ func textZone(t *testing.T, lines []string) string {
 func bind(t *testing.T, path string) (map[string][]byte, error) {
 	t.Helper()
 	out := path + ".raw"
-	said, err := exec.Command("named-compilezone", "-i", "none", "-k", "ignore", "-m", "ignore", "-n", "ignore", "-r", "ignore",
+	said, err := exec.Command("named-compilezone", "-i", "none", "-k", "ignore", "-m", "ignore", "-n", "ignore", "-r",
+		"ignore",
 		"-F", "raw", "-o", out, "z.test", path).CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", err, said)
@@ -111,7 +112,10 @@ func TestEveryFormAsBIND(t *testing.T) {
 			t.Errorf("%s: packed as %X, and then %v", l, rd, err)
 		}
 		theirs, ours = append(theirs, l), append(ours, rd)
-		sets = append(sets, zone.RRset{Owner: fmt.Sprintf("r%d", len(ours)-1), Type: typ, TTL: 300, RData: [][]byte{rd}})
+		sets = append(sets, zone.RRset{
+			Owner: fmt.Sprintf("r%d", len(ours)-1), Type: typ, TTL: 300,
+			RData: [][]byte{rd},
+		})
 		forPython = append(forPython, fmt.Sprintf("%d %X", typ, rd))
 	}
 	exported := exportSets(t, sets)
@@ -142,7 +146,11 @@ func exportSets(t *testing.T, sets []zone.RRset) string {
 	err := w.SOA(zone.SOA{MName: "ns.z.test.", RName: "h.z.test.", TTL: 300}, 1)
 	// The addresses are for Knot, which wants them of the name servers "@" and "rel".
 	ns, address := [][]byte{[]byte("\x02ns\x07example\x00")}, [][]byte{{192, 0, 2, 1}}
-	head := []zone.RRset{{Owner: "@", Type: 2, TTL: 300, RData: ns}, {Owner: "@", Type: 1, TTL: 300, RData: address}, {Owner: "rel", Type: 1, TTL: 300, RData: address}}
+	head := []zone.RRset{
+		{Owner: "@", Type: 2, TTL: 300, RData: ns},
+		{Owner: "@", Type: 1, TTL: 300, RData: address},
+		{Owner: "rel", Type: 1, TTL: 300, RData: address},
+	}
 	for _, set := range append(head, sets...) {
 		err = errors.Join(err, w.RRset(set))
 	}

@@ -30,7 +30,10 @@ func newWorld() *world {
 // add compiles a zone of lines "owner type rdata".
 func (w *world) add(t testing.TB, apex string, lines []string) {
 	t.Helper()
-	soa := zone.SOA{MName: "ns1." + apex, RName: "hostmaster." + apex, Refresh: 3600, Retry: 600, Expire: 86400, Minimum: 300, TTL: 3600}
+	soa := zone.SOA{
+		MName: "ns1." + apex, RName: "hostmaster." + apex, Refresh: 3600, Retry: 600, Expire: 86400,
+		Minimum: 300, TTL: 3600,
+	}
 	z, err := zone.New(apex, soa, 2024010101)
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +83,8 @@ func (w *world) record(t testing.TB, apex string, z *zone.Zone) {
 		w.rrs[apex+"."] = append(w.rrs[apex+"."], rr)
 	}
 	s := z.Settings()
-	put(apex+".", fmt.Sprintf("%d IN SOA %s. %s. %d %d %d %d %d", s.TTL, s.MName, s.RName, z.Serial(), s.Refresh, s.Retry, s.Expire, s.Minimum))
+	put(apex+".", fmt.Sprintf("%d IN SOA %s. %s. %d %d %d %d %d", s.TTL, s.MName, s.RName, z.Serial(), s.Refresh,
+		s.Retry, s.Expire, s.Minimum))
 	z.Ascend(func(n *zone.Node) bool {
 		owner := n.Owner() + "." + apex + "."
 		if n.Owner() == "@" {
@@ -114,31 +118,50 @@ func nastyWorld(t testing.TB) *world {
 	w := newWorld()
 	long := strings.Repeat("l", 63)
 	lines := []string{
-		"@ NS ns1", "@ NS ns2.example.net.", "ns1 A 192.0.2.1", "ns1 AAAA 2001:db8::1", "@ MX 10 Mail", "@ MX 20 mail.example.net.",
+		"@ NS ns1", "@ NS ns2.example.net.", "ns1 A 192.0.2.1", "ns1 AAAA 2001:db8::1", "@ MX 10 Mail",
+		"@ MX 20 mail.example.net.",
 		"@ TXT \"v=spf1 -all\"", `@ CAA 0 issue "ca.example.net"`, "mail A 192.0.2.25",
-		"www A 192.0.2.2", "www A 192.0.2.3", "www AAAA 2001:db8::2", "alias CNAME www", "a1 CNAME a2", "a2 CNAME a3", "a3 CNAME www",
+		"www A 192.0.2.2", "www A 192.0.2.3", "www AAAA 2001:db8::2", "alias CNAME www", "a1 CNAME a2", "a2 CNAME a3",
+		"a3 CNAME www",
 		"l1 CNAME l2", "l2 CNAME l1", "self CNAME self", "out CNAME www.example.net.", "dangling CNAME nothing.here",
-		"*.wild A 192.0.2.4", "*.wild TXT \"w\"", "*.wild MX 5 www", "real.wild TXT \"r\"", "deep.ent.wild A 192.0.2.44",
-		"*.wc CNAME www", "*.wcout CNAME www.example.net.", "*.wloop CNAME x.wloop", "x.*.deep A 192.0.2.5", "a.b.c.d A 192.0.2.6",
-		"cut NS ns.cut", "cut NS ns1", "cut NS far.example.net.", "ns.cut A 192.0.2.7", "ns.cut AAAA 2001:db8::7", "occluded.cut A 192.0.2.9", "*.cut A 192.0.2.10",
+		"*.wild A 192.0.2.4", "*.wild TXT \"w\"", "*.wild MX 5 www", "real.wild TXT \"r\"",
+		"deep.ent.wild A 192.0.2.44",
+		"*.wc CNAME www", "*.wcout CNAME www.example.net.", "*.wloop CNAME x.wloop", "x.*.deep A 192.0.2.5",
+		"a.b.c.d A 192.0.2.6",
+		"cut NS ns.cut", "cut NS ns1", "cut NS far.example.net.", "ns.cut A 192.0.2.7", "ns.cut AAAA 2001:db8::7",
+		"occluded.cut A 192.0.2.9", "*.cut A 192.0.2.10",
 		"cut DS 1 8 2 " + strings.Repeat("ab", 32), "deeper.under.cut TXT \"no\"",
 		"sib NS ns.sibserver", "ns.sibserver A 192.0.2.8", "tocut CNAME x.cut", "tocutds CNAME cut",
-		"lame NS nothing.lame", "many NS ns1.many", "many NS ns2.many", "ns1.many A 192.0.2.71", "ns2.many AAAA 2001:db8::72",
-		"red DNAME target", "target TXT \"t\"", "www.target A 192.0.2.11", "*.sub.target A 192.0.2.12", "red TXT \"here\"",
-		"redout DNAME example.net.", "redself DNAME redself2", "redself2 DNAME redself", "redcut DNAME cut", "grow DNAME x.grow", "grow1 DNAME y.grow2", "grow2 DNAME grow1", "twice DNAME target2", "a.target2 CNAME b.twice", "b.target2 TXT \"b\"", "torred CNAME www.red",
-		`dot\.ted A 192.0.2.13`, `sp\032ace TXT "s"`, `nul\000x TXT "n"`, `hi\255 TXT "h"`, `UPPER TXT "Case"`, `\*.lit TXT "star"`,
+		"lame NS nothing.lame", "many NS ns1.many", "many NS ns2.many", "ns1.many A 192.0.2.71",
+		"ns2.many AAAA 2001:db8::72",
+		"red DNAME target", "target TXT \"t\"", "www.target A 192.0.2.11", "*.sub.target A 192.0.2.12",
+		"red TXT \"here\"",
+		"redout DNAME example.net.", "redself DNAME redself2", "redself2 DNAME redself", "redcut DNAME cut",
+		"grow DNAME x.grow", "grow1 DNAME y.grow2", "grow2 DNAME grow1", "twice DNAME target2",
+		"a.target2 CNAME b.twice", "b.target2 TXT \"b\"", "torred CNAME www.red",
+		`dot\.ted A 192.0.2.13`, `sp\032ace TXT "s"`, `nul\000x TXT "n"`, `hi\255 TXT "h"`, `UPPER TXT "Case"`,
+		`\*.lit TXT "star"`,
 		long + " A 192.0.2.14", strings.Repeat(long[:50]+".", 3) + "x TXT \"long\"",
-		"unk TYPE65400 \\# 3 010203", "empty TYPE65401 \\# 0", "h HTTPS 1 . alpn=h2,h3 ipv4hint=192.0.2.1", "s SVCB 0 www", "_x._tcp SRV 1 2 3 www",
-		"n NAPTR 1 2 \"u\" \"E2U+sip\" \"!^.*$!sip:info@example.com!\" .", "t TLSA 3 1 1 " + strings.Repeat("cd", 32), "loc LOC 52 22 23.000 N 4 53 32.000 E -2.00m 0.00m 10000.00m 10.00m",
-		"hinfo HINFO \"cpu\" \"os\"", "rp RP mbox.x txt.x", "ptr PTR www", "sshfp SSHFP 1 1 " + strings.Repeat("ef", 20), "uri URI 10 1 \"https://example.com/\"",
+		"unk TYPE65400 \\# 3 010203", "empty TYPE65401 \\# 0", "h HTTPS 1 . alpn=h2,h3 ipv4hint=192.0.2.1",
+		"s SVCB 0 www", "_x._tcp SRV 1 2 3 www",
+		"n NAPTR 1 2 \"u\" \"E2U+sip\" \"!^.*$!sip:info@example.com!\" .", "t TLSA 3 1 1 " + strings.Repeat("cd", 32),
+		"loc LOC 52 22 23.000 N 4 53 32.000 E -2.00m 0.00m 10000.00m 10.00m",
+		"hinfo HINFO \"cpu\" \"os\"", "rp RP mbox.x txt.x", "ptr PTR www", "sshfp SSHFP 1 1 " + strings.Repeat("ef",
+			20), "uri URI 10 1 \"https://example.com/\"",
 		"big TXT " + strings.Repeat(`"`+strings.Repeat("x", 200)+`" `, 10), "bigcname CNAME big",
 	}
 	for i := range 100 {
 		lines = append(lines, fmt.Sprintf("hundred A 10.0.0.%d", i))
 	}
 	w.add(t, "example.com", append(lines, "child NS ns.child", "ns.child A 192.0.2.90", "tochild CNAME www.child"))
-	w.add(t, "child.example.com", []string{"@ NS ns", "ns A 192.0.2.90", "www A 192.0.2.91", "up CNAME www.example.com.", "*.w TXT \"c\""})
-	w.add(t, "2.0.192.in-addr.arpa", []string{"@ NS ns1.example.com.", "1 PTR www.example.com.", "0/25 NS ns1.example.com.", "2 CNAME 2.0/25"})
+	w.add(t, "child.example.com", []string{
+		"@ NS ns", "ns A 192.0.2.90", "www A 192.0.2.91",
+		"up CNAME www.example.com.", "*.w TXT \"c\"",
+	})
+	w.add(t, "2.0.192.in-addr.arpa", []string{
+		"@ NS ns1.example.com.", "1 PTR www.example.com.",
+		"0/25 NS ns1.example.com.", "2 CNAME 2.0/25",
+	})
 	return w
 }
 
@@ -209,7 +232,8 @@ func dropBelowDNAME(types map[string]map[string][]string) {
 }
 
 var questionTypes = []uint16{
-	mdns.TypeA, mdns.TypeA, mdns.TypeA, mdns.TypeAAAA, mdns.TypeTXT, mdns.TypeNS, mdns.TypeMX, mdns.TypeCNAME, mdns.TypeDNAME,
+	mdns.TypeA, mdns.TypeA, mdns.TypeA, mdns.TypeAAAA, mdns.TypeTXT, mdns.TypeNS, mdns.TypeMX, mdns.TypeCNAME,
+	mdns.TypeDNAME,
 	mdns.TypeDS, mdns.TypeSOA, mdns.TypeHTTPS, mdns.TypeSRV, mdns.TypePTR, mdns.TypeCAA, mdns.TypeTLSA, mdns.TypeHINFO,
 	mdns.TypeRP, mdns.TypeNAPTR, mdns.TypeSVCB, mdns.TypeLOC, mdns.TypeSSHFP, mdns.TypeURI, 65400, 65401, 65280,
 }
@@ -231,7 +255,8 @@ func (w *world) question(r *rand.Rand) *mdns.Msg {
 		case 2:
 			name = `\001\255.` + name
 		case 3: // the parent
-			if _, rest, ok := strings.Cut(name, "."); ok && !strings.Contains(name, `\.`) && strings.Count(name, ".") > 2 {
+			if _, rest, ok := strings.Cut(name, "."); ok && !strings.Contains(name, `\.`) && strings.Count(name,
+				".") > 2 {
 				name = rest
 			}
 		case 4: // a sibling

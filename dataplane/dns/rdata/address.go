@@ -231,7 +231,8 @@ func services() field {
 }
 
 var wellKnown = map[string]int{
-	"ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "time": 37, "domain": 53, "finger": 79, "http": 80, "pop3": 110, "sunrpc": 111, "nntp": 119, "ntp": 123, "imap": 143, "snmp": 161, "https": 443,
+	"ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "time": 37, "domain": 53, "finger": 79, "http": 80, "pop3": 110,
+	"sunrpc": 111, "nntp": 119, "ntp": 123, "imap": 143, "snmp": 161, "https": 443,
 }
 
 // suffix is the address and name of A6 (RFC 2874 3.1): of 128 bits, those after the prefix.

@@ -171,8 +171,10 @@ func groups(what string, count, octets int, separator string) field {
 			for _, part := range parts {
 				full := strings.Repeat("0", max(0, 2*octets-len(part))) + part
 				b, err := hex.DecodeString(full)
-				if err != nil || len(b) != octets || len(parts) != count || part == "" || separator == "-" && len(part) != 2 {
-					return p.bad("the %s is %d groups of hexadecimal digits with %s between them, not %s", what, count, separator, w)
+				if err != nil || len(b) != octets || len(parts) != count || part == "" || separator == "-" &&
+					len(part) != 2 {
+					return p.bad("the %s is %d groups of hexadecimal digits with %s between them, not %s", what, count,
+						separator, w)
 				}
 				p.out = append(p.out, b...)
 			}

@@ -151,7 +151,8 @@ func parseDomain(w, origin string) (string, error) {
 		case '\\':
 			i++
 		case ';', '"', '(', ')':
-			return "", fmt.Errorf(`%s has a %c; a value has no comments, and in a name it is written \%c`, w, w[i], w[i])
+			return "", fmt.Errorf(`%s has a %c; a value has no comments, and in a name it is written \%c`, w, w[i],
+				w[i])
 		}
 	}
 	return ParseName(w, origin)

@@ -17,8 +17,14 @@ var (
 		"RSASHA1-NSEC3-SHA1": 7, "RSASHA256": 8, "RSASHA512": 10, "ECC-GOST": 12, "ECCGOST": 12, "ECDSAP256SHA256": 13,
 		"ECDSAP384SHA384": 14, "ED25519": 15, "ED448": 16, "INDIRECT": 252, "PRIVATEDNS": 253, "PRIVATEOID": 254,
 	}
-	digests      = map[string]uint64{"SHA-1": 1, "SHA1": 1, "SHA-256": 2, "SHA256": 2, "GOST": 3, "SHA-384": 4, "SHA384": 4}
-	certificates = map[string]uint64{"PKIX": 1, "SPKI": 2, "PGP": 3, "IPKIX": 4, "ISPKI": 5, "IPGP": 6, "ACPKIX": 7, "IACPKIX": 8, "URI": 253, "OID": 254}
+	digests = map[string]uint64{
+		"SHA-1": 1, "SHA1": 1, "SHA-256": 2, "SHA256": 2, "GOST": 3, "SHA-384": 4,
+		"SHA384": 4,
+	}
+	certificates = map[string]uint64{
+		"PKIX": 1, "SPKI": 2, "PGP": 3, "IPKIX": 4, "ISPKI": 5, "IPGP": 6, "ACPKIX": 7,
+		"IACPKIX": 8, "URI": 253, "OID": 254,
+	}
 	protocols    = map[string]uint64{"TCP": 6, "UDP": 17}
 	keyProtocols = map[string]uint64{"NONE": 0, "TLS": 1, "EMAIL": 2, "DNSSEC": 3, "IPSEC": 4, "ALL": 255}
 	schemes      = map[string]uint64{"NOTIFY": 1} // RFC 9859 2.1
@@ -34,9 +40,11 @@ var (
 	textual = of(texts("text"))
 	key     = of(unsigned("flags", 2), mnemonic("protocol", 1, keyProtocols), algorithm(), encoded64("key", 1))
 	digest  = of(unsigned("key tag", 2), algorithm(), mnemonic("digest type", 1, digests), hexadecimal("digest", 1))
-	tlsa    = of(unsigned("usage", 1), unsigned("selector", 1), unsigned("matching type", 1), hexadecimal("certificate data", 1))
-	svcb    = form{fields: []field{unsigned("priority", 2), domain("target"), params()}, check: checkSVCB, blame: 2}
-	rrsig   = of(typeCode("type covered"), algorithm(), unsigned("labels", 1), timer("original TTL"), moment("expiration"),
+	tlsa    = of(unsigned("usage", 1), unsigned("selector", 1), unsigned("matching type", 1),
+		hexadecimal("certificate data", 1))
+	svcb  = form{fields: []field{unsigned("priority", 2), domain("target"), params()}, check: checkSVCB, blame: 2}
+	rrsig = of(typeCode("type covered"), algorithm(), unsigned("labels", 1), timer("original TTL"),
+		moment("expiration"),
 		moment("inception"), unsigned("key tag", 2), domain("signer"), encoded64("signature", 1))
 )
 
@@ -45,7 +53,8 @@ func numberAndName(number, name string) form { return of(unsigned(number, 2), do
 // forms are the types that have a form of their own. All others are written \# (RFC 3597 5).
 var forms = map[uint16]form{
 	1: of(ipv4("address")),
-	2: oneName, 3: oneName, 4: oneName, 5: oneName, 7: oneName, 8: oneName, 9: oneName, 12: oneName, 23: oneName, 39: oneName,
+	2: oneName, 3: oneName, 4: oneName, 5: oneName, 7: oneName, 8: oneName, 9: oneName, 12: oneName, 23: oneName,
+	39: oneName,
 	6: of(domain("primary name server"), domain("mailbox"), unsigned("serial", 4), timer("refresh"), timer("retry"),
 		timer("expire"), timer("minimum")),
 	11: of(ipv4("address"), mnemonic("protocol", 1, protocols), services()),
@@ -60,33 +69,41 @@ var forms = map[uint16]form{
 	21: numberAndName("preference", "host"),
 	22: of(nsap("address")),
 	24: rrsig, 46: rrsig,
-	25: {fields: []field{unsigned("flags", 2), mnemonic("protocol", 1, keyProtocols), algorithm(), encoded64("key", 0)}, check: checkKey, blame: 3},
+	25: {
+		fields: []field{unsigned("flags", 2), mnemonic("protocol", 1, keyProtocols), algorithm(), encoded64("key", 0)},
+		check:  checkKey, blame: 3,
+	},
 	26: of(unsigned("preference", 2), domain("RFC 822 domain"), domain("X.400 domain")),
 	27: of(text("longitude"), text("latitude"), text("altitude")),
 	28: of(ipv6("address")),
 	29: of(place()),
 	31: of(hexadecimal("identifier", 1)), 32: of(hexadecimal("locator", 1)),
 	33: of(unsigned("priority", 2), unsigned("weight", 2), unsigned("port", 2), domain("target")),
-	35: of(unsigned("order", 2), unsigned("preference", 2), text("flags"), text("services"), text("regular expression"), domain("replacement")),
+	35: of(unsigned("order", 2), unsigned("preference", 2), text("flags"), text("services"), text("regular expression"),
+		domain("replacement")),
 	36: numberAndName("preference", "exchanger"),
-	37: of(mnemonic("certificate type", 2, certificates), unsigned("key tag", 2), algorithm(), encoded64("certificate", 1)),
+	37: of(mnemonic("certificate type", 2, certificates), unsigned("key tag", 2), algorithm(),
+		encoded64("certificate", 1)),
 	38: of(unsigned("length of the prefix", 1), suffix()),
 	40: of(unsigned("meaning", 1), unsigned("coding", 1), unsigned("subcoding", 1), encoded64("data", 0)),
 	42: of(prefixes()),
 	43: digest, 59: digest, 32768: digest, 32769: digest,
 	44: of(unsigned("algorithm", 1), unsigned("fingerprint type", 1), hexadecimal("fingerprint", 1)),
-	45: of(unsigned("precedence", 1), unsigned("type of the gateway", 1), unsigned("algorithm", 1), gateway("gateway", 1), encoded64("key", 0)),
+	45: of(unsigned("precedence", 1), unsigned("type of the gateway", 1), unsigned("algorithm", 1),
+		gateway("gateway", 1), encoded64("key", 0)),
 	47: of(domain("next name"), bitmap()),
 	48: key, 57: key, 60: key,
 	49: of(encoded64("identity", 1)),
-	50: of(unsigned("hash algorithm", 1), unsigned("flags", 1), unsigned("iterations", 2), salt("salt"), hashed("next hash"), bitmap()),
+	50: of(unsigned("hash algorithm", 1), unsigned("flags", 1), unsigned("iterations", 2), salt("salt"),
+		hashed("next hash"), bitmap()),
 	51: of(unsigned("hash algorithm", 1), unsigned("flags", 1), unsigned("iterations", 2), salt("salt")),
 	52: tlsa, 53: tlsa,
 	55: of(hip()),
 	58: of(domain("previous name"), domain("next name")),
 	61: of(encoded64("key", 1)),
 	62: of(unsigned("serial", 4), unsigned("flags", 2), bitmap()),
-	63: of(unsigned("serial", 4), unsigned("scheme", 1), unsigned("hash algorithm", 1), hexadecimal("digest", 12)), // RFC 8976 2.2.4
+	// RFC 8976 2.2.4
+	63: of(unsigned("serial", 4), unsigned("scheme", 1), unsigned("hash algorithm", 1), hexadecimal("digest", 12)),
 	64: svcb, 65: svcb,
 	66:  of(typeCode("type"), mnemonic("scheme", 1, schemes), unsigned("port", 2), domain("target")), // RFC 9859 2.1
 	67:  of(encoded64("entity tag", 1)),                                                              // RFC 9886
@@ -102,7 +119,8 @@ var forms = map[uint16]form{
 	109: of(groups("address", 8, 1, "-")),
 	256: {fields: []field{unsigned("priority", 2), unsigned("weight", 2), octets("target")}, check: checkURI, blame: 2},
 	257: of(unsigned("flags", 1), tag("tag"), octets("value")),
-	259: of(unsigned("enterprise", 4), unsigned("type", 4), unsigned("location", 1), text("media type"), dash64("data")),
+	259: of(unsigned("enterprise", 4), unsigned("type", 4), unsigned("location", 1), text("media type"),
+		dash64("data")),
 	260: of(unsigned("precedence", 1), relayKind(), gateway("relay", 1)),
 	264: of(unsigned("node number", 8)),
 }

@@ -51,7 +51,8 @@ func Parse(typ uint16, words []string, origin string) ([]byte, error) {
 		}
 	}
 	if p.at < len(words) {
-		return nil, p.failAt(p.at, "%s is more than a record of type %s has%s", words[p.at], FormatType(typ), p.moreHint())
+		return nil, p.failAt(p.at, "%s is more than a record of type %s has%s", words[p.at], FormatType(typ),
+			p.moreHint())
 	}
 	if f.check != nil {
 		if text := f.check(p.out); text != "" {

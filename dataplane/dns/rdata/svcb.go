@@ -26,7 +26,10 @@ const (
 	keyInvalid   = 65535
 )
 
-var paramNames = []string{"mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint", "dohpath", "ohttp"}
+var paramNames = []string{
+	"mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint", "dohpath",
+	"ohttp",
+}
 
 type param struct {
 	key   uint16

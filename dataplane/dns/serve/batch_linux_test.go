@@ -47,7 +47,10 @@ func corpus(t testing.TB) [][]byte {
 			msgs = append(msgs, b)
 		}
 	}
-	for _, n := range []string{"www", "wWw", "nope", "b.c", "alias", "a1", "out", "over", "overnx", "x.y.wild", "z.wc", "y.deep", "x.cut", "cut", "tocut", "www.red", "hid.red", "x.rloop", "big", "unk"} {
+	for _, n := range []string{
+		"www", "wWw", "nope", "b.c", "alias", "a1", "out", "over", "overnx", "x.y.wild", "z.wc",
+		"y.deep", "x.cut", "cut", "tocut", "www.red", "hid.red", "x.rloop", "big", "unk",
+	} {
 		for _, typ := range []string{"A", "AAAA", "TXT", "NS", "DS", "ANY", "MX"} {
 			for _, size := range []uint16{0, 512, 4096} {
 				m := question(n+".example.com", typ)

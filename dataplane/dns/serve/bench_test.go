@@ -18,7 +18,10 @@ func bulk(b testing.TB, n int) *zone.Zone {
 	}
 	ed := z.Edit()
 	for i := range n {
-		rr := zone.RRset{Owner: fmt.Sprintf("host%06d", i), Type: 1, TTL: 300, RData: [][]byte{{10, byte(i >> 16), byte(i >> 8), byte(i)}}}
+		rr := zone.RRset{
+			Owner: fmt.Sprintf("host%06d", i), Type: 1, TTL: 300,
+			RData: [][]byte{{10, byte(i >> 16), byte(i >> 8), byte(i)}},
+		}
 		if err := ed.Put(rr); err != nil {
 			b.Fatal(err)
 		}
@@ -75,7 +78,10 @@ func TestNoAllocations(t *testing.T) {
 		}
 		noAllocations(t, x, out, p.name, m)
 	}
-	for _, n := range []string{"www", "nope", "b.c", "alias", "a1", "out", "over", "overnx", "x.y.wild", "z.wc", "y.deep", "x.cut", "cut", "tocut", "www.red", "hid.red", "x.rloop", "big", "unk", "@"} {
+	for _, n := range []string{
+		"www", "nope", "b.c", "alias", "a1", "out", "over", "overnx", "x.y.wild", "z.wc",
+		"y.deep", "x.cut", "cut", "tocut", "www.red", "hid.red", "x.rloop", "big", "unk", "@",
+	} {
 		for _, typ := range []string{"A", "AAAA", "TXT", "NS", "DS", "ANY", "MX", "SOA", "CNAME"} {
 			for _, edns := range []bool{false, true} {
 				name := n + ".example.com"

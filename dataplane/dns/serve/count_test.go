@@ -15,7 +15,14 @@ func TestCounts(t *testing.T) {
 	s := NewSampler(2, 2)
 	h.Sample(s)
 	x := h.newExchange() // one loop: those of the pool count samples apart
-	for i, q := range [][2]string{{"www.example.com", "A"}, {"www.example.com", "AAAA"}, {"no.example.com", "TXT"}, {"x.cut.example.com", "A"}, {"example.org", "SOA"}, {"example.net", "A"}} {
+	for i, q := range [][2]string{
+		{"www.example.com", "A"},
+		{"www.example.com", "AAAA"},
+		{"no.example.com", "TXT"},
+		{"x.cut.example.com", "A"},
+		{"example.org", "SOA"},
+		{"example.net", "A"},
+	} {
 		m, err := question(q[0], q[1]).Pack()
 		if err != nil {
 			t.Fatal(err)
@@ -24,7 +31,10 @@ func TestCounts(t *testing.T) {
 		x.handle(nil, m, client, UDP)
 	}
 	got, _ := h.ZoneCounts("example.com")
-	if want := (ZoneCounts{Queries: 4, Tier1: 2, Tier2: 2, NXDomain: 1, NoData: 1, Referrals: 1, A: 2, AAAA: 1, OtherTypes: 1}); got != want {
+	if want := (ZoneCounts{
+		Queries: 4, Tier1: 2, Tier2: 2, NXDomain: 1, NoData: 1, Referrals: 1, A: 2, AAAA: 1,
+		OtherTypes: 1,
+	}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	if got, _ := h.ZoneCounts("example.org"); got != (ZoneCounts{Queries: 1, Tier1: 1, OtherTypes: 1}) {

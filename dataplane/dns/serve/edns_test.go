@@ -67,28 +67,38 @@ func flagDayProbes() []probe {
 	return []probe{
 		{name: "dns", rcode: 0, soa: true},
 		{name: "aa", change: func(m *mdns.Msg) { m.Authoritative = true }, soa: true},
-		{name: "ad", change: func(m *mdns.Msg) { m.AuthenticatedData = true }, soa: true, check: func(t *testing.T, _ []byte, r *mdns.Msg) {
+		{name: "ad", change: func(m *mdns.Msg) {
+			m.AuthenticatedData = true
+		}, soa: true, check: func(t *testing.T, _ []byte, r *mdns.Msg) {
 			if r.AuthenticatedData {
 				t.Error("AD set: nothing was validated")
 			}
 		}},
 		{name: "cd", change: func(m *mdns.Msg) { m.CheckingDisabled = true }, soa: true},
-		{name: "ra", change: func(m *mdns.Msg) { m.RecursionAvailable = true }, soa: true, check: func(t *testing.T, _ []byte, r *mdns.Msg) {
+		{name: "ra", change: func(m *mdns.Msg) {
+			m.RecursionAvailable = true
+		}, soa: true, check: func(t *testing.T, _ []byte, r *mdns.Msg) {
 			if r.RecursionAvailable {
 				t.Error("RA set")
 			}
 		}},
-		{name: "rd", change: func(m *mdns.Msg) { m.RecursionDesired = true }, soa: true, check: func(t *testing.T, _ []byte, r *mdns.Msg) {
+		{name: "rd", change: func(m *mdns.Msg) {
+			m.RecursionDesired = true
+		}, soa: true, check: func(t *testing.T, _ []byte, r *mdns.Msg) {
 			if !r.RecursionDesired {
 				t.Error("RD not copied (RFC 1035 4.1.1)")
 			}
 		}},
-		{name: "tc", change: func(m *mdns.Msg) { m.Truncated = true }, soa: true, check: func(t *testing.T, _ []byte, r *mdns.Msg) {
+		{name: "tc", change: func(m *mdns.Msg) {
+			m.Truncated = true
+		}, soa: true, check: func(t *testing.T, _ []byte, r *mdns.Msg) {
 			if r.Truncated {
 				t.Error("TC echoed")
 			}
 		}},
-		{name: "zflag", change: func(m *mdns.Msg) { m.Zero = true }, soa: true, check: func(t *testing.T, _ []byte, r *mdns.Msg) {
+		{name: "zflag", change: func(m *mdns.Msg) {
+			m.Zero = true
+		}, soa: true, check: func(t *testing.T, _ []byte, r *mdns.Msg) {
 			if r.Zero {
 				t.Error("the reserved bit was echoed")
 			}
@@ -104,7 +114,9 @@ func flagDayProbes() []probe {
 		}},
 		{name: "type666", change: func(m *mdns.Msg) { m.Question[0].Qtype = 666 }},
 		{name: "tcp", via: TCP, soa: true},
-		{name: "edns", change: withEDNS(4096, false), soa: true, opt: true, check: func(t *testing.T, _ []byte, r *mdns.Msg) {
+		{name: "edns", change: withEDNS(4096, false), soa: true, opt: true, check: func(t *testing.T, _ []byte,
+			r *mdns.Msg,
+		) {
 			if r.IsEdns0().UDPSize() != 1232 {
 				t.Errorf("size %d, want 1232", r.IsEdns0().UDPSize())
 			}
@@ -113,36 +125,62 @@ func flagDayProbes() []probe {
 		{name: "edns@0", change: withEDNS(0, false), soa: true, opt: true},
 		{name: "ednstcp", via: TCP, change: withEDNS(512, true), soa: true, opt: true},
 		{name: "do", change: withEDNS(4096, true), soa: true, opt: true, check: wantsDO},
-		{name: "ednsflags", change: func(m *mdns.Msg) { m.SetEdns0(4096, false); m.IsEdns0().SetZ(0x40) }, soa: true, opt: true, check: func(t *testing.T, _ []byte, r *mdns.Msg) {
+		{name: "ednsflags", change: func(m *mdns.Msg) {
+			m.SetEdns0(4096, false)
+			m.IsEdns0().SetZ(0x40)
+		}, soa: true, opt: true, check: func(t *testing.T, _ []byte, r *mdns.Msg) {
 			if r.IsEdns0().Z() != 0 {
 				t.Error("an unknown EDNS flag was echoed")
 			}
 		}},
 		{name: "ednsopt", change: withEDNS(4096, false, unknownOption()), soa: true, opt: true, check: noOption100},
-		{name: "edns1", change: func(m *mdns.Msg) { m.SetEdns0(4096, false); m.IsEdns0().SetVersion(1) }, rcode: mdns.RcodeBadVers, opt: true},
-		{name: "edns1do", change: func(m *mdns.Msg) { m.SetEdns0(4096, true); m.IsEdns0().SetVersion(1) }, rcode: mdns.RcodeBadVers, opt: true, check: wantsDO},
-		{name: "edns1opt", change: func(m *mdns.Msg) { withEDNS(4096, false, unknownOption())(m); m.IsEdns0().SetVersion(1) }, rcode: mdns.RcodeBadVers, opt: true, check: noOption100},
+		{name: "edns1", change: func(m *mdns.Msg) {
+			m.SetEdns0(4096, false)
+			m.IsEdns0().SetVersion(1)
+		}, rcode: mdns.RcodeBadVers, opt: true},
+		{name: "edns1do", change: func(m *mdns.Msg) {
+			m.SetEdns0(4096, true)
+			m.IsEdns0().SetVersion(1)
+		}, rcode: mdns.RcodeBadVers, opt: true, check: wantsDO},
+		{name: "edns1opt", change: func(m *mdns.Msg) {
+			withEDNS(4096, false, unknownOption())(m)
+			m.IsEdns0().SetVersion(1)
+		}, rcode: mdns.RcodeBadVers, opt: true, check: noOption100},
 		{name: "edns1flags", change: func(m *mdns.Msg) {
 			m.SetEdns0(4096, false)
 			m.IsEdns0().SetVersion(1)
 			m.IsEdns0().SetZ(0x40)
 		}, rcode: mdns.RcodeBadVers, opt: true},
-		{name: "docookie", change: withEDNS(4096, true, clientCookie()), soa: true, opt: true, check: func(t *testing.T, _ []byte, r *mdns.Msg) {
-			wantsDO(t, nil, r)
-			c, ok := hasOption(r, mdns.EDNS0COOKIE).(*mdns.EDNS0_COOKIE)
-			if !ok || len(c.Cookie) != 48 || !strings.HasPrefix(c.Cookie, "0123456789abcdef") {
-				t.Errorf("cookie %v", c)
-			}
-		}},
-		{name: "nsid", change: withEDNS(4096, false, &mdns.EDNS0_NSID{Code: mdns.EDNS0NSID}), soa: true, opt: true, check: func(t *testing.T, _ []byte, r *mdns.Msg) {
-			if n, ok := hasOption(r, mdns.EDNS0NSID).(*mdns.EDNS0_NSID); !ok || n.Nsid != hex.EncodeToString([]byte("edge-1")) {
-				t.Error("no NSID")
-			}
-		}},
-		{name: "optlist", change: withEDNS(4096, false, &mdns.EDNS0_NSID{Code: mdns.EDNS0NSID},
-			&mdns.EDNS0_SUBNET{Code: mdns.EDNS0SUBNET, Family: 1, SourceNetmask: 24, Address: []byte{192, 0, 2, 0}},
-			&mdns.EDNS0_EXPIRE{Code: mdns.EDNS0EXPIRE, Empty: true}, clientCookie(), unknownOption()), soa: true, opt: true, check: noOption100},
-		{name: "badcookie", change: withEDNS(4096, false, &mdns.EDNS0_COOKIE{Code: mdns.EDNS0COOKIE, Cookie: "0123"}), rcode: mdns.RcodeFormatError, opt: true},
+		{
+			name: "docookie", change: withEDNS(4096, true, clientCookie()), soa: true, opt: true,
+			check: func(t *testing.T, _ []byte, r *mdns.Msg) {
+				wantsDO(t, nil, r)
+				c, ok := hasOption(r, mdns.EDNS0COOKIE).(*mdns.EDNS0_COOKIE)
+				if !ok || len(c.Cookie) != 48 || !strings.HasPrefix(c.Cookie, "0123456789abcdef") {
+					t.Errorf("cookie %v", c)
+				}
+			},
+		},
+		{
+			name: "nsid", change: withEDNS(4096, false, &mdns.EDNS0_NSID{Code: mdns.EDNS0NSID}), soa: true, opt: true,
+			check: func(t *testing.T, _ []byte, r *mdns.Msg) {
+				if n, ok := hasOption(r, mdns.EDNS0NSID).(*mdns.EDNS0_NSID); !ok ||
+					n.Nsid != hex.EncodeToString([]byte("edge-1")) {
+					t.Error("no NSID")
+				}
+			},
+		},
+		{
+			name: "optlist", change: withEDNS(4096, false, &mdns.EDNS0_NSID{Code: mdns.EDNS0NSID},
+				&mdns.EDNS0_SUBNET{Code: mdns.EDNS0SUBNET, Family: 1, SourceNetmask: 24, Address: []byte{192, 0, 2, 0}},
+				&mdns.EDNS0_EXPIRE{Code: mdns.EDNS0EXPIRE, Empty: true}, clientCookie(), unknownOption()),
+			soa: true, opt: true, check: noOption100,
+		},
+		{
+			name:   "badcookie",
+			change: withEDNS(4096, false, &mdns.EDNS0_COOKIE{Code: mdns.EDNS0COOKIE, Cookie: "0123"}),
+			rcode:  mdns.RcodeFormatError, opt: true,
+		},
 		{name: "bufsize", change: func(m *mdns.Msg) {
 			withEDNS(512, true)(m)
 			m.Question[0] = mdns.Question{Name: "big.example.com.", Qtype: mdns.TypeTXT, Qclass: mdns.ClassINET}
@@ -165,13 +203,27 @@ func flagDayProbes() []probe {
 		{name: "chaos other", change: func(m *mdns.Msg) {
 			m.Question[0] = mdns.Question{Name: "authors.bind.", Qtype: mdns.TypeTXT, Qclass: mdns.ClassCHAOS}
 		}, rcode: mdns.RcodeRefused},
-		{name: "class HS", change: func(m *mdns.Msg) { m.Question[0].Qclass = mdns.ClassHESIOD }, rcode: mdns.RcodeRefused},
+		{name: "class HS", change: func(m *mdns.Msg) {
+			m.Question[0].Qclass = mdns.ClassHESIOD
+		}, rcode: mdns.RcodeRefused},
 		{name: "no question", change: func(m *mdns.Msg) { m.Question = nil }, rcode: mdns.RcodeFormatError},
-		{name: "cookie alone", change: func(m *mdns.Msg) { m.Question = nil; withEDNS(4096, false, clientCookie())(m) }, opt: true},
-		{name: "two questions", change: func(m *mdns.Msg) { m.Question = append(m.Question, m.Question[0]) }, rcode: mdns.RcodeFormatError},
-		{name: "two OPT", change: func(m *mdns.Msg) { m.SetEdns0(512, false); m.Extra = append(m.Extra, m.Extra[0]) }, rcode: mdns.RcodeFormatError, opt: true},
-		{name: "outside", change: func(m *mdns.Msg) { withEDNS(1232, false)(m); m.Question[0].Name = "example.net." }, rcode: mdns.RcodeRefused, opt: true, check: func(t *testing.T, _ []byte, r *mdns.Msg) {
-			if e, ok := hasOption(r, mdns.EDNS0EDE).(*mdns.EDNS0_EDE); !ok || e.InfoCode != mdns.ExtendedErrorCodeNotAuthoritative {
+		{name: "cookie alone", change: func(m *mdns.Msg) {
+			m.Question = nil
+			withEDNS(4096, false, clientCookie())(m)
+		}, opt: true},
+		{name: "two questions", change: func(m *mdns.Msg) {
+			m.Question = append(m.Question, m.Question[0])
+		}, rcode: mdns.RcodeFormatError},
+		{name: "two OPT", change: func(m *mdns.Msg) {
+			m.SetEdns0(512, false)
+			m.Extra = append(m.Extra, m.Extra[0])
+		}, rcode: mdns.RcodeFormatError, opt: true},
+		{name: "outside", change: func(m *mdns.Msg) {
+			withEDNS(1232, false)(m)
+			m.Question[0].Name = "example.net."
+		}, rcode: mdns.RcodeRefused, opt: true, check: func(t *testing.T, _ []byte, r *mdns.Msg) {
+			if e, ok := hasOption(r, mdns.EDNS0EDE).(*mdns.EDNS0_EDE); !ok ||
+				e.InfoCode != mdns.ExtendedErrorCodeNotAuthoritative {
 				t.Error("no extended error")
 			}
 		}},
@@ -202,7 +254,8 @@ func TestFlagDayProbes(t *testing.T) {
 				soa = soa || rr.Header().Rrtype == mdns.TypeSOA
 			}
 			if r.Rcode != p.rcode || soa != p.soa || (r.IsEdns0() != nil) != p.opt || r.Opcode != m.Opcode {
-				t.Errorf("rcode %s, SOA %v, OPT %v, opcode %d", mdns.RcodeToString[r.Rcode], soa, r.IsEdns0() != nil, r.Opcode)
+				t.Errorf("rcode %s, SOA %v, OPT %v, opcode %d", mdns.RcodeToString[r.Rcode], soa, r.IsEdns0() != nil,
+					r.Opcode)
 			}
 			if o := r.IsEdns0(); o != nil && o.Version() != 0 {
 				t.Errorf("EDNS version %d", o.Version())

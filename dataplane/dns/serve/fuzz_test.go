@@ -20,7 +20,10 @@ func FuzzHandle(f *testing.F) {
 			f.Add(b)
 		}
 	}
-	for _, n := range []string{"x.cut.example.com", "a1.example.com", "w.red.example.com", "x.wloop.example.com", "x.rloop.example.com", `\000\001.wild.example.com`} {
+	for _, n := range []string{
+		"x.cut.example.com", "a1.example.com", "w.red.example.com", "x.wloop.example.com",
+		"x.rloop.example.com", `\000\001.wild.example.com`,
+	} {
 		b, err := question(n, "A").Pack()
 		if err != nil {
 			f.Fatal(err)

@@ -15,7 +15,8 @@ func TestLimiter(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	l := newLimiter(now)
 	r := &Rate{PerSecond: 10}
-	a, sibling, other := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.200"), netip.MustParseAddr("192.0.3.1")
+	a, sibling, other := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.200"),
+		netip.MustParseAddr("192.0.3.1")
 	count := func(from netip.Addr, n int) (ok int) {
 		for range n {
 			if l.allow(r, from, 0, now) {
@@ -45,7 +46,8 @@ func TestLimiter(t *testing.T) {
 		t.Errorf("after an hour %d, want 10", n)
 	}
 	six := netip.MustParseAddr("2001:db8:0:100::1")
-	if count(six, 100) != 10 || count(netip.MustParseAddr("2001:db8:0:1ff::2"), 9) != 0 || count(netip.MustParseAddr("2001:db8:0:200::2"), 9) != 9 {
+	if count(six, 100) != 10 || count(netip.MustParseAddr("2001:db8:0:1ff::2"), 9) != 0 ||
+		count(netip.MustParseAddr("2001:db8:0:200::2"), 9) != 9 {
 		t.Error("IPv6 networks are /56")
 	}
 }

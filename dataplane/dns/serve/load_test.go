@@ -33,7 +33,8 @@ func TestChangedWhileAsked(t *testing.T) {
 	done.Store(true)
 	clients.Wait()
 	perSecond := func(n int64) float64 { return float64(n) / took.Seconds() }
-	t.Logf("%d names: %.0f changes a second for %v, %.0f questions a second meanwhile", names, perSecond(int64(changes)), took, perSecond(asked.Load()))
+	t.Logf("%d names: %.0f changes a second for %v, %.0f questions a second meanwhile", names,
+		perSecond(int64(changes)), took, perSecond(asked.Load()))
 	if perSecond(int64(changes)) < 900 && !raceEnabled {
 		t.Errorf("%.0f changes a second, want 1,000", perSecond(int64(changes)))
 	}
@@ -51,8 +52,14 @@ func changePaced(t *testing.T, h *Handler, names, changes int) time.Duration {
 		rr := zone.RRset{Owner: "rev", Type: mdns.TypeTXT, TTL: 1, RData: [][]byte{
 			append([]byte{byte(len(text))}, text...), append([]byte{byte(len(text) + 1), '='}, text...),
 		}}
-		other := zone.RRset{Owner: fmt.Sprintf("host%06d", i*997%names), Type: mdns.TypeA, TTL: 1, RData: [][]byte{{192, 0, 2, byte(i)}}}
-		next, refused := z.With(uint32(i), []zone.Change{{Owner: rr.Owner, Type: rr.Type, RRset: &rr}, {Owner: other.Owner, Type: other.Type, RRset: &other}})
+		other := zone.RRset{
+			Owner: fmt.Sprintf("host%06d", i*997%names), Type: mdns.TypeA, TTL: 1,
+			RData: [][]byte{{192, 0, 2, byte(i)}},
+		}
+		next, refused := z.With(uint32(i), []zone.Change{
+			{Owner: rr.Owner, Type: rr.Type, RRset: &rr},
+			{Owner: other.Owner, Type: other.Type, RRset: &other},
+		})
 		if refused != nil {
 			t.Fatal(refused)
 		}

@@ -87,7 +87,8 @@ func TestKeepalive(t *testing.T) {
 	if _, ok := told(roomy, plain); ok {
 		t.Error("told unasked")
 	}
-	if n, ok := told(startTCP(t, h, Limits{Idle: time.Minute, Total: 3 * time.Second}), ask7828()); !ok || n > 30 || n < 1 {
+	if n, ok := told(startTCP(t, h, Limits{Idle: time.Minute, Total: 3 * time.Second}), ask7828()); !ok || n > 30 ||
+		n < 1 {
 		t.Errorf("told %d, %v; want at most the 3 s that are left", n, ok)
 	}
 	if n, ok := told(startTCP(t, h, Limits{Connections: 1}), ask7828()); !ok || n != 0 {

@@ -52,8 +52,13 @@ func TestOddQueriesAreTier2(t *testing.T) {
 		{"NOTIFY", func(m *mdns.Msg) { m.Opcode = mdns.OpcodeNotify }, mdns.RcodeNotImplemented, 0},
 		{"UPDATE", func(m *mdns.Msg) { m.Opcode = mdns.OpcodeUpdate }, mdns.RcodeNotImplemented, 0},
 		{"AXFR", func(m *mdns.Msg) { m.Question[0].Qtype = mdns.TypeAXFR }, mdns.RcodeRefused, 0},
-		{"two questions", func(m *mdns.Msg) { m.Question = append(m.Question, m.Question[0]) }, mdns.RcodeFormatError, 0},
-		{"EDNS version 1", func(m *mdns.Msg) { m.SetEdns0(1232, true); m.IsEdns0().SetVersion(1) }, mdns.RcodeBadVers & 15, 0},
+		{"two questions", func(m *mdns.Msg) {
+			m.Question = append(m.Question, m.Question[0])
+		}, mdns.RcodeFormatError, 0},
+		{"EDNS version 1", func(m *mdns.Msg) {
+			m.SetEdns0(1232, true)
+			m.IsEdns0().SetVersion(1)
+		}, mdns.RcodeBadVers & 15, 0},
 		{"CHAOS", func(m *mdns.Msg) { m.Question[0].Qclass = mdns.ClassCHAOS }, mdns.RcodeRefused, 0},
 	} {
 		m := question("www.example.com", "A")
@@ -65,7 +70,8 @@ func TestOddQueriesAreTier2(t *testing.T) {
 		before := h.Counts()
 		out := x.handle(nil, b, client, UDP)
 		after := h.Counts()
-		if got := after.Tier1 - before.Tier1; got != c.tier1 || after.Queries-before.Queries != 1 || after.Tier1+after.Tier2 != after.Queries {
+		if got := after.Tier1 - before.Tier1; got != c.tier1 || after.Queries-before.Queries != 1 ||
+			after.Tier1+after.Tier2 != after.Queries {
 			t.Errorf("%s: tier 1 counted %d, from %+v to %+v", c.name, got, before, after)
 		}
 		if len(out) < 12 || int(out[3]&15) != c.rcode {
@@ -96,7 +102,8 @@ func TestUnknownKeyIsSaid(t *testing.T) {
 		if r.Rcode != mdns.RcodeNotAuth || s == nil || len(r.Answer) != 0 || (r.IsEdns0() != nil) != edns {
 			t.Fatalf("%v", r)
 		}
-		if s.Hdr.Name != "their.key." || s.Error != mdns.RcodeBadKey || s.MACSize != 0 || s.OrigId != m.Id || s.Algorithm != mdns.HmacSHA256 {
+		if s.Hdr.Name != "their.key." || s.Error != mdns.RcodeBadKey || s.MACSize != 0 || s.OrigId != m.Id ||
+			s.Algorithm != mdns.HmacSHA256 {
 			t.Errorf("%v", s)
 		}
 	}
@@ -111,11 +118,22 @@ func TestExtendedErrors(t *testing.T) {
 		rcode  int
 		code   uint16
 	}{
-		{"no view yet", NewHandler(clock.Clock{}), func(*mdns.Msg) {}, mdns.RcodeServerFailure, mdns.ExtendedErrorCodeNotReady},
-		{"another's name", nasty(t), func(m *mdns.Msg) { m.Question[0].Name = "example.net." }, mdns.RcodeRefused, mdns.ExtendedErrorCodeNotAuthoritative},
-		{"another class", nasty(t), func(m *mdns.Msg) { m.Question[0].Qclass = mdns.ClassHESIOD }, mdns.RcodeRefused, mdns.ExtendedErrorCodeNotAuthoritative},
-		{"a transfer", nasty(t), func(m *mdns.Msg) { m.Question[0].Qtype = mdns.TypeAXFR }, mdns.RcodeRefused, mdns.ExtendedErrorCodeProhibited},
-		{"an opcode", nasty(t), func(m *mdns.Msg) { m.Opcode = mdns.OpcodeUpdate }, mdns.RcodeNotImplemented, mdns.ExtendedErrorCodeNotSupported},
+		{
+			"no view yet", NewHandler(clock.Clock{}), func(*mdns.Msg) {}, mdns.RcodeServerFailure,
+			mdns.ExtendedErrorCodeNotReady,
+		},
+		{"another's name", nasty(t), func(m *mdns.Msg) {
+			m.Question[0].Name = "example.net."
+		}, mdns.RcodeRefused, mdns.ExtendedErrorCodeNotAuthoritative},
+		{"another class", nasty(t), func(m *mdns.Msg) {
+			m.Question[0].Qclass = mdns.ClassHESIOD
+		}, mdns.RcodeRefused, mdns.ExtendedErrorCodeNotAuthoritative},
+		{"a transfer", nasty(t), func(m *mdns.Msg) {
+			m.Question[0].Qtype = mdns.TypeAXFR
+		}, mdns.RcodeRefused, mdns.ExtendedErrorCodeProhibited},
+		{"an opcode", nasty(t), func(m *mdns.Msg) {
+			m.Opcode = mdns.OpcodeUpdate
+		}, mdns.RcodeNotImplemented, mdns.ExtendedErrorCodeNotSupported},
 	} {
 		m := question("www.example.com", "A")
 		c.change(m)

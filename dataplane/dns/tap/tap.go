@@ -197,7 +197,8 @@ func record(ctx context.Context, l *slog.Logger, m serve.Sample) {
 	}
 	q := r.Question[0]
 	l.InfoContext(ctx, "dns query", "client", m.From, "via", protocolName(m.Via), "name", q.Name,
-		"type", dns.Type(q.Qtype).String(), "rcode", dns.RcodeToString[r.Rcode], "answers", len(r.Answer), "octets", len(m.Answer))
+		"type", dns.Type(q.Qtype).String(), "rcode", dns.RcodeToString[r.Rcode], "answers", len(r.Answer), "octets",
+		len(m.Answer))
 }
 
 func protocolName(t serve.Transport) string {

@@ -30,7 +30,10 @@ func sample(t *testing.T) serve.Sample {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serve.Sample{Time: time.Unix(1700000000, 5), From: netip.MustParseAddrPort("192.0.2.1:99"), Via: serve.TCP, Query: q, Answer: a}
+	return serve.Sample{
+		Time: time.Unix(1700000000, 5), From: netip.MustParseAddrPort("192.0.2.1:99"), Via: serve.TCP,
+		Query: q, Answer: a,
+	}
 }
 
 // fields reads a protobuf message into its fields.
@@ -81,7 +84,8 @@ func TestStream(t *testing.T) {
 	b = b[4+n:]
 	control(controlStop)
 	msg := fields(t, top[14])
-	if string(top[1]) != "edge-1" || !bytes.Equal(msg[10], m.Query) || !bytes.Equal(msg[14], m.Answer) || !bytes.Equal(msg[4], []byte{192, 0, 2, 1}) || msg[3][0] != 2 {
+	if string(top[1]) != "edge-1" || !bytes.Equal(msg[10], m.Query) || !bytes.Equal(msg[14], m.Answer) ||
+		!bytes.Equal(msg[4], []byte{192, 0, 2, 1}) || msg[3][0] != 2 {
 		t.Errorf("%v %v", top, msg)
 	}
 }
@@ -93,7 +97,12 @@ func TestHandshake(t *testing.T) {
 	if err := s.Handshake(bytes.NewReader(accept)); err != nil {
 		t.Error(err)
 	}
-	for _, bad := range [][]byte{nil, accept[:9], {0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 1}, {0, 0, 0, 0, 255, 0, 0, 0}, append([]byte{0, 0, 0, 0, 0, 0, 0, 4}, 0, 0, 0, controlFinish)} {
+	for _, bad := range [][]byte{
+		nil, accept[:9],
+		{0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 1},
+		{0, 0, 0, 0, 255, 0, 0, 0},
+		append([]byte{0, 0, 0, 0, 0, 0, 0, 4}, 0, 0, 0, controlFinish),
+	} {
 		if s.Handshake(bytes.NewReader(bad)) == nil {
 			t.Errorf("%x was taken", bad)
 		}

@@ -113,7 +113,8 @@ func (b *Builder) AddText(class uint16, text string) bool {
 	if b.Size()+RecordHead+n > b.limit {
 		return false
 	}
-	b.buf = append(b.buf, 0xc0, headerLen, 0, 16, byte(class>>8), byte(class), 0, 0, 0, 0, byte(n>>8), byte(n), byte(len(text)))
+	b.buf = append(b.buf, 0xc0, headerLen, 0, 16, byte(class>>8), byte(class), 0, 0, 0, 0, byte(n>>8), byte(n),
+		byte(len(text)))
 	b.buf = append(b.buf, text...)
 	b.counts[Answer]++
 	return true

@@ -14,7 +14,10 @@ func FuzzParseCommon(f *testing.F) {
 		func(m *mdns.Msg) { m.SetEdns0(1232, true) },
 		func(m *mdns.Msg) {
 			m.SetEdns0(4096, false)
-			m.IsEdns0().Option = []mdns.EDNS0{&mdns.EDNS0_NSID{Code: mdns.EDNS0NSID}, &mdns.EDNS0_COOKIE{Code: mdns.EDNS0COOKIE, Cookie: "0123456789abcdef"}}
+			m.IsEdns0().Option = []mdns.EDNS0{
+				&mdns.EDNS0_NSID{Code: mdns.EDNS0NSID},
+				&mdns.EDNS0_COOKIE{Code: mdns.EDNS0COOKIE, Cookie: "0123456789abcdef"},
+			}
 		},
 		func(m *mdns.Msg) { m.SetEdns0(512, false); m.IsEdns0().SetVersion(1) },
 		func(m *mdns.Msg) { m.Opcode = mdns.OpcodeNotify },
@@ -41,12 +44,19 @@ func FuzzParseCommon(f *testing.F) {
 		if v := b.Parse(msg); v != Good {
 			t.Fatalf("taken, but Parse says %d", v)
 		}
-		if !bytes.Equal(a.Name.Wire(), b.Name.Wire()) || a.Name.Key() != b.Name.Key() || !bytes.Equal(a.Cookie, b.Cookie) || (a.Cookie == nil) != (b.Cookie == nil) {
+		if !bytes.Equal(a.Name.Wire(), b.Name.Wire()) || a.Name.Key() != b.Name.Key() ||
+			!bytes.Equal(a.Cookie, b.Cookie) || (a.Cookie == nil) != (b.Cookie == nil) {
 			t.Fatalf("%+v\n%+v", a, b)
 		}
 		a.Name, b.Name, a.Cookie, b.Cookie = Name{}, Name{}, nil, nil
-		x, y := [...]any{a.ID, a.Flags, a.Type, a.Class, a.HasQuestion, a.EDNS, a.Version, a.UDPSize, a.DO, a.NSID, a.Keepalive, a.TSIG},
-			[...]any{b.ID, b.Flags, b.Type, b.Class, b.HasQuestion, b.EDNS, b.Version, b.UDPSize, b.DO, b.NSID, b.Keepalive, b.TSIG}
+		x, y := [...]any{
+			a.ID, a.Flags, a.Type, a.Class, a.HasQuestion, a.EDNS, a.Version, a.UDPSize, a.DO, a.NSID,
+			a.Keepalive, a.TSIG,
+		},
+			[...]any{
+				b.ID, b.Flags, b.Type, b.Class, b.HasQuestion, b.EDNS, b.Version, b.UDPSize, b.DO, b.NSID,
+				b.Keepalive, b.TSIG,
+			}
 		if x != y {
 			t.Fatalf("%v\n%v", x, y)
 		}

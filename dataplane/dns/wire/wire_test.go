@@ -24,7 +24,8 @@ func nameOf(t testing.TB, text string) string {
 func TestKeyOrder(t *testing.T) {
 	names := []string{
 		"example.", "a.example.", "yljkjljk.a.example.", "Z.a.example.", "zABC.a.EXAMPLE.", "z.example.",
-		`\000.z.example.`, `\000\000.z.example.`, `\000a.z.example.`, `\001.z.example.`, `\001\000.z.example.`, `\002.z.example.`, "*.z.example.", `\200.z.example.`,
+		`\000.z.example.`, `\000\000.z.example.`, `\000a.z.example.`, `\001.z.example.`, `\001\000.z.example.`,
+		`\002.z.example.`, "*.z.example.", `\200.z.example.`,
 	}
 	var before []byte
 	for i, n := range names {
@@ -50,7 +51,10 @@ func TestName(t *testing.T) {
 	if n.DepthWithin(0) != 0 || n.DepthWithin(4) != 1 || n.DepthWithin(11) != 1 || n.DepthWithin(100) != 4 {
 		t.Error("DepthWithin")
 	}
-	for _, bad := range []string{"", "\x01", "\x01a", "\xc0\x0c", "\x40", strings.Repeat("\x01a", 127) + "\x01a\x00", strings.Repeat("\x3f"+strings.Repeat("a", 63), 4) + "\x00"} {
+	for _, bad := range []string{
+		"", "\x01", "\x01a", "\xc0\x0c", "\x40", strings.Repeat("\x01a", 127) + "\x01a\x00",
+		strings.Repeat("\x3f"+strings.Repeat("a", 63), 4) + "\x00",
+	} {
 		if n.ParseString(bad) != 0 {
 			t.Errorf("%q was taken", bad)
 		}
@@ -58,7 +62,8 @@ func TestName(t *testing.T) {
 	if n.ParseString(strings.Repeat("\x01a", 127)+"\x00") != 255 {
 		t.Error("a name of 255 octets was refused")
 	}
-	if n.ParseString(strings.Repeat("\x3f"+strings.Repeat("\x00", 63), 3)+"\x3d"+strings.Repeat("\x01", 61)+"\x00") != 255 {
+	if n.ParseString(strings.Repeat("\x3f"+strings.Repeat("\x00", 63), 3)+"\x3d"+strings.Repeat("\x01", 61)+
+		"\x00") != 255 {
 		t.Error("a name of the longest key was refused")
 	}
 }
@@ -107,11 +112,17 @@ func TestPointersBeyondReach(t *testing.T) {
 	}
 	var b Builder
 	b.Begin(nil, &q, 65535, 0)
-	big := Set{Type: 16, Count: 1, Wire: "\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x00\x42\x00" + strings.Repeat("\xff"+strings.Repeat("x", 255), 66)}
+	big := Set{Type: 16, Count: 1, Wire: "\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x00\x42\x00" +
+		strings.Repeat("\xff"+strings.Repeat("x", 255), 66)}
 	big.Wire = big.Wire[:RecordHead+0x4200]
 	ns := nameOf(t, "ns.other.test")
-	set := Set{Type: TypeNS, Count: 1, Wire: "\xc0\x0c\x00\x02\x00\x01\x00\x00\x00\x00\x00" + string(byte(len(ns))) + ns}
-	if !b.Add(Answer, 12, big) || !b.Add(Authority, 12, set) || !b.AddAt(Additional, ns, Set{Type: 1, Count: 2, Wire: strings.Repeat("\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x00\x00\x041234", 2)}) {
+	set := Set{Type: TypeNS, Count: 1, Wire: "\xc0\x0c\x00\x02\x00\x01\x00\x00\x00\x00\x00" + string(byte(len(ns))) +
+		ns}
+	if !b.Add(Answer, 12, big) || !b.Add(Authority, 12, set) ||
+		!b.AddAt(Additional, ns, Set{
+			Type: 1, Count: 2,
+			Wire: strings.Repeat("\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x00\x00\x041234", 2),
+		}) {
 		t.Fatal("did not fit")
 	}
 	out := b.Finish(1, 0, 0, true, nil)
@@ -133,7 +144,10 @@ func FuzzParse(f *testing.F) {
 				f.Add(b)
 			}
 			m.SetEdns0(1232, true)
-			m.IsEdns0().Option = []mdns.EDNS0{&mdns.EDNS0_COOKIE{Code: 10, Cookie: "0123456789abcdef"}, &mdns.EDNS0_NSID{Code: 3}}
+			m.IsEdns0().Option = []mdns.EDNS0{
+				&mdns.EDNS0_COOKIE{Code: 10, Cookie: "0123456789abcdef"},
+				&mdns.EDNS0_NSID{Code: 3},
+			}
 		}
 	}
 	f.Fuzz(func(t *testing.T, msg []byte) {
@@ -150,10 +164,12 @@ func FuzzParse(f *testing.F) {
 			return // miekg reads RDATA that is of no interest here
 		}
 		packed, err := mdns.PackDomainName(m.Question[0].Name, make([]byte, 512), 0, nil, false)
-		if err != nil || packed != q.Name.Len() || m.Question[0].Qtype != q.Type || m.Question[0].Qclass != q.Class || m.Id != q.ID {
+		if err != nil || packed != q.Name.Len() || m.Question[0].Qtype != q.Type || m.Question[0].Qclass != q.Class ||
+			m.Id != q.ID {
 			t.Errorf("miekg reads %v", m.Question)
 		}
-		if o := m.IsEdns0(); (o != nil) != q.EDNS || o != nil && (o.UDPSize() != q.UDPSize || o.Do() != q.DO || o.Version() != q.Version) {
+		if o := m.IsEdns0(); (o != nil) != q.EDNS || o != nil && (o.UDPSize() != q.UDPSize || o.Do() != q.DO ||
+			o.Version() != q.Version) {
 			t.Errorf("miekg reads %v", o)
 		}
 		if binary.BigEndian.Uint16(msg[4:]) != 1 {

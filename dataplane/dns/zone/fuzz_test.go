@@ -40,7 +40,10 @@ func FuzzParseRecordSet(f *testing.F) {
 
 // FuzzCanonicalApex: what comes out goes in unchanged and compiles.
 func FuzzCanonicalApex(f *testing.F) {
-	for _, s := range []string{"Example.COM.", "bücher.example", "xn--bcher-kva.example", "0/25.2.0.192.in-addr.arpa", "a\u200db.example"} {
+	for _, s := range []string{
+		"Example.COM.", "bücher.example", "xn--bcher-kva.example", "0/25.2.0.192.in-addr.arpa",
+		"a\u200db.example",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -51,7 +51,9 @@ func LoadRecordSet(apex, owner, typ string, ttl uint32, records []string) (RRset
 	return compileRecords(apex, owner, typ, ttl, records, loadValue)
 }
 
-func compileRecords(apex, owner, typ string, ttl uint32, records []string, parse func(apexWire string, typ uint16, text string) ([]byte, error)) (RRset, []RecordError) {
+func compileRecords(apex, owner, typ string, ttl uint32, records []string, parse func(apexWire string, typ uint16,
+	text string) ([]byte, error),
+) (RRset, []RecordError) {
 	rr := RRset{Owner: owner, TTL: ttl}
 	var bad []RecordError
 	whole := func(err error) {
@@ -137,7 +139,8 @@ func makeSet(rr RRset) (wire.Set, error) {
 		size += wire.RecordHead + len(rd)
 	}
 	if size > MaxRRset {
-		return wire.Set{}, fmt.Errorf("the record set has %d octets, more than the %d that an answer can hold", size, MaxRRset)
+		return wire.Set{}, fmt.Errorf("the record set has %d octets, more than the %d that an answer can hold", size,
+			MaxRRset)
 	}
 	if len(rr.RData) > 1 && single(rr.Type) {
 		return wire.Set{}, fmt.Errorf("a name has at most one %s record", rdata.FormatType(rr.Type))

@@ -26,7 +26,8 @@ func CheckOwner(apex bool, types []uint16) (culprit uint16, err error) {
 	case has(dns.TypeCNAME) && apex:
 		return dns.TypeCNAME, errors.New("a CNAME cannot be at the apex, which has SOA and NS (RFC 1034 3.6.2)")
 	case has(dns.TypeCNAME) && len(types) > 1:
-		return dns.TypeCNAME, fmt.Errorf("a CNAME cannot be beside other records, here %s (RFC 1034 3.6.2)", others(types, dns.TypeCNAME))
+		return dns.TypeCNAME, fmt.Errorf("a CNAME cannot be beside other records, here %s (RFC 1034 3.6.2)",
+			others(types, dns.TypeCNAME))
 	case has(dns.TypeDNAME) && has(dns.TypeNS) && !apex:
 		return dns.TypeDNAME, errors.New("a DNAME cannot be beside NS but at the apex (RFC 6672 2.3)")
 	case has(dns.TypeDS) && apex:
@@ -52,7 +53,8 @@ func checkPlace(owner string, typ uint16) error {
 	switch {
 	case typ == dns.TypeSOA:
 		return errors.New("the SOA belongs to the zone itself; set it there")
-	case typ == dns.TypeRRSIG || typ == dns.TypeNSEC || typ == dns.TypeNSEC3 || typ == dns.TypeNSEC3PARAM || typ == dns.TypeSIG || typ == dns.TypeNXT:
+	case typ == dns.TypeRRSIG || typ == dns.TypeNSEC || typ == dns.TypeNSEC3 || typ == dns.TypeNSEC3PARAM ||
+		typ == dns.TypeSIG || typ == dns.TypeNXT:
 		return fmt.Errorf("records of type %s are made by signing", rdata.FormatType(typ))
 	case typ == 0 || typ == dns.TypeOPT || typ >= 128 && typ <= 255:
 		return fmt.Errorf("%s is a type of questions, not of records (RFC 6895 3.1)", rdata.FormatType(typ))

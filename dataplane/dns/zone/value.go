@@ -27,7 +27,8 @@ func parseValue(apexWire string, typ uint16, text string) ([]byte, error) {
 		return nil, errors.New("the record is empty")
 	}
 	if textual(typ) && words[0] != `\#` && !oneString(text, words) {
-		return nil, fmt.Errorf("%q is several strings, which are joined without blanks; as one string it is written %s", text, rdata.Quote([]byte(text)))
+		return nil, fmt.Errorf("%q is several strings, which are joined without blanks; as one string it is written %s",
+			text, rdata.Quote([]byte(text)))
 	}
 	return pack(apexWire, typ, text, words)
 }
@@ -82,7 +83,8 @@ func asBefore(apexWire string, typ uint16, text string) []byte {
 	if strings.ContainsAny(text, "\n\r") {
 		return nil
 	}
-	zp := dns.NewZoneParser(strings.NewReader(". 0 IN "+dns.Type(typ).String()+" "+text+"\n"), rdata.FormatName(apexWire), "")
+	zp := dns.NewZoneParser(strings.NewReader(". 0 IN "+dns.Type(typ).String()+" "+text+"\n"),
+		rdata.FormatName(apexWire), "")
 	rr, ok := zp.Next()
 	if !ok {
 		return nil

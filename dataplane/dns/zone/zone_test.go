@@ -14,7 +14,10 @@ import (
 	"github.com/dark-ecosystem/dark/dataplane/dns/wire"
 )
 
-var soa = SOA{MName: "ns1.example.com", RName: "hostmaster.example.com", Refresh: 3600, Retry: 600, Expire: 86400, Minimum: 300, TTL: 3600}
+var soa = SOA{
+	MName: "ns1.example.com", RName: "hostmaster.example.com", Refresh: 3600, Retry: 600, Expire: 86400,
+	Minimum: 300, TTL: 3600,
+}
 
 // build makes a zone of lines "owner type rdata".
 func build(t testing.TB, apex string, lines ...string) *Zone {
@@ -100,7 +103,8 @@ func TestSearch(t *testing.T) {
 			owner = r.Node.Owner()
 		}
 		if r.Found != c.found || owner != c.owner || r.Depth != c.depth {
-			t.Errorf("Search(%s, %v) = %d %q %d, want %d %q %d", c.q, c.parent, r.Found, owner, r.Depth, c.found, c.owner, c.depth)
+			t.Errorf("Search(%s, %v) = %d %q %d, want %d %q %d", c.q, c.parent, r.Found, owner, r.Depth, c.found,
+				c.owner, c.depth)
 		}
 	}
 }
@@ -146,7 +150,11 @@ func TestWithKeepsTheRest(t *testing.T) {
 	z := build(t, "example.com", "www A 192.0.2.1")
 	bad := RRset{Type: wire.TypeA, RData: [][]byte{{1, 2, 3}}}
 	empty := RRset{Type: wire.TypeA}
-	next, refused := z.With(3, []Change{{"www", wire.TypeA, &bad}, {"www", wire.TypeA, &empty}, {"bad..name", wire.TypeA, nil}})
+	next, refused := z.With(3, []Change{
+		{"www", wire.TypeA, &bad},
+		{"www", wire.TypeA, &empty},
+		{"bad..name", wire.TypeA, nil},
+	})
 	if len(refused) != 3 {
 		t.Fatalf("refused %v, want all three", refused)
 	}
@@ -201,7 +209,9 @@ func TestParseRecordSet(t *testing.T) {
 			}
 			o, ty, ttl, recs := FormatRecordSet("example.com", rr)
 			again, bad := ParseRecordSet("example.com", o, ty, ttl, recs)
-			if bad != nil || !slices.EqualFunc(again.RData, rr.RData, func(a, b []byte) bool { return string(a) == string(b) }) {
+			if bad != nil || !slices.EqualFunc(again.RData, rr.RData, func(a, b []byte) bool {
+				return string(a) == string(b)
+			}) {
 				t.Errorf("%s %s: %q does not come back: %v", c.owner, c.typ, recs, bad)
 			}
 			continue
@@ -243,7 +253,8 @@ func TestValuesAreWhole(t *testing.T) {
 		{"URI", `10 1 https://example.com/;x`, `10 1 "https://example.com/;x"`, ""},
 		{"SVCB", `1 . key667=a;b`, `1 . key667="a;b"`, ""},
 		{
-			"DNSKEY", `257 3 13 ( oJMRESz5E4gYzS/q6XDrvU1qMPYIjCWzJaOau8XNEZeqCYKD5ar0IRd8KqXXFJkqmVfR vMGPmM1x8fGAa2XhSA== )`,
+			"DNSKEY",
+			`257 3 13 ( oJMRESz5E4gYzS/q6XDrvU1qMPYIjCWzJaOau8XNEZeqCYKD5ar0IRd8KqXXFJkqmVfR vMGPmM1x8fGAa2XhSA== )`,
 			`257 3 13 oJMRESz5E4gYzS/q6XDrvU1qMPYIjCWzJaOau8XNEZeqCYKD5ar0IRd8KqXXFJkqmVfRvMGPmM1x8fGAa2XhSA==`, "",
 		},
 	} {
@@ -292,7 +303,8 @@ func TestStoredValuesGoOn(t *testing.T) {
 
 func TestCanonicalApex(t *testing.T) {
 	for in, want := range map[string]string{
-		"Example.COM.": "example.com", "bücher.example": "xn--bcher-kva.example", "BÜCHER.example.": "xn--bcher-kva.example",
+		"Example.COM.": "example.com", "bücher.example": "xn--bcher-kva.example",
+		"BÜCHER.example.":      "xn--bcher-kva.example",
 		"2.0.192.in-addr.arpa": "2.0.192.in-addr.arpa", "0/25.2.0.192.in-addr.arpa": "0/25.2.0.192.in-addr.arpa",
 		"": "", ".": "", "a..b": "", "-a.example": "", "a b.example": "", "xn--zzzzzz999.example": "", `a\.b`: "",
 		strings.Repeat("a.", 127) + "a": "", strings.Repeat("a", 64) + ".example": "",
@@ -318,7 +330,8 @@ func TestCheckOwner(t *testing.T) {
 		{true, []uint16{43}, false},
 		{false, []uint16{2, 43}, true},
 	} {
-		if culprit, err := CheckOwner(c.apex, c.types); (err == nil) != c.ok || err != nil && !slices.Contains(c.types, culprit) {
+		if culprit, err := CheckOwner(c.apex, c.types); (err == nil) != c.ok || err != nil && !slices.Contains(c.types,
+			culprit) {
 			t.Errorf("CheckOwner(%v, %v) = %v", c.apex, c.types, err)
 		}
 	}
@@ -341,7 +354,10 @@ func TestMillion(t *testing.T) {
 	b := z.Edit()
 	for i := range n {
 		k := i * 7919 % n // not in order
-		if err := b.Put(RRset{Owner: fmt.Sprintf("host%07d", k), Type: 1, TTL: 300, RData: [][]byte{{10, byte(k >> 16), byte(k >> 8), byte(k)}}}); err != nil {
+		if err := b.Put(RRset{
+			Owner: fmt.Sprintf("host%07d", k), Type: 1, TTL: 300,
+			RData: [][]byte{{10, byte(k >> 16), byte(k >> 8), byte(k)}},
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}

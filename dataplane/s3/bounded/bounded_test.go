@@ -67,7 +67,10 @@ func (r *run) insist(send func() answer) (a answer) {
 
 // documents are all that take one, and how such a one begins and goes on.
 var documents = []struct{ method, target, open, on string }{
-	{"POST", "/box/m?uploadId=" + noUpload, "<CompleteMultipartUpload>", "<Part><PartNumber>1</PartNumber><ETag>e</ETag></Part>"},
+	{
+		"POST", "/box/m?uploadId=" + noUpload, "<CompleteMultipartUpload>",
+		"<Part><PartNumber>1</PartNumber><ETag>e</ETag></Part>",
+	},
 	{"POST", "/box?delete", "<Delete>", "<Object><Key>k</Key></Object>"},
 	{"PUT", "/box/k?tagging", "<Tagging><TagSet>", "<Tag><Key>k</Key><Value>v</Value></Tag>"},
 	{"PUT", "/box/k?acl", "<AccessControlPolicy>", "<Grant/>"},
@@ -91,22 +94,29 @@ func (r *run) tooMuch(t *testing.T, all *sync.WaitGroup) {
 		for range 2 {
 			all.Go(func() {
 				a := r.insist(func() answer {
-					return r.raw(t, d.method, d.target, fmt.Sprint("Content-Length: ", document), []string{digest}, flood(document, d.open, d.on, false), false)
+					return r.raw(t, d.method, d.target, fmt.Sprint("Content-Length: ", document), []string{digest},
+						flood(document, d.open, d.on, false), false)
 				})
 				r.met(t, "100 MB to "+d.target, a, "MaxMessageLengthExceeded")
 			})
 		}
 		all.Go(func() {
 			a := r.insist(func() answer {
-				return r.raw(t, d.method, d.target, "Transfer-Encoding: chunked", []string{digest}, flood(document, d.open, d.on, true), false)
+				return r.raw(t, d.method, d.target, "Transfer-Encoding: chunked", []string{digest},
+					flood(document, d.open, d.on, true), false)
 			})
 			r.met(t, "100 MB without a length to "+d.target, a, "MissingContentLength")
 		})
 		all.Go(func() { // in the chunks of SDKs
 			frame := fmt.Sprintf("%x\r\n", document)
-			headers := []string{"X-Amz-Content-Sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER", "X-Amz-Trailer: x-amz-checksum-crc32", fmt.Sprint("X-Amz-Decoded-Content-Length: ", document), "Content-Encoding: aws-chunked"}
+			headers := []string{
+				"X-Amz-Content-Sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+				"X-Amz-Trailer: x-amz-checksum-crc32", fmt.Sprint("X-Amz-Decoded-Content-Length: ", document),
+				"Content-Encoding: aws-chunked",
+			}
 			a := r.insist(func() answer {
-				return r.raw(t, d.method, d.target, fmt.Sprint("Content-Length: ", document+len(frame)+60), headers, flood(document, frame+d.open, d.on, false), false)
+				return r.raw(t, d.method, d.target, fmt.Sprint("Content-Length: ", document+len(frame)+60), headers,
+					flood(document, frame+d.open, d.on, false), false)
 			})
 			r.met(t, "100 MB in chunks to "+d.target, a, "MaxMessageLengthExceeded", "InvalidRequest")
 		})
@@ -118,12 +128,16 @@ func (r *run) large(t *testing.T, all *sync.WaitGroup) {
 	var parts strings.Builder
 	sum := strings.Repeat("A", 43) + "="
 	for n := 1; n <= most; n++ {
-		fmt.Fprintf(&parts, `<Part><PartNumber>%d</PartNumber><ETag>"%032x"</ETag><ChecksumSHA256>%s</ChecksumSHA256></Part>`, n, n, sum)
+		fmt.Fprintf(&parts,
+			`<Part><PartNumber>%d</PartNumber><ETag>"%032x"</ETag><ChecksumSHA256>%s</ChecksumSHA256></Part>`, n, n,
+			sum)
 	}
 	complete := "<CompleteMultipartUpload>" + parts.String() + "</CompleteMultipartUpload>"
 	many := "<CompleteMultipartUpload>" + strings.Repeat("<a/>", 9*most) + "</CompleteMultipartUpload>"
-	wide := "<CompleteMultipartUpload>" + strings.Repeat("<a>"+strings.Repeat("x", 30_000)+"</a>", 130) + "</CompleteMultipartUpload>"
-	remove := "<Delete>" + strings.Repeat("<Object><Key>"+strings.Repeat("k", 1024)+"</Key></Object>", 1000) + "</Delete>"
+	wide := "<CompleteMultipartUpload>" + strings.Repeat("<a>"+strings.Repeat("x", 30_000)+"</a>", 130) +
+		"</CompleteMultipartUpload>"
+	remove := "<Delete>" + strings.Repeat("<Object><Key>"+strings.Repeat("k", 1024)+"</Key></Object>", 1000) +
+		"</Delete>"
 	for range 8 {
 		for _, d := range []struct{ target, doc, code string }{
 			{"/box/m?uploadId=" + noUpload, complete, "NoSuchUpload"},
@@ -134,7 +148,8 @@ func (r *run) large(t *testing.T, all *sync.WaitGroup) {
 			md := md5.Sum([]byte(d.doc))
 			all.Go(func() {
 				a := r.insist(func() answer {
-					return r.do(t, "POST", d.target, []byte(d.doc), "Content-MD5: "+base64.StdEncoding.EncodeToString(md[:]))
+					return r.do(t, "POST", d.target, []byte(d.doc),
+						"Content-MD5: "+base64.StdEncoding.EncodeToString(md[:]))
 				})
 				r.met(t, "a large document", a, d.code)
 			})
@@ -146,7 +161,8 @@ func (r *run) large(t *testing.T, all *sync.WaitGroup) {
 func (r *run) stalled(t *testing.T, all *sync.WaitGroup) {
 	for i := range 64 {
 		all.Go(func() {
-			a := r.raw(t, "PUT", fmt.Sprint("/box/stalled", i), "Content-Length: 20000000", nil, text(strings.Repeat("x", 300_000)), false)
+			a := r.raw(t, "PUT", fmt.Sprint("/box/stalled", i), "Content-Length: 20000000", nil,
+				text(strings.Repeat("x", 300_000)), false)
 			r.met(t, "a body that stalls", a, "RequestTimeout")
 		})
 	}
@@ -172,7 +188,11 @@ func (r *run) lies(t *testing.T, all *sync.WaitGroup) {
 	n := fmt.Sprint("Content-Length: ", len(body))
 	zeros := func(n int) string { return base64.StdEncoding.EncodeToString(make([]byte, n)) }
 	trailer := func(decoded int) []string {
-		return []string{"X-Amz-Content-Sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER", "X-Amz-Trailer: x-amz-checksum-crc32c", fmt.Sprint("X-Amz-Decoded-Content-Length: ", decoded), "Content-Encoding: aws-chunked"}
+		return []string{
+			"X-Amz-Content-Sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+			"X-Amz-Trailer: x-amz-checksum-crc32c", fmt.Sprint("X-Amz-Decoded-Content-Length: ", decoded),
+			"Content-Encoding: aws-chunked",
+		}
 	}
 	chunks := fmt.Sprintf("%x\r\n%s\r\n0\r\nx-amz-checksum-crc32c:AAAAAA==\r\n\r\n", len(body), body)
 	framed := fmt.Sprint("Content-Length: ", len(chunks))
@@ -200,7 +220,9 @@ func (r *run) lies(t *testing.T, all *sync.WaitGroup) {
 	} {
 		for _, target := range []string{fmt.Sprint("/box/lie", i), "/box/k"} {
 			all.Go(func() {
-				a := r.insist(func() answer { return r.raw(t, "PUT", target, lie.length, lie.headers, text(lie.send), true) })
+				a := r.insist(func() answer {
+					return r.raw(t, "PUT", target, lie.length, lie.headers, text(lie.send), true)
+				})
 				r.met(t, fmt.Sprintf("lie %d: %s, %v", i, lie.length, lie.headers), a, lie.code)
 			})
 		}
@@ -287,7 +309,8 @@ func (r *run) tenThousand(t *testing.T, source []byte) {
 	var once sync.Mutex
 	each(most, func(n int) {
 		a := r.insist(func() answer {
-			return r.do(t, "PUT", fmt.Sprintf("/box/whole?partNumber=%d&uploadId=%s", n, id), nil, "X-Amz-Copy-Source: box/source")
+			return r.do(t, "PUT", fmt.Sprintf("/box/whole?partNumber=%d&uploadId=%s", n, id), nil,
+				"X-Amz-Copy-Source: box/source")
 		})
 		if a.status != http.StatusOK {
 			t.Errorf("part %d: %+v", n, a)
@@ -313,11 +336,13 @@ func (r *run) tenThousand(t *testing.T, source []byte) {
 		}
 		a := r.do(t, "GET", "/box/whole", nil, fmt.Sprintf("Range: bytes=%d-%d", at, at+1999))
 		from := int(at % int64(len(source)))
-		if want := (string(source) + string(source))[from:][:2000]; a.status != http.StatusPartialContent || a.body != want {
+		if want := (string(source) + string(source))[from:][:2000]; a.status != http.StatusPartialContent ||
+			a.body != want {
 			t.Errorf("2,000 octets at %d: %d, %d octets", at, a.status, len(a.body))
 		}
 	})
-	if a := r.do(t, "HEAD", fmt.Sprint("/box/whole?partNumber=", most), nil); a.header.Get("X-Amz-Mp-Parts-Count") != fmt.Sprint(most) {
+	if a := r.do(t, "HEAD", fmt.Sprint("/box/whole?partNumber=", most),
+		nil); a.header.Get("X-Amz-Mp-Parts-Count") != fmt.Sprint(most) {
 		t.Errorf("%+v", a)
 	}
 	if a := r.do(t, "DELETE", "/box/whole", nil); a.status != http.StatusNoContent {
@@ -414,17 +439,20 @@ func TestMeterBites(t *testing.T) {
 		}
 	}
 	t.Run("large documents", func(t *testing.T) {
-		over(t, s3.Limits{Stall: stall, Document: 200 << 20, Documents: 1 << 40, Working: 1000}, func(t *testing.T, r *run) {
-			var all sync.WaitGroup
-			for range 4 {
-				all.Go(func() {
-					d := documents[1]
-					a := r.raw(t, d.method, d.target, fmt.Sprint("Content-Length: ", document), []string{"Content-MD5: 1B2M2Y8AsgTpgAmY7PhCfg=="}, flood(document, d.open, d.on, false), true)
-					r.met(t, "100 MB", a, "BadDigest")
-				})
-			}
-			all.Wait()
-		})
+		over(t, s3.Limits{Stall: stall, Document: 200 << 20, Documents: 1 << 40, Working: 1000},
+			func(t *testing.T, r *run) {
+				var all sync.WaitGroup
+				for range 4 {
+					all.Go(func() {
+						d := documents[1]
+						a := r.raw(t, d.method, d.target, fmt.Sprint("Content-Length: ", document),
+							[]string{"Content-MD5: 1B2M2Y8AsgTpgAmY7PhCfg=="}, flood(document, d.open, d.on, false),
+							true)
+						r.met(t, "100 MB", a, "BadDigest")
+					})
+				}
+				all.Wait()
+			})
 	})
 	t.Run("no bound of all", func(t *testing.T) {
 		over(t, s3.Limits{Stall: 5 * time.Second, Documents: 1 << 40}, func(t *testing.T, r *run) {

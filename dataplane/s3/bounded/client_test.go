@@ -63,7 +63,8 @@ func (c *client) signed(method, target string, body []byte, headers ...string) (
 		r.Header.Set(name, value)
 	}
 	who := aws.Credentials{AccessKeyID: keyID, SecretAccessKey: secret}
-	return r, c.signer.SignHTTP(context.Background(), who, r, r.Header.Get("X-Amz-Content-Sha256"), "s3", region, time.Now())
+	return r, c.signer.SignHTTP(context.Background(), who, r, r.Header.Get("X-Amz-Content-Sha256"), "s3", region,
+		time.Now())
 }
 
 // do sends a request as it should be sent.
@@ -88,7 +89,9 @@ func (c *client) do(t *testing.T, method, target string, body []byte, headers ..
 
 // raw sends a signed head with a length of its own, and a body that send writes until it
 // cannot any more; then, unless it hangs up, it waits for the answer.
-func (c *client) raw(t *testing.T, method, target, length string, headers []string, send func(io.Writer) error, hangUp bool) answer {
+func (c *client) raw(t *testing.T, method, target, length string, headers []string, send func(io.Writer) error,
+	hangUp bool,
+) answer {
 	t.Helper()
 	r, err := c.signed(method, target, nil, headers...)
 	if err != nil {

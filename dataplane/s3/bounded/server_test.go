@@ -75,7 +75,10 @@ type holds struct {
 // serve answers S3 with the store on disk and encrypted, until its input ends.
 func (s settings) serve() error {
 	diskKey := sha256.Sum256([]byte("disk"))
-	kept, err := store.Open(store.Options{Dir: s.Dir, Cell: "here", Keys: keys{}, DiskKey: &diskKey, SegmentSize: 32 << 20, Reserve: -1})
+	kept, err := store.Open(store.Options{
+		Dir: s.Dir, Cell: "here", Keys: keys{}, DiskKey: &diskKey,
+		SegmentSize: 32 << 20, Reserve: -1,
+	})
 	if err != nil {
 		return err
 	}
@@ -84,8 +87,10 @@ func (s settings) serve() error {
 	view, err := s3.NewView().With(
 		s3.Settings(&storagev1.PublishedStorage{Region: region}), accessKey(),
 		s3.PutBucket(&storagev1.PublishedBucket{
-			Bucket: bucket, Id: id[:16], Organization: "acme", Placement: &storagev1.Placement{Cell: "here"}, CreateTime: timestamppb.Now(),
-			Spec: &storagev1.BucketSpec{Ownership: storagev1.BucketSpec_OWNERSHIP_OBJECT_WRITER}, // so that ACLs are read
+			Bucket: bucket, Id: id[:16], Organization: "acme", Placement: &storagev1.Placement{Cell: "here"},
+			CreateTime: timestamppb.Now(),
+			// so that ACLs are read
+			Spec: &storagev1.BucketSpec{Ownership: storagev1.BucketSpec_OWNERSHIP_OBJECT_WRITER},
 		}))
 	if err != nil {
 		return err
@@ -131,7 +136,10 @@ func accessKey() s3.Change {
 		k := sigv4.Derive(secret, day, region)
 		signing.Keys = append(signing.Keys, &storagev1.SigningKey{Day: day, Region: region, Key: k[:]})
 	}
-	return s3.PutAccessKey(&storagev1.PublishedAccessKey{AccessKeyId: keyID, Organization: "acme", Name: "accesskeys/test"}, signing)
+	return s3.PutAccessKey(&storagev1.PublishedAccessKey{
+		AccessKeyId: keyID, Organization: "acme",
+		Name: "accesskeys/test",
+	}, signing)
 }
 
 // server is the process as the test sees it.

@@ -39,12 +39,16 @@ var algorithms = [...]struct {
 	multipart Type
 	both      bool
 }{
-	None:      {},
-	CRC32:     {"CRC32", "X-Amz-Checksum-Crc32", 4, func() hash.Hash { return crc32.NewIEEE() }, Composite, true},
-	CRC32C:    {"CRC32C", "X-Amz-Checksum-Crc32c", 4, func() hash.Hash { return crc32.New(castagnoli) }, Composite, true},
-	CRC64NVME: {"CRC64NVME", "X-Amz-Checksum-Crc64nvme", 8, func() hash.Hash { return crc64nvme.New() }, FullObject, false},
-	SHA1:      {"SHA1", "X-Amz-Checksum-Sha1", sha1.Size, sha1.New, Composite, false},
-	SHA256:    {"SHA256", "X-Amz-Checksum-Sha256", sha256.Size, sha256.New, Composite, false},
+	None:  {},
+	CRC32: {"CRC32", "X-Amz-Checksum-Crc32", 4, func() hash.Hash { return crc32.NewIEEE() }, Composite, true},
+	CRC32C: {"CRC32C", "X-Amz-Checksum-Crc32c", 4, func() hash.Hash {
+		return crc32.New(castagnoli)
+	}, Composite, true},
+	CRC64NVME: {"CRC64NVME", "X-Amz-Checksum-Crc64nvme", 8, func() hash.Hash {
+		return crc64nvme.New()
+	}, FullObject, false},
+	SHA1:   {"SHA1", "X-Amz-Checksum-Sha1", sha1.Size, sha1.New, Composite, false},
+	SHA256: {"SHA256", "X-Amz-Checksum-Sha256", sha256.Size, sha256.New, Composite, false},
 }
 
 // Algorithms are all of them, without None.

@@ -177,7 +177,8 @@ func TestComposite(t *testing.T) {
 	if _, err := CRC64NVME.OfParts(Composite, nil, Asked{}); err == nil {
 		t.Error("CRC64NVME is never COMPOSITE")
 	}
-	if sum, err := CRC32.OfParts(FullObject, []Part{{CRC32.Sum([]byte("ab")), 2}}, Asked{}); err != nil || !bytes.Equal(sum, CRC32.Sum([]byte("ab"))) {
+	if sum, err := CRC32.OfParts(FullObject, []Part{{CRC32.Sum([]byte("ab")), 2}}, Asked{}); err != nil ||
+		!bytes.Equal(sum, CRC32.Sum([]byte("ab"))) {
 		t.Errorf("%x %v", sum, err)
 	}
 	if _, err := CRC32.FullObjectOf([]Part{{nil, 2}}); err == nil {

@@ -27,7 +27,8 @@ func (a Algorithm) CompositeOf(parts []Part) []byte {
 func (a Algorithm) FullObjectOf(parts []Part) ([]byte, error) {
 	f, ok := a.field()
 	if !ok {
-		return nil, s3xml.Say(s3xml.InvalidRequest, "The FULL_OBJECT checksum type is not possible with "+a.String()+".")
+		return nil, s3xml.Say(s3xml.InvalidRequest, "The FULL_OBJECT checksum type is not possible with "+a.String()+
+			".")
 	}
 	var crc, shift uint64
 	size := int64(-1)

@@ -31,7 +31,10 @@ func FuzzHeaders(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name, value, trailer, sdk, sum string) {
 		h := http.Header{}
 		for _, p := range [][2]string{
-			{"X-Amz-Checksum-" + name, value}, {"X-Amz-Trailer", trailer}, {"X-Amz-Sdk-Checksum-Algorithm", sdk}, {"Content-MD5", sum},
+			{"X-Amz-Checksum-" + name, value},
+			{"X-Amz-Trailer", trailer},
+			{"X-Amz-Sdk-Checksum-Algorithm", sdk},
+			{"Content-MD5", sum},
 		} {
 			if p[1] != "" {
 				h.Set(p[0], p[1])
@@ -41,7 +44,8 @@ func FuzzHeaders(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if a.Trailer == (a.Sum != nil) && a.Algorithm != None || a.Sum != nil && len(a.Sum) != a.Algorithm.Size() || a.Parts != 0 {
+		if a.Trailer == (a.Sum != nil) && a.Algorithm != None || a.Sum != nil && len(a.Sum) != a.Algorithm.Size() ||
+			a.Parts != 0 {
 			t.Fatalf("%v: %+v", h, a)
 		}
 	})

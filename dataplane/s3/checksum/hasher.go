@@ -155,8 +155,10 @@ func (s *Sums) VerifySHA256(want [sha256.Size]byte) error {
 	if want == s.SHA256 {
 		return nil
 	}
-	return s3xml.Say(s3xml.XAmzContentSHA256Mismatch, "The provided 'x-amz-content-sha256' header does not match what was computed.",
-		"ClientComputedContentSHA256", hex.EncodeToString(want[:]), "S3ComputedContentSHA256", hex.EncodeToString(s.SHA256[:]))
+	return s3xml.Say(s3xml.XAmzContentSHA256Mismatch,
+		"The provided 'x-amz-content-sha256' header does not match what was computed.",
+		"ClientComputedContentSHA256", hex.EncodeToString(want[:]), "S3ComputedContentSHA256",
+		hex.EncodeToString(s.SHA256[:]))
 }
 
 // Verify holds the sums against what was asked; of a trailer, after FromTrailer.
@@ -168,7 +170,8 @@ func (s *Sums) Verify(a Asked) error {
 		return nil
 	}
 	if a.Algorithm != s.Algorithm {
-		return s3xml.Say(s3xml.InvalidRequest, "The checksum "+strings.ToLower(a.Algorithm.Header())+" is not the one of this upload.")
+		return s3xml.Say(s3xml.InvalidRequest, "The checksum "+strings.ToLower(a.Algorithm.Header())+
+			" is not the one of this upload.")
 	}
 	return a.Algorithm.compare(a.Sum, s.Checksum)
 }

@@ -102,7 +102,8 @@ func aboutChecksums(name string) bool {
 }
 
 func errSeveral() error {
-	return s3xml.Say(s3xml.InvalidRequest, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+	return s3xml.Say(s3xml.InvalidRequest,
+		"Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 }
 
 // readTrailer: only a checksum may come in the trailer.
@@ -111,7 +112,8 @@ func (a *Asked) readTrailer(h http.Header) error {
 		for name := range strings.SplitSeq(v, ",") {
 			alg, ok := ofHeader(strings.TrimSpace(name))
 			if !ok {
-				return s3xml.Say(s3xml.InvalidRequest, "The value specified in the x-amz-trailer header is not supported")
+				return s3xml.Say(s3xml.InvalidRequest,
+					"The value specified in the x-amz-trailer header is not supported")
 			}
 			if a.Algorithm != None {
 				return errSeveral()

@@ -29,7 +29,8 @@ func BenchmarkReader(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					r := New(bytes.NewReader(body), options(p, "seed", int64(len(data)), names...))
-					if n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, r, buf); err != nil || n != int64(len(data)) {
+					if n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, r, buf); err != nil ||
+						n != int64(len(data)) {
 						b.Fatal(n, err)
 					}
 				}

@@ -29,7 +29,9 @@ const (
 )
 
 func verifier() *signature.Verifier {
-	return &signature.Verifier{Region: "eu-1", Keys: func(_ string, day int32, region string) ([32]byte, signature.KeyState) {
+	return &signature.Verifier{Region: "eu-1", Keys: func(_ string, day int32, region string) ([32]byte,
+		signature.KeyState,
+	) {
 		return sigv4.Derive(secret, day, region), signature.KeyFound
 	}}
 }
@@ -52,7 +54,10 @@ func receive(r *http.Request) ([]byte, signature.Payload, error) {
 		}
 		body = chunks
 	}
-	h := checksum.NewHasher(checksum.Want{MD5: true, SHA256: res.Payload == signature.Hashed, Algorithm: asked.Algorithm})
+	h := checksum.NewHasher(checksum.Want{
+		MD5: true, SHA256: res.Payload == signature.Hashed,
+		Algorithm: asked.Algorithm,
+	})
 	defer h.Close()
 	data, err := io.ReadAll(io.TeeReader(body, h))
 	if err != nil {
@@ -94,7 +99,8 @@ func TestUploadsOfTheSDK(t *testing.T) {
 		t.Cleanup(server.Close)
 		client := s3.New(s3.Options{
 			RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
-			Region:                     "eu-1", BaseEndpoint: aws.String(server.URL), UsePathStyle: true, HTTPClient: server.Client(),
+			Region:                     "eu-1", BaseEndpoint: aws.String(server.URL), UsePathStyle: true,
+			HTTPClient: server.Client(),
 			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 				return aws.Credentials{AccessKeyID: id, SecretAccessKey: secret}, nil
 			}),
@@ -103,7 +109,8 @@ func TestUploadsOfTheSDK(t *testing.T) {
 			for _, size := range []int{0, 1, 100_000, 1 << 20} {
 				body := bytes.Repeat([]byte("x"), size)
 				_, err := client.PutObject(t.Context(), &s3.PutObjectInput{
-					Bucket: aws.String("b"), Key: aws.String("a//b/../ü+ &.txt"), Body: bytes.NewReader(body), ChecksumAlgorithm: alg,
+					Bucket: aws.String("b"), Key: aws.String("a//b/../ü+ &.txt"), Body: bytes.NewReader(body),
+					ChecksumAlgorithm: alg,
 				})
 				if err != nil || !bytes.Equal(got, body) {
 					t.Fatalf("%s %s %d: %v", scheme, alg, size, err)
@@ -129,7 +136,10 @@ func TestUploadsOfMinio(t *testing.T) {
 	for _, size := range []int{0, 1, 65_535, 65_536, 65_537, 200_000} {
 		body := bytes.Repeat([]byte("y"), size)
 		sum := checksum.Format(checksum.CRC32C.Sum(body), 0)
-		for kind, trailer := range map[signature.Payload]bool{signature.Chunks: false, signature.ChunksTrailer: true, signature.UnsignedTrailer: true} {
+		for kind, trailer := range map[signature.Payload]bool{
+			signature.Chunks: false, signature.ChunksTrailer: true,
+			signature.UnsignedTrailer: true,
+		} {
 			r := httptest.NewRequest(http.MethodPut, "http://s3.example.com/b/k", io.NopCloser(bytes.NewReader(body)))
 			var trailers http.Header
 			if trailer {
@@ -165,7 +175,10 @@ func TestRequestsThatCannotBe(t *testing.T) {
 		{signature.Chunks, "X-Amz-Decoded-Content-Length=0&X-Amz-Trailer=x-amz-checksum-crc32", "InvalidRequest"},
 		{signature.ChunksTrailer, "X-Amz-Decoded-Content-Length=0&X-Amz-Trailer=a,b,a", "InvalidRequest"},
 		{signature.ChunksTrailer, "X-Amz-Decoded-Content-Length=0&X-Amz-Trailer=a,b,c,d,e,f,g,h,i", "InvalidRequest"},
-		{signature.ChunksTrailer, "X-Amz-Decoded-Content-Length=0&X-Amz-Trailer=x-amz-trailer-signature", "InvalidRequest"},
+		{
+			signature.ChunksTrailer, "X-Amz-Decoded-Content-Length=0&X-Amz-Trailer=x-amz-trailer-signature",
+			"InvalidRequest",
+		},
 	} {
 		r := httptest.NewRequest(http.MethodPut, "/b/k", nil)
 		for h := range strings.SplitSeq(c.headers, "&") {

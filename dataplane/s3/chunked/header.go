@@ -81,7 +81,8 @@ func (r *Reader) verify(kind, before string, sum [sha256.Size]byte) error {
 	mac := sigv4.MAC(o.Key[:], r.toSign)
 	hex.Encode(want[:], mac[:])
 	if subtle.ConstantTimeCompare(want[:], r.given) != 1 {
-		return s3xml.Say(s3xml.SignatureDoesNotMatch, "The chunk signature we calculated does not match the signature you provided.",
+		return s3xml.Say(s3xml.SignatureDoesNotMatch,
+			"The chunk signature we calculated does not match the signature you provided.",
 			"StringToSign", string(r.toSign), "SignatureProvided", string(r.given))
 	}
 	r.previous, r.given = r.given, r.previous

@@ -58,7 +58,8 @@ func (e *encoder) chunk(data string) {
 	if e.payload == signature.UnsignedTrailer {
 		fmt.Fprintf(e, "%x\r\n", len(data))
 	} else {
-		fmt.Fprintf(e, "%x;chunk-signature=%s\r\n", len(data), e.sign("AWS4-HMAC-SHA256-PAYLOAD", hashed(""), hashed(data)))
+		fmt.Fprintf(e, "%x;chunk-signature=%s\r\n", len(data), e.sign("AWS4-HMAC-SHA256-PAYLOAD", hashed(""),
+			hashed(data)))
 	}
 	if data != "" {
 		e.WriteString(data + "\r\n")
@@ -113,7 +114,9 @@ func TestAmazonsExamples(t *testing.T) {
 		"b474d8862b1487a5145d686f57f013e54db672cee1c953b3010fb58501ef5aa2",
 		"1c1344b170168f8e65b41376b44b20fe354e373826ccbbe2c1d40a8cae51e5c7",
 		"2ca2aba2005185cf7159c6277faf83795951dd77a3a99e6e65d5c9f85863f992",
-	}, crc32c+":sOO8/Q==\r\nx-amz-trailer-signature:d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435\r\n")
+	},
+		crc32c+
+			":sOO8/Q==\r\nx-amz-trailer-signature:d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435\r\n")
 	for name, r := range map[string]*Reader{
 		"plain": New(strings.NewReader(plain), options(signature.Chunks,
 			"4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9", 66560)),
@@ -206,8 +209,10 @@ func TestEveryFlipIsFound(t *testing.T) {
 				if err != nil {
 					continue
 				}
-				if len(got) != len(data) || p.SignedChunks() && (string(got) != data || len(values) > 0 && !maps.Equal(values, r.Trailers())) {
-					t.Fatalf("%v: octet %d (%q) changed to %q was taken: %q %v", p, i, body[i], bad[i], got, r.Trailers())
+				if len(got) != len(data) || p.SignedChunks() && (string(got) != data || len(values) > 0 &&
+					!maps.Equal(values, r.Trailers())) {
+					t.Fatalf("%v: octet %d (%q) changed to %q was taken: %q %v", p, i, body[i], bad[i], got,
+						r.Trailers())
 				}
 			}
 		}
@@ -241,33 +246,80 @@ func TestRefuses(t *testing.T) {
 		trailers []string
 		code     s3xml.Code
 	}{
-		"longer than told":              {signature.Chunks, good, 4, nil, s3xml.IncompleteBody},
-		"shorter than told":             {signature.Chunks, good, 6, nil, s3xml.IncompleteBody},
-		"other seed":                    {signature.Chunks, encode(signature.Chunks, "deed", "hello", nil), 5, nil, s3xml.SignatureDoesNotMatch},
-		"chunks swapped":                {signature.Chunks, swapped(), 10, nil, s3xml.SignatureDoesNotMatch},
-		"unsigned for signed":           {signature.Chunks, encode(signature.UnsignedTrailer, "", "hello", nil), 5, nil, s3xml.InvalidRequest},
-		"signed for unsigned":           {signature.UnsignedTrailer, good, 5, nil, s3xml.InvalidRequest},
-		"more after the end":            {signature.Chunks, good + "x:y\r\n", 5, nil, s3xml.MalformedTrailerError},
-		"another body behind":           {signature.UnsignedTrailer, "0\r\n\r\n0\r\n\r\n", 0, nil, s3xml.InvalidRequest},
-		"blank lines behind":            {signature.UnsignedTrailer, "0\r\n" + strings.Repeat("\r\n", 9), 0, nil, s3xml.InvalidRequest},
-		"no size":                       {signature.UnsignedTrailer, "\r\nhello", 5, nil, s3xml.InvalidRequest},
-		"negative size":                 {signature.UnsignedTrailer, "-5\r\nhello", 5, nil, s3xml.InvalidRequest},
-		"size with 0x":                  {signature.UnsignedTrailer, "0x5\r\nhello", 5, nil, s3xml.InvalidRequest},
-		"huge size":                     {signature.UnsignedTrailer, "ffffffffffffffff\r\nhello", 5, nil, s3xml.InvalidRequest},
-		"large size":                    {signature.UnsignedTrailer, "7fffffffffffff\r\nhello", 5, nil, s3xml.IncompleteBody},
-		"size too long":                 {signature.UnsignedTrailer, long + "\r\n", 5, nil, s3xml.InvalidRequest},
-		"endless line":                  {signature.UnsignedTrailer, strings.Repeat("0", 10000), 5, nil, s3xml.InvalidRequest},
-		"extension":                     {signature.UnsignedTrailer, "5;a=b\r\nhello\r\n", 5, nil, s3xml.InvalidRequest},
-		"no CRLF after":                 {signature.UnsignedTrailer, "5\r\nhelloXX0\r\n\r\n", 5, nil, s3xml.InvalidRequest},
-		"nothing":                       {signature.UnsignedTrailer, "", 0, nil, s3xml.IncompleteBody},
-		"trailer not announced":         {signature.UnsignedTrailer, "0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n", 0, nil, s3xml.MalformedTrailerError},
-		"trailer of Chunks":             {signature.Chunks, strings.TrimSuffix(good, "\r\n") + crc32c + ":sOO8/Q==\r\n\r\n", 5, []string{crc32c}, s3xml.MalformedTrailerError},
-		"trailer twice":                 {signature.UnsignedTrailer, "0\r\n" + crc32c + ":a\r\n" + crc32c + ":b\r\n\r\n", 0, []string{crc32c}, s3xml.MalformedTrailerError},
-		"trailer missing":               {signature.UnsignedTrailer, "0\r\n\r\n", 0, []string{crc32c}, s3xml.MalformedTrailerError},
-		"trailer without a colon":       {signature.UnsignedTrailer, "0\r\nx\r\n\r\n", 0, []string{crc32c}, s3xml.MalformedTrailerError},
-		"trailer too long":              {signature.UnsignedTrailer, "0\r\n" + crc32c + ":" + strings.Repeat("a", MaxLine) + "\r\n\r\n", 0, []string{crc32c}, s3xml.InvalidRequest},
-		"trailer signature of unsigned": {signature.UnsignedTrailer, "0\r\nx-amz-trailer-signature:00\r\n\r\n", 0, nil, s3xml.MalformedTrailerError},
-		"trailer without signature":     {signature.ChunksTrailer, encode(signature.Chunks, "seed", "", nil), 0, nil, s3xml.MalformedTrailerError},
+		"longer than told":  {signature.Chunks, good, 4, nil, s3xml.IncompleteBody},
+		"shorter than told": {signature.Chunks, good, 6, nil, s3xml.IncompleteBody},
+		"other seed": {
+			signature.Chunks, encode(signature.Chunks, "deed", "hello", nil), 5, nil,
+			s3xml.SignatureDoesNotMatch,
+		},
+		"chunks swapped": {signature.Chunks, swapped(), 10, nil, s3xml.SignatureDoesNotMatch},
+		"unsigned for signed": {
+			signature.Chunks, encode(signature.UnsignedTrailer, "", "hello", nil), 5, nil,
+			s3xml.InvalidRequest,
+		},
+		"signed for unsigned": {signature.UnsignedTrailer, good, 5, nil, s3xml.InvalidRequest},
+		"more after the end":  {signature.Chunks, good + "x:y\r\n", 5, nil, s3xml.MalformedTrailerError},
+		"another body behind": {
+			signature.UnsignedTrailer, "0\r\n\r\n0\r\n\r\n", 0, nil,
+			s3xml.InvalidRequest,
+		},
+		"blank lines behind": {
+			signature.UnsignedTrailer, "0\r\n" + strings.Repeat("\r\n", 9), 0, nil,
+			s3xml.InvalidRequest,
+		},
+		"no size":       {signature.UnsignedTrailer, "\r\nhello", 5, nil, s3xml.InvalidRequest},
+		"negative size": {signature.UnsignedTrailer, "-5\r\nhello", 5, nil, s3xml.InvalidRequest},
+		"size with 0x":  {signature.UnsignedTrailer, "0x5\r\nhello", 5, nil, s3xml.InvalidRequest},
+		"huge size": {
+			signature.UnsignedTrailer, "ffffffffffffffff\r\nhello", 5, nil,
+			s3xml.InvalidRequest,
+		},
+		"large size": {
+			signature.UnsignedTrailer, "7fffffffffffff\r\nhello", 5, nil,
+			s3xml.IncompleteBody,
+		},
+		"size too long": {signature.UnsignedTrailer, long + "\r\n", 5, nil, s3xml.InvalidRequest},
+		"endless line": {
+			signature.UnsignedTrailer, strings.Repeat("0", 10000), 5, nil,
+			s3xml.InvalidRequest,
+		},
+		"extension": {
+			signature.UnsignedTrailer, "5;a=b\r\nhello\r\n", 5, nil,
+			s3xml.InvalidRequest,
+		},
+		"no CRLF after": {
+			signature.UnsignedTrailer, "5\r\nhelloXX0\r\n\r\n", 5, nil,
+			s3xml.InvalidRequest,
+		},
+		"nothing": {signature.UnsignedTrailer, "", 0, nil, s3xml.IncompleteBody},
+		"trailer not announced": {
+			signature.UnsignedTrailer, "0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n", 0,
+			nil, s3xml.MalformedTrailerError,
+		},
+		"trailer of Chunks": {signature.Chunks, strings.TrimSuffix(good, "\r\n") + crc32c +
+			":sOO8/Q==\r\n\r\n", 5, []string{crc32c}, s3xml.MalformedTrailerError},
+		"trailer twice": {signature.UnsignedTrailer, "0\r\n" + crc32c + ":a\r\n" + crc32c +
+			":b\r\n\r\n", 0, []string{crc32c}, s3xml.MalformedTrailerError},
+		"trailer missing": {
+			signature.UnsignedTrailer, "0\r\n\r\n", 0,
+			[]string{crc32c},
+			s3xml.MalformedTrailerError,
+		},
+		"trailer without a colon": {
+			signature.UnsignedTrailer, "0\r\nx\r\n\r\n", 0,
+			[]string{crc32c},
+			s3xml.MalformedTrailerError,
+		},
+		"trailer too long": {signature.UnsignedTrailer, "0\r\n" + crc32c + ":" + strings.Repeat("a",
+			MaxLine) + "\r\n\r\n", 0, []string{crc32c}, s3xml.InvalidRequest},
+		"trailer signature of unsigned": {
+			signature.UnsignedTrailer, "0\r\nx-amz-trailer-signature:00\r\n\r\n", 0, nil,
+			s3xml.MalformedTrailerError,
+		},
+		"trailer without signature": {
+			signature.ChunksTrailer, encode(signature.Chunks, "seed", "", nil), 0, nil,
+			s3xml.MalformedTrailerError,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := io.ReadAll(New(strings.NewReader(c.body), options(c.p, "seed", c.length, c.trailers...)))
@@ -284,7 +336,8 @@ func TestNothingAfterTheTrailersSignature(t *testing.T) {
 	e := &encoder{payload: signature.ChunksTrailer, previous: "seed"}
 	e.end(nil)
 	body := strings.TrimSuffix(e.String(), "\r\n") + crc32c + ":sOO8/Q==\r\n\r\n"
-	if _, err := io.ReadAll(New(strings.NewReader(body), options(signature.ChunksTrailer, "seed", 0, crc32c))); err == nil {
+	if _, err := io.ReadAll(New(strings.NewReader(body), options(signature.ChunksTrailer, "seed", 0,
+		crc32c))); err == nil {
 		t.Error("an unsigned field was taken")
 	}
 }
@@ -326,7 +379,8 @@ func TestErrorsOfTheBodyPassThrough(t *testing.T) {
 // TestTrailerEndings: the line ends that clients were seen to use.
 func TestTrailerEndings(t *testing.T) {
 	for _, end := range []string{"\r\n\r\n", "\n\r\n\r\n", "\n\r\n", "\n\n", "\r\n", "\r\n\r\n\r\n"} {
-		r := New(strings.NewReader("5\r\nhello\r\n0\r\n"+crc32c+": sOO8/Q== "+end), options(signature.UnsignedTrailer, "", 5, crc32c))
+		r := New(strings.NewReader("5\r\nhello\r\n0\r\n"+crc32c+": sOO8/Q== "+end), options(signature.UnsignedTrailer,
+			"", 5, crc32c))
 		if got, err := io.ReadAll(r); err != nil || string(got) != "hello" || r.Trailers()[crc32c] != "sOO8/Q==" {
 			t.Errorf("%q: %q %v %v", end, got, r.Trailers(), err)
 		}

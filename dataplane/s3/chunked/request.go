@@ -22,7 +22,8 @@ func FromRequest(r *http.Request, res signature.Result) (*Reader, error) {
 		return nil, err
 	}
 	if len(o.Trailers) > 0 && !o.Payload.Trailing() {
-		return nil, s3xml.Say(s3xml.InvalidRequest, "x-amz-trailer needs an x-amz-content-sha256 that ends in -TRAILER.")
+		return nil, s3xml.Say(s3xml.InvalidRequest,
+			"x-amz-trailer needs an x-amz-content-sha256 that ends in -TRAILER.")
 	}
 	return New(r.Body, o), nil
 }
@@ -35,7 +36,8 @@ func DecodedLength(h http.Header) (int64, error) {
 	}
 	n, err := strconv.ParseUint(text, 10, 63)
 	if err != nil {
-		return 0, s3xml.Argument("The x-amz-decoded-content-length must be a number.", "x-amz-decoded-content-length", text)
+		return 0, s3xml.Argument("The x-amz-decoded-content-length must be a number.", "x-amz-decoded-content-length",
+			text)
 	}
 	return int64(n), nil
 }
@@ -49,7 +51,8 @@ func announced(h http.Header) ([]string, error) {
 				continue
 			}
 			if len(names) == MaxTrailers || slices.Contains(names, name) || name == signatureField {
-				return nil, s3xml.Say(s3xml.InvalidRequest, "The value specified in the x-amz-trailer header is not supported.")
+				return nil, s3xml.Say(s3xml.InvalidRequest,
+					"The value specified in the x-amz-trailer header is not supported.")
 			}
 			names = append(names, name)
 		}

@@ -29,9 +29,11 @@ const maxHeaders = 100
 const (
 	textDisabled = "CORSResponse: CORS is not enabled for this bucket."
 	textNotFound = "CORSResponse: Bucket not found"
-	textRefused  = "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec."
-	textOrigin   = "Insufficient information. Origin request header needed."
-	textMethod   = "Invalid Access-Control-Request-Method: "
+	textRefused  = "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, " +
+		"request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the " +
+		"resource's CORS spec."
+	textOrigin = "Insufficient information. Origin request header needed."
+	textMethod = "Invalid Access-Control-Request-Method: "
 )
 
 // Resource types that AWS names in the refusal of a preflight.

@@ -10,14 +10,24 @@ import (
 )
 
 var rules = []*storagev1.CorsRule{
-	{Id: "app", AllowedOrigins: []string{"https://app.example", "https://*.dev.example"}, AllowedMethods: []string{"GET", "PUT"}, AllowedHeaders: []string{"Content-*", "x-amz-date", "Authorization"}, ExposeHeaders: []string{"ETag", "x-amz-version-id"}, MaxAgeSeconds: 600},
+	{
+		Id: "app", AllowedOrigins: []string{"https://app.example", "https://*.dev.example"},
+		AllowedMethods: []string{"GET", "PUT"}, AllowedHeaders: []string{"Content-*", "x-amz-date", "Authorization"},
+		ExposeHeaders: []string{"ETag", "x-amz-version-id"}, MaxAgeSeconds: 600,
+	},
 	{Id: "all", AllowedOrigins: []string{"*"}, AllowedMethods: []string{"GET", "HEAD"}},
-	{Id: "http", AllowedOrigins: []string{"http://*"}, AllowedMethods: []string{"DELETE"}, AllowedHeaders: []string{"*"}},
+	{
+		Id: "http", AllowedOrigins: []string{"http://*"}, AllowedMethods: []string{"DELETE"},
+		AllowedHeaders: []string{"*"},
+	},
 }
 
 func preflight(origin, method, headers string) http.Header {
 	h := http.Header{}
-	for k, v := range map[string]string{"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": headers} {
+	for k, v := range map[string]string{
+		"Origin": origin, "Access-Control-Request-Method": method,
+		"Access-Control-Request-Headers": headers,
+	} {
 		if v != "" {
 			h.Set(k, v)
 		}
@@ -60,10 +70,12 @@ func TestPreflight(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || out.Get("Access-Control-Allow-Origin") != c.allow || (out.Get("Access-Control-Allow-Credentials") == "true") != c.credentials || out.Get("Vary") != Vary {
+		if err != nil || out.Get("Access-Control-Allow-Origin") != c.allow ||
+			(out.Get("Access-Control-Allow-Credentials") == "true") != c.credentials || out.Get("Vary") != Vary {
 			t.Errorf("%+v: %v, %v", c, err, out)
 		}
-		if got := out.Get("Access-Control-Allow-Headers"); strings.ReplaceAll(got, " ", "") != strings.ToLower(strings.ReplaceAll(c.headers, " ", "")) {
+		if got := out.Get("Access-Control-Allow-Headers"); strings.ReplaceAll(got, " ",
+			"") != strings.ToLower(strings.ReplaceAll(c.headers, " ", "")) {
 			t.Errorf("%+v: headers %q", c, got)
 		}
 	}
@@ -74,7 +86,8 @@ func TestAnswerIsWhole(t *testing.T) {
 	out := http.Header{}
 	Headers(out, rules, "https://app.example", "PUT")
 	for name, want := range map[string]string{
-		"Access-Control-Allow-Origin": "https://app.example", "Access-Control-Allow-Credentials": "true", "Access-Control-Allow-Methods": "GET, PUT",
+		"Access-Control-Allow-Origin": "https://app.example", "Access-Control-Allow-Credentials": "true",
+		"Access-Control-Allow-Methods":  "GET, PUT",
 		"Access-Control-Expose-Headers": "ETag, x-amz-version-id", "Access-Control-Max-Age": "600", "Vary": Vary,
 	} {
 		if out.Get(name) != want {
@@ -93,7 +106,10 @@ func TestOtherAnswers(t *testing.T) {
 		origin, method string
 		headers        int
 	}{
-		{nil, "https://x", "GET", 0}, {rules, "", "GET", 1}, {rules, "https://x", "POST", 1}, {rules, "https://x", "GET", 3},
+		{nil, "https://x", "GET", 0},
+		{rules, "", "GET", 1},
+		{rules, "https://x", "POST", 1},
+		{rules, "https://x", "GET", 3},
 	} {
 		out := http.Header{}
 		Headers(out, c.rules, c.origin, c.method)
@@ -112,18 +128,24 @@ func TestPreflightsAreRefused(t *testing.T) {
 		{preflight("https://x", "", ""), "Invalid Access-Control-Request-Method: null"},
 		{preflight("https://x", "PATCH", ""), "Invalid Access-Control-Request-Method: PATCH"},
 		{preflight("https://x", "get", ""), "Invalid Access-Control-Request-Method: get"},
-		{preflight("https://x", "GET", strings.Repeat("x,", 1000)), "Too many headers in Access-Control-Request-Headers."},
+		{
+			preflight("https://x", "GET", strings.Repeat("x,", 1000)),
+			"Too many headers in Access-Control-Request-Headers.",
+		},
 	} {
-		if _, err := ReadPreflight(c.h); err == nil || s3xml.From(err).HTTPStatus() != 400 || s3xml.From(err).Text() != c.text {
+		if _, err := ReadPreflight(c.h); err == nil || s3xml.From(err).HTTPStatus() != 400 ||
+			s3xml.From(err).Text() != c.text {
 			t.Errorf("%v: %v", c.h, err)
 		}
 	}
 	e := s3xml.From(Preflight(http.Header{}, nil, Request{Origin: "x", Method: "GET"}, false))
-	if e.Text() != "CORSResponse: CORS is not enabled for this bucket." || string(s3xml.AppendError(nil, e)) != `<?xml version="1.0" encoding="UTF-8"?>
+	if e.Text() != "CORSResponse: CORS is not enabled for this bucket." ||
+		string(s3xml.AppendError(nil, e)) != `<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>AccessForbidden</Code><Message>CORSResponse: CORS is not enabled for this bucket.</Message><Method>GET</Method><ResourceType>BUCKET</ResourceType><RequestId></RequestId><HostId></HostId></Error>` {
 		t.Errorf("%s", s3xml.AppendError(nil, e))
 	}
-	if e := s3xml.From(NoBucket("PUT", true)); e.Text() != "CORSResponse: Bucket not found" || e.Details[1].Value != "OBJECT" {
+	if e := s3xml.From(NoBucket("PUT", true)); e.Text() != "CORSResponse: Bucket not found" ||
+		e.Details[1].Value != "OBJECT" {
 		t.Errorf("%v", e)
 	}
 }

@@ -27,11 +27,13 @@ func rule(change func(*storagev1.LifecycleRule)) *storagev1.LifecycleRule {
 }
 
 var (
-	days3     = rule(func(r *storagev1.LifecycleRule) { r.ExpireDays = 3 })
-	off       = rule(func(r *storagev1.LifecycleRule) { r.ExpireDays, r.Enabled = 1, false })
-	onDate    = rule(func(r *storagev1.LifecycleRule) { r.ExpireDate = timestamppb.New(at("2026-03-10T00:00")) })
-	logs      = rule(func(r *storagev1.LifecycleRule) { r.ExpireDays, r.Prefix = 1, "logs/" })
-	tagged    = rule(func(r *storagev1.LifecycleRule) { r.ExpireDays, r.Tags = 1, map[string]string{"a": "1", "b": ""} })
+	days3  = rule(func(r *storagev1.LifecycleRule) { r.ExpireDays = 3 })
+	off    = rule(func(r *storagev1.LifecycleRule) { r.ExpireDays, r.Enabled = 1, false })
+	onDate = rule(func(r *storagev1.LifecycleRule) { r.ExpireDate = timestamppb.New(at("2026-03-10T00:00")) })
+	logs   = rule(func(r *storagev1.LifecycleRule) { r.ExpireDays, r.Prefix = 1, "logs/" })
+	tagged = rule(func(r *storagev1.LifecycleRule) {
+		r.ExpireDays, r.Tags = 1, map[string]string{"a": "1", "b": ""}
+	})
 	sizes     = rule(func(r *storagev1.LifecycleRule) { r.ExpireDays, r.SizeGreaterThan, r.SizeLessThan = 1, 10, 20 })
 	markers   = rule(func(r *storagev1.LifecycleRule) { r.ExpireDeleteMarkers = true })
 	old2      = rule(func(r *storagev1.LifecycleRule) { r.NoncurrentDays = 2 })
@@ -41,7 +43,10 @@ var (
 	current   = Version{Key: "k", Size: 5, Written: at("2026-03-01T10:30"), Current: true}
 	lone      = Version{Key: "k", Written: at("2026-03-01T10:30"), Current: true, Marker: true, OnlyVersion: true}
 	replaced  = Version{Key: "k", Written: at("2026-01-01T00:00"), NoncurrentSince: at("2026-03-01T10:30")}
-	oldMarker = Version{Key: "k", Written: at("2026-01-01T00:00"), NoncurrentSince: at("2026-03-01T10:30"), Marker: true}
+	oldMarker = Version{
+		Key: "k", Written: at("2026-01-01T00:00"), NoncurrentSince: at("2026-03-01T10:30"),
+		Marker: true,
+	}
 )
 
 func with(v Version, change func(*Version)) Version { change(&v); return v }
@@ -56,18 +61,26 @@ func TestVersions(t *testing.T) {
 		due  string
 	}{
 		{"days are rounded up to midnight", days3, current, ExpireCurrent, "2026-03-05T00:00"},
-		{"what was written at midnight stays", days3, with(current, func(v *Version) { v.Written = at("2026-03-01T00:00") }), ExpireCurrent, "2026-03-04T00:00"},
+		{"what was written at midnight stays", days3, with(current, func(v *Version) {
+			v.Written = at("2026-03-01T00:00")
+		}), ExpireCurrent, "2026-03-04T00:00"},
 		{"in UTC whatever the zone", days3, with(current, func(v *Version) {
 			v.Written = at("2026-03-01T10:30").In(time.FixedZone("x", -11*3600))
 		}), ExpireCurrent, "2026-03-05T00:00"},
 		{"disabled", off, current, Keep, ""},
 		{"a date", onDate, current, ExpireCurrent, "2026-03-10T00:00"},
-		{"a date that is past", onDate, with(current, func(v *Version) { v.Written = at("2027-01-01T00:00") }), ExpireCurrent, "2026-03-10T00:00"},
+		{"a date that is past", onDate, with(current, func(v *Version) {
+			v.Written = at("2027-01-01T00:00")
+		}), ExpireCurrent, "2026-03-10T00:00"},
 		{"another prefix", logs, current, Keep, ""},
 		{"the prefix", logs, with(current, func(v *Version) { v.Key = "logs/a" }), ExpireCurrent, "2026-03-03T00:00"},
 		{"not all tags", tagged, with(current, func(v *Version) { v.Tags = map[string]string{"a": "1"} }), Keep, ""},
-		{"another value", tagged, with(current, func(v *Version) { v.Tags = map[string]string{"a": "2", "b": ""} }), Keep, ""},
-		{"all tags and more", tagged, with(current, func(v *Version) { v.Tags = map[string]string{"a": "1", "b": "", "c": "x"} }), ExpireCurrent, "2026-03-03T00:00"},
+		{"another value", tagged, with(current, func(v *Version) {
+			v.Tags = map[string]string{"a": "2", "b": ""}
+		}), Keep, ""},
+		{"all tags and more", tagged, with(current, func(v *Version) {
+			v.Tags = map[string]string{"a": "1", "b": "", "c": "x"}
+		}), ExpireCurrent, "2026-03-03T00:00"},
 		{"as small as the bound", sizes, with(current, func(v *Version) { v.Size = 10 }), Keep, ""},
 		{"larger", sizes, with(current, func(v *Version) { v.Size = 11 }), ExpireCurrent, "2026-03-03T00:00"},
 		{"as large as the bound", sizes, with(current, func(v *Version) { v.Size = 20 }), Keep, ""},
@@ -77,7 +90,9 @@ func TestVersions(t *testing.T) {
 		{"current is not noncurrent", old2, current, Keep, ""},
 		{"the newest noncurrent is kept", keep2, replaced, Keep, ""},
 		{"the second is kept", keep2, with(replaced, func(v *Version) { v.NewerNoncurrent = 1 }), Keep, ""},
-		{"the third goes", keep2, with(replaced, func(v *Version) { v.NewerNoncurrent = 2 }), DeleteNoncurrent, "2026-03-04T00:00"},
+		{"the third goes", keep2, with(replaced, func(v *Version) {
+			v.NewerNoncurrent = 2
+		}), DeleteNoncurrent, "2026-03-04T00:00"},
 		{"a lone marker", markers, lone, RemoveMarker, "2026-03-01T10:30"},
 		{"a marker over versions", markers, with(lone, func(v *Version) { v.OnlyVersion = false }), Keep, ""},
 		{"markers only", markers, current, Keep, ""},
@@ -155,9 +170,11 @@ func TestExpirationIsWhatTheHeaderSaid(t *testing.T) {
 			rules = append(rules, all[rapid.IntRange(0, len(all)-1).Draw(t, "rule")])
 		}
 		v := &Version{
-			Key: rapid.SampledFrom([]string{"k", "logs/x", "up/y"}).Draw(t, "key"), Size: rapid.Int64Range(0, 30).Draw(t, "size"),
+			Key:     rapid.SampledFrom([]string{"k", "logs/x", "up/y"}).Draw(t, "key"),
+			Size:    rapid.Int64Range(0, 30).Draw(t, "size"),
 			Written: time.Unix(rapid.Int64Range(0, 1<<32).Draw(t, "written"), 0), Current: true,
-			Tags: rapid.MapOf(rapid.SampledFrom([]string{"a", "b"}), rapid.SampledFrom([]string{"", "1"})).Draw(t, "tags"),
+			Tags: rapid.MapOf(rapid.SampledFrom([]string{"a", "b"}), rapid.SampledFrom([]string{"", "1"})).Draw(t,
+				"tags"),
 		}
 		due, _, ok := Expiration(rules, v)
 		if !ok {
@@ -197,27 +214,49 @@ func TestValidation(t *testing.T) {
 		{"plain", expire(func(*storagev1.LifecycleRule) {}), ""},
 		{"same ID", []*storagev1.LifecycleRule{days3, days3}, s3xml.InvalidArgument},
 		{"no IDs", []*storagev1.LifecycleRule{{ExpireDays: 1}, {ExpireDays: 1}}, ""},
-		{"long ID", expire(func(r *storagev1.LifecycleRule) { r.Id = strings.Repeat("i", 256) }), s3xml.InvalidArgument},
-		{"long prefix", expire(func(r *storagev1.LifecycleRule) { r.Prefix = strings.Repeat("p", 1025) }), s3xml.InvalidRequest},
+		{"long ID", expire(func(r *storagev1.LifecycleRule) {
+			r.Id = strings.Repeat("i", 256)
+		}), s3xml.InvalidArgument},
+		{"long prefix", expire(func(r *storagev1.LifecycleRule) {
+			r.Prefix = strings.Repeat("p", 1025)
+		}), s3xml.InvalidRequest},
 		{"no action", expire(func(r *storagev1.LifecycleRule) { r.ExpireDays = 0 }), s3xml.InvalidRequest},
-		{"days and date", expire(func(r *storagev1.LifecycleRule) { r.ExpireDate = timestamppb.New(at("2026-01-01T00:00")) }), s3xml.MalformedXML},
-		{"days and markers", expire(func(r *storagev1.LifecycleRule) { r.ExpireDeleteMarkers = true }), s3xml.MalformedXML},
+		{"days and date", expire(func(r *storagev1.LifecycleRule) {
+			r.ExpireDate = timestamppb.New(at("2026-01-01T00:00"))
+		}), s3xml.MalformedXML},
+		{"days and markers", expire(func(r *storagev1.LifecycleRule) {
+			r.ExpireDeleteMarkers = true
+		}), s3xml.MalformedXML},
 		{"no midnight", expire(func(r *storagev1.LifecycleRule) {
 			r.ExpireDays, r.ExpireDate = 0, timestamppb.New(at("2026-01-01T00:01"))
 		}), s3xml.InvalidArgument},
-		{"sizes crossed", expire(func(r *storagev1.LifecycleRule) { r.SizeGreaterThan, r.SizeLessThan = 5, 5 }), s3xml.InvalidRequest},
-		{"newer without days", expire(func(r *storagev1.LifecycleRule) { r.NewerNoncurrentVersions = 1 }), s3xml.MalformedXML},
-		{"newer beyond 100", expire(func(r *storagev1.LifecycleRule) { r.NoncurrentDays, r.NewerNoncurrentVersions = 1, 101 }), s3xml.InvalidArgument},
+		{"sizes crossed", expire(func(r *storagev1.LifecycleRule) {
+			r.SizeGreaterThan, r.SizeLessThan = 5, 5
+		}), s3xml.InvalidRequest},
+		{"newer without days", expire(func(r *storagev1.LifecycleRule) {
+			r.NewerNoncurrentVersions = 1
+		}), s3xml.MalformedXML},
+		{"newer beyond 100", expire(func(r *storagev1.LifecycleRule) {
+			r.NoncurrentDays, r.NewerNoncurrentVersions = 1, 101
+		}), s3xml.InvalidArgument},
 		{"newer with the old prefix", expire(func(r *storagev1.LifecycleRule) {
 			r.NoncurrentDays, r.NewerNoncurrentVersions, r.LegacyPrefix = 1, 1, true
 		}), s3xml.InvalidRequest},
-		{"bad tag", expire(func(r *storagev1.LifecycleRule) { r.Tags = map[string]string{"aws:x": ""} }), s3xml.InvalidTag},
-		{"abort by tag", expire(func(r *storagev1.LifecycleRule) { r.AbortUploadDays, r.Tags = 1, map[string]string{"a": ""} }), s3xml.InvalidRequest},
-		{"abort by size", expire(func(r *storagev1.LifecycleRule) { r.AbortUploadDays, r.SizeLessThan = 1, 5 }), s3xml.InvalidRequest},
+		{"bad tag", expire(func(r *storagev1.LifecycleRule) {
+			r.Tags = map[string]string{"aws:x": ""}
+		}), s3xml.InvalidTag},
+		{"abort by tag", expire(func(r *storagev1.LifecycleRule) {
+			r.AbortUploadDays, r.Tags = 1, map[string]string{"a": ""}
+		}), s3xml.InvalidRequest},
+		{"abort by size", expire(func(r *storagev1.LifecycleRule) {
+			r.AbortUploadDays, r.SizeLessThan = 1, 5
+		}), s3xml.InvalidRequest},
 		{"markers by tag", expire(func(r *storagev1.LifecycleRule) {
 			r.ExpireDays, r.ExpireDeleteMarkers, r.Tags = 0, true, map[string]string{"a": ""}
 		}), s3xml.InvalidRequest},
-		{"markers by size", expire(func(r *storagev1.LifecycleRule) { r.ExpireDays, r.ExpireDeleteMarkers, r.SizeLessThan = 0, true, 5 }), s3xml.InvalidRequest},
+		{"markers by size", expire(func(r *storagev1.LifecycleRule) {
+			r.ExpireDays, r.ExpireDeleteMarkers, r.SizeLessThan = 0, true, 5
+		}), s3xml.InvalidRequest},
 	} {
 		err := Validate(c.rules)
 		if (err == nil) != (c.want == "") || err != nil && s3xml.From(err).Code != c.want {

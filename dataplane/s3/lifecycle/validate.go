@@ -85,7 +85,8 @@ func validateNoncurrent(r *storagev1.LifecycleRule) error {
 	case n > 0 && r.GetNoncurrentDays() == 0:
 		return s3xml.New(s3xml.MalformedXML)
 	case n > maxNewerNoncurrent:
-		return s3xml.Argument("'NewerNoncurrentVersions' for NoncurrentVersionExpiration action must be less than or equal to 100",
+		return s3xml.Argument("'NewerNoncurrentVersions' for NoncurrentVersionExpiration action must be less than or "+
+			"equal to 100",
 			"NewerNoncurrentVersions", strconv.FormatUint(uint64(n), 10))
 	case n > 0 && r.GetLegacyPrefix():
 		return invalid("NewerNoncurrentVersions can only be specified with a Filter element")

@@ -7,7 +7,8 @@ import (
 
 func TestBoto3(t *testing.T) {
 	e := watch(t, serve(t))
-	p := installed(t, "/usr/bin/python3", "ENDPOINT="+e.URL, "AWS_ACCESS_KEY_ID="+e.AccessKey, "AWS_SECRET_ACCESS_KEY="+e.SecretKey, "AWS_DEFAULT_REGION="+e.Region)
+	p := installed(t, "/usr/bin/python3", "ENDPOINT="+e.URL, "AWS_ACCESS_KEY_ID="+e.AccessKey,
+		"AWS_SECRET_ACCESS_KEY="+e.SecretKey, "AWS_DEFAULT_REGION="+e.Region)
 	script, err := filepath.Abs(filepath.Join("testdata", "boto.py"))
 	if err != nil {
 		t.Fatal(err)

@@ -22,12 +22,18 @@ type file struct {
 // stems are names that somebody's software has stumbled over. Each is used as a file's
 // name and as a directory's.
 var stems = []string{
-	"plain", "with space", " leading space", "trailing space ", "two  spaces", "a+b", "a%b", "a%20b", "a%2Fb", "a%2fb", "%", "%25", "100%",
-	"it's", `say "hi"`, "`back`", "back\\slash", "a&b", "a&amp;b", "<tag>", "a<b", "a>b", "semi;colon", "co:lon", "com,ma", "at@sign", "dollar$", "hash#tag",
-	"quest?ion", "star*", "[brackets]", "{braces}", "(parens)", "pipe|", "caret^", "tilde~", "~tilde", "bang!", "eq=ual", "under_score", "dash-", "-dash", "--dashes",
-	".hidden", "..two", "...", "dot.", "a..b", "UPPER", "MiXed", "na\u00efve", "nai\u0308ve", "Ünïcödé", "日本語", "한국어", "עברית", "русский", "ελληνικά",
-	"emoji😀", "👩‍👩‍👧‍👦", "zero\u200bwidth", "nbsp\u00a0", "ﬁ", "ß", "İ", "\u202ertl", "𝒳", "tab\there", "quote'\"both", "+", "++", "=", "&", "$", "@", "x?y=z&w", "aux", "con.txt", "null",
-	"undefined", "true", "0", "-1", "1e5", "_", "a b+c%20d", "%E2%82%AC", "€", "%zz", "index.html", "file.tar.gz", "*", "!important", "a=b&c=d", "http:", "C:", "c:\\x",
+	"plain", "with space", " leading space", "trailing space ", "two  spaces", "a+b", "a%b", "a%20b", "a%2Fb", "a%2fb",
+	"%", "%25", "100%",
+	"it's", `say "hi"`, "`back`", "back\\slash", "a&b", "a&amp;b", "<tag>", "a<b", "a>b", "semi;colon", "co:lon",
+	"com,ma", "at@sign", "dollar$", "hash#tag",
+	"quest?ion", "star*", "[brackets]", "{braces}", "(parens)", "pipe|", "caret^", "tilde~", "~tilde", "bang!",
+	"eq=ual", "under_score", "dash-", "-dash", "--dashes",
+	".hidden", "..two", "...", "dot.", "a..b", "UPPER", "MiXed", "na\u00efve", "nai\u0308ve", "Ünïcödé", "日本語", "한국어",
+	"עברית", "русский", "ελληνικά",
+	"emoji😀", "👩‍👩‍👧‍👦", "zero\u200bwidth", "nbsp\u00a0", "ﬁ", "ß", "İ", "\u202ertl", "𝒳", "tab\there", "quote'\"both",
+	"+", "++", "=", "&", "$", "@", "x?y=z&w", "aux", "con.txt", "null",
+	"undefined", "true", "0", "-1", "1e5", "_", "a b+c%20d", "%E2%82%AC", "€", "%zz", "index.html", "file.tar.gz", "*",
+	"!important", "a=b&c=d", "http:", "C:", "c:\\x",
 }
 
 // sizes come round and round; the large ones once each.

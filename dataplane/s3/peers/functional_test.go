@@ -91,12 +91,14 @@ func TestMinioGoFunctional(t *testing.T) {
 	if !strings.HasPrefix(s.s3.URL, "https:") {
 		t.Fatalf("%s is no TLS endpoint", s.s3.URL)
 	}
-	s.s3.AccessKey, s.s3.SecretKey = s.accessKey(t, `{"name":"accesskeys/functional","spec":{"unsignedDocuments":true}}`)
+	s.s3.AccessKey, s.s3.SecretKey = s.accessKey(t,
+		`{"name":"accesskeys/functional","spec":{"unsignedDocuments":true}}`)
 	ctx, cancel := context.WithTimeout(t.Context(), functionalTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, bin)
 	cmd.Dir = filepath.Dir(bin)
-	cmd.Env = append(os.Environ(), "SERVER_ENDPOINT="+s.s3.host(), "ACCESS_KEY="+s.s3.AccessKey, "SECRET_KEY="+s.s3.SecretKey, "ENABLE_HTTPS=1", "SKIP_CERT_VALIDATION=1",
+	cmd.Env = append(os.Environ(), "SERVER_ENDPOINT="+s.s3.host(), "ACCESS_KEY="+s.s3.AccessKey,
+		"SECRET_KEY="+s.s3.SecretKey, "ENABLE_HTTPS=1", "SKIP_CERT_VALIDATION=1",
 		"ENABLE_KMS=1", "MINT_MODE=full", "RUN_ON_FAIL=1", "TMPDIR="+t.TempDir())
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
@@ -110,7 +112,8 @@ func TestMinioGoFunctional(t *testing.T) {
 // accessKey makes an access key of the demo's and waits until the edge knows it.
 func (s *server) accessKey(t *testing.T, body string) (id, secret string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.admin.URL+"/v1/accesskeys", strings.NewReader(body))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.admin.URL+"/v1/accesskeys",
+		strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +155,10 @@ func selfSigned(t *testing.T) (cert, key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		DNSNames: []string{"localhost"},
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
 	if err != nil {
 		t.Fatal(err)
@@ -163,7 +169,10 @@ func selfSigned(t *testing.T) (cert, key string) {
 	}
 	dir := t.TempDir()
 	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for path, b := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
+	for path, b := range map[string]*pem.Block{
+		cert: {Type: "CERTIFICATE", Bytes: der},
+		key:  {Type: "PRIVATE KEY", Bytes: secret},
+	} {
 		if err := os.WriteFile(path, pem.EncodeToMemory(b), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -55,7 +55,10 @@ func TestGoSDKCarriesTheCorpus(t *testing.T) {
 	for _, f := range files {
 		all = append(all, types.ObjectIdentifier{Key: &f.name})
 	}
-	out, err := c.DeleteObjects(t.Context(), &s3.DeleteObjectsInput{Bucket: &bucket, Delete: &types.Delete{Objects: all}})
+	out, err := c.DeleteObjects(t.Context(), &s3.DeleteObjectsInput{
+		Bucket: &bucket,
+		Delete: &types.Delete{Objects: all},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +81,10 @@ func TestGoSDKChecksums(t *testing.T) {
 	bucket := makeBucket(t, c)
 	put := func(c *s3.Client, key string, body io.Reader, a types.ChecksumAlgorithm) *s3.PutObjectOutput {
 		t.Helper()
-		out, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: body, ChecksumAlgorithm: a})
+		out, err := c.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: &bucket, Key: &key, Body: body,
+			ChecksumAlgorithm: a,
+		})
 		if err != nil {
 			t.Fatalf("put %s: %v", key, err)
 		}
@@ -86,13 +92,17 @@ func TestGoSDKChecksums(t *testing.T) {
 	}
 	f := file{"checksums", 70000}
 	sum := md5.Sum(content(f))
-	if out := put(required, "required", bytes.NewReader(content(f)), ""); aws.ToString(out.ETag) != `"`+hex.EncodeToString(sum[:])+`"` {
+	if out := put(required, "required", bytes.NewReader(content(f)), ""); aws.ToString(out.ETag) != `"`+
+		hex.EncodeToString(sum[:])+`"` {
 		t.Errorf("ETag %s", aws.ToString(out.ETag))
 	}
 	for _, a := range algorithms {
 		key := "with-" + string(a)
 		put(c, key, bytes.NewReader(content(f)), a)
-		head, err := c.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
+		head, err := c.HeadObject(t.Context(), &s3.HeadObjectInput{
+			Bucket: &bucket, Key: &key,
+			ChecksumMode: types.ChecksumModeEnabled,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +114,10 @@ func TestGoSDKChecksums(t *testing.T) {
 		}
 	}
 	bad := base64.StdEncoding.EncodeToString([]byte("nope"))
-	_, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("wrong"), Body: bytes.NewReader(content(f)), ChecksumCRC32: &bad})
+	_, err := c.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: &bucket, Key: aws.String("wrong"),
+		Body: bytes.NewReader(content(f)), ChecksumCRC32: &bad,
+	})
 	refused(t, "a wrong checksum", err, "BadDigest", "InvalidRequest")
 	if _, err := fetch(t.Context(), c, bucket, "wrong"); code(err) != "NoSuchKey" {
 		t.Errorf("what came with a wrong checksum was kept: %v", err)
@@ -113,11 +126,15 @@ func TestGoSDKChecksums(t *testing.T) {
 
 // algorithms are those of the SDK that S3 gives for whole objects.
 var algorithms = []types.ChecksumAlgorithm{
-	types.ChecksumAlgorithmCrc32, types.ChecksumAlgorithmCrc32c, types.ChecksumAlgorithmCrc64nvme, types.ChecksumAlgorithmSha1, types.ChecksumAlgorithmSha256,
+	types.ChecksumAlgorithmCrc32, types.ChecksumAlgorithmCrc32c, types.ChecksumAlgorithmCrc64nvme,
+	types.ChecksumAlgorithmSha1, types.ChecksumAlgorithmSha256,
 }
 
 func sums(h *s3.HeadObjectOutput) (n int) {
-	for _, s := range []*string{h.ChecksumCRC32, h.ChecksumCRC32C, h.ChecksumCRC64NVME, h.ChecksumSHA1, h.ChecksumSHA256} {
+	for _, s := range []*string{
+		h.ChecksumCRC32, h.ChecksumCRC32C, h.ChecksumCRC64NVME, h.ChecksumSHA1,
+		h.ChecksumSHA256,
+	} {
 		if aws.ToString(s) != "" {
 			n++
 		}
@@ -140,10 +157,16 @@ func TestGoSDKMultipartByHand(t *testing.T) {
 	if err != nil || len(ups.Uploads) != 1 || aws.ToString(ups.Uploads[0].UploadId) != aws.ToString(up.UploadId) {
 		t.Errorf("uploads listed: %v, %v", ups, err)
 	}
-	if _, err := c.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{Bucket: &bucket, Key: &key, UploadId: up.UploadId}); err != nil {
+	if _, err := c.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{
+		Bucket: &bucket, Key: &key,
+		UploadId: up.UploadId,
+	}); err != nil {
 		t.Error(err)
 	}
-	_, err = c.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: &bucket, Key: &key, UploadId: up.UploadId, PartNumber: aws.Int32(1), Body: bytes.NewReader([]byte("late"))})
+	_, err = c.UploadPart(t.Context(), &s3.UploadPartInput{
+		Bucket: &bucket, Key: &key, UploadId: up.UploadId,
+		PartNumber: aws.Int32(1), Body: bytes.NewReader([]byte("late")),
+	})
 	refused(t, "a part of an upload that was given up", err, "NoSuchUpload")
 }
 
@@ -152,10 +175,16 @@ func multipart(t *testing.T, c *s3.Client, bucket, key string, a types.ChecksumA
 	t.Helper()
 	one, two, three := content(file{key + "1", 5 << 20}), content(file{key + "2", 6 << 20}), content(file{key + "3", 1})
 	source := key + "-source"
-	if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &source, Body: bytes.NewReader(two)}); err != nil {
+	if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: &bucket, Key: &source,
+		Body: bytes.NewReader(two),
+	}); err != nil {
 		t.Fatal(err)
 	}
-	up, err := c.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key, ChecksumAlgorithm: a})
+	up, err := c.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{
+		Bucket: &bucket, Key: &key,
+		ChecksumAlgorithm: a,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,18 +194,23 @@ func multipart(t *testing.T, c *s3.Client, bucket, key string, a types.ChecksumA
 		body []byte
 	}{{3, three}, {1, one}} {
 		out, err := c.UploadPart(t.Context(), &s3.UploadPartInput{
-			Bucket: &bucket, Key: &key, UploadId: up.UploadId, PartNumber: aws.Int32(int32(p.n)), Body: bytes.NewReader(p.body), ChecksumAlgorithm: a,
+			Bucket: &bucket, Key: &key, UploadId: up.UploadId, PartNumber: aws.Int32(int32(p.n)),
+			Body: bytes.NewReader(p.body), ChecksumAlgorithm: a,
 		})
 		if err != nil {
 			t.Fatalf("part %d: %v", p.n, err)
 		}
 		parts[p.n-1] = types.CompletedPart{
 			ETag: out.ETag, PartNumber: aws.Int32(int32(p.n)),
-			ChecksumCRC32: out.ChecksumCRC32, ChecksumCRC32C: out.ChecksumCRC32C, ChecksumCRC64NVME: out.ChecksumCRC64NVME, ChecksumSHA1: out.ChecksumSHA1, ChecksumSHA256: out.ChecksumSHA256,
+			ChecksumCRC32: out.ChecksumCRC32, ChecksumCRC32C: out.ChecksumCRC32C,
+			ChecksumCRC64NVME: out.ChecksumCRC64NVME, ChecksumSHA1: out.ChecksumSHA1,
+			ChecksumSHA256: out.ChecksumSHA256,
 		}
 	}
 	copied, err := c.UploadPartCopy(t.Context(), &s3.UploadPartCopyInput{
-		Bucket: &bucket, Key: &key, UploadId: up.UploadId, PartNumber: aws.Int32(2), CopySource: aws.String(bucket + "/" + source), CopySourceRange: aws.String(fmt.Sprintf("bytes=0-%d", len(two)-1)),
+		Bucket: &bucket, Key: &key, UploadId: up.UploadId, PartNumber: aws.Int32(2),
+		CopySource:      aws.String(bucket + "/" + source),
+		CopySourceRange: aws.String(fmt.Sprintf("bytes=0-%d", len(two)-1)),
 	})
 	if err != nil {
 		t.Fatalf("copied part: %v", err)
@@ -184,14 +218,16 @@ func multipart(t *testing.T, c *s3.Client, bucket, key string, a types.ChecksumA
 	r := copied.CopyPartResult
 	parts[1] = types.CompletedPart{
 		ETag: r.ETag, PartNumber: aws.Int32(2),
-		ChecksumCRC32: r.ChecksumCRC32, ChecksumCRC32C: r.ChecksumCRC32C, ChecksumCRC64NVME: r.ChecksumCRC64NVME, ChecksumSHA1: r.ChecksumSHA1, ChecksumSHA256: r.ChecksumSHA256,
+		ChecksumCRC32: r.ChecksumCRC32, ChecksumCRC32C: r.ChecksumCRC32C, ChecksumCRC64NVME: r.ChecksumCRC64NVME,
+		ChecksumSHA1: r.ChecksumSHA1, ChecksumSHA256: r.ChecksumSHA256,
 	}
 	listed, err := c.ListParts(t.Context(), &s3.ListPartsInput{Bucket: &bucket, Key: &key, UploadId: up.UploadId})
 	if err != nil || len(listed.Parts) != 3 {
 		t.Errorf("%d parts listed, %v", len(listed.Parts), err)
 	}
 	if _, err := c.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{
-		Bucket: &bucket, Key: &key, UploadId: up.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
+		Bucket: &bucket, Key: &key, UploadId: up.UploadId,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 	}); err != nil {
 		t.Fatalf("complete: %v", err)
 	}
@@ -210,7 +246,10 @@ func TestGoSDKRanges(t *testing.T) {
 	bucket := makeBucket(t, c)
 	for _, size := range []int{1, 16384, 16385, 65536, 200001} {
 		f := file{fmt.Sprint("ranged-", size), size}
-		if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &f.name, Body: bytes.NewReader(content(f))}); err != nil {
+		if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: &bucket, Key: &f.name,
+			Body: bytes.NewReader(content(f)),
+		}); err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range ranges(size) {
@@ -228,7 +267,10 @@ func TestGoSDKRanges(t *testing.T) {
 				t.Errorf("%d octets, %s: Content-Range %s", size, r.header, aws.ToString(out.ContentRange))
 			}
 		}
-		_, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &f.name, Range: aws.String(fmt.Sprintf("bytes=%d-", size))})
+		_, err := c.GetObject(t.Context(), &s3.GetObjectInput{
+			Bucket: &bucket, Key: &f.name,
+			Range: aws.String(fmt.Sprintf("bytes=%d-", size)),
+		})
 		refused(t, "a range past the end", err, "InvalidRange")
 	}
 }
@@ -244,10 +286,14 @@ func ranges(size int) (out []span) {
 		if from >= size {
 			continue
 		}
-		out = append(out, span{fmt.Sprintf("bytes=%d-", from), from, size}, span{fmt.Sprintf("bytes=%d-%d", from, from), from, from + 1})
+		out = append(out, span{fmt.Sprintf("bytes=%d-", from), from, size}, span{
+			fmt.Sprintf("bytes=%d-%d", from, from),
+			from, from + 1,
+		})
 		out = append(out, span{fmt.Sprintf("bytes=%d-%d", from, from+70000), from, min(size, from+70001)})
 	}
-	return append(out, span{"bytes=-1", size - 1, size}, span{"bytes=-70000", max(0, size-70000), size}, span{"bytes=0-999999999", 0, size})
+	return append(out, span{"bytes=-1", size - 1, size}, span{"bytes=-70000", max(0, size-70000), size},
+		span{"bytes=0-999999999", 0, size})
 }
 
 func TestGoSDKConditions(t *testing.T) {
@@ -284,15 +330,22 @@ func TestGoSDKConditions(t *testing.T) {
 	}
 	refused(t, "If-None-Match of the right ETag", get(s3.GetObjectInput{IfNoneMatch: first.ETag}), "NotModified")
 	refused(t, "If-Match of another ETag", get(s3.GetObjectInput{IfMatch: aws.String(`"0"`)}), "PreconditionFailed")
-	refused(t, "If-Modified-Since its own time", get(s3.GetObjectInput{IfModifiedSince: head.LastModified}), "NotModified")
+	refused(t, "If-Modified-Since its own time", get(s3.GetObjectInput{IfModifiedSince: head.LastModified}),
+		"NotModified")
 	if err := get(s3.GetObjectInput{IfUnmodifiedSince: head.LastModified}); err != nil {
 		t.Errorf("If-Unmodified-Since its own time: %v", err)
 	}
-	_, err = c.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: &bucket, Key: aws.String("copy"), CopySource: aws.String(bucket + "/" + key), CopySourceIfMatch: aws.String(`"0"`)})
+	_, err = c.CopyObject(t.Context(), &s3.CopyObjectInput{
+		Bucket: &bucket, Key: aws.String("copy"),
+		CopySource: aws.String(bucket + "/" + key), CopySourceIfMatch: aws.String(`"0"`),
+	})
 	refused(t, "a copy If-Match of another ETag", err, "PreconditionFailed")
 	_, err = c.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: &key, IfMatch: aws.String(`"0"`)})
 	refused(t, "a delete If-Match of another ETag", err, "PreconditionFailed")
-	if _, err := c.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: &key, IfMatch: first.ETag}); err != nil {
+	if _, err := c.DeleteObject(t.Context(), &s3.DeleteObjectInput{
+		Bucket: &bucket, Key: &key,
+		IfMatch: first.ETag,
+	}); err != nil {
 		t.Errorf("a delete If-Match of the right ETag: %v", err)
 	}
 }
@@ -309,7 +362,10 @@ func TestGoSDKPresigned(t *testing.T) {
 		if status, body := ask(t, put.Method, put.URL, content(f)); status != http.StatusOK {
 			t.Errorf("presigned PUT of %s: %d %s", f.name, status, body)
 		}
-		get, err := p.PresignGetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &f.name, ResponseContentType: aws.String("text/x-odd")})
+		get, err := p.PresignGetObject(t.Context(), &s3.GetObjectInput{
+			Bucket: &bucket, Key: &f.name,
+			ResponseContentType: aws.String("text/x-odd"),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,7 +16,10 @@ import (
 // checksums as trailers.
 func TestMinioGoCarriesTheCorpus(t *testing.T) {
 	e := watch(t, serve(t))
-	c, err := minio.New(e.host(), &minio.Options{Creds: credentials.NewStaticV4(e.AccessKey, e.SecretKey, ""), Region: e.Region, TrailingHeaders: true, MaxRetries: 1})
+	c, err := minio.New(e.host(), &minio.Options{
+		Creds:  credentials.NewStaticV4(e.AccessKey, e.SecretKey, ""),
+		Region: e.Region, TrailingHeaders: true, MaxRetries: 1,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +29,8 @@ func TestMinioGoCarriesTheCorpus(t *testing.T) {
 		t.Fatal(err)
 	}
 	each(t, files, func(ctx context.Context, f file) error {
-		_, err := c.FPutObject(ctx, bucket, f.name, filepath.Join(src, f.name), minio.PutObjectOptions{PartSize: 5 << 20})
+		_, err := c.FPutObject(ctx, bucket, f.name, filepath.Join(src, f.name),
+			minio.PutObjectOptions{PartSize: 5 << 20})
 		return err
 	})
 	holds(t, connect(e), bucket, "", files)
@@ -49,7 +53,8 @@ func TestMinioGoCarriesTheCorpus(t *testing.T) {
 	compare(t, back, files)
 	streams := files[:60]
 	each(t, streams, func(ctx context.Context, f file) error {
-		_, err := c.PutObject(ctx, bucket, "stream/"+f.name, bytes.NewReader(content(f)), -1, minio.PutObjectOptions{PartSize: 5 << 20, Checksum: minio.ChecksumCRC32C})
+		_, err := c.PutObject(ctx, bucket, "stream/"+f.name, bytes.NewReader(content(f)), -1,
+			minio.PutObjectOptions{PartSize: 5 << 20, Checksum: minio.ChecksumCRC32C})
 		return err
 	})
 	holds(t, connect(e), bucket, "stream/", streams)

@@ -13,7 +13,8 @@ func TestJavaScriptSDK(t *testing.T) {
 	dir := t.TempDir()
 	files := corpus()
 	src, back := write(t, files), t.TempDir()
-	p := installed(t, "node", "ENDPOINT="+e.URL, "AWS_ACCESS_KEY_ID="+e.AccessKey, "AWS_SECRET_ACCESS_KEY="+e.SecretKey, "AWS_REGION="+e.Region,
+	p := installed(t, "node", "ENDPOINT="+e.URL, "AWS_ACCESS_KEY_ID="+e.AccessKey, "AWS_SECRET_ACCESS_KEY="+e.SecretKey,
+		"AWS_REGION="+e.Region,
 		"SRC="+src, "BACK="+back, "BUCKET="+bucketName(t))
 	npm(t, dir, "@aws-sdk/client-s3", "@aws-sdk/lib-storage", "@aws-sdk/s3-request-presigner")
 	script, err := os.ReadFile(filepath.Join("testdata", "client.mjs"))

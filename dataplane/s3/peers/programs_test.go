@@ -27,7 +27,10 @@ func installed(t *testing.T, path string, env ...string) *program {
 		t.Skipf("%s is not installed", path)
 	}
 	home := t.TempDir()
-	env = append([]string{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "HOME=" + home, "TMPDIR=" + home}, env...)
+	env = append([]string{
+		"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "HOME=" + home,
+		"TMPDIR=" + home,
+	}, env...)
 	return &program{path: path, env: env, dir: home}
 }
 

@@ -12,9 +12,12 @@ import (
 
 func rclone(t *testing.T, e endpoint) *program {
 	t.Helper()
-	return installed(t, "/usr/bin/rclone", "RCLONE_CONFIG=/dev/null", "RCLONE_CONFIG_D_TYPE=s3", "RCLONE_CONFIG_D_PROVIDER=Other", "RCLONE_CONFIG_D_ENDPOINT="+e.URL,
-		"RCLONE_CONFIG_D_ACCESS_KEY_ID="+e.AccessKey, "RCLONE_CONFIG_D_SECRET_ACCESS_KEY="+e.SecretKey, "RCLONE_CONFIG_D_REGION="+e.Region,
-		"RCLONE_CONFIG_D_CHUNK_SIZE=5M", "RCLONE_CONFIG_D_UPLOAD_CUTOFF=6M", "RCLONE_NO_UNICODE_NORMALIZATION=true", "RCLONE_RETRIES=1", "RCLONE_LOW_LEVEL_RETRIES=1")
+	return installed(t, "/usr/bin/rclone", "RCLONE_CONFIG=/dev/null", "RCLONE_CONFIG_D_TYPE=s3",
+		"RCLONE_CONFIG_D_PROVIDER=Other", "RCLONE_CONFIG_D_ENDPOINT="+e.URL,
+		"RCLONE_CONFIG_D_ACCESS_KEY_ID="+e.AccessKey, "RCLONE_CONFIG_D_SECRET_ACCESS_KEY="+e.SecretKey,
+		"RCLONE_CONFIG_D_REGION="+e.Region,
+		"RCLONE_CONFIG_D_CHUNK_SIZE=5M", "RCLONE_CONFIG_D_UPLOAD_CUTOFF=6M", "RCLONE_NO_UNICODE_NORMALIZATION=true",
+		"RCLONE_RETRIES=1", "RCLONE_LOW_LEVEL_RETRIES=1")
 }
 
 func TestRcloneCarriesTheCorpus(t *testing.T) {
@@ -24,7 +27,10 @@ func TestRcloneCarriesTheCorpus(t *testing.T) {
 	src, back, all := write(t, files), t.TempDir(), "d:"+bucket
 	// It sends x-amz-acl: private with everything unless told otherwise, which buckets
 	// without ACLs refuse, here as at AWS.
-	if _, err := connect(e).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket, ObjectOwnership: types.ObjectOwnershipObjectWriter}); err != nil {
+	if _, err := connect(e).CreateBucket(t.Context(), &s3.CreateBucketInput{
+		Bucket:          &bucket,
+		ObjectOwnership: types.ObjectOwnershipObjectWriter,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	p.run(t, "copy", src, all)
@@ -53,7 +59,8 @@ func TestRcloneCommands(t *testing.T) {
 	if got := p.run(t, "cat", bucket+"/dir/one"); got != string(content(f)) {
 		t.Errorf("cat gives %d octets", len(got))
 	}
-	if got := p.run(t, "cat", "--offset", "65530", "--count", "20", bucket+"/dir/one"); got != string(content(f)[65530:65550]) {
+	if got := p.run(t, "cat", "--offset", "65530", "--count", "20",
+		bucket+"/dir/one"); got != string(content(f)[65530:65550]) {
 		t.Errorf("a part is %q", got)
 	}
 	p.run(t, "moveto", bucket+"/dir/one", bucket+"/dir/two words")

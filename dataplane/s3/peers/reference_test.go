@@ -127,6 +127,7 @@ func each(t *testing.T, files []file, do func(context.Context, file) error) {
 	close(work)
 	all.Wait()
 	if len(failed) > 0 {
-		t.Errorf("%d of %d files failed, the first ones: %v", len(failed), len(files), errors.Join(failed[:min(10, len(failed))]...))
+		t.Errorf("%d of %d files failed, the first ones: %v", len(failed), len(files),
+			errors.Join(failed[:min(10, len(failed))]...))
 	}
 }

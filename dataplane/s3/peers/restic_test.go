@@ -8,7 +8,8 @@ import (
 
 func TestResticBacksUpAndRestores(t *testing.T) {
 	e := watch(t, serve(t))
-	p := installed(t, "/usr/bin/restic", "AWS_ACCESS_KEY_ID="+e.AccessKey, "AWS_SECRET_ACCESS_KEY="+e.SecretKey, "AWS_DEFAULT_REGION="+e.Region,
+	p := installed(t, "/usr/bin/restic", "AWS_ACCESS_KEY_ID="+e.AccessKey, "AWS_SECRET_ACCESS_KEY="+e.SecretKey,
+		"AWS_DEFAULT_REGION="+e.Region,
 		"RESTIC_REPOSITORY=s3:"+e.URL+"/"+bucketName(t)+"/backups", "RESTIC_PASSWORD=a password of tests")
 	files := corpus()
 	src := write(t, files)

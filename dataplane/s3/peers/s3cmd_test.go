@@ -11,7 +11,8 @@ import (
 func s3cmd(t *testing.T, e endpoint) *program {
 	t.Helper()
 	p := installed(t, "/usr/bin/s3cmd")
-	conf := fmt.Sprintf("[default]\naccess_key = %s\nsecret_key = %s\nhost_base = %s\nhost_bucket = %s\nuse_https = False\nbucket_location = %s\nsignature_v2 = False\nprogress_meter = False\n",
+	conf := fmt.Sprintf("[default]\naccess_key = %s\nsecret_key = %s\nhost_base = %s\nhost_bucket = %s\nuse_https = "+
+		"False\nbucket_location = %s\nsignature_v2 = False\nprogress_meter = False\n",
 		e.AccessKey, e.SecretKey, e.host(), e.host(), e.Region)
 	if err := os.WriteFile(filepath.Join(p.dir, ".s3cfg"), []byte(conf), 0o600); err != nil {
 		t.Fatal(err)

@@ -102,7 +102,9 @@ func (p *tap) faults(notImplemented []string) (out []string) {
 		out = append(out, fmt.Sprintf("%d connections could not be read along", p.mu.blind))
 	}
 	for _, a := range p.mu.bad {
-		expected := slices.ContainsFunc(notImplemented, func(re string) bool { return regexp.MustCompile(re).MatchString(a.request) })
+		expected := slices.ContainsFunc(notImplemented, func(re string) bool {
+			return regexp.MustCompile(re).MatchString(a.request)
+		})
 		if a.status != http.StatusNotImplemented || !expected {
 			out = append(out, a.String())
 		}
@@ -255,7 +257,8 @@ func TestTapBites(t *testing.T) {
 			}
 			b, err := io.ReadAll(resp.Body)
 			resp.Body.Close()
-			if err != nil || method == http.MethodPut && (path == "/fine" && string(b) != "some text" || resp.Header.Get("Trailer-Seen") != "1") {
+			if err != nil || method == http.MethodPut && (path == "/fine" && string(b) != "some text" ||
+				resp.Header.Get("Trailer-Seen") != "1") {
 				t.Errorf("%s %s: %q, %v", method, path, b, err)
 			}
 		}

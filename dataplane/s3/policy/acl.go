@@ -92,7 +92,8 @@ func HeaderGrants(h http.Header) ([]*storagev1.Grant, error) {
 		return nil, s3xml.Say(s3xml.InvalidRequest, "Specifying both Canned ACLs and Header Grants is not allowed")
 	}
 	if len(grants) > s3xml.MaxGrants {
-		return nil, s3xml.Say(s3xml.InvalidRequest, fmt.Sprintf("An ACL cannot have more than %d grants", s3xml.MaxGrants))
+		return nil, s3xml.Say(s3xml.InvalidRequest, fmt.Sprintf("An ACL cannot have more than %d grants",
+			s3xml.MaxGrants))
 	}
 	return grants, nil
 }

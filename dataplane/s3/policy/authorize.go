@@ -16,7 +16,8 @@ type Bucket struct {
 // ACLs says whether ACLs count in the bucket.
 func (b *Bucket) ACLs() bool {
 	switch b.Ownership {
-	case storagev1.BucketSpec_OWNERSHIP_BUCKET_OWNER_PREFERRED, storagev1.BucketSpec_OWNERSHIP_OBJECT_WRITER, storagev1.BucketSpec_OWNERSHIP_NONE:
+	case storagev1.BucketSpec_OWNERSHIP_BUCKET_OWNER_PREFERRED, storagev1.BucketSpec_OWNERSHIP_OBJECT_WRITER,
+		storagev1.BucketSpec_OWNERSHIP_NONE:
 		return true
 	}
 	return false

@@ -40,7 +40,8 @@ func deny(principal, actions, resources string, rest ...string) string {
 }
 
 func stmt(effect, principal, action, resource string, rest ...string) string {
-	s := fmt.Sprintf(`{"Effect":%q,"Principal":%s,"Action":%q,"Resource":"arn:aws:s3:::%s"`, effect, principal, action, resource)
+	s := fmt.Sprintf(`{"Effect":%q,"Principal":%s,"Action":%q,"Resource":"arn:aws:s3:::%s"`, effect, principal, action,
+		resource)
 	for _, r := range rest {
 		s += "," + r
 	}
@@ -115,155 +116,6 @@ type row struct {
 
 const fc = storagev1.Grant_PERMISSION_FULL_CONTROL
 
-// rows read as a list: the owner, its limited keys, policies, other organizations,
-// anonymous, block public access, ACLs, foreign objects, conditions.
-var rows = []row{
-	// The owner's keys and their scopes.
-	{who: owners, action: GetObject, key: "k", want: AllowedByScopes},
-	{who: owners, action: PutObject, key: "k", want: AllowedByScopes},
-	{who: owners, action: DeleteBucket, want: AllowedByScopes},
-	{who: alice, action: GetObject, key: "k", scopes: readPhotos, want: AllowedByScopes},
-	{who: alice, action: ListBucket, scopes: readPhotos, want: AllowedByScopes},
-	{who: alice, action: PutObject, key: "k", scopes: readPhotos, want: DeniedByScopes},
-	{who: alice, action: DeleteBucket, scopes: readPhotos, want: DeniedByScopes},
-	{who: alice, action: GetObject, key: "k", scopes: nothing, want: DeniedByScopes},
-	{who: alice, action: GetObject, key: "a/b", scopes: scopeOf([]string{"s3:Get*"}, "photos/a/*"), want: AllowedByScopes},
-	{who: alice, action: GetObject, key: "b/a/", scopes: scopeOf([]string{"s3:Get*"}, "photos/a/*"), want: DeniedByScopes},
-	{who: alice, action: ListBucket, scopes: scopeOf([]string{"s3:*"}, "photos/*"), want: AllowedByScopes},
-	{who: alice, action: ListBucket, scopes: readPhotosIn, want: DeniedByScopes},
-	{who: alice, action: ListBucket, scopes: readPhotosIn, change: prefixed("in/"), want: AllowedByScopes},
-	{who: alice, action: ListBucketVersions, scopes: readPhotosIn, change: prefixed("in/a"), want: AllowedByScopes},
-	{who: alice, action: ListBucketMultipartUploads, scopes: readPhotosIn, change: prefixed("in/"), want: AllowedByScopes},
-	{who: alice, action: ListBucket, scopes: readPhotosIn, change: prefixed("in"), want: DeniedByScopes},
-	{who: alice, action: ListBucket, scopes: readPhotosIn, change: prefixed("out/"), want: DeniedByScopes},
-	{who: alice, action: GetBucketLocation, scopes: readPhotosIn, want: AllowedByScopes},
-	{who: alice, action: GetBucketVersioning, scopes: readPhotosIn, want: DeniedByScopes},
-	{who: alice, action: ListBucket, scopes: scopeOf([]string{"read"}, "photos/in/*.jpg"), change: prefixed("in/a.jpg"), want: DeniedByScopes},
-	{who: alice, action: ListBucket, scopes: scopeOf([]string{"write"}, "photos/in/*"), change: prefixed("in/"), want: DeniedByScopes},
-	{who: alice, action: GetObject, key: "k", scopes: scopeOf([]string{"s3:*"}, "photos"), want: DeniedByScopes},
-	{who: alice, action: GetObject, key: "k", scopes: scopeOf([]string{"*"}), want: AllowedByScopes},
-	{who: alice, action: PutObject, key: "k", scopes: scopeOf([]string{"write"}, "photo?/*"), want: AllowedByScopes},
-	{who: alice, action: PutObjectAcl, key: "k", scopes: scopeOf([]string{"write"}, "*"), want: DeniedByScopes},
-	{who: alice, action: DeleteObjectVersion, key: "k", scopes: scopeOf([]string{"write"}, "*"), want: AllowedByScopes},
-	{who: alice, action: PutBucketPolicy, scopes: scopeOf([]string{"read", "write"}), want: DeniedByScopes},
-
-	// The bucket policy and the owner's keys.
-	{who: alice, action: PutObject, key: "k", scopes: readPhotos, policy: doc(allow(isAlice, "s3:PutObject", "photos/*")), want: AllowedByPolicy},
-	{who: alice, action: PutObject, key: "k", scopes: readPhotos, policy: doc(allow(isAcme, "s3:PutObject", "photos/*")), want: DeniedByScopes},
-	{who: alice, action: PutObject, key: "k", scopes: readPhotos, policy: doc(allow(anyone, "s3:PutObject", "photos/*")), want: AllowedByPolicy},
-	{who: alice, action: PutObject, key: "k", scopes: readPhotos, policy: doc(allow(isBob, "s3:PutObject", "photos/*")), want: DeniedByScopes},
-	{who: alice, action: PutObject, key: "k", policy: doc(deny(isAlice, "s3:PutObject", "photos/*")), want: DeniedByPolicy},
-	{who: owners, action: PutObject, key: "k", policy: doc(deny(isAlice, "s3:PutObject", "photos/*")), want: AllowedByScopes},
-	{who: owners, action: PutObject, key: "k", policy: doc(deny(isAcme, "s3:PutObject", "photos/*")), want: DeniedByPolicy},
-	{who: owners, action: GetObject, key: "k", policy: doc(deny(anyone, "s3:*", "photos/*")), want: DeniedByPolicy},
-	{who: owners, action: GetObject, key: "k", policy: doc(deny(anyone, "s3:*", "photos")), want: AllowedByScopes},
-	{who: alice, action: GetObject, key: "k", policy: doc(allow(isAlice, "s3:GetObject", "photos/*"), deny(isAlice, "s3:Get*", "photos/k")), want: DeniedByPolicy},
-	{who: owners, action: PutBucketPolicy, policy: doc(deny(anyone, "s3:*", "photos")), want: AllowedByScopes},
-	{who: owners, action: DeleteBucketPolicy, policy: doc(deny(anyone, "s3:*", "photos")), want: AllowedByScopes},
-	{who: alice, action: PutBucketPolicy, scopes: scopeOf([]string{"s3:*"}, "*"), policy: doc(deny(anyone, "s3:*", "photos")), want: DeniedByPolicy},
-	{who: bob, action: PutBucketPolicy, policy: doc(deny(anyone, "s3:*", "photos")), want: DeniedByPolicy},
-	{who: owners, action: PutBucketAcl, policy: doc(deny(anyone, "s3:*", "photos")), want: DeniedByPolicy},
-	{who: alice, action: GetObject, key: "k", policy: `{"Statement":{"Effect":"Deny","NotPrincipal":{"AWS":"arn:aws:iam::acme:user/admin"},"Action":"s3:*","Resource":"arn:aws:s3:::photos/*"}}`, want: DeniedByPolicy},
-	{who: owners, action: GetObject, key: "k", policy: `{"Statement":{"Effect":"Deny","NotPrincipal":{"AWS":"arn:aws:iam::acme:user/admin"},"Action":"s3:*","Resource":"arn:aws:s3:::photos/*"}}`, want: AllowedByScopes},
-	{who: owners, action: GetObject, key: "k", policy: `{"Statement":{"Effect":"Deny","Principal":"*","NotAction":"s3:Get*","Resource":"arn:aws:s3:::photos/*"}}`, want: AllowedByScopes},
-	{who: owners, action: PutObject, key: "k", policy: `{"Statement":{"Effect":"Deny","Principal":"*","NotAction":"s3:Get*","Resource":"arn:aws:s3:::photos/*"}}`, want: DeniedByPolicy},
-	{who: owners, action: PutObject, key: "in/k", policy: `{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","NotResource":"arn:aws:s3:::photos/in/*"}}`, want: AllowedByScopes},
-	{who: owners, action: PutObject, key: "out/k", policy: `{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","NotResource":"arn:aws:s3:::photos/in/*"}}`, want: DeniedByPolicy},
-
-	// Other organizations need both sides.
-	{who: bob, action: GetObject, key: "k", want: NotGranted},
-	{who: bob, action: GetObject, key: "k", policy: doc(allow(isBob, "s3:GetObject", "photos/*")), want: AllowedByPolicy},
-	{who: bob, action: GetObject, key: "k", policy: doc(allow(isOther, "s3:GetObject", "photos/*")), want: AllowedByPolicy},
-	{who: bob, action: GetObject, key: "k", policy: doc(allow(isOther2, "s3:GetObject", "photos/*")), want: AllowedByPolicy},
-	{who: bob, action: GetObject, key: "k", policy: doc(allow(isCanonicalOther, "s3:GetObject", "photos/*")), want: AllowedByPolicy},
-	{who: bob, action: GetObject, key: "k", policy: doc(allow(isAlice, "s3:GetObject", "photos/*")), want: NotGranted},
-	{who: bob, action: PutObject, key: "k", policy: doc(allow(isBob, "s3:GetObject", "photos/*")), want: NotGranted},
-	{who: bob, action: GetObject, key: "k", scopes: nothing, policy: doc(allow(isBob, "s3:GetObject", "photos/*")), want: DeniedByScopes},
-	{who: bob, action: GetObject, key: "k", scopes: readPhotos, policy: doc(allow(isBob, "s3:*", "photos/*")), want: AllowedByPolicy},
-	{who: bob, action: PutObject, key: "k", scopes: readPhotos, policy: doc(allow(isBob, "s3:*", "photos/*")), want: DeniedByScopes},
-	{who: bob, action: GetObject, key: "k", policy: doc(allow(isOther, "s3:*", "photos/*"), deny(isBob, "s3:GetObject", "photos/*")), want: DeniedByPolicy},
-	{who: bob, action: AbortMultipartUpload, key: "k", change: func(q *Request) { q.OwnUpload = true }, want: AllowedAsInitiator},
-	{who: bob, action: AbortMultipartUpload, key: "k", want: NotGranted},
-	{who: bob, action: ListMultipartUploadParts, key: "k", scopes: nothing, change: func(q *Request) { q.OwnUpload = true }, want: DeniedByScopes},
-	{who: bob, action: GetObject, key: "k", change: func(q *Request) { q.OwnUpload = true }, want: NotGranted},
-
-	// Who did not sign, and block public access.
-	{who: somebody, action: GetObject, key: "k", want: NotGranted},
-	{who: somebody, action: GetObject, key: "k", block: open, policy: doc(allow(anyone, "s3:GetObject", "photos/*")), want: AllowedByPolicy},
-	{who: somebody, action: GetObject, key: "k", block: open, policy: doc(allow(`{"AWS":"*"}`, "s3:GetObject", "photos/*")), want: AllowedByPolicy},
-	{who: somebody, action: GetObject, key: "k", policy: doc(allow(anyone, "s3:GetObject", "photos/*")), want: DeniedPublic},
-	{who: bob, action: GetObject, key: "k", policy: doc(allow(anyone, "s3:GetObject", "photos/*")), want: DeniedPublic},
-	{who: bob, action: GetObject, key: "k", policy: doc(allow(anyone, "s3:GetObject", "photos/*"), allow(isBob, "s3:GetObject", "photos/*")), want: DeniedPublic},
-	{who: alice, action: GetObject, key: "k", scopes: nothing, policy: doc(allow(anyone, "s3:GetObject", "photos/*")), want: AllowedByPolicy},
-	{who: somebody, action: GetObject, key: "k", block: &storagev1.PublicAccessBlock{RestrictPublicBuckets: true}, policy: doc(allow(anyone, "s3:GetObject", "photos/*")), want: DeniedPublic},
-	{who: somebody, action: GetObject, key: "k", block: &storagev1.PublicAccessBlock{BlockPublicPolicy: true, BlockPublicAcls: true, IgnorePublicAcls: true}, policy: doc(allow(anyone, "s3:GetObject", "photos/*")), want: AllowedByPolicy},
-	{who: somebody, action: GetObject, key: "k", policy: doc(allow(anyone, "s3:GetObject", "photos/*", `"Condition":{"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}`)), want: AllowedByPolicy},
-	{who: somebody, action: GetObject, key: "k", block: open, policy: doc(allow(isBob, "s3:GetObject", "photos/*")), want: NotGranted},
-	{who: bob, action: GetObject, key: "k", scopes: nothing, block: open, policy: doc(allow(anyone, "s3:GetObject", "photos/*")), want: DeniedByScopes},
-	{who: somebody, action: PutObject, key: "k", block: open, policy: doc(allow(anyone, "s3:GetObject", "photos/*")), want: NotGranted},
-	{who: somebody, action: GetObject, key: "k", block: open, policy: doc(allow(anyone, "s3:GetObject", "photos/*"), deny(anyone, "s3:GetObject", "photos/k*")), want: DeniedByPolicy},
-	{who: somebody, action: AbortMultipartUpload, key: "k", change: func(q *Request) { q.OwnUpload = true }, want: NotGranted},
-
-	// ACLs: off unless the bucket says so.
-	{who: somebody, action: GetObject, key: "k", block: open, ownership: enforced, object: "acme", objectACL: PublicRead, want: NotGranted},
-	{who: somebody, action: GetObject, key: "k", block: open, ownership: writer, object: "acme", objectACL: PublicRead, want: AllowedByACL},
-	{who: somebody, action: GetObject, key: "k", block: open, ownership: preferred, object: "acme", objectACL: PublicRead, want: AllowedByACL},
-	{who: somebody, action: GetObject, key: "k", ownership: writer, object: "acme", objectACL: PublicRead, want: NotGranted},
-	{who: somebody, action: GetObject, key: "k", block: &storagev1.PublicAccessBlock{IgnorePublicAcls: true}, ownership: writer, object: "acme", objectACL: PublicRead, want: NotGranted},
-	{who: somebody, action: GetObject, key: "k", block: &storagev1.PublicAccessBlock{BlockPublicAcls: true}, ownership: writer, object: "acme", objectACL: PublicRead, want: AllowedByACL},
-	{who: somebody, action: GetObjectVersion, key: "k", block: open, ownership: writer, object: "acme", objectACL: PublicRead, want: AllowedByACL},
-	{who: somebody, action: GetObjectTagging, key: "k", block: open, ownership: writer, object: "acme", objectACL: PublicRead, want: NotGranted},
-	{who: somebody, action: GetObjectAcl, key: "k", block: open, ownership: writer, object: "acme", objectACL: PublicRead, want: NotGranted},
-	{who: somebody, action: GetObject, key: "k", block: open, ownership: writer, object: "acme", objectACL: AuthenticatedRead, want: NotGranted},
-	{who: bob, action: GetObject, key: "k", block: open, ownership: writer, object: "acme", objectACL: AuthenticatedRead, want: AllowedByACL},
-	{who: bob, action: GetObject, key: "k", scopes: nothing, block: open, ownership: writer, object: "acme", objectACL: PublicRead, want: DeniedByScopes},
-	{who: somebody, action: GetObject, key: "k", block: open, ownership: writer, bucketACL: PublicReadWrite, object: "acme", objectACL: Private, want: NotGranted},
-	{who: somebody, action: GetObject, key: "k", block: open, ownership: writer, bucketACL: PublicReadWrite, want: NotGranted},
-	{who: somebody, action: ListBucket, block: open, ownership: writer, bucketACL: PublicRead, want: AllowedByACL},
-	{who: somebody, action: ListBucketVersions, block: open, ownership: writer, bucketACL: PublicRead, want: AllowedByACL},
-	{who: somebody, action: PutObject, key: "k", block: open, ownership: writer, bucketACL: PublicRead, want: NotGranted},
-	{who: somebody, action: PutObject, key: "k", block: open, ownership: writer, bucketACL: PublicReadWrite, want: AllowedByACL},
-	{who: somebody, action: DeleteObject, key: "k", block: open, ownership: writer, bucketACL: PublicReadWrite, object: "acme", want: NotGranted},
-	{who: bob, action: DeleteObject, key: "k", block: open, ownership: writer, bucketACL: PublicReadWrite, object: "other", want: AllowedByACL},
-	{who: bob, action: PutBucketAcl, ownership: writer, grants: []*storagev1.Grant{grantTo("other", storagev1.Grant_PERMISSION_WRITE_ACP)}, want: AllowedByACL},
-	{who: bob, action: GetBucketAcl, ownership: writer, grants: []*storagev1.Grant{grantTo("other", storagev1.Grant_PERMISSION_WRITE_ACP)}, want: NotGranted},
-	{who: bob, action: GetBucketAcl, ownership: writer, grants: []*storagev1.Grant{grantTo("other", fc)}, want: AllowedByACL},
-	{who: bob, action: DeleteBucket, ownership: writer, grants: []*storagev1.Grant{grantTo("other", fc)}, want: NotGranted},
-	{who: somebody, action: PutObject, key: "k", block: open, ownership: writer, bucketACL: LogDeliveryWrite, want: NotGranted},
-	{who: somebody, action: GetObject, key: "k", block: open, ownership: writer, object: "acme", objectACL: PublicRead, policy: doc(deny(anyone, "s3:GetObject", "photos/*")), want: DeniedByPolicy},
-
-	// Objects that others own, where ACLs count.
-	{who: owners, action: GetObject, key: "k", ownership: writer, object: "other", objectACL: Private, want: DeniedForeignObject},
-	{who: owners, action: GetObject, key: "k", ownership: enforced, object: "other", objectACL: Private, want: AllowedByScopes},
-	{who: owners, action: GetObject, key: "k", ownership: writer, object: "other", objectACL: BucketOwnerRead, want: AllowedByACL},
-	{who: owners, action: PutObjectAcl, key: "k", ownership: writer, object: "other", objectACL: BucketOwnerRead, want: DeniedForeignObject},
-	{who: owners, action: PutObjectAcl, key: "k", ownership: writer, object: "other", objectACL: BucketOwnerFullControl, want: AllowedByACL},
-	{who: owners, action: DeleteObject, key: "k", ownership: writer, object: "other", objectACL: Private, want: AllowedByScopes},
-	{who: owners, action: PutObject, key: "k", ownership: writer, object: "other", objectACL: Private, want: AllowedByScopes},
-	{who: bob, action: GetObject, key: "k", ownership: writer, object: "other", objectACL: Private, want: AllowedByScopes},
-	{who: bob, action: GetObject, key: "k", scopes: nothing, ownership: writer, object: "other", objectACL: Private, want: DeniedByScopes},
-	{who: bob, action: GetObject, key: "k", ownership: writer, object: "other", policy: doc(deny(isBob, "s3:GetObject", "photos/*")), want: DeniedByPolicy},
-	{who: somebody, action: GetObject, key: "k", block: open, ownership: writer, object: "other", policy: doc(allow(anyone, "s3:GetObject", "photos/*")), want: DeniedForeignObject},
-
-	// Conditions and variables.
-	{who: alice, action: PutObject, key: "home/alice/x", scopes: nothing, policy: doc(allow(isAlice, "s3:PutObject", "photos/home/${aws:username}/*")), want: AllowedByPolicy},
-	{who: alice, action: PutObject, key: "home/bob/x", scopes: nothing, policy: doc(allow(isAlice, "s3:PutObject", "photos/home/${aws:username}/*")), want: DeniedByScopes},
-	{who: owners, action: GetObject, key: "k", policy: doc(deny(anyone, "s3:*", "photos/*", `"Condition":{"Bool":{"aws:SecureTransport":"false"}}`)), want: AllowedByScopes},
-	{who: owners, action: GetObject, key: "k", policy: doc(deny(anyone, "s3:*", "photos/*", `"Condition":{"Bool":{"aws:SecureTransport":"false"}}`)), change: func(q *Request) { q.TLS = 0 }, want: DeniedByPolicy},
-	{who: owners, action: PutObject, key: "k", policy: doc(deny(anyone, "s3:PutObject", "photos/*", `"Condition":{"Null":{"s3:x-amz-server-side-encryption":true}}`)), want: DeniedByPolicy},
-	{
-		who: owners, action: PutObject, key: "k", policy: doc(deny(anyone, "s3:PutObject", "photos/*", `"Condition":{"Null":{"s3:x-amz-server-side-encryption":true}}`)),
-		change: func(q *Request) { q.Header.Set("x-amz-server-side-encryption", "AES256") }, want: AllowedByScopes,
-	},
-	{who: bob, action: GetObject, key: "k", policy: doc(allow(isBob, "s3:GetObject", "photos/*", `"Condition":{"StringEquals":{"s3:ExistingObjectTag/team":"red"}}`)), want: NotGranted},
-	{
-		who: bob, action: GetObject, key: "k", policy: doc(allow(isBob, "s3:GetObject", "photos/*", `"Condition":{"StringEquals":{"s3:ExistingObjectTag/team":"red"}}`)),
-		change: func(q *Request) {
-			q.ExistingTags = func() map[string]string { return map[string]string{"team": "red"} }
-		}, want: AllowedByPolicy,
-	},
-}
-
 // prefixed asks for a listing of a prefix.
 func prefixed(prefix string) func(*Request) {
 	return func(q *Request) {
@@ -313,8 +165,12 @@ func (r *row) build(t *testing.T) (*Request, *Scopes, *Bucket, *Object) {
 
 func request(who Caller, action, key string) *Request {
 	q := &Request{
-		Action: action, Bucket: "photos", Key: key, Caller: who, Now: now, SourceIP: netip.MustParseAddr("192.0.2.7"), TLS: tls.VersionTLS13,
-		Region: "home", Owner: "acme", Header: http.Header{"User-Agent": {"curl/8"}, "Referer": {"https://example.com/a"}},
+		Action: action, Bucket: "photos", Key: key, Caller: who, Now: now, SourceIP: netip.MustParseAddr("192.0.2.7"),
+		TLS:    tls.VersionTLS13,
+		Region: "home", Owner: "acme", Header: http.Header{
+			"User-Agent": {"curl/8"},
+			"Referer":    {"https://example.com/a"},
+		},
 	}
 	if !who.Anonymous() {
 		q.AuthType, q.SignatureVersion = "REST-HEADER", "AWS4-HMAC-SHA256"
@@ -359,7 +215,10 @@ func TestScopesAreRead(t *testing.T) {
 			t.Errorf("%v was taken", s)
 		}
 	}
-	if s, err := CompileScopes([]*storagev1.Scope{{Actions: []string{"s3:get*", "write"}, Resources: []string{"arn:aws:s3:::b/*"}}}); err != nil || s.Unlimited() ||
+	if s, err := CompileScopes([]*storagev1.Scope{{
+		Actions:   []string{"s3:get*", "write"},
+		Resources: []string{"arn:aws:s3:::b/*"},
+	}}); err != nil || s.Unlimited() ||
 		!s.Allow(&Request{Action: GetObject, Bucket: "b", Key: "k"}) {
 		t.Errorf("%v", err)
 	}
@@ -368,13 +227,20 @@ func TestScopesAreRead(t *testing.T) {
 // TestDecisionsAllocateNothing in the cases that are common.
 func TestDecisionsAllocateNothing(t *testing.T) {
 	p := doc(deny(anyone, "s3:*", "photos/*", `"Condition":{"Bool":{"aws:SecureTransport":"false"}}`),
-		allow(isBob, "s3:Get*", "photos/*", `"Condition":{"IpAddress":{"aws:SourceIp":["192.0.2.0/24","2001:db8::/32"]},"DateLessThan":{"aws:CurrentTime":"2030-01-01T00:00:00Z"},"StringLike":{"aws:Referer":"https://example.com/*"}}`))
+		allow(isBob, "s3:Get*", "photos/*",
+			`"Condition":{"IpAddress":{"aws:SourceIp":["192.0.2.0/24","2001:db8::/32"]},"DateLessThan":{"aws:CurrentTime":"2030-01-01T00:00:00Z"},"StringLike":{"aws:Referer":"https://example.com/*"}}`))
 	for _, r := range []row{
 		{who: owners, action: GetObject, key: "a/b/c.jpg"},
 		{who: owners, action: GetObject, key: "a/b/c.jpg", policy: p},
 		{who: bob, action: GetObject, key: "a/b/c.jpg", policy: p, scopes: readPhotos},
-		{who: somebody, action: GetObject, key: "k", block: open, policy: doc(allow(anyone, "s3:GetObject", "photos/*"))},
-		{who: somebody, action: GetObject, key: "k", block: open, ownership: writer, object: "acme", objectACL: PublicRead},
+		{
+			who: somebody, action: GetObject, key: "k", block: open,
+			policy: doc(allow(anyone, "s3:GetObject", "photos/*")),
+		},
+		{
+			who: somebody, action: GetObject, key: "k", block: open, ownership: writer, object: "acme",
+			objectACL: PublicRead,
+		},
 	} {
 		q, scopes, b, o := r.build(t)
 		if !Authorize(q, scopes, b, o).Allowed() {
@@ -387,7 +253,8 @@ func TestDecisionsAllocateNothing(t *testing.T) {
 }
 
 func BenchmarkAuthorize(b *testing.B) {
-	p, err := Compile([]byte(doc(deny(anyone, "s3:*", "photos/*", `"Condition":{"Bool":{"aws:SecureTransport":"false"}}`),
+	p, err := Compile([]byte(doc(deny(anyone, "s3:*", "photos/*",
+		`"Condition":{"Bool":{"aws:SecureTransport":"false"}}`),
 		allow(isBob, "s3:Get*", "photos/*"))), "photos")
 	if err != nil {
 		b.Fatal(err)
@@ -405,7 +272,10 @@ func BenchmarkAuthorize(b *testing.B) {
 }
 
 func TestCannedACLs(t *testing.T) {
-	for name, n := range map[string]int{"": 1, Private: 1, PublicRead: 2, PublicReadWrite: 3, AuthenticatedRead: 2, AWSExecRead: 2, LogDeliveryWrite: 3, BucketOwnerRead: 2, BucketOwnerFullControl: 2} {
+	for name, n := range map[string]int{
+		"": 1, Private: 1, PublicRead: 2, PublicReadWrite: 3, AuthenticatedRead: 2,
+		AWSExecRead: 2, LogDeliveryWrite: 3, BucketOwnerRead: 2, BucketOwnerFullControl: 2,
+	} {
 		g, err := Canned(name, CanonicalID("w"), CanonicalID("o"))
 		if err != nil || len(g) != n || g[0].GetGrantee() != CanonicalID("w") || g[0].GetPermission() != fc {
 			t.Errorf("%q: %v, %v", name, g, err)
@@ -442,7 +312,10 @@ func TestGrantHeaders(t *testing.T) {
 			t.Errorf("%s: %s: %v, %v", c.name, c.value, g, err)
 		}
 	}
-	if _, err := HeaderGrants(http.Header{"X-Amz-Acl": {"private"}, "X-Amz-Grant-Read": {"id=" + id}}); s3xml.From(err).Code != s3xml.InvalidRequest {
+	if _, err := HeaderGrants(http.Header{
+		"X-Amz-Acl":        {"private"},
+		"X-Amz-Grant-Read": {"id=" + id},
+	}); s3xml.From(err).Code != s3xml.InvalidRequest {
 		t.Errorf("both: %v", err)
 	}
 	full := []*storagev1.Grant{grantTo("acme", fc)}

@@ -93,7 +93,8 @@ func TestPoliciesAreRefused(t *testing.T) {
 			t.Errorf("%.300s: %v", c.doc, err)
 		case c.text != "" && err == nil:
 			t.Errorf("%.300s was taken", c.doc)
-		case c.text != "" && (s3xml.From(err).Code != s3xml.MalformedPolicy || !strings.Contains(s3xml.From(err).Text(), c.text)):
+		case c.text != "" && (s3xml.From(err).Code != s3xml.MalformedPolicy || !strings.Contains(s3xml.From(err).Text(),
+			c.text)):
 			t.Errorf("%.300s: %v, want %s", c.doc, err, c.text)
 		}
 	}
@@ -224,7 +225,10 @@ func TestVariablesBringNoWildcards(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for referer, want := range map[string]Decision{"a": Allow, "*": None, "?": None, "\xff": None, "\xfe": None, "${aws:username}": None, "": None} {
+	for referer, want := range map[string]Decision{
+		"a": Allow, "*": None, "?": None, "\xff": None, "\xfe": None,
+		"${aws:username}": None, "": None,
+	} {
 		q := request(somebody, GetObject, "a/x")
 		q.Header.Set("Referer", referer)
 		if got := p.Evaluate(q); got != want {
@@ -233,11 +237,14 @@ func TestVariablesBringNoWildcards(t *testing.T) {
 	}
 	// ${*} and the like are those characters, and version 2008-10-17 has no variables.
 	p, err = Compile([]byte(doc(allow(anyone, "s3:GetObject", "photos/${*}${?}${$}"))), "photos")
-	if err != nil || p.Evaluate(request(somebody, GetObject, "*?$")) != Allow || p.Evaluate(request(somebody, GetObject, "aaa")) != None {
+	if err != nil || p.Evaluate(request(somebody, GetObject, "*?$")) != Allow ||
+		p.Evaluate(request(somebody, GetObject, "aaa")) != None {
 		t.Errorf("literals: %v", err)
 	}
-	p, err = Compile([]byte(strings.Replace(doc(allow(anyone, "s3:GetObject", "photos/${aws:username}")), "2012-10-17", "2008-10-17", 1)), "photos")
-	if err != nil || p.Evaluate(request(alice, GetObject, "${aws:username}")) != Allow || p.Evaluate(request(alice, GetObject, "alice")) != None {
+	p, err = Compile([]byte(strings.Replace(doc(allow(anyone, "s3:GetObject", "photos/${aws:username}")), "2012-10-17",
+		"2008-10-17", 1)), "photos")
+	if err != nil || p.Evaluate(request(alice, GetObject, "${aws:username}")) != Allow ||
+		p.Evaluate(request(alice, GetObject, "alice")) != None {
 		t.Errorf("2008-10-17: %v", err)
 	}
 }
@@ -288,7 +295,8 @@ func TestMeaningOfPublic(t *testing.T) {
 	if (*Policy)(nil).IsPublic() || (*Policy)(nil).Evaluate(&Request{}) != None {
 		t.Error("no policy")
 	}
-	if !IsPublicACL(canned(t, AuthenticatedRead, "acme")) || !IsPublicACL(canned(t, PublicRead, "acme")) || IsPublicACL(canned(t, LogDeliveryWrite, "acme")) {
+	if !IsPublicACL(canned(t, AuthenticatedRead, "acme")) || !IsPublicACL(canned(t, PublicRead, "acme")) ||
+		IsPublicACL(canned(t, LogDeliveryWrite, "acme")) {
 		t.Error("public ACLs")
 	}
 }
@@ -334,7 +342,8 @@ func FuzzCompile(f *testing.F) {
 			f.Add([]byte(r.policy))
 		}
 	}
-	f.Add([]byte(doc(allow(anyone, "s3:*", "photos*", `"Condition":{"ForAllValues:StringNotLike":{"s3:RequestObjectTagKeys":"${aws:username, 'x'}*"},"NotIpAddressIfExists":{"aws:SourceIp":"::1"}}`))))
+	f.Add([]byte(doc(allow(anyone, "s3:*", "photos*",
+		`"Condition":{"ForAllValues:StringNotLike":{"s3:RequestObjectTagKeys":"${aws:username, 'x'}*"},"NotIpAddressIfExists":{"aws:SourceIp":"::1"}}`))))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := Compile(b, "photos")
 		if err != nil {
@@ -377,7 +386,8 @@ func TestReasonsHaveTexts(t *testing.T) {
 		}
 		seen[r.String()] = true
 	}
-	if fmt.Sprint(None, Allow, Deny) != "none allow deny" || AllowedAsInitiator.Allowed() != true || DeniedByPolicy.Allowed() {
+	if fmt.Sprint(None, Allow, Deny) != "none allow deny" || AllowedAsInitiator.Allowed() != true ||
+		DeniedByPolicy.Allowed() {
 		t.Error("decisions")
 	}
 }

@@ -99,18 +99,24 @@ func constant(s string) getter { return func(*Request, string) (string, bool) { 
 
 // requestKeys tell of the request.
 var requestKeys = map[string]getter{
-	sourceIP:              func(q *Request, _ string) (string, bool) { return q.SourceIP.Unmap().String(), q.SourceIP.IsValid() },
+	sourceIP: func(q *Request, _ string) (string, bool) {
+		return q.SourceIP.Unmap().String(), q.SourceIP.IsValid()
+	},
 	"aws:SecureTransport": func(q *Request, _ string) (string, bool) { return strconv.FormatBool(q.TLS != 0), true },
 	"aws:Referer":         func(q *Request, _ string) (string, bool) { return header(q, "Referer") },
 	"aws:UserAgent":       func(q *Request, _ string) (string, bool) { return header(q, "User-Agent") },
 	currentTime:           func(q *Request, _ string) (string, bool) { return q.Now.UTC().Format(time.RFC3339), true },
-	epochTime:             func(q *Request, _ string) (string, bool) { return strconv.FormatInt(q.Now.Unix(), 10), true },
+	epochTime: func(q *Request, _ string) (string, bool) {
+		return strconv.FormatInt(q.Now.Unix(), 10), true
+	},
 	"aws:RequestedRegion": func(q *Request, _ string) (string, bool) { return q.Region, q.Region != "" },
 	"aws:ResourceAccount": owner,
 	"s3:ResourceAccount":  owner,
 	"s3:VersionId":        func(q *Request, _ string) (string, bool) { return q.VersionID, q.VersionID != "" },
 	"s3:authType":         func(q *Request, _ string) (string, bool) { return q.AuthType, q.AuthType != "" },
-	"s3:signatureversion": func(q *Request, _ string) (string, bool) { return q.SignatureVersion, q.SignatureVersion != "" },
+	"s3:signatureversion": func(q *Request, _ string) (string, bool) {
+		return q.SignatureVersion, q.SignatureVersion != ""
+	},
 	"s3:signatureAge": func(q *Request, _ string) (string, bool) {
 		return strconv.FormatInt(q.SignatureAge.Milliseconds(), 10), q.SignatureVersion != ""
 	},

@@ -12,12 +12,16 @@ import (
 var when = time.Date(2026, 11, 23, 4, 5, 6, 789_000_000, time.UTC)
 
 func listing(n int, url bool) *ListObjects {
-	l := &ListObjects{Bucket: "photos", Prefix: "a/", Delimiter: "/", MaxKeys: 1000, V2: true, URL: url, Truncated: true, NextContinuationToken: "tok"}
+	l := &ListObjects{
+		Bucket: "photos", Prefix: "a/", Delimiter: "/", MaxKeys: 1000, V2: true, URL: url,
+		Truncated: true, NextContinuationToken: "tok",
+	}
 	owner := &Owner{ID: strings.Repeat("a1", 32), DisplayName: "acme"}
 	for i := range n {
 		l.Contents = append(l.Contents, Entry{
 			Key: fmt.Appendf(nil, "a/year=2026/month=11/photo %06d & more.jpg", i), LastModified: when,
-			ETag: []byte("0123456789abcdef0123456789abcdef"), Size: int64(i) << 10, Algorithm: "CRC64NVME", Owner: owner,
+			ETag: []byte("0123456789abcdef0123456789abcdef"), Size: int64(i) << 10, Algorithm: "CRC64NVME",
+			Owner: owner,
 		})
 	}
 	return l
@@ -28,19 +32,31 @@ func TestListingIsAsAtAWS(t *testing.T) {
 	l := &ListObjects{
 		Bucket: "b", Prefix: "p/", Delimiter: "/", MaxKeys: 2, V2: true, StartAfter: "p/0", ContinuationToken: "c",
 		NextContinuationToken: "n", Truncated: true,
-		Contents:       []Entry{{Key: []byte("p/a&b"), LastModified: when, ETag: []byte("e-1"), Size: 7, Algorithm: "SHA256", Composite: true}},
+		Contents: []Entry{{
+			Key: []byte("p/a&b"), LastModified: when, ETag: []byte("e-1"), Size: 7,
+			Algorithm: "SHA256", Composite: true,
+		}},
 		CommonPrefixes: [][]byte{[]byte("p/<x>/")},
 	}
-	checkDocument(t, l.Append(nil), `<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name><Prefix>p/</Prefix><StartAfter>p/0</StartAfter><ContinuationToken>c</ContinuationToken><NextContinuationToken>n</NextContinuationToken><KeyCount>2</KeyCount><MaxKeys>2</MaxKeys><Delimiter>/</Delimiter><IsTruncated>true</IsTruncated><Contents><Key>p/a&amp;b</Key><LastModified>2026-11-23T04:05:06.789Z</LastModified><ETag>&quot;e-1&quot;</ETag><ChecksumAlgorithm>SHA256</ChecksumAlgorithm><ChecksumType>COMPOSITE</ChecksumType><Size>7</Size><StorageClass>STANDARD</StorageClass></Contents><CommonPrefixes><Prefix>p/&lt;x&gt;/</Prefix></CommonPrefixes></ListBucketResult>`)
+	checkDocument(t, l.Append(nil),
+		`<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name><Prefix>p/</Prefix><StartAfter>p/0</StartAfter><ContinuationToken>c</ContinuationToken><NextContinuationToken>n</NextContinuationToken><KeyCount>2</KeyCount><MaxKeys>2</MaxKeys><Delimiter>/</Delimiter><IsTruncated>true</IsTruncated><Contents><Key>p/a&amp;b</Key><LastModified>2026-11-23T04:05:06.789Z</LastModified><ETag>&quot;e-1&quot;</ETag><ChecksumAlgorithm>SHA256</ChecksumAlgorithm><ChecksumType>COMPOSITE</ChecksumType><Size>7</Size><StorageClass>STANDARD</StorageClass></Contents><CommonPrefixes><Prefix>p/&lt;x&gt;/</Prefix></CommonPrefixes></ListBucketResult>`)
 
 	v1 := &ListObjects{Bucket: "b", Marker: "m n", NextMarker: "~", MaxKeys: 1000, URL: true}
-	checkDocument(t, v1.Append(nil), `<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name><Prefix></Prefix><Marker>m+n</Marker><NextMarker>%7E</NextMarker><MaxKeys>1000</MaxKeys><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated></ListBucketResult>`)
+	checkDocument(t, v1.Append(nil),
+		`<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name><Prefix></Prefix><Marker>m+n</Marker><NextMarker>%7E</NextMarker><MaxKeys>1000</MaxKeys><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated></ListBucketResult>`)
 
 	v := &ListVersions{Bucket: "b", MaxKeys: 3, Versions: []VersionEntry{
-		{Entry: Entry{Key: []byte("k"), LastModified: when, ETag: []byte("e"), Size: 1, Owner: &Owner{ID: "o"}}, VersionID: "null", Latest: false},
-		{Entry: Entry{Key: []byte("k"), LastModified: when, Owner: &Owner{ID: "o"}}, VersionID: "v2", Latest: true, Marker: true},
+		{
+			Entry:     Entry{Key: []byte("k"), LastModified: when, ETag: []byte("e"), Size: 1, Owner: &Owner{ID: "o"}},
+			VersionID: "null", Latest: false,
+		},
+		{
+			Entry: Entry{Key: []byte("k"), LastModified: when, Owner: &Owner{ID: "o"}}, VersionID: "v2", Latest: true,
+			Marker: true,
+		},
 	}}
-	checkDocument(t, v.Append(nil), `<ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name><Prefix></Prefix><KeyMarker></KeyMarker><VersionIdMarker></VersionIdMarker><MaxKeys>3</MaxKeys><IsTruncated>false</IsTruncated><Version><Key>k</Key><VersionId>null</VersionId><IsLatest>false</IsLatest><LastModified>2026-11-23T04:05:06.789Z</LastModified><ETag>&quot;e&quot;</ETag><Size>1</Size><Owner><ID>o</ID></Owner><StorageClass>STANDARD</StorageClass></Version><DeleteMarker><Key>k</Key><VersionId>v2</VersionId><IsLatest>true</IsLatest><LastModified>2026-11-23T04:05:06.789Z</LastModified><Owner><ID>o</ID></Owner></DeleteMarker></ListVersionsResult>`)
+	checkDocument(t, v.Append(nil),
+		`<ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name><Prefix></Prefix><KeyMarker></KeyMarker><VersionIdMarker></VersionIdMarker><MaxKeys>3</MaxKeys><IsTruncated>false</IsTruncated><Version><Key>k</Key><VersionId>null</VersionId><IsLatest>false</IsLatest><LastModified>2026-11-23T04:05:06.789Z</LastModified><ETag>&quot;e&quot;</ETag><Size>1</Size><Owner><ID>o</ID></Owner><StorageClass>STANDARD</StorageClass></Version><DeleteMarker><Key>k</Key><VersionId>v2</VersionId><IsLatest>true</IsLatest><LastModified>2026-11-23T04:05:06.789Z</LastModified><Owner><ID>o</ID></Owner></DeleteMarker></ListVersionsResult>`)
 }
 
 func checkDocument(t *testing.T, got []byte, want string) {
@@ -94,7 +110,8 @@ func FuzzEscapes(f *testing.F) {
 		legal := !strings.ContainsFunc(s, func(r rune) bool {
 			return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF
 		})
-		if legal && (err != nil || back.Text != strings.ToValidUTF8(s, "\uFFFD") && !strings.Contains(s, "\xff") && validRunes(s)) {
+		if legal && (err != nil || back.Text != strings.ToValidUTF8(s, "\uFFFD") && !strings.Contains(s, "\xff") &&
+			validRunes(s)) {
 			t.Fatalf("%q came back as %q: %v", s, back.Text, err)
 		}
 	})
@@ -144,7 +161,10 @@ func BenchmarkReflection(b *testing.B) {
 		Contents []contents
 	}
 	for _, e := range listing(1000, false).Contents {
-		doc.Contents = append(doc.Contents, contents{string(e.Key), "2026-11-23T04:05:06.789Z", string(e.ETag), e.Algorithm, "FULL_OBJECT", e.Size, e.Owner.ID, e.Owner.DisplayName, "STANDARD"})
+		doc.Contents = append(doc.Contents, contents{
+			string(e.Key), "2026-11-23T04:05:06.789Z", string(e.ETag),
+			e.Algorithm, "FULL_OBJECT", e.Size, e.Owner.ID, e.Owner.DisplayName, "STANDARD",
+		})
 	}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -11,10 +11,14 @@ import (
 
 func TestBucketNames(t *testing.T) {
 	for name, ok := range map[string]bool{
-		"abc": true, "a.b": true, "a-b.c-d": true, "123": true, strings.Repeat("a", 63): true, "1.2.3.4.5": true, "my..bucket": false,
-		"ab": false, "": false, strings.Repeat("a", 64): false, "Abc": false, "a_b": false, "-abc": false, "abc-": false, ".abc": false, "abc.": false,
-		"192.168.5.4": false, "192.168.05.004": false, "999.1.1.1": false, "xn--abc": false, "sthree-x": false, "sthree-configurator": false, "amzn-s3-demo-x": false,
-		"abc-s3alias": false, "abc--ol-s3": false, "abc.mrap": false, "abc--x-s3": false, "abc--table-s3": false, "a.-b": true, "bücket": false, "a b": false,
+		"abc": true, "a.b": true, "a-b.c-d": true, "123": true, strings.Repeat("a", 63): true, "1.2.3.4.5": true,
+		"my..bucket": false,
+		"ab":         false, "": false, strings.Repeat("a", 64): false, "Abc": false, "a_b": false, "-abc": false,
+		"abc-": false, ".abc": false, "abc.": false,
+		"192.168.5.4": false, "192.168.05.004": false, "999.1.1.1": false, "xn--abc": false, "sthree-x": false,
+		"sthree-configurator": false, "amzn-s3-demo-x": false,
+		"abc-s3alias": false, "abc--ol-s3": false, "abc.mrap": false, "abc--x-s3": false, "abc--table-s3": false,
+		"a.-b": true, "bücket": false, "a b": false,
 		"a/b": false, "..": false, "...": false, "a\x00b": false, "1.2.3": true,
 	} {
 		if err := CheckBucketName(name); (err == nil) != ok || err != nil && !errors.Is(err, InvalidBucketName) {
@@ -25,8 +29,10 @@ func TestBucketNames(t *testing.T) {
 
 func TestKeys(t *testing.T) {
 	for key, want := range map[string]Code{
-		"a": "", "../x": "", "//": "", "\x01": "", strings.Repeat("k", 1024): "", strings.Repeat("k", 1025): KeyTooLongError,
-		strings.Repeat("é", 512): "", strings.Repeat("é", 513): KeyTooLongError, "a\xff": InvalidURI, "\xed\xa0\x80": InvalidURI,
+		"a": "", "../x": "", "//": "", "\x01": "", strings.Repeat("k", 1024): "",
+		strings.Repeat("k", 1025): KeyTooLongError,
+		strings.Repeat("é", 512):  "", strings.Repeat("é", 513): KeyTooLongError, "a\xff": InvalidURI,
+		"\xed\xa0\x80": InvalidURI,
 	} {
 		if err := CheckKey(key); (err == nil) != (want == "") || err != nil && !errors.Is(err, want) {
 			t.Errorf("%.20q: %v, want %q", key, err, want)
@@ -42,7 +48,8 @@ func TestKeys(t *testing.T) {
 
 func TestTagHeader(t *testing.T) {
 	for in, want := range map[string]Code{
-		"": "", "a=b&c=d+e": "", "a": "", "a=b&a=c": InvalidArgument, "a=%zz": InvalidArgument, "aws:a=b": InvalidTag, "=b": InvalidTag,
+		"": "", "a=b&c=d+e": "", "a": "", "a=b&a=c": InvalidArgument, "a=%zz": InvalidArgument, "aws:a=b": InvalidTag,
+		"=b":                   InvalidTag,
 		"1&2&3&4&5&6&7&8&9&10": "", "1&2&3&4&5&6&7&8&9&10&11": BadRequest, "a=b%3Cc": InvalidTag,
 	} {
 		if _, err := ParseTagHeader(in); (err == nil) != (want == "") || err != nil && !errors.Is(err, want) {
@@ -73,7 +80,8 @@ func TestCodes(t *testing.T) {
 			t.Errorf("%s: %v %v", name, got, err)
 		}
 	}
-	if _, err := ParseOwnership("x"); !errors.Is(err, InvalidArgument) || OwnershipName(storagev1.BucketSpec_OWNERSHIP_UNSPECIFIED) != "BucketOwnerEnforced" {
+	if _, err := ParseOwnership("x"); !errors.Is(err, InvalidArgument) ||
+		OwnershipName(storagev1.BucketSpec_OWNERSHIP_UNSPECIFIED) != "BucketOwnerEnforced" {
 		t.Errorf("ownership: %v", err)
 	}
 }
@@ -85,7 +93,10 @@ func TestErrorsKeepTheirNature(t *testing.T) {
 		err  error
 		code Code
 	}{
-		{NoSuchKey, NoSuchKey}, {New(NoSuchBucket), NoSuchBucket}, {errors.Join(inner, NoSuchUpload), NoSuchUpload}, {inner, InternalError},
+		{NoSuchKey, NoSuchKey},
+		{New(NoSuchBucket), NoSuchBucket},
+		{errors.Join(inner, NoSuchUpload), NoSuchUpload},
+		{inner, InternalError},
 	} {
 		if e := From(c.err); e.Code != c.code || !errors.Is(e, c.code) {
 			t.Errorf("%v became %v", c.err, e)

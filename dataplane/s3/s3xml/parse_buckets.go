@@ -53,7 +53,8 @@ func ParseVersioning(doc []byte) (storagev1.BucketSpec_Versioning, error) {
 	}
 	switch {
 	case mfa == "Enabled":
-		return 0, Say(NotImplemented, "MFA delete is not implemented; leave MfaDelete out of VersioningConfiguration, or say Disabled", "Element", "MfaDelete")
+		return 0, Say(NotImplemented, "MFA delete is not implemented; leave MfaDelete out of "+
+			"VersioningConfiguration, or say Disabled", "Element", "MfaDelete")
 	case mfa != "" && mfa != "Disabled":
 		return 0, unexpected(root)
 	}
@@ -150,7 +151,8 @@ func blockedEncryption(n *node) error {
 		if n.text == "NONE" {
 			return nil
 		}
-		return Say(NotImplemented, "Blocking types of encryption is not implemented", "Element", "BlockedEncryptionTypes")
+		return Say(NotImplemented, "Blocking types of encryption is not implemented", "Element",
+			"BlockedEncryptionTypes")
 	}})
 }
 
@@ -158,7 +160,8 @@ func (e *Encryption) judge(algorithm string, root *node) error {
 	switch algorithm {
 	case "AES256":
 		if e.KMSKey != "" {
-			return Argument("a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
+			return Argument("a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or "+
+				"aws:kms:dsse",
 				"KMSMasterKeyID", e.KMSKey)
 		}
 		return nil

@@ -79,7 +79,8 @@ func CheckCORS(r *storagev1.CorsRule) error {
 	}
 	for _, h := range r.GetExposeHeaders() {
 		if strings.Contains(h, "*") {
-			return Say(InvalidRequest, fmt.Sprintf("ExposeHeader %q contains wildcard. We currently do not support wildcard for ExposeHeader.", h))
+			return Say(InvalidRequest, fmt.Sprintf("ExposeHeader %q contains wildcard. We currently do not support "+
+				"wildcard for ExposeHeader.", h))
 		}
 	}
 	return corsLengths("ExposeHeader", r.GetExposeHeaders())
@@ -112,7 +113,9 @@ func corsLengths(element string, values []string) error {
 		return Say(InvalidRequest, fmt.Sprintf("A CORS rule cannot have more than %d of %s.", maxCORSItems, element))
 	}
 	for _, v := range values {
-		if v == "" || len(v) > maxCORSItem || strings.ContainsFunc(v, func(c rune) bool { return c < ' ' || c == 0x7f }) {
+		if v == "" || len(v) > maxCORSItem || strings.ContainsFunc(v, func(c rune) bool {
+			return c < ' ' || c == 0x7f
+		}) {
 			return Say(InvalidRequest, "Found a value in CORS config that is not valid: "+element)
 		}
 	}

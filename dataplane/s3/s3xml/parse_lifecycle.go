@@ -145,7 +145,8 @@ func days(action, element string, v *uint32) func(*node) error {
 			return err
 		}
 		if d < 1 || d > math.MaxInt32 {
-			return Argument(fmt.Sprintf("'%s' for %s action must be a positive integer", element, action), element, n.text)
+			return Argument(fmt.Sprintf("'%s' for %s action must be a positive integer", element, action), element,
+				n.text)
 		}
 		*v = uint32(d)
 		return nil
@@ -178,8 +179,9 @@ func (p *ruleReader) date(n *node) error {
 
 func (p *ruleReader) noncurrent(n *node) error {
 	err := n.fields(map[string]func(*node) error{
-		"NoncurrentDays":          days("NoncurrentVersionExpiration", "NoncurrentDays", &p.r.NoncurrentDays),
-		"NewerNoncurrentVersions": days("NoncurrentVersionExpiration", "NewerNoncurrentVersions", &p.r.NewerNoncurrentVersions),
+		"NoncurrentDays": days("NoncurrentVersionExpiration", "NoncurrentDays", &p.r.NoncurrentDays),
+		"NewerNoncurrentVersions": days("NoncurrentVersionExpiration", "NewerNoncurrentVersions",
+			&p.r.NewerNoncurrentVersions),
 	})
 	if err == nil && p.r.NoncurrentDays == 0 {
 		err = unexpected(n)

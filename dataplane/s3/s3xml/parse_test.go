@@ -61,8 +61,14 @@ var refusals = []struct {
 	{"CompleteMultipartUpload", parts(2, 2) + parts(2, 2), InvalidPartOrder},
 	{"CompleteMultipartUpload", "<Part><PartNumber>1</PartNumber></Part>", MalformedXML},
 	{"CompleteMultipartUpload", "<Part><PartNumber>x</PartNumber><ETag>e</ETag></Part>", MalformedXML},
-	{"CompleteMultipartUpload", "<Part><PartNumber>1</PartNumber><ETag>e</ETag><ChecksumCRC32>AQID</ChecksumCRC32></Part>", InvalidRequest},
-	{"CompleteMultipartUpload", "<Part><PartNumber>1</PartNumber><ETag>e</ETag><ChecksumMD4>AQID</ChecksumMD4></Part>", MalformedXML},
+	{
+		"CompleteMultipartUpload",
+		"<Part><PartNumber>1</PartNumber><ETag>e</ETag><ChecksumCRC32>AQID</ChecksumCRC32></Part>", InvalidRequest,
+	},
+	{
+		"CompleteMultipartUpload", "<Part><PartNumber>1</PartNumber><ETag>e</ETag><ChecksumMD4>AQID</ChecksumMD4></Part>",
+		MalformedXML,
+	},
 
 	{"Tagging", "<TagSet></TagSet>", ""},
 	{"Tagging", "", MalformedXML},
@@ -73,7 +79,8 @@ var refusals = []struct {
 	{"Tagging", "<TagSet><Tag><Key>aws:x</Key><Value/></Tag></TagSet>", InvalidTag},
 	{"Tagging", "<TagSet><Tag><Key></Key><Value/></Tag></TagSet>", InvalidTag},
 	{"Tagging", "<TagSet><Tag><Key>a!</Key><Value/></Tag></TagSet>", InvalidTag},
-	{"Tagging", "<TagSet><Tag><Key>" + strings.Repeat("é", 128) + "</Key><Value>" + strings.Repeat("日", 256) + "</Value></Tag></TagSet>", ""},
+	{"Tagging", "<TagSet><Tag><Key>" + strings.Repeat("é", 128) + "</Key><Value>" + strings.Repeat("日", 256) +
+		"</Value></Tag></TagSet>", ""},
 	{"Tagging", "<TagSet><Tag><Key>" + strings.Repeat("a", 129) + "</Key><Value/></Tag></TagSet>", InvalidTag},
 	{"Tagging", "<TagSet><Tag><Key>a</Key><Value>" + strings.Repeat("a", 257) + "</Value></Tag></TagSet>", InvalidTag},
 
@@ -89,7 +96,10 @@ var refusals = []struct {
 	{"AccessControlPolicy", acl(`xsi:type="Group"`, "<URI>http://else</URI>", "READ"), InvalidArgument},
 	{"AccessControlPolicy", acl(`xsi:type="CanonicalUser"`, "<ID>me</ID>", "READ"), InvalidArgument},
 	{"AccessControlPolicy", acl(`xsi:type="Group"`, "<ID>"+canonical+"</ID>", "READ"), MalformedACLError},
-	{"AccessControlPolicy", acl(`xsi:type="AmazonCustomerByEmail"`, "<EmailAddress>a@b</EmailAddress>", "READ"), UnresolvableGrantByEmailAddress},
+	{
+		"AccessControlPolicy", acl(`xsi:type="AmazonCustomerByEmail"`, "<EmailAddress>a@b</EmailAddress>", "READ"),
+		UnresolvableGrantByEmailAddress,
+	},
 	{"AccessControlPolicy", acl(``, "<ID>"+canonical+"</ID>", "ALL"), MalformedACLError},
 	{"AccessControlPolicy", "<AccessControlList/>", ""},
 	{"AccessControlPolicy", "", MalformedACLError},
@@ -108,26 +118,48 @@ var refusals = []struct {
 
 	{"LifecycleConfiguration", rule("<Prefix/>", "<Expiration><Days>1</Days></Expiration>"), ""},
 	{"LifecycleConfiguration", rule("<Filter/>", "<Expiration><Date>2030-01-01T00:00:00Z</Date></Expiration>"), ""},
-	{"LifecycleConfiguration", rule("<Filter><Prefix>a</Prefix></Filter>", "<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload>"), ""},
-	{"LifecycleConfiguration", rule("<Filter><And><Prefix>a</Prefix><Tag><Key>a</Key><Value>b</Value></Tag><Tag><Key>c</Key><Value>d</Value></Tag></And></Filter>", "<Expiration><Days>1</Days></Expiration>"), ""},
+	{"LifecycleConfiguration", rule("<Filter><Prefix>a</Prefix></Filter>",
+		"<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload>"), ""},
+	{
+		"LifecycleConfiguration",
+		rule("<Filter><And><Prefix>a</Prefix><Tag><Key>a</Key><Value>b</Value></Tag><Tag><Key>c</Key><Value>d</Value></Tag></And></Filter>", "<Expiration><Days>1</Days></Expiration>"), "",
+	},
 	{"LifecycleConfiguration", "", MalformedXML},
 	{"LifecycleConfiguration", rule("", "<Expiration><Days>1</Days></Expiration>"), MalformedXML},
 	{"LifecycleConfiguration", rule("<Prefix/><Filter/>", "<Expiration><Days>1</Days></Expiration>"), MalformedXML},
-	{"LifecycleConfiguration", "<Rule><Prefix/><Status>On</Status><Expiration><Days>1</Days></Expiration></Rule>", MalformedXML},
-	{"LifecycleConfiguration", rule("<Filter><Prefix>a</Prefix><ObjectSizeLessThan>4</ObjectSizeLessThan></Filter>", "<Expiration><Days>1</Days></Expiration>"), MalformedXML},
-	{"LifecycleConfiguration", rule("<Filter><And><Prefix>a</Prefix></And></Filter>", "<Expiration><Days>1</Days></Expiration>"), MalformedXML},
-	{"LifecycleConfiguration", rule("<Filter><And><Prefix>a</Prefix><Tag><Key>a</Key><Value>b</Value></Tag><Tag><Key>a</Key><Value>d</Value></Tag></And></Filter>", "<Expiration><Days>1</Days></Expiration>"), InvalidRequest},
-	{"LifecycleConfiguration", rule("<Filter><ObjectSizeGreaterThan>0</ObjectSizeGreaterThan></Filter>", "<Expiration><Days>1</Days></Expiration>"), InvalidArgument},
+	{
+		"LifecycleConfiguration", "<Rule><Prefix/><Status>On</Status><Expiration><Days>1</Days></Expiration></Rule>",
+		MalformedXML,
+	},
+	{"LifecycleConfiguration", rule("<Filter><Prefix>a</Prefix><ObjectSizeLessThan>4</ObjectSizeLessThan></Filter>",
+		"<Expiration><Days>1</Days></Expiration>"), MalformedXML},
+	{"LifecycleConfiguration", rule("<Filter><And><Prefix>a</Prefix></And></Filter>",
+		"<Expiration><Days>1</Days></Expiration>"), MalformedXML},
+	{
+		"LifecycleConfiguration",
+		rule("<Filter><And><Prefix>a</Prefix><Tag><Key>a</Key><Value>b</Value></Tag><Tag><Key>a</Key><Value>d</Value></Tag></And></Filter>", "<Expiration><Days>1</Days></Expiration>"), InvalidRequest,
+	},
+	{"LifecycleConfiguration", rule("<Filter><ObjectSizeGreaterThan>0</ObjectSizeGreaterThan></Filter>",
+		"<Expiration><Days>1</Days></Expiration>"), InvalidArgument},
 	{"LifecycleConfiguration", rule("<Prefix/>", "<Expiration><Days>0</Days></Expiration>"), InvalidArgument},
-	{"LifecycleConfiguration", rule("<Prefix/>", "<Expiration><Days>1</Days><Date>2030-01-01T00:00:00Z</Date></Expiration>"), MalformedXML},
+	{"LifecycleConfiguration", rule("<Prefix/>",
+		"<Expiration><Days>1</Days><Date>2030-01-01T00:00:00Z</Date></Expiration>"), MalformedXML},
 	{"LifecycleConfiguration", rule("<Prefix/>", "<Expiration/>"), MalformedXML},
-	{"LifecycleConfiguration", rule("<Prefix/>", "<Expiration><Date>2030-01-01T00:00:01Z</Date></Expiration>"), InvalidArgument},
+	{
+		"LifecycleConfiguration", rule("<Prefix/>", "<Expiration><Date>2030-01-01T00:00:01Z</Date></Expiration>"),
+		InvalidArgument,
+	},
 	{"LifecycleConfiguration", rule("<Prefix/>", "<Expiration><Date>soon</Date></Expiration>"), MalformedXML},
-	{"LifecycleConfiguration", rule("<Prefix/>", "<Transition><Days>1</Days><StorageClass>GLACIER</StorageClass></Transition>"), NotImplemented},
+	{"LifecycleConfiguration", rule("<Prefix/>",
+		"<Transition><Days>1</Days><StorageClass>GLACIER</StorageClass></Transition>"), NotImplemented},
 	{"LifecycleConfiguration", rule("<Filter/>", "<NoncurrentVersionTransition/>"), NotImplemented},
-	{"LifecycleConfiguration", rule("<Filter/>", "<NoncurrentVersionExpiration><NewerNoncurrentVersions>1</NewerNoncurrentVersions></NoncurrentVersionExpiration>"), MalformedXML},
+	{"LifecycleConfiguration", rule("<Filter/>",
+		"<NoncurrentVersionExpiration><NewerNoncurrentVersions>1</NewerNoncurrentVersions></NoncurrentVersionExpiration>"), MalformedXML},
 	{"LifecycleConfiguration", strings.Repeat(rule("<Prefix/>", "<Expiration><Days>1</Days></Expiration>"), 1000), ""},
-	{"LifecycleConfiguration", strings.Repeat(rule("<Prefix/>", "<Expiration><Days>1</Days></Expiration>"), 1001), MalformedXML},
+	{
+		"LifecycleConfiguration", strings.Repeat(rule("<Prefix/>", "<Expiration><Days>1</Days></Expiration>"), 1001),
+		MalformedXML,
+	},
 
 	{"PublicAccessBlockConfiguration", "<BlockPublicAcls>TRUE</BlockPublicAcls>", ""},
 	{"PublicAccessBlockConfiguration", "", InvalidRequest},
@@ -163,12 +195,14 @@ func tags(n int) string {
 }
 
 func acl(attr, grantee, permission string) string {
-	return `<Owner><ID>` + canonical + `</ID></Owner><AccessControlList><Grant><Grantee xmlns:xsi="` + xsi + `" ` + attr + `>` +
+	return `<Owner><ID>` + canonical + `</ID></Owner><AccessControlList><Grant><Grantee xmlns:xsi="` + xsi + `" ` +
+		attr + `>` +
 		grantee + `</Grantee><Permission>` + permission + `</Permission></Grant></AccessControlList>`
 }
 
 func cors(origin, method, header, expose string) string {
-	return "<CORSRule><AllowedOrigin>" + origin + "</AllowedOrigin><AllowedMethod>" + method + "</AllowedMethod><AllowedHeader>" + header +
+	return "<CORSRule><AllowedOrigin>" + origin + "</AllowedOrigin><AllowedMethod>" + method +
+		"</AllowedMethod><AllowedHeader>" + header +
 		"</AllowedHeader><ExposeHeader>" + expose + "</ExposeHeader></CORSRule>"
 }
 
@@ -180,7 +214,8 @@ func sse(algorithm, key string) string {
 	if key != "" {
 		key = "<KMSMasterKeyID>" + key + "</KMSMasterKeyID>"
 	}
-	return "<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>" + algorithm + "</SSEAlgorithm>" + key + "</ApplyServerSideEncryptionByDefault></Rule>"
+	return "<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>" + algorithm + "</SSEAlgorithm>" + key +
+		"</ApplyServerSideEncryptionByDefault></Rule>"
 }
 
 func TestParsersRefuseWhatAWSRefuses(t *testing.T) {
@@ -214,10 +249,11 @@ func TestHostileDocuments(t *testing.T) {
 			"other charset": `<?xml version="1.0" encoding="UTF-16"?><` + root + "/>",
 			"invalid UTF-8": "<" + root + ">\xff</" + root + ">",
 			"text after":    "<" + root + "/>tail",
-			"deep":          "<" + root + ">" + strings.Repeat("<a>", 100_000) + strings.Repeat("</a>", 100_000) + "</" + root + ">",
-			"attributes":    "<" + root + strings.Repeat(` a=""`, 100_000) + "/>",
-			"long text":     "<" + root + ">" + strings.Repeat("a", 100_000) + "</" + root + ">",
-			"many":          "<" + root + ">" + strings.Repeat("<a/>", 200_000) + "</" + root + ">",
+			"deep": "<" + root + ">" + strings.Repeat("<a>", 100_000) + strings.Repeat("</a>", 100_000) +
+				"</" + root + ">",
+			"attributes": "<" + root + strings.Repeat(` a=""`, 100_000) + "/>",
+			"long text":  "<" + root + ">" + strings.Repeat("a", 100_000) + "</" + root + ">",
+			"many":       "<" + root + ">" + strings.Repeat("<a/>", 200_000) + "</" + root + ">",
 		} {
 			if root == "CreateBucketConfiguration" && name == "empty" {
 				continue // a bucket with the defaults
@@ -358,7 +394,8 @@ func FuzzTagHeader(f *testing.F) {
 }
 
 func BenchmarkParseDelete1000(b *testing.B) {
-	doc := []byte("<Delete>" + strings.Repeat("<Object><Key>photos/2026/11/23/0123456789.jpg</Key></Object>", 1000) + "</Delete>")
+	doc := []byte("<Delete>" + strings.Repeat("<Object><Key>photos/2026/11/23/0123456789.jpg</Key></Object>", 1000) +
+		"</Delete>")
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := ParseDelete(doc); err != nil {

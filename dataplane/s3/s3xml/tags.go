@@ -80,7 +80,8 @@ func addTag(tags map[string]string, k, v string, limit int) error {
 
 // ParseTagHeader reads x-amz-tagging: tags of an object as a URL query.
 func ParseTagHeader(s string) (map[string]string, error) {
-	bad := Argument("The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.",
+	bad := Argument("The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters "+
+		"without tag name duplicates.",
 		"x-amz-tagging", s)
 	tags := map[string]string{}
 	for pair := range strings.SplitSeq(s, "&") {

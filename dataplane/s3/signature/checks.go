@@ -21,7 +21,8 @@ func (c *claim) checkTime(now time.Time) *Error {
 		return c.checkExpiry(now)
 	}
 	if skew := now.Sub(c.time); skew > MaxSkew || skew < -MaxSkew {
-		return s3xml.Say(s3xml.RequestTimeTooSkewed, "The difference between the request time and the current time is too large.").
+		return s3xml.Say(s3xml.RequestTimeTooSkewed,
+			"The difference between the request time and the current time is too large.").
 			With("RequestTime", c.date).With("ServerTime", now.UTC().Format(time.RFC3339)).
 			With("MaxAllowedSkewMilliseconds", "900000")
 	}
@@ -51,7 +52,8 @@ func (v *Verifier) checkScope(c *claim) *Error {
 	case k.service != service:
 		return malformed(c.method, `incorrect service "`+k.service+`". This endpoint belongs to "s3".`)
 	case k.region != v.Region && !slices.Contains(v.Aliases, k.region):
-		return malformed(c.method, "the region '"+k.region+"' is wrong; expecting '"+v.Region+"'").With("Region", v.Region)
+		return malformed(c.method, "the region '"+k.region+"' is wrong; expecting '"+v.Region+"'").With("Region",
+			v.Region)
 	}
 	return nil
 }
@@ -64,7 +66,8 @@ func (v *Verifier) findKey(c *claim) *Error {
 		c.key = key
 		return nil
 	case KeyAbsent:
-		return s3xml.Say(s3xml.ServiceUnavailable, "The signing key of this day has not reached this node. Please try again later.")
+		return s3xml.Say(s3xml.ServiceUnavailable,
+			"The signing key of this day has not reached this node. Please try again later.")
 	}
 	return s3xml.Say(s3xml.InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records.").
 		With("AWSAccessKeyId", c.credential.accessKeyID)

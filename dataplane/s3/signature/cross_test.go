@@ -32,7 +32,8 @@ func newSource(t *testing.T) source {
 
 var oddPieces = []string{
 	"a", "Z", "0", "-", "_", ".", "~", "/", "//", "..", "/../", "/./", " ", "  ", "+", "%", "%2F", "%zz", "é", "日本",
-	"\u00ff", "!", "'", "(", ")", "*", "&", "=", "&a=b", ";", ":", "@", "$", ",", "\"", "<", ">", "[", "]", "{", "}", "|", "^", "`", "\\", "#", "?", "\x01",
+	"\u00ff", "!", "'", "(", ")", "*", "&", "=", "&a=b", ";", ":", "@", "$", ",", "\"", "<", ">", "[", "]", "{", "}",
+	"|", "^", "`", "\\", "#", "?", "\x01",
 }
 
 func (s source) odd(most int) string {
@@ -76,7 +77,10 @@ func (s source) request(t *testing.T) *http.Request {
 	if err != nil {
 		t.Fatalf("%q: %v", target, err)
 	}
-	r.Header.Set("X-Amz-Content-Sha256", []string{"UNSIGNED-PAYLOAD", emptySHA256, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}[s.IntN(3)])
+	r.Header.Set("X-Amz-Content-Sha256", []string{
+		"UNSIGNED-PAYLOAD", emptySHA256,
+		"STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+	}[s.IntN(3)])
 	for i := range s.IntN(4) {
 		r.Header.Set(fmt.Sprintf("X-Amz-Meta-%c%d", 'a'+s.IntN(26), i), s.headerValue())
 	}
@@ -128,7 +132,8 @@ func TestAgreesWithTheSDK(t *testing.T) {
 		r := s.request(t)
 		region := []string{"eu-1", "us-east-1"}[s.IntN(2)]
 		hash := r.Header.Get("X-Amz-Content-Sha256")
-		if err := sdkSigner().SignHTTP(context.Background(), sdkCredentials, r, hash, "s3", region, exampleTime); err != nil {
+		if err := sdkSigner().SignHTTP(context.Background(), sdkCredentials, r, hash, "s3", region,
+			exampleTime); err != nil {
 			t.Fatal(err)
 		}
 		got := overTheWire(t, r)
@@ -193,7 +198,8 @@ func checkProof(t *testing.T, v *Verifier, r *http.Request, res Result) {
 		t.Fatal(err)
 	}
 	p.CanonicalRequest = []byte(strings.Replace(string(p.CanonicalRequest), "\n", "\n/other", 1))
-	if other, err := p.Open(); err == nil && other.Verify(exampleSecret, []string{"eu-1", "us-east-1"}, exampleTime) == nil {
+	if other, err := p.Open(); err == nil && other.Verify(exampleSecret, []string{"eu-1", "us-east-1"},
+		exampleTime) == nil {
 		t.Fatal("a changed proof was taken")
 	}
 }
@@ -247,7 +253,8 @@ func TestAgreesWithTheSDKPresigned(t *testing.T) {
 		expires := 1 + s.IntN(MaxExpires)
 		q.Set("X-Amz-Expires", fmt.Sprint(expires))
 		r.URL.RawQuery = q.Encode()
-		signed, headers, err := sdkSigner().PresignHTTP(context.Background(), sdkCredentials, r, "UNSIGNED-PAYLOAD", "s3", "eu-1", exampleTime)
+		signed, headers, err := sdkSigner().PresignHTTP(context.Background(), sdkCredentials, r, "UNSIGNED-PAYLOAD",
+			"s3", "eu-1", exampleTime)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -265,7 +272,8 @@ func TestAgreesWithTheSDKPresigned(t *testing.T) {
 		if res.Method != Query || res.Payload != Unsigned {
 			t.Fatalf("%+v", res)
 		}
-		if _, err := v.Verify(got, late.Add(time.Second)); err == nil || !strings.Contains(err.Error(), "Request has expired") {
+		if _, err := v.Verify(got, late.Add(time.Second)); err == nil || !strings.Contains(err.Error(),
+			"Request has expired") {
 			t.Fatalf("a second late: %v", err)
 		}
 		for _, change := range []string{"&x=", "&X-Amz-Expires=1", "&X-Amz-Signature=0"} {
@@ -306,7 +314,8 @@ func TestFormsOfMinio(t *testing.T) {
 	f := exampleForm()
 	f.Expand("me.jpg")
 	policy, _ := f.Get("policy")
-	if sig := signer.PostPresignSignatureV4(policy, exampleFormTime, exampleSecret, "us-east-1"); sig != exampleFormSignature {
+	if sig := signer.PostPresignSignatureV4(policy, exampleFormTime, exampleSecret,
+		"us-east-1"); sig != exampleFormSignature {
 		t.Error(sig)
 	}
 }

@@ -12,7 +12,8 @@ import (
 
 // FuzzAuthorization: any header is refused or names a credential that can be read again.
 func FuzzAuthorization(f *testing.F) {
-	f.Add("AWS4-HMAC-SHA256 Credential=A/20130524/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=00")
+	f.Add("AWS4-HMAC-SHA256 Credential=A/20130524/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-date, " +
+		"Signature=00")
 	f.Add("AWS4-HMAC-SHA256 Credential=A/B/20130524/r/s3/aws4_request,SignedHeaders=host,Signature==")
 	f.Add("AWS AKID:sig")
 	f.Add("AWS4-HMAC-SHA256 ,,,")
@@ -20,7 +21,8 @@ func FuzzAuthorization(f *testing.F) {
 		c, err := parseAuthorization(text)
 		if err == nil {
 			k := c.credential
-			if strings.Join([]string{k.accessKeyID, k.date, k.region, k.service, k.terminal}, "/") != k.accessKeyID+"/"+k.scope {
+			if strings.Join([]string{k.accessKeyID, k.date, k.region, k.service, k.terminal}, "/") != k.accessKeyID+"/"+
+				k.scope {
 				t.Fatalf("%+v", k)
 			}
 			if _, err := new(scratch).sortSigned(c.signed); err == nil && strings.ToLower(c.signed) != c.signed {
@@ -126,7 +128,8 @@ func FuzzPolicy(f *testing.F) {
 			t.Fatalf("%+v", p)
 		}
 		for _, c := range p.Conditions {
-			if c.Field != strings.ToLower(c.Field) || c.String() == "" || !c.holds(c.Value) && c.Field != "content-type" {
+			if c.Field != strings.ToLower(c.Field) || c.String() == "" || !c.holds(c.Value) &&
+				c.Field != "content-type" {
 				t.Fatalf("%+v", c)
 			}
 		}

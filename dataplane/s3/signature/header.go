@@ -53,7 +53,8 @@ func badCredential(m Method) *Error {
 
 func errV2() *Error {
 	return s3xml.Say(s3xml.InvalidRequest, "The authorization mechanism you have provided is not supported. "+
-		"Please use AWS4-HMAC-SHA256. A presigned URL with AWSAccessKeyId is of Signature Version 2, which aws and boto3 "+
+		"Please use AWS4-HMAC-SHA256. A presigned URL with AWSAccessKeyId is of Signature Version 2, which aws and "+
+		"boto3 "+
 		"make in the region us-east-1: use the region that the endpoint names (aws s3 presign --region REGION), or "+
 		"signature_version='s3v4' in boto3's Config. s3cmd signurl makes no other: use aws s3 presign.")
 }
@@ -152,7 +153,8 @@ func requestDate(h http.Header) (string, time.Time, *Error) {
 			return t.UTC().Format(isoBasic), t.UTC(), nil
 		}
 	}
-	return "", time.Time{}, s3xml.Say(s3xml.AccessDenied, "AWS authentication requires a valid Date or x-amz-date header")
+	return "", time.Time{}, s3xml.Say(s3xml.AccessDenied,
+		"AWS authentication requires a valid Date or x-amz-date header")
 }
 
 func parseDate(text string) (time.Time, bool) {
@@ -169,7 +171,8 @@ func (s *scratch) sortSigned(list string) (string, *Error) {
 	names := s.names[:0]
 	for name := range strings.SplitSeq(list, ";") {
 		if !lowerToken(name) || len(names) == maxSigned {
-			return "", malformed(Header, "the SignedHeaders are mal-formed; expecting names in lower case, separated by semicolons.")
+			return "", malformed(Header, "the SignedHeaders are mal-formed; expecting names in lower case, separated "+
+				"by semicolons.")
 		}
 		names = append(names, name)
 	}

@@ -89,7 +89,10 @@ func (f Fields) once() *Error {
 }
 
 func (f Fields) signed() bool {
-	for _, name := range []string{"x-amz-signature", "x-amz-credential", "x-amz-algorithm", "awsaccesskeyid", "signature"} {
+	for _, name := range []string{
+		"x-amz-signature", "x-amz-credential", "x-amz-algorithm", "awsaccesskeyid",
+		"signature",
+	} {
 		if _, ok := f.Get(name); ok {
 			return true
 		}
@@ -109,7 +112,8 @@ func formClaim(f Fields, policy string, given bool) (claim, *Error) {
 		return c, missingField("policy")
 	}
 	if len(policy) > MaxPolicy {
-		return c, s3xml.Say(s3xml.MaxPostPreDataLengthExceeded, "Your POST request fields preceding the upload file were too large.")
+		return c, s3xml.Say(s3xml.MaxPostPreDataLengthExceeded,
+			"Your POST request fields preceding the upload file were too large.")
 	}
 	var got [4]string
 	for i, name := range [...]string{"x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"} {

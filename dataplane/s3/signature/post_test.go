@@ -24,7 +24,8 @@ func signForm(policy string, fields ...Field) Fields {
 // policyOf is a policy that covers the credentials, with more conditions.
 func policyOf(conditions string) string {
 	return `{"expiration":"2013-05-25T00:00:00Z","conditions":[["starts-with","$x-amz-algorithm",""],` +
-		`["starts-with","$X-Amz-Credential",""],["eq","$x-amz-date","20130524T000000Z"],{"bucket":"b"}` + conditions + `]}`
+		`["starts-with","$X-Amz-Credential",""],["eq","$x-amz-date","20130524T000000Z"],{"bucket":"b"}` + conditions +
+		`]}`
 }
 
 func TestForms(t *testing.T) {
@@ -34,35 +35,74 @@ func TestForms(t *testing.T) {
 		code string // empty: taken
 		text string
 	}{
-		"exact":             {signForm(policyOf(`,{"key":"user/a"}`), key), "", ""},
-		"prefix":            {signForm(policyOf(`,["starts-with","$key","user/"]`), key), "", ""},
-		"anything":          {signForm(policyOf(`,["starts-with","$key",""]`), key), "", ""},
-		"capitals":          {signForm(policyOf(`,["Starts-With","$KEY","user/"]`), key), "", ""},
-		"ignored fields":    {signForm(policyOf(`,{"key":"user/a"}`), key, Field{"x-ignore-me", "1"}), "", ""},
-		"two in an object":  {signForm(policyOf(`,{"key":"user/a","acl":"private"}`), key, Field{"acl", "private"}), "", ""},
-		"list of types":     {signForm(policyOf(`,["starts-with","$content-type","image/"]`), Field{"Content-Type", "image/a,image/b"}), "", ""},
-		"one wrong type":    {signForm(policyOf(`,["starts-with","$content-type","image/"]`), Field{"Content-Type", "image/a,text/b"}), "AccessDenied", "Policy Condition failed"},
-		"other key":         {signForm(policyOf(`,{"key":"user/b"}`), key), "AccessDenied", `["eq", "$key", "user/b"]`},
-		"other prefix":      {signForm(policyOf(`,["starts-with","$key","users/"]`), key), "AccessDenied", "Policy Condition failed"},
-		"both must hold":    {signForm(policyOf(`,{"key":"user/a"},{"key":"user/b"}`), key), "AccessDenied", ""},
-		"missing field":     {signForm(policyOf(`,{"key":"user/a"},{"acl":"private"}`), key), "AccessDenied", `["eq", "$acl", "private"]`},
-		"uncovered field":   {signForm(policyOf(``), key), "AccessDenied", "Extra input fields: Key"},
-		"uncovered tagging": {signForm(policyOf(`,{"key":"user/a"}`), key, Field{"tagging", "x"}), "AccessDenied", "Extra input fields: tagging"},
-		"field twice":       {signForm(policyOf(`,{"key":"user/a"}`), key, Field{"KEY", "user/b"}), "InvalidArgument", ""},
-		"other bucket":      {signForm(strings.Replace(policyOf(``), `"b"`, `"c"`, 1)), "AccessDenied", `$bucket`},
-		"no bucket":         {signForm(strings.Replace(policyOf(``), `,{"bucket":"b"}`, "", 1)), "AccessDenied", "Extra input fields: bucket"},
-		"bucket field lies": {signForm(strings.Replace(policyOf(``), `"b"`, `"c"`, 1), Field{"bucket", "c"}), "AccessDenied", `$bucket`},
-		"expired":           {signForm(strings.Replace(policyOf(``), "05-25", "05-23", 1)), "AccessDenied", "Policy expired."},
-		"no policy":         {Fields{{"x-amz-signature", "x"}}, "InvalidArgument", "'policy'"},
-		"no signature":      {signForm(policyOf(``))[:4], "InvalidArgument", "'x-amz-signature'"},
-		"SigV2":             {Fields{{"AWSAccessKeyId", "x"}, {"Signature", "x"}, {"policy", "x"}}, "InvalidRequest", "AWS4-HMAC-SHA256"},
-		"session token":     {signForm(policyOf(`,{"x-amz-security-token":"t"}`), Field{"X-Amz-Security-Token", "t"}), "InvalidToken", ""},
-		"no base64":         {unsound(`x`), "InvalidPolicyDocument", "Base64"},
-		"no JSON":           {signForm(`{`), "InvalidPolicyDocument", "Invalid JSON"},
-		"JSON and more":     {signForm(policyOf(``) + `{}`), "InvalidPolicyDocument", "Invalid JSON"},
-		"other members":     {signForm(`{"expiration":"2013-05-25T00:00:00Z","conditions":[],"x":1}`), "InvalidPolicyDocument", ""},
-		"no expiration":     {signForm(`{"conditions":[]}`), "InvalidPolicyDocument", "expiration"},
-		"bad expiration":    {signForm(`{"expiration":"tomorrow","conditions":[]}`), "InvalidPolicyDocument", "tomorrow"},
+		"exact":          {signForm(policyOf(`,{"key":"user/a"}`), key), "", ""},
+		"prefix":         {signForm(policyOf(`,["starts-with","$key","user/"]`), key), "", ""},
+		"anything":       {signForm(policyOf(`,["starts-with","$key",""]`), key), "", ""},
+		"capitals":       {signForm(policyOf(`,["Starts-With","$KEY","user/"]`), key), "", ""},
+		"ignored fields": {signForm(policyOf(`,{"key":"user/a"}`), key, Field{"x-ignore-me", "1"}), "", ""},
+		"two in an object": {
+			signForm(policyOf(`,{"key":"user/a","acl":"private"}`), key, Field{"acl", "private"}), "",
+			"",
+		},
+		"list of types": {signForm(policyOf(`,["starts-with","$content-type","image/"]`),
+			Field{"Content-Type", "image/a,image/b"}), "", ""},
+		"one wrong type": {signForm(policyOf(`,["starts-with","$content-type","image/"]`),
+			Field{"Content-Type", "image/a,text/b"}), "AccessDenied", "Policy Condition failed"},
+		"other key": {signForm(policyOf(`,{"key":"user/b"}`), key), "AccessDenied", `["eq", "$key", "user/b"]`},
+		"other prefix": {
+			signForm(policyOf(`,["starts-with","$key","users/"]`), key), "AccessDenied",
+			"Policy Condition failed",
+		},
+		"both must hold": {signForm(policyOf(`,{"key":"user/a"},{"key":"user/b"}`), key), "AccessDenied", ""},
+		"missing field": {
+			signForm(policyOf(`,{"key":"user/a"},{"acl":"private"}`), key), "AccessDenied",
+			`["eq", "$acl", "private"]`,
+		},
+		"uncovered field": {signForm(policyOf(``), key), "AccessDenied", "Extra input fields: Key"},
+		"uncovered tagging": {
+			signForm(policyOf(`,{"key":"user/a"}`), key, Field{"tagging", "x"}), "AccessDenied",
+			"Extra input fields: tagging",
+		},
+		"field twice": {
+			signForm(policyOf(`,{"key":"user/a"}`), key, Field{"KEY", "user/b"}), "InvalidArgument",
+			"",
+		},
+		"other bucket": {signForm(strings.Replace(policyOf(``), `"b"`, `"c"`, 1)), "AccessDenied", `$bucket`},
+		"no bucket": {
+			signForm(strings.Replace(policyOf(``), `,{"bucket":"b"}`, "", 1)), "AccessDenied",
+			"Extra input fields: bucket",
+		},
+		"bucket field lies": {
+			signForm(strings.Replace(policyOf(``), `"b"`, `"c"`, 1), Field{"bucket", "c"}),
+			"AccessDenied", `$bucket`,
+		},
+		"expired": {
+			signForm(strings.Replace(policyOf(``), "05-25", "05-23", 1)), "AccessDenied",
+			"Policy expired.",
+		},
+		"no policy":    {Fields{{"x-amz-signature", "x"}}, "InvalidArgument", "'policy'"},
+		"no signature": {signForm(policyOf(``))[:4], "InvalidArgument", "'x-amz-signature'"},
+		"SigV2": {
+			Fields{{"AWSAccessKeyId", "x"}, {"Signature", "x"}, {"policy", "x"}},
+			"InvalidRequest",
+			"AWS4-HMAC-SHA256",
+		},
+		"session token": {
+			signForm(policyOf(`,{"x-amz-security-token":"t"}`), Field{"X-Amz-Security-Token", "t"}),
+			"InvalidToken", "",
+		},
+		"no base64":     {unsound(`x`), "InvalidPolicyDocument", "Base64"},
+		"no JSON":       {signForm(`{`), "InvalidPolicyDocument", "Invalid JSON"},
+		"JSON and more": {signForm(policyOf(``) + `{}`), "InvalidPolicyDocument", "Invalid JSON"},
+		"other members": {
+			signForm(`{"expiration":"2013-05-25T00:00:00Z","conditions":[],"x":1}`),
+			"InvalidPolicyDocument", "",
+		},
+		"no expiration": {signForm(`{"conditions":[]}`), "InvalidPolicyDocument", "expiration"},
+		"bad expiration": {
+			signForm(`{"expiration":"tomorrow","conditions":[]}`), "InvalidPolicyDocument",
+			"tomorrow",
+		},
 		"no conditions":     {signForm(`{"expiration":"2013-05-25T00:00:00Z"}`), "InvalidPolicyDocument", "conditions"},
 		"value of a number": {signForm(policyOf(`,{"key":1}`)), "InvalidPolicyDocument", ""},
 		"empty object":      {signForm(policyOf(`,{}`)), "InvalidPolicyDocument", ""},
@@ -101,7 +141,8 @@ func unsound(text string) Fields {
 func TestFormOfAnotherDay(t *testing.T) {
 	f := signForm(policyOf(``))
 	f[1].Value = strings.Replace(f[1].Value, "20130524", "20130523", 1)
-	if _, _, err := example().VerifyForm(f, "b", exampleTime); err == nil || !strings.Contains(err.Error(), "Invalid credential date") {
+	if _, _, err := example().VerifyForm(f, "b", exampleTime); err == nil || !strings.Contains(err.Error(),
+		"Invalid credential date") {
 		t.Error(err)
 	}
 }

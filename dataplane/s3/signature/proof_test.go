@@ -52,7 +52,8 @@ func TestProofs(t *testing.T) {
 	if err := s.Verify(exampleSecret, regions, exampleTime); err != nil {
 		t.Fatal(err)
 	}
-	if sub, _, _ := s.Part(); s.Method != http.MethodPut || !s.Names("newbucket") || s.Names("new") || sub != "policy" || s.AccessKeyID != exampleID {
+	if sub, _, _ := s.Part(); s.Method != http.MethodPut || !s.Names("newbucket") || s.Names("new") ||
+		sub != "policy" || s.AccessKeyID != exampleID {
 		t.Errorf("%+v", s)
 	}
 	replace := func(p *sigv4.Proof, from, to string) {
@@ -115,7 +116,8 @@ func TestAProofCoversItsBody(t *testing.T) {
 func TestProofOfPresigned(t *testing.T) {
 	p := sigv4.Proof{
 		Credential: exampleID + "/" + today, Date: "20130524T000000Z",
-		CanonicalRequest: []byte("PUT\n/b\nX-Amz-Date=20130524T000000Z&X-Amz-Expires=86400\nhost:h\n\nhost\nUNSIGNED-PAYLOAD"),
+		CanonicalRequest: []byte(
+			"PUT\n/b\nX-Amz-Date=20130524T000000Z&X-Amz-Expires=86400\nhost:h\n\nhost\nUNSIGNED-PAYLOAD"),
 	}
 	key := sigv4.Derive(exampleSecret, sigv4.Day(exampleTime), "us-east-1")
 	scratch := new(scratch)
@@ -124,7 +126,8 @@ func TestProofOfPresigned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Verify(exampleSecret, []string{"us-east-1"}, exampleTime); err == nil || !strings.Contains(err.Error(), "in its headers") {
+	if err := s.Verify(exampleSecret, []string{"us-east-1"}, exampleTime); err == nil || !strings.Contains(err.Error(),
+		"in its headers") {
 		t.Error(err)
 	}
 }

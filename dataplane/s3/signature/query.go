@@ -118,7 +118,8 @@ func parseExpires(text string) (time.Duration, *Error) {
 	case strings.HasPrefix(text, "-") || n == 0:
 		return 0, queryError("X-Amz-Expires must be greater than zero")
 	case n > MaxExpires:
-		return 0, queryError("X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds")
+		return 0, queryError("X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires " +
+			"must be less than 604800 seconds")
 	}
 	return time.Duration(n) * time.Second, nil
 }

@@ -97,39 +97,72 @@ func TestRefusesHeaders(t *testing.T) {
 		code string
 		text string
 	}{
-		"SigV2":                 {with("Authorization", "AWS AKID:c2ln"), "InvalidRequest", "aws s3 presign --region REGION"},
-		"SigV4A":                {auth("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), "NotImplemented", "AWS4-HMAC-SHA256"},
-		"Basic":                 {with("Authorization", "Basic eDp5"), "InvalidArgument", "Unsupported Authorization Type"},
-		"empty":                 {with("Authorization", ""), "InvalidArgument", ""},
-		"no parts":              {with("Authorization", "AWS4-HMAC-SHA256"), "AuthorizationHeaderMalformed", ""},
-		"no signature":          {auth("Signature=", "X="), "AuthorizationHeaderMalformed", ""},
-		"part twice":            {auth("SignedHeaders=", "SignedHeaders=a, SignedHeaders="), "AuthorizationHeaderMalformed", "SignedHeaders"},
-		"no credential":         {auth("Credential=", "Cred="), "AuthorizationHeaderMalformed", ""},
-		"short credential":      {auth("/s3/aws4_request", ""), "AuthorizationHeaderMalformed", "aws4_request"},
-		"no access key":         {auth(exampleID, ""), "AuthorizationHeaderMalformed", "YOUR-AKID"},
-		"names in capitals":     {auth("host;", "Host;"), "AuthorizationHeaderMalformed", ""},
-		"name twice":            {auth("host;", "host;host;"), "AuthorizationHeaderMalformed", "twice"},
-		"wrong region":          {auth("/us-east-1/", "/mars-1/"), "AuthorizationHeaderMalformed", "the region 'mars-1' is wrong; expecting 'us-east-1'"},
-		"wrong service":         {auth("/s3/", "/ec2/"), "AuthorizationHeaderMalformed", `incorrect service "ec2"`},
-		"wrong terminal":        {auth("aws4_request", "aws5_request"), "AuthorizationHeaderMalformed", "incorrect terminal"},
-		"another day":           {auth("/20130524/", "/20130523/"), "AuthorizationHeaderMalformed", "Invalid credential date"},
-		"no day":                {auth("/20130524/", "/2013052x/"), "AuthorizationHeaderMalformed", ""},
-		"unknown key":           {auth(exampleID, "AKIAOTHER"), "InvalidAccessKeyId", "AWSAccessKeyId: AKIAOTHER"},
-		"no date":               {without("X-Amz-Date"), "AccessDenied", "valid Date or x-amz-date"},
-		"bad date":              {with("X-Amz-Date", "20130524T999999Z"), "AccessDenied", "valid Date"},
-		"no hash":               {without("X-Amz-Content-Sha256"), "InvalidRequest", "x-amz-content-sha256"},
-		"bad hash":              {with("X-Amz-Content-Sha256", strings.Repeat("g", 64)), "InvalidArgument", "valid sha256 value"},
-		"ECDSA chunks":          {with("X-Amz-Content-Sha256", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"), "NotImplemented", ""},
-		"session token":         {with("X-Amz-Security-Token", "abc"), "InvalidToken", ""},
-		"header not signed":     {with("X-Amz-Acl", "public-read"), "AccessDenied", "HeadersNotSigned: x-amz-acl"},
-		"host not signed":       {auth("host;", ""), "AccessDenied", "HeadersNotSigned: host"},
-		"signature of another":  {auth("Signature=", "Signature=0"), "SignatureDoesNotMatch", "CanonicalRequest: GET\n/bucket/key\nversionId=1\nhost:s3.example.com\n"},
-		"header and query":      {both, "InvalidArgument", "Only one auth mechanism allowed"},
-		"header, hidden query":  {hidden, "InvalidArgument", "Only one auth mechanism allowed"},
-		"two Authorizations":    {twice, "InvalidArgument", ""},
-		"path beyond reason":    {longPath(), "InvalidURI", ""},
-		"query beyond reason":   {longQuery(), "InvalidURI", ""},
-		"signature in capitals": {capitals(), "SignatureDoesNotMatch", "StringToSign: AWS4-HMAC-SHA256\n20130524T000000Z\n" + today},
+		"SigV2": {
+			with("Authorization", "AWS AKID:c2ln"), "InvalidRequest",
+			"aws s3 presign --region REGION",
+		},
+		"SigV4A": {
+			auth("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), "NotImplemented",
+			"AWS4-HMAC-SHA256",
+		},
+		"Basic": {
+			with("Authorization", "Basic eDp5"), "InvalidArgument",
+			"Unsupported Authorization Type",
+		},
+		"empty":        {with("Authorization", ""), "InvalidArgument", ""},
+		"no parts":     {with("Authorization", "AWS4-HMAC-SHA256"), "AuthorizationHeaderMalformed", ""},
+		"no signature": {auth("Signature=", "X="), "AuthorizationHeaderMalformed", ""},
+		"part twice": {
+			auth("SignedHeaders=", "SignedHeaders=a, SignedHeaders="),
+			"AuthorizationHeaderMalformed", "SignedHeaders",
+		},
+		"no credential":     {auth("Credential=", "Cred="), "AuthorizationHeaderMalformed", ""},
+		"short credential":  {auth("/s3/aws4_request", ""), "AuthorizationHeaderMalformed", "aws4_request"},
+		"no access key":     {auth(exampleID, ""), "AuthorizationHeaderMalformed", "YOUR-AKID"},
+		"names in capitals": {auth("host;", "Host;"), "AuthorizationHeaderMalformed", ""},
+		"name twice":        {auth("host;", "host;host;"), "AuthorizationHeaderMalformed", "twice"},
+		"wrong region": {
+			auth("/us-east-1/", "/mars-1/"), "AuthorizationHeaderMalformed",
+			"the region 'mars-1' is wrong; expecting 'us-east-1'",
+		},
+		"wrong service": {auth("/s3/", "/ec2/"), "AuthorizationHeaderMalformed", `incorrect service "ec2"`},
+		"wrong terminal": {
+			auth("aws4_request", "aws5_request"), "AuthorizationHeaderMalformed",
+			"incorrect terminal",
+		},
+		"another day": {
+			auth("/20130524/", "/20130523/"), "AuthorizationHeaderMalformed",
+			"Invalid credential date",
+		},
+		"no day":      {auth("/20130524/", "/2013052x/"), "AuthorizationHeaderMalformed", ""},
+		"unknown key": {auth(exampleID, "AKIAOTHER"), "InvalidAccessKeyId", "AWSAccessKeyId: AKIAOTHER"},
+		"no date":     {without("X-Amz-Date"), "AccessDenied", "valid Date or x-amz-date"},
+		"bad date":    {with("X-Amz-Date", "20130524T999999Z"), "AccessDenied", "valid Date"},
+		"no hash":     {without("X-Amz-Content-Sha256"), "InvalidRequest", "x-amz-content-sha256"},
+		"bad hash": {
+			with("X-Amz-Content-Sha256", strings.Repeat("g", 64)), "InvalidArgument",
+			"valid sha256 value",
+		},
+		"ECDSA chunks": {
+			with("X-Amz-Content-Sha256", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"),
+			"NotImplemented", "",
+		},
+		"session token":     {with("X-Amz-Security-Token", "abc"), "InvalidToken", ""},
+		"header not signed": {with("X-Amz-Acl", "public-read"), "AccessDenied", "HeadersNotSigned: x-amz-acl"},
+		"host not signed":   {auth("host;", ""), "AccessDenied", "HeadersNotSigned: host"},
+		"signature of another": {
+			auth("Signature=", "Signature=0"), "SignatureDoesNotMatch",
+			"CanonicalRequest: GET\n/bucket/key\nversionId=1\nhost:s3.example.com\n",
+		},
+		"header and query":     {both, "InvalidArgument", "Only one auth mechanism allowed"},
+		"header, hidden query": {hidden, "InvalidArgument", "Only one auth mechanism allowed"},
+		"two Authorizations":   {twice, "InvalidArgument", ""},
+		"path beyond reason":   {longPath(), "InvalidURI", ""},
+		"query beyond reason":  {longQuery(), "InvalidURI", ""},
+		"signature in capitals": {
+			capitals(), "SignatureDoesNotMatch",
+			"StringToSign: AWS4-HMAC-SHA256\n20130524T000000Z\n" + today,
+		},
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, example(), c.r, exampleTime, c.code, c.text) })
 	}
@@ -175,7 +208,8 @@ func TestTime(t *testing.T) {
 			t.Errorf("%v: %v", skew, err)
 		}
 	}
-	refused(t, example(), r, at.Add(MaxSkew+time.Second), "RequestTimeTooSkewed", "MaxAllowedSkewMilliseconds: 900000", "RequestTime: 20130524T120000Z")
+	refused(t, example(), r, at.Add(MaxSkew+time.Second), "RequestTimeTooSkewed", "MaxAllowedSkewMilliseconds: 900000",
+		"RequestTime: 20130524T120000Z")
 	refused(t, example(), r, at.Add(-MaxSkew-time.Second), "RequestTimeTooSkewed")
 }
 
@@ -193,7 +227,8 @@ func TestDateInsteadOfAmzDate(t *testing.T) {
 		t.Fatal(err)
 	}
 	head, _, _ := strings.Cut(r.Header.Get("Authorization"), "Signature=")
-	r.Header.Set("Authorization", head+"Signature="+string(s.sign(key[:], s.stringToSign("20130524T000000Z", today, canonical))))
+	r.Header.Set("Authorization", head+"Signature="+string(s.sign(key[:], s.stringToSign("20130524T000000Z", today,
+		canonical))))
 	if res, err := example().Verify(r, exampleTime); err != nil || res.Date != "20130524T000000Z" {
 		t.Error(detailed(err))
 	}
@@ -212,7 +247,8 @@ func TestAnonymous(t *testing.T) {
 		return httptest.NewRequest(http.MethodGet, "http://s3.example.com/b/k"+query, nil)
 	}
 	for _, q := range []string{"", "?X-Amz-Expires=3", "?x-id=GetObject", "?X-Amz-Meta-A=b"} {
-		if res, err := example().Verify(get(q), exampleTime); err != nil || res.Method != Anonymous || res.AccessKeyID != "" {
+		if res, err := example().Verify(get(q), exampleTime); err != nil || res.Method != Anonymous ||
+			res.AccessKeyID != "" {
 			t.Errorf("%s: %+v %v", q, res, err)
 		}
 	}
@@ -256,7 +292,10 @@ func TestRefusesQueries(t *testing.T) {
 		{"SignedHeaders=host", "SignedHeaders=host%3Bhost", "AuthorizationQueryParametersError", ""},
 		{"SignedHeaders=host", "SignedHeaders=range", "AccessDenied", "HeadersNotSigned: host"},
 		{"Date=20130524T000000Z", "Date=2013-05-24", "AuthorizationQueryParametersError", "ISO8601"},
-		{"Date=20130524T000000Z", "Date=20130525T000000Z", "AuthorizationQueryParametersError", "Invalid credential date"},
+		{
+			"Date=20130524T000000Z", "Date=20130525T000000Z", "AuthorizationQueryParametersError",
+			"Invalid credential date",
+		},
 		{"AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256", "NotImplemented", ""},
 		{"AWS4-HMAC-SHA256", "MD5", "AuthorizationQueryParametersError", "only supports"},
 		{"us-east-1", "mars-1", "AuthorizationQueryParametersError", "Region: us-east-1"},

@@ -26,7 +26,9 @@ func example(regions ...string) *Verifier {
 	if regions == nil {
 		regions = []string{"us-east-1"}
 	}
-	return &Verifier{Region: regions[0], Aliases: regions[1:], Keys: func(id string, day int32, region string) ([32]byte, KeyState) {
+	return &Verifier{Region: regions[0], Aliases: regions[1:], Keys: func(id string, day int32,
+		region string,
+	) ([32]byte, KeyState) {
 		if id != exampleID {
 			return [32]byte{}, KeyUnknown
 		}
@@ -118,7 +120,8 @@ Content-Length: 66824
 			if err != nil {
 				t.Fatal(detailed(err))
 			}
-			if res.AccessKeyID != exampleID || res.Scope != "20130524/us-east-1/s3/aws4_request" || res.Date != "20130524T000000Z" {
+			if res.AccessKeyID != exampleID || res.Scope != "20130524/us-east-1/s3/aws4_request" ||
+				res.Date != "20130524T000000Z" {
 				t.Errorf("%+v", res)
 			}
 		})

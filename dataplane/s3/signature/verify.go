@@ -137,8 +137,9 @@ func (v *Verifier) claim(s *scratch, r *http.Request) (claim, *Error) {
 	header, query := len(r.Header["Authorization"]) > 0, s.queryAuth()
 	switch {
 	case header && query, len(r.Header["Authorization"]) > 1:
-		return claim{}, s3xml.Say(s3xml.InvalidArgument, "Only one auth mechanism allowed; only the X-Amz-Algorithm query "+
-			"parameter, Signature query string parameter or the Authorization header should be specified").
+		return claim{}, s3xml.Say(s3xml.InvalidArgument,
+			"Only one auth mechanism allowed; only the X-Amz-Algorithm query "+
+				"parameter, Signature query string parameter or the Authorization header should be specified").
 			With("ArgumentName", "Authorization").With("ArgumentValue", r.Header.Get("Authorization"))
 	case header:
 		return headerClaim(s, r)

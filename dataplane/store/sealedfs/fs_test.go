@@ -150,7 +150,10 @@ func TestPebbleSurvivesCrashes(t *testing.T) {
 		rows := map[string]string{}
 		for round := range 3 {
 			counted := &reusing{FS: disk}
-			db, err := pebble.Open("db", &pebble.Options{FS: New(counted, key), MemTableSize: 64 << 10, Logger: quiet{}})
+			db, err := pebble.Open("db", &pebble.Options{
+				FS: New(counted, key), MemTableSize: 64 << 10,
+				Logger: quiet{},
+			})
 			if err != nil {
 				t.Fatalf("seed %d, round %d: %v", seed, round, err)
 			}
@@ -169,7 +172,8 @@ func TestPebbleSurvivesCrashes(t *testing.T) {
 				rows[k] = v
 			}
 			for i := range r.IntN(20) { // nobody was told of these
-				if err := db.Set(fmt.Append(nil, "unsynced ", i), make([]byte, r.IntN(2000)), pebble.NoSync); err != nil {
+				if err := db.Set(fmt.Append(nil, "unsynced ", i), make([]byte, r.IntN(2000)),
+					pebble.NoSync); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -19,7 +19,8 @@ func TestTheFormatStays(t *testing.T) {
 	}
 	var b [page]byte
 	identity{3, 5, 1 << 20, true}.put(b[:])
-	if got := hex.EncodeToString(b[:fileHeader]); got != oldFile || string(b[:fileHeader]) != string(b[fileCopy:][:fileHeader]) {
+	if got := hex.EncodeToString(b[:fileHeader]); got != oldFile ||
+		string(b[:fileHeader]) != string(b[fileCopy:][:fileHeader]) {
 		t.Errorf("a file header is written as %s", got)
 	}
 	r := Ref{Generation: 5, Segment: 3, Page: 7, Sealed: 10}

@@ -14,7 +14,10 @@ import (
 func anExtent(i, n int, number uint32, generation uint64) []byte {
 	b := make([]byte, pagesOf(int64(n))*page)
 	copy(b[HeaderSize:], octets(i, n))
-	h := Header{ID: idOf(i), Writer: 1, Sequence: uint64(i), Clear: int64(n), Sealed: int64(n), Hash: xxhash.Sum64(octets(i, n))}
+	h := Header{
+		ID: idOf(i), Writer: 1, Sequence: uint64(i), Clear: int64(n), Sealed: int64(n),
+		Hash: xxhash.Sum64(octets(i, n)),
+	}
 	h.put(b, number, generation)
 	return b
 }

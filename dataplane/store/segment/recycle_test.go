@@ -65,7 +65,8 @@ func TestMoreDeadSegmentsThanAreOfUseAreRemoved(t *testing.T) {
 		}
 		synctest.Wait()
 		st := f.Stats()
-		if names, err := fs.List("/data/segments"); err != nil || len(names) != len(st.Segments) || len(names) > maxSurplus+maxActive {
+		if names, err := fs.List("/data/segments"); err != nil || len(names) != len(st.Segments) ||
+			len(names) > maxSurplus+maxActive {
 			t.Errorf("%d files, %d segments, %v", len(names), len(st.Segments), err)
 		}
 		for _, r := range refs[:20] {

@@ -102,7 +102,10 @@ func TestConditionC_RestoreIsAllOrNothing(t *testing.T) {
 			}
 			var clone *crashmem.FS
 			hook.arm(at, func() {
-				clone = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(uint64(at), 3))})
+				clone = mem.CrashClone(vfs.CrashCloneCfg{
+					UnsyncedDataPercent: percent,
+					RNG:                 rand.New(rand.NewPCG(uint64(at), 3)),
+				})
 			})
 			if err := r.Restore(hook, "/cp"); err != nil {
 				t.Fatal(err)
@@ -292,7 +295,10 @@ func TestPowerLossLeavesAPrefix(t *testing.T) {
 		for i := range 3000 {
 			set(t, r, fmt.Sprintf("%06d", i), fmt.Sprintf("%0100d", i))
 		}
-		clone := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: int(seed*17) % 100, RNG: rand.New(rand.NewPCG(seed, 4))})
+		clone := mem.CrashClone(vfs.CrashCloneCfg{
+			UnsyncedDataPercent: int(seed*17) % 100,
+			RNG:                 rand.New(rand.NewPCG(seed, 4)),
+		})
 		closeIt(t, r)
 		r = open(t, clone)
 		n := 0

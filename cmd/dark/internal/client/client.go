@@ -113,7 +113,8 @@ func target(c contexts.Context) (string, credentials.TransportCredentials, error
 	case "http":
 		// In clear a token could be read on the way; on loopback there is no way.
 		if !isLoopback(u.Hostname()) {
-			return "", nil, exit.New(exit.Usage, "https://"+u.Host, "http is for loopback only: the token would travel in clear to %s", u.Host)
+			return "", nil, exit.New(exit.Usage, "https://"+u.Host,
+				"http is for loopback only: the token would travel in clear to %s", u.Host)
 		}
 		return "passthrough:///" + withPort(u, "80"), insecure.NewCredentials(), nil
 	case "https":
@@ -151,7 +152,8 @@ func secure(ca string) (credentials.TransportCredentials, error) {
 		}
 		conf.RootCAs = x509.NewCertPool()
 		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, exit.New(exit.Usage, "--ca FILE with the installation's CA", "%s holds no certificate in PEM form", ca)
+			return nil, exit.New(exit.Usage, "--ca FILE with the installation's CA",
+				"%s holds no certificate in PEM form", ca)
 		}
 	}
 	return credentials.NewTLS(conf), nil
@@ -170,11 +172,15 @@ func (h headers) on(ctx context.Context) context.Context {
 	return ctx
 }
 
-func (h headers) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+func (h headers) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn,
+	invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
+) error {
 	return invoke(h.on(ctx), method, req, reply, cc, opts...)
 }
 
-func (h headers) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+func (h headers) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string,
+	open grpc.Streamer, opts ...grpc.CallOption,
+) (grpc.ClientStream, error) {
 	return open(h.on(ctx), desc, cc, method, opts...)
 }
 

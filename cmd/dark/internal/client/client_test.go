@@ -13,8 +13,9 @@ func TestAddresses(t *testing.T) {
 	for addr, want := range map[string]string{
 		"http://127.0.0.2:8080": "passthrough:///127.0.0.2:8080", "http://localhost": "passthrough:///localhost:80",
 		"127.0.0.1:8080": "passthrough:///127.0.0.1:8080", "http://[::1]:8080": "passthrough:///[::1]:8080",
-		"https://control.example.net": "dns:///control.example.net:443", "control.example.net:8443": "dns:///control.example.net:8443",
-		"unix:///run/dark.sock": "unix:///run/dark.sock",
+		"https://control.example.net": "dns:///control.example.net:443",
+		"control.example.net:8443":    "dns:///control.example.net:8443",
+		"unix:///run/dark.sock":       "unix:///run/dark.sock",
 	} {
 		got, _, err := target(contexts.Context{Addr: addr})
 		if err != nil || got != want {
@@ -24,8 +25,12 @@ func TestAddresses(t *testing.T) {
 }
 
 func TestATokenNeverTravelsInClear(t *testing.T) {
-	for _, addr := range []string{"http://192.0.2.1:8080", "http://control.example.net", "ftp://x", "http://127.0.0.1.example.net:1", "::"} {
-		if _, _, err := target(contexts.Context{Addr: addr, Token: "t"}); addr != "::" && exit.Of(err).Code != exit.Usage {
+	for _, addr := range []string{
+		"http://192.0.2.1:8080", "http://control.example.net", "ftp://x",
+		"http://127.0.0.1.example.net:1", "::",
+	} {
+		if _, _, err := target(contexts.Context{Addr: addr, Token: "t"}); addr != "::" &&
+			exit.Of(err).Code != exit.Usage {
 			t.Errorf("%s was taken: %v", addr, err)
 		}
 	}

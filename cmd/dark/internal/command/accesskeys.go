@@ -19,9 +19,11 @@ import (
 func AccessKeys(s *session) *cobra.Command {
 	return group("accesskeys", "list, create, rotate and delete the access keys of S3 clients",
 		s.generic("list", "list the access keys", Get, "AccessKey", cobra.NoArgs),
-		s.generic("get NAME", "show one access key; its secret is never shown again", Get, "AccessKey", cobra.ExactArgs(1)),
+		s.generic("get NAME", "show one access key; its secret is never shown again", Get, "AccessKey",
+			cobra.ExactArgs(1)),
 		s.accessKeysCreate(), s.accessKeysRotate(),
-		s.generic("delete NAME", "delete an access key: it is refused everywhere from then on", Delete, "AccessKey", cobra.ExactArgs(1)))
+		s.generic("delete NAME", "delete an access key: it is refused everywhere from then on", Delete, "AccessKey",
+			cobra.ExactArgs(1)))
 }
 
 type accessKey struct {
@@ -47,8 +49,9 @@ func (s *session) accessKeysCreate() *cobra.Command {
 			"Version 4: see dark storage presign.\n" +
 			"Clients whose signature leaves out the documents that configure a bucket, such as mc anonymous\n" +
 			"set, are refused unless the key has --unsigned-documents.",
-		Example: "  dark accesskeys create web --read www --expires 720h\n  dark accesskeys create backup --read backups --write backups",
-		Args:    cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Example: "  dark accesskeys create web --read www --expires 720h\n  dark accesskeys create backup --read " +
+			"backups --write backups",
+		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error { return k.create(c.Context(), accessKeyName(args[0])) },
 	}
 	f := c.Flags()
@@ -57,7 +60,8 @@ func (s *session) accessKeysCreate() *cobra.Command {
 	f.StringVar(&k.expires, "expires", "", "when it ends: 90d, 720h, or a time in RFC 3339 (default: never)")
 	f.StringVar(&k.description, "description", "", "what it is for")
 	f.BoolVar(&k.unsignedDocuments, "unsigned-documents", false,
-		"accept bucket policies and other documents that the signature does not cover; root on the edge could replace them")
+		"accept bucket policies and other documents that the signature does not cover; root on the edge could "+
+			"replace them")
 	_ = c.RegisterFlagCompletionFunc("read", s.completeNames("Bucket"))
 	_ = c.RegisterFlagCompletionFunc("write", s.completeNames("Bucket"))
 	k.flags(c)
@@ -96,7 +100,10 @@ func resources(buckets []string) []string {
 }
 
 func (k *accessKey) create(ctx context.Context, name string) error {
-	spec := &storagev1.AccessKeySpec{Description: k.description, Scopes: k.scopes(), UnsignedDocuments: k.unsignedDocuments}
+	spec := &storagev1.AccessKeySpec{
+		Description: k.description, Scopes: k.scopes(),
+		UnsignedDocuments: k.unsignedDocuments,
+	}
 	if k.expires != "" {
 		t, err := expiry(k.expires, time.Now())
 		if err != nil {
@@ -134,9 +141,11 @@ func (k *accessKey) show(m *storagev1.AccessKey) error {
 		return err
 	}
 	if m.GetStatus().GetSecretAccessKey() == "" {
-		return exit.New(exit.Conflict, "dark accesskeys rotate "+shortName(m.Name), "%s was made by an earlier request; its secret was shown then and never again", m.Name)
+		return exit.New(exit.Conflict, "dark accesskeys rotate "+shortName(m.Name),
+			"%s was made by an earlier request; its secret was shown then and never again", m.Name)
 	}
-	fmt.Fprintf(k.Err, "AccessKey %s created at revision %d; its secret is shown once, keep it safe:\n", m.Name, m.Revision)
+	fmt.Fprintf(k.Err, "AccessKey %s created at revision %d; its secret is shown once, keep it safe:\n", m.Name,
+		m.Revision)
 	fmt.Fprint(k.Err, k.presigning())
 	if writesOnly(m.GetSpec().GetScopes()) {
 		fmt.Fprint(k.Err, "This key only writes: it neither lists nor reads; --read BUCKET allows that.\n")
@@ -223,13 +232,15 @@ func (k *accessKey) rotate(ctx context.Context, name, as string) error {
 		return err
 	}
 	if t := old.GetSpec().GetExpireTime(); t != nil && t.AsTime().Before(time.Now()) {
-		return exit.New(exit.Conflict, "dark accesskeys create NAME --expires 720h", "%s has expired: what follows it would have as well", old.Name)
+		return exit.New(exit.Conflict, "dark accesskeys create NAME --expires 720h",
+			"%s has expired: what follows it would have as well", old.Name)
 	}
 	if err := k.make(ctx, accessKeyName(firstOf(as, nextName(shortName(old.Name)))), old.Spec); err != nil {
 		return err
 	}
 	if !k.dryRun {
-		fmt.Fprintf(k.Err, "%s still works; when nothing uses it any more: dark accesskeys delete %s\n", old.Name, shortName(old.Name))
+		fmt.Fprintf(k.Err, "%s still works; when nothing uses it any more: dark accesskeys delete %s\n", old.Name,
+			shortName(old.Name))
 	}
 	return nil
 }

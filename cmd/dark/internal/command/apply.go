@@ -61,7 +61,8 @@ has a record set among them.`,
 	c.Flags().BoolVar(&a.wait, "wait", false, "follow the change to every edge and print how long each took")
 	c.Flags().Uint64Var(&a.unchanged, "if-unchanged-since", 0, "refuse where a resource changed after this revision")
 	c.Flags().BoolVar(&a.atomic, "atomic", false, "refuse what does not go in one transaction")
-	c.Flags().BoolVar(&a.replace, "replace", false, "end what cannot stand beside a document, such as addresses beside a CNAME")
+	c.Flags().BoolVar(&a.replace, "replace", false,
+		"end what cannot stand beside a document, such as addresses beside a CNAME")
 	c.Flags().BoolVar(&a.prune, "prune", false, "end what has the label of -l and no document")
 	c.Flags().StringVarP(&a.selector, "selector", "l", "", "the label that --prune goes by, `KEY=VALUE`")
 	a.flags(c)
@@ -128,7 +129,9 @@ func (a *apply) outcome(r *resourcev1.ApplyResponse) string {
 	if a.dryRun {
 		return "dry run at revision " + strconv.FormatUint(r.Revision, 10) + "; nothing was changed"
 	}
-	if !slices.ContainsFunc(r.Changes, func(c *resourcev1.Change) bool { return c.Action != resourcev1.Change_ACTION_UNCHANGED }) {
+	if !slices.ContainsFunc(r.Changes, func(c *resourcev1.Change) bool {
+		return c.Action != resourcev1.Change_ACTION_UNCHANGED
+	}) {
 		return "revision " + strconv.FormatUint(r.Revision, 10) + " is so already"
 	}
 	return "revision " + strconv.FormatUint(r.Revision, 10)
@@ -185,9 +188,12 @@ func (s *session) inOrganization(ctx context.Context, docs []*document.Document)
 		case named == "":
 			named, by = o, d
 		case by == nil:
-			return ctx, exit.New(exit.Usage, "without -O, or with -O "+o, "%s: the document names organization %q, and -O %q", d.At("organization"), o, named)
+			return ctx, exit.New(exit.Usage, "without -O, or with -O "+o,
+				"%s: the document names organization %q, and -O %q", d.At("organization"), o, named)
 		default:
-			return ctx, exit.New(exit.Usage, "a file for each organization", "%s: organization %q, but %q at %s; one transaction is of one organization", d.At("organization"), o, named, by.At("organization"))
+			return ctx, exit.New(exit.Usage, "a file for each organization",
+				"%s: organization %q, but %q at %s; one transaction is of one organization", d.At("organization"), o,
+				named, by.At("organization"))
 		}
 	}
 	return client.ForOrganization(ctx, named), nil

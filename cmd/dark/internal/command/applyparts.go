@@ -63,13 +63,15 @@ func (a *apply) split(docs []*document.Document, gone []*resourcev1.ResourceRefe
 			p = parts[len(parts)-1]
 		}
 		if len(p.gone) == maxDocuments {
-			return nil, exit.New(exit.Failed, "prune in parts, by label", "more than %d resources end in one transaction", maxDocuments)
+			return nil, exit.New(exit.Failed, "prune in parts, by label",
+				"more than %d resources end in one transaction", maxDocuments)
 		}
 		p.gone = append(p.gone, g)
 	}
 	if len(parts) > 1 && a.atomic {
 		return nil, exit.New(exit.Failed, "without --atomic they go in "+fmt.Sprint(len(parts))+" transactions",
-			"%d documents are more than one transaction takes (%d documents, %d octets)", len(docs), maxDocuments, maxOctets)
+			"%d documents are more than one transaction takes (%d documents, %d octets)", len(docs), maxDocuments,
+			maxOctets)
 	}
 	return parts, nil
 }
@@ -101,7 +103,8 @@ func (a *apply) fullName(d *document.Document) string {
 // for a transaction goes in halves.
 func (a *apply) applyParts(ctx context.Context, parts []*batch) (*resourcev1.ApplyResponse, error) {
 	if len(parts) > 1 && !a.dryRun {
-		fmt.Fprintf(a.Err, "%d documents go in %d transactions; a refusal stops between two of them, and the same command goes on\n", count(parts), len(parts))
+		fmt.Fprintf(a.Err, "%d documents go in %d transactions; a refusal stops between two of them, and the same "+
+			"command goes on\n", count(parts), len(parts))
 	}
 	id := a.id()
 	out := &resourcev1.ApplyResponse{}
@@ -206,7 +209,8 @@ func (a *apply) stopped(ctx context.Context, err error, parts []*batch, n int, r
 		return &e
 	}
 	d := parts[n].docs[0]
-	e.Details = append(e.Details, fmt.Sprintf("done: %d of %d documents, up to revision %d; not done: from %s on", count(parts[:n]), count(parts), revision, d.At("")))
+	e.Details = append(e.Details, fmt.Sprintf("done: %d of %d documents, up to revision %d; not done: from %s on",
+		count(parts[:n]), count(parts), revision, d.At("")))
 	if e.Next == "" {
 		e.Next = "mend that and run the same command: it goes on from there"
 	}

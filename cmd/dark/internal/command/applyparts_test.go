@@ -17,7 +17,10 @@ func TestApplyStopsBetweenTransactions(t *testing.T) {
 	var sent []*resourcev1.ApplyRequest
 	f := &fake{apply: func(q *resourcev1.ApplyRequest) (*resourcev1.ApplyResponse, error) {
 		if q.DryRun {
-			return &resourcev1.ApplyResponse{Changes: []*resourcev1.Change{{Action: resourcev1.Change_ACTION_UPDATE, Kind: "Zone", Name: "zones/z2000.test"}}}, nil
+			return &resourcev1.ApplyResponse{Changes: []*resourcev1.Change{{
+				Action: resourcev1.Change_ACTION_UPDATE,
+				Kind:   "Zone", Name: "zones/z2000.test",
+			}}}, nil
 		}
 		if sent = append(sent, q); len(sent) == 2 {
 			return nil, status.Error(codes.Aborted, "zones/z2000.test changed at revision 9")
@@ -29,7 +32,8 @@ func TestApplyStopsBetweenTransactions(t *testing.T) {
 		fmt.Fprintf(&docs, "{\"kind\":\"Zone\",\"name\":\"z%d.test\"}\n", i)
 	}
 	r := dark(t, f.serve(t), docs.String(), "apply", "-f", "-", "--request-id", "mine")
-	if len(sent) != 2 || len(sent[0].Documents) != 2000 || sent[0].RequestId != "mine/1" || sent[1].RequestId != "mine/2" {
+	if len(sent) != 2 || len(sent[0].Documents) != 2000 || sent[0].RequestId != "mine/1" ||
+		sent[1].RequestId != "mine/2" {
 		t.Fatalf("%d transactions sent", len(sent))
 	}
 	for _, want := range []string{

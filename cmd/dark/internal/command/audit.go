@@ -15,7 +15,8 @@ import (
 
 // Audit is about who changed what.
 func Audit(s *session) *cobra.Command {
-	return group("audit", "tell who changed what, when, from where and why; verify the chain", s.auditList(), s.auditVerify())
+	return group("audit", "tell who changed what, when, from where and why; verify the chain", s.auditList(),
+		s.auditVerify())
 }
 
 func (s *session) auditList() *cobra.Command {
@@ -39,7 +40,10 @@ func (s *session) audit(ctx context.Context, after uint64, limit int) error {
 		}
 		var r *resourcev1.ListAuditResponse
 		err := s.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
-			r, err = c.Resources.ListAudit(ctx, &resourcev1.ListAuditRequest{AfterRevision: after, PageSize: int32(size)})
+			r, err = c.Resources.ListAudit(ctx, &resourcev1.ListAuditRequest{
+				AfterRevision: after,
+				PageSize:      int32(size),
+			})
 			return err
 		})
 		if err != nil {
@@ -53,7 +57,8 @@ func (s *session) audit(ctx context.Context, after uint64, limit int) error {
 	return messages(s, all, func() error {
 		t := render.NewTable("REVISION", "TIME", "WHO", "FROM", "METHOD", "CHANGES", "NAMES", "REASON")
 		for _, r := range all {
-			t.Row(fmt.Sprint(r.Revision), moment(r.Time), r.Who, r.From, shortName(r.Method), fmt.Sprint(r.Changes), strings.Join(r.Names, " "), r.Reason)
+			t.Row(fmt.Sprint(r.Revision), moment(r.Time), r.Who, r.From, shortName(r.Method), fmt.Sprint(r.Changes),
+				strings.Join(r.Names, " "), r.Reason)
 		}
 		return t.Flush(s.Out)
 	})
@@ -79,7 +84,8 @@ func (s *session) auditVerify() *cobra.Command {
 				return err
 			})
 			if err == nil && !r.Ok {
-				return exit.New(exit.Failed, "compare with a backup; dark audit --after shows the records", "the audit chain is broken at revision %d", r.BrokenAt)
+				return exit.New(exit.Failed, "compare with a backup; dark audit --after shows the records",
+					"the audit chain is broken at revision %d", r.BrokenAt)
 			}
 			return err
 		},

@@ -45,7 +45,8 @@ func (s *session) bucketsCreate() *cobra.Command {
 	}
 	c.Flags().BoolVar(&versioning, "versioning", false, "keep what is written over and removed as versions")
 	c.Flags().Uint64Var(&quota, "quota", 0, "most bytes that it may hold (default: no limit)")
-	c.Flags().StringVar(&key, "encryption-key", "", "encrypt with this key (SSE-KMS) where a writer does not say (default: SSE-S3)")
+	c.Flags().StringVar(&key, "encryption-key", "",
+		"encrypt with this key (SSE-KMS) where a writer does not say (default: SSE-S3)")
 	_ = c.RegisterFlagCompletionFunc("encryption-key", s.completeNames("EncryptionKey"))
 	w.flags(c)
 	return c
@@ -53,15 +54,20 @@ func (s *session) bucketsCreate() *cobra.Command {
 
 func (s *session) bucketsRotateKey() *cobra.Command {
 	return s.rotates(rotation{
-		kind: "Bucket", what: "key rotation", use: "rotate-key NAME", short: "make a new version of a bucket's key (SSE-S3); all that it keeps stays readable",
+		kind: "Bucket", what: "key rotation", use: "rotate-key NAME",
+		short: "make a new version of a bucket's key (SSE-S3); all that it keeps stays readable",
 		rotate: func(ctx context.Context, c *client.Client, name string, w write) (made, uint32, error) {
 			b, err := c.Buckets.GetBucket(ctx, &storagev1.GetBucketRequest{Name: bucketName(name)})
 			if err != nil {
 				return nil, 0, err
 			}
-			next := &storagev1.Bucket{Name: b.Name, Etag: b.Etag, Spec: &storagev1.BucketSpec{KeyRotation: b.GetSpec().GetKeyRotation() + 1}}
+			next := &storagev1.Bucket{
+				Name: b.Name, Etag: b.Etag,
+				Spec: &storagev1.BucketSpec{KeyRotation: b.GetSpec().GetKeyRotation() + 1},
+			}
 			b, err = c.Buckets.UpdateBucket(ctx, &storagev1.UpdateBucketRequest{
-				Bucket: next, UpdateMask: mask("spec.key_rotation"), RequestId: w.id(), Reason: w.reason, ValidateOnly: w.dryRun,
+				Bucket: next, UpdateMask: mask("spec.key_rotation"), RequestId: w.id(), Reason: w.reason,
+				ValidateOnly: w.dryRun,
 			})
 			return b, b.GetSpec().GetKeyRotation(), err
 		},
@@ -72,7 +78,8 @@ func (s *session) createBucket(ctx context.Context, name string, spec *storagev1
 	var b *storagev1.Bucket
 	err := s.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
 		b, err = c.Buckets.CreateBucket(ctx, &storagev1.CreateBucketRequest{
-			Bucket: &storagev1.Bucket{Name: name, Spec: spec}, RequestId: w.id(), Reason: w.reason, ValidateOnly: w.dryRun,
+			Bucket: &storagev1.Bucket{Name: name, Spec: spec}, RequestId: w.id(), Reason: w.reason,
+			ValidateOnly: w.dryRun,
 		})
 		return err
 	})

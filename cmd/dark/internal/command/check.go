@@ -32,7 +32,10 @@ func check(docs []*document.Document, kinds []*resourcev1.KindInfo) error {
 
 // refused makes one error of lines that begin with file:line.
 func refused(lines []string) error {
-	e := &exit.Error{Code: exit.Failed, Text: lines[0], Next: "mend that and apply again; --dry-run checks without changing anything"}
+	e := &exit.Error{
+		Code: exit.Failed, Text: lines[0],
+		Next: "mend that and apply again; --dry-run checks without changing anything",
+	}
 	if len(lines) > 1 {
 		e.Text, e.Details = fmt.Sprintf("%d things are wrong; nothing was changed", len(lines)), lines
 	}

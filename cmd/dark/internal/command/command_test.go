@@ -30,11 +30,13 @@ const zoneDoc = "kind: Zone\nname: example.test\nspec: {contact: a@b.c}\n"
 func TestNodesTellPositionLagAndTheLastRefusal(t *testing.T) {
 	f := &fake{nodes: nodes{list: []*clusterv1.Node{
 		{Name: "nodes/control-1", Spec: &clusterv1.NodeSpec{Role: "control"}, Status: &clusterv1.NodeStatus{
-			Connected: true, Leader: true, Position: 40, Version: "v1", SetAside: 2, LastSetAside: "acme buckets/photos: too \x1b[31mlarge",
+			Connected: true, Leader: true, Position: 40, Version: "v1", SetAside: 2,
+			LastSetAside: "acme buckets/photos: too \x1b[31mlarge",
 		}},
 		{Name: "nodes/edge-1", Spec: &clusterv1.NodeSpec{Role: "edge"}, Status: &clusterv1.NodeStatus{
 			Connected: true, Position: 38, Lag: 2, Refusals: 3,
-			LastRefusal: "site.zone:12: zones/example.test/records/www/A at revision 39: \x1b[31m\"x\" is not an address, and this reason is long enough to be cut elsewhere",
+			LastRefusal: "site.zone:12: zones/example.test/records/www/A at revision 39: \x1b[31m\"x\" is not an " +
+				"address, and this reason is long enough to be cut elsewhere",
 			LastContact: timestamppb.New(time.Unix(1790000000, 5)),
 		}},
 		{Name: "nodes/edge-2", Spec: &clusterv1.NodeSpec{Role: "edge", Drained: true}},
@@ -48,7 +50,13 @@ func TestNodesTellPositionLagAndTheLastRefusal(t *testing.T) {
 
 func TestWaitTellsOfRefusalsAndOfWhomItAwaits(t *testing.T) {
 	f := &fake{apply: func(*resourcev1.ApplyRequest) (*resourcev1.ApplyResponse, error) {
-		return &resourcev1.ApplyResponse{Revision: 7, Changes: []*resourcev1.Change{{Action: resourcev1.Change_ACTION_CREATE, Kind: "Zone", Name: "zones/example.test"}}}, nil
+		return &resourcev1.ApplyResponse{
+			Revision: 7,
+			Changes: []*resourcev1.Change{{
+				Action: resourcev1.Change_ACTION_CREATE, Kind: "Zone",
+				Name: "zones/example.test",
+			}},
+		}, nil
 	}}
 	addr := f.serve(t)
 	f.wait = func(s clustergrpc.ClusterService_WaitServer) error {
@@ -67,7 +75,8 @@ func TestWaitTellsOfRefusalsAndOfWhomItAwaits(t *testing.T) {
 		return s.Context().Err()
 	}
 	r = dark(t, addr, zoneDoc, "apply", "-f", "-", "--wait", "--timeout", "300ms", "-o", "json")
-	if r.code != exit.Unavailable || !strings.Contains(r.err, "revision 7 is committed") || !strings.Contains(r.err, "edge-2") || !strings.Contains(r.out, `"edges": []`) {
+	if r.code != exit.Unavailable || !strings.Contains(r.err, "revision 7 is committed") ||
+		!strings.Contains(r.err, "edge-2") || !strings.Contains(r.out, `"edges": []`) {
 		t.Errorf("exit %d, %s %s", r.code, r.out, r.err)
 	}
 }
@@ -90,7 +99,8 @@ func TestAWriteIsRepeatedUnderOneRequestID(t *testing.T) {
 
 func TestServerViolationsAreLocated(t *testing.T) {
 	f := &fake{apply: func(*resourcev1.ApplyRequest) (*resourcev1.ApplyResponse, error) {
-		st, err := status.New(codes.InvalidArgument, "invalid").WithDetails(&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
+		st, err := status.New(codes.InvalidArgument,
+			"invalid").WithDetails(&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
 			{Field: "documents[1].spec.records[1]", Description: "no address"},
 			{Field: "documents[0]", Description: "whole"},
 			{Field: "documents[9].x", Description: "beyond"},
@@ -101,7 +111,8 @@ func TestServerViolationsAreLocated(t *testing.T) {
 		}
 		return nil, st.Err()
 	}}
-	r := dark(t, f.serve(t), zoneDoc+"---\nkind: RecordSet\nname: zones/example.test/records/a/A\nspec:\n  ttl: 1\n  records:\n  - a\n  - b\n", "apply", "-f", "-")
+	r := dark(t, f.serve(t), zoneDoc+"---\nkind: RecordSet\nname: zones/example.test/records/a/A\nspec:\n  ttl: 1\n  "+
+		"records:\n  - a\n  - b\n", "apply", "-f", "-")
 	golden(t, "violations.txt", r.err)
 	if r.code != exit.Failed {
 		t.Errorf("exit %d", r.code)
@@ -109,7 +120,8 @@ func TestServerViolationsAreLocated(t *testing.T) {
 }
 
 func TestABrokenAuditChainFails(t *testing.T) {
-	r := dark(t, (&fake{audit: &resourcev1.VerifyAuditResponse{Checked: 9, BrokenAt: 5}}).serve(t), "", "audit", "verify")
+	r := dark(t, (&fake{audit: &resourcev1.VerifyAuditResponse{Checked: 9, BrokenAt: 5}}).serve(t), "", "audit",
+		"verify")
 	if r.code != exit.Failed || !strings.Contains(r.err, "broken at revision 5") {
 		t.Errorf("exit %d: %s", r.code, r.err)
 	}
@@ -122,7 +134,13 @@ func pagesOf(n int) func(*resourcev1.ListResourcesRequest) (*resourcev1.ListReso
 		_, _ = fmt.Sscan(q.PageToken, &from)
 		r := &resourcev1.ListResourcesResponse{Revision: 3}
 		for i := from; i < min(from+10, n); i++ {
-			d, err := structpb.NewStruct(map[string]any{"kind": "RecordSet", "name": fmt.Sprintf("zones/a/records/h%d/A", i), "spec": map[string]any{"ttl": 60, "records": []any{"192.0.2.1"}}})
+			d, err := structpb.NewStruct(map[string]any{
+				"kind": "RecordSet",
+				"name": fmt.Sprintf("zones/a/records/h%d/A", i), "spec": map[string]any{
+					"ttl":     60,
+					"records": []any{"192.0.2.1"},
+				},
+			})
 			if err != nil {
 				return nil, err
 			}
@@ -158,7 +176,8 @@ func TestACertificateOfAnUnknownCAAsksForTheCA(t *testing.T) {
 	s.StartTLS()
 	defer s.Close()
 	r := dark(t, s.URL, "", "get", "zones")
-	if r.code != exit.Unavailable || !strings.Contains(r.err, "try: --ca FILE") || !strings.Contains(r.err, "--token") ||
+	if r.code != exit.Unavailable || !strings.Contains(r.err, "try: --ca FILE") ||
+		!strings.Contains(r.err, "--token") ||
 		strings.Contains(r.err, "is it running") {
 		t.Errorf("exit %d: %s", r.code, r.err)
 	}
@@ -229,7 +248,8 @@ func TestHalfAFileIsNoZone(t *testing.T) {
 	}
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 	in := io.MultiReader(strings.NewReader(strings.Repeat("x", 600<<10)), failing{})
-	err := Run(t.Context(), []string{"--addr", f.serve(t), "zones", "import", "a.test", "-"}, Streams{In: in, Out: io.Discard, Err: io.Discard}, Zones)
+	err := Run(t.Context(), []string{"--addr", f.serve(t), "zones", "import", "a.test", "-"},
+		Streams{In: in, Out: io.Discard, Err: io.Discard}, Zones)
 	if e := exit.Of(err); e == nil || e.Code != exit.Failed || !strings.Contains(e.Text, "the disk is gone") {
 		t.Errorf("%v", err)
 	}
@@ -266,7 +286,10 @@ func TestNamesOfResources(t *testing.T) {
 			t.Errorf("%s %q: %+v, %v", c.kind.Kind, c.args, a, err)
 		}
 	}
-	for _, n := range []string{"zone", "Zones", "ZONE", "record", "records", "RecordSet", "recordsets", "dark.dns.v1.Zone", "apikey"} {
+	for _, n := range []string{
+		"zone", "Zones", "ZONE", "record", "records", "RecordSet", "recordsets",
+		"dark.dns.v1.Zone", "apikey",
+	} {
 		if findKind(testKinds, n) == nil {
 			t.Errorf("%s is no kind", n)
 		}
@@ -287,7 +310,10 @@ func TestExpiry(t *testing.T) {
 }
 
 func TestWhatTheServerSetsIsNotSentBack(t *testing.T) {
-	got := writable(map[string]any{"kind": "Zone", "name": "a", "etag": "e", "spec": nil, "status": 1, "revision": "3", "createTime": "", "updateTime": ""})
+	got := writable(map[string]any{
+		"kind": "Zone", "name": "a", "etag": "e", "spec": nil, "status": 1, "revision": "3",
+		"createTime": "", "updateTime": "",
+	})
 	want := map[string]any{"kind": "Zone", "name": "a", "etag": "e", "spec": nil}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v", got)
@@ -297,7 +323,10 @@ func TestWhatTheServerSetsIsNotSentBack(t *testing.T) {
 func TestEveryCommandHasItsHelpAndTakesOutput(t *testing.T) {
 	s := &session{}
 	root := s.root()
-	for _, make := range []Constructor{Apply, Get, Describe, Delete, History, Diff, Rollback, Watch, Zones, Records, Keys, Organizations, Nodes, Members, Status, Audit, Context, Version} {
+	for _, make := range []Constructor{
+		Apply, Get, Describe, Delete, History, Diff, Rollback, Watch, Zones, Records,
+		Keys, Organizations, Nodes, Members, Status, Audit, Context, Version,
+	} {
 		c := make(s)
 		root.AddCommand(c)
 		for _, sub := range append(c.Commands(), c) {

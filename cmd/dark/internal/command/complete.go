@@ -15,7 +15,9 @@ import (
 const completionTimeout = 2 * time.Second
 
 // complete asks for words and drops errors: a shell has no place to show them.
-func (s *session) complete(c *cobra.Command, words func(context.Context) ([]string, error)) ([]string, cobra.ShellCompDirective) {
+func (s *session) complete(c *cobra.Command, words func(context.Context) ([]string,
+	error),
+) ([]string, cobra.ShellCompDirective) {
 	s.timeout = completionTimeout
 	ctx := c.Context()
 	if ctx == nil {
@@ -119,7 +121,10 @@ func valuesOf(pattern string, name []string) []string {
 // firstNames lists one page of names: more is of no use at a prompt.
 func (s *session) firstNames(ctx context.Context, to address) (names []string, err error) {
 	err = s.call(ctx, func(ctx context.Context, c *client.Client) error {
-		r, err := c.Resources.ListResources(ctx, &resourcev1.ListResourcesRequest{Kind: to.kind.FullName, Parent: to.parent, PageSize: pageSize, Stale: true})
+		r, err := c.Resources.ListResources(ctx, &resourcev1.ListResourcesRequest{
+			Kind:   to.kind.FullName,
+			Parent: to.parent, PageSize: pageSize, Stale: true,
+		})
 		for _, d := range r.GetDocuments() {
 			names = append(names, d.GetFields()["name"].GetStringValue())
 		}

@@ -44,7 +44,10 @@ func (s *session) contextList() *cobra.Command {
 				if s.output == "name" {
 					fmt.Fprintln(s.Out, n)
 				}
-				out = append(out, map[string]any{"name": n, "addr": c.Addr, "organization": c.Organization, "ca": c.CA, "current": n == f.Current})
+				out = append(out, map[string]any{
+					"name": n, "addr": c.Addr, "organization": c.Organization, "ca": c.CA,
+					"current": n == f.Current,
+				})
 				t.Row(map[bool]string{true: "*"}[n == f.Current], n, c.Addr, c.Organization)
 			}
 			if s.output == "name" {
@@ -52,7 +55,8 @@ func (s *session) contextList() *cobra.Command {
 			}
 			return s.value(out, func() error {
 				if len(out) == 0 {
-					fmt.Fprintln(s.Err, "no context yet; darkd dev writes one named dev, dark context set NAME --addr ADDR makes one")
+					fmt.Fprintln(s.Err, "no context yet; darkd dev writes one named dev, dark context set NAME "+
+						"--addr ADDR makes one")
 					return nil
 				}
 				return t.Flush(s.Out)
@@ -78,7 +82,8 @@ func (s *session) edit(done string, change func(*contexts.File) error) error {
 
 func (s *session) contextUse() *cobra.Command {
 	return &cobra.Command{
-		Use: "use NAME", Short: "make a context the current one", Args: cobra.ExactArgs(1), ValidArgsFunction: s.completeContexts,
+		Use: "use NAME", Short: "make a context the current one", Args: cobra.ExactArgs(1),
+		ValidArgsFunction: s.completeContexts,
 		RunE: func(_ *cobra.Command, args []string) error {
 			return s.edit("context "+args[0]+" is current", func(f *contexts.File) error {
 				if _, ok := f.Contexts[args[0]]; !ok {
@@ -95,11 +100,14 @@ func (s *session) contextSet() *cobra.Command {
 	var use bool
 	var s3 contexts.S3
 	c := &cobra.Command{
-		Use: "set NAME --addr ADDR", Short: "make or change a context with --addr, --token, --ca, -O and an S3 endpoint",
+		Use: "set NAME --addr ADDR", Short: "make or change a context with --addr, --token, --ca, -O and an S3 " +
+			"endpoint",
 		Example: "  dark context set prod --addr https://control.example.net --token dark_… --ca ca.pem -O acme --use",
 		Args:    cobra.ExactArgs(1), ValidArgsFunction: s.completeContexts,
 		RunE: func(_ *cobra.Command, args []string) error {
-			return s.edit("context "+args[0]+" is set", func(f *contexts.File) error { return s.setContext(f, args[0], s3, use) })
+			return s.edit("context "+args[0]+" is set", func(f *contexts.File) error {
+				return s.setContext(f, args[0], s3, use)
+			})
 		},
 	}
 	c.Flags().BoolVar(&use, "use", false, "also make it the current one")
@@ -116,7 +124,8 @@ func (s *session) setContext(f *contexts.File, name string, s3 contexts.S3, use 
 		URL: firstOf(s3.URL, c.S3.URL), Region: firstOf(s3.Region, c.S3.Region),
 		AccessKey: firstOf(s3.AccessKey, c.S3.AccessKey), SecretKey: firstOf(s3.SecretKey, c.S3.SecretKey),
 	}
-	c.Addr, c.Token, c.Organization = firstOf(s.addr, c.Addr), firstOf(s.token, c.Token), firstOf(s.organization, c.Organization)
+	c.Addr, c.Token, c.Organization = firstOf(s.addr, c.Addr), firstOf(s.token, c.Token),
+		firstOf(s.organization, c.Organization)
 	if s.ca != "" {
 		ca, err := filepath.Abs(s.ca)
 		if err != nil {
@@ -125,7 +134,8 @@ func (s *session) setContext(f *contexts.File, name string, s3 contexts.S3, use 
 		c.CA = ca
 	}
 	if c.Addr == "" {
-		return exit.New(exit.Usage, "dark context set "+name+" --addr https://HOST:PORT --token TOKEN", "a context needs an address")
+		return exit.New(exit.Usage, "dark context set "+name+" --addr https://HOST:PORT --token TOKEN",
+			"a context needs an address")
 	}
 	f.Put(name, c, use)
 	return nil

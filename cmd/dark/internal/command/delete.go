@@ -36,7 +36,8 @@ func Delete(s *session) *cobra.Command {
 			"refused, unless its name is given again with --force, and --yes: its objects are gone then,\n" +
 			"and no rollback brings them back. Stop what writes to a bucket before you delete it: an\n" +
 			"object that is written meanwhile is lost.",
-		Example:           "  dark delete record example.com www A\n  dark delete zone example.com --yes\n  dark delete -f zone.yaml --dry-run",
+		Example: "  dark delete record example.com www A\n  dark delete zone example.com --yes\n  dark " +
+			"delete -f zone.yaml --dry-run",
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: s.completeResources,
 		RunE:              func(c *cobra.Command, args []string) error { return d.run(c.Context(), args) },
@@ -52,7 +53,8 @@ func Delete(s *session) *cobra.Command {
 
 func (d *remove) run(ctx context.Context, args []string) error {
 	if (len(args) > 0) == (len(d.files) > 0) {
-		return exit.New(exit.Usage, "dark delete KIND NAME, or dark delete -f FILE", "delete needs either a kind and a name, or -f")
+		return exit.New(exit.Usage, "dark delete KIND NAME, or dark delete -f FILE",
+			"delete needs either a kind and a name, or -f")
 	}
 	if len(args) > 0 {
 		to, err := d.resolve(ctx, args)
@@ -95,7 +97,10 @@ func (d *remove) all(ctx context.Context, list []address) error {
 	}
 	var last uint64
 	for i, to := range list {
-		q := &resourcev1.DeleteResourceRequest{Kind: to.kind.FullName, Name: to.name, Etag: d.etag, RequestId: d.id(), Reason: d.reason, Force: d.force, ValidateOnly: d.dryRun}
+		q := &resourcev1.DeleteResourceRequest{
+			Kind: to.kind.FullName, Name: to.name, Etag: d.etag, RequestId: d.id(),
+			Reason: d.reason, Force: d.force, ValidateOnly: d.dryRun,
+		}
 		if i > 0 && d.requestID != "" { // each deletion is a request of its own
 			q.RequestId = fmt.Sprintf("%s-%d", d.requestID, i)
 		}
@@ -171,7 +176,10 @@ func (d *remove) confirm(ctx context.Context, list []address) error {
 	if lines == nil {
 		return nil
 	}
-	return &exit.Error{Code: exit.NeedsYes, Text: "this would delete", Details: lines, Next: "the same command with --yes"}
+	return &exit.Error{
+		Code: exit.NeedsYes, Text: "this would delete", Details: lines,
+		Next: "the same command with --yes",
+	}
 }
 
 // within counts what is in a resource, kind by kind.
@@ -226,7 +234,10 @@ func plural(n int, more string, k *resourcev1.KindInfo) string {
 // count counts up to a page; more is "+" where there are more.
 func (d *remove) count(ctx context.Context, to address) (n int, more string, err error) {
 	err = d.call(ctx, func(ctx context.Context, c *client.Client) error {
-		r, err := c.Resources.ListResources(ctx, &resourcev1.ListResourcesRequest{Kind: to.kind.FullName, Parent: to.parent, PageSize: pageSize})
+		r, err := c.Resources.ListResources(ctx, &resourcev1.ListResourcesRequest{
+			Kind:   to.kind.FullName,
+			Parent: to.parent, PageSize: pageSize,
+		})
 		n = len(r.GetDocuments())
 		if r.GetNextPageToken() != "" {
 			more = "+"

@@ -77,10 +77,15 @@ func History(s *session) *cobra.Command {
 	return c
 }
 
-func (s *session) historyPage(ctx context.Context, to address, limit int32, before uint64) ([]*resourcev1.HistoryEntry, uint64, error) {
+func (s *session) historyPage(ctx context.Context, to address, limit int32,
+	before uint64,
+) ([]*resourcev1.HistoryEntry, uint64, error) {
 	var r *resourcev1.GetHistoryResponse
 	err := s.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
-		r, err = c.Resources.GetHistory(ctx, &resourcev1.GetHistoryRequest{Kind: to.kind.FullName, Name: to.name, PageSize: limit, BeforeRevision: before})
+		r, err = c.Resources.GetHistory(ctx, &resourcev1.GetHistoryRequest{
+			Kind: to.kind.FullName, Name: to.name,
+			PageSize: limit, BeforeRevision: before,
+		})
 		return err
 	})
 	return r.GetEntries(), r.GetNextBeforeRevision(), err
@@ -102,7 +107,8 @@ func (s *session) historyTable(entries []*resourcev1.HistoryEntry, more uint64, 
 		if revision == 0 {
 			revision = u.GetRevision()
 		}
-		t.Row(fmt.Sprint(revision), moment(u.GetTime()), render.Action(e.GetChange().GetAction()), u.GetWho(), u.GetFrom(), u.GetReason())
+		t.Row(fmt.Sprint(revision), moment(u.GetTime()), render.Action(e.GetChange().GetAction()), u.GetWho(),
+			u.GetFrom(), u.GetReason())
 	}
 	if err := t.Flush(s.Out); err != nil {
 		return err

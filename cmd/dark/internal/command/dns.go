@@ -31,12 +31,14 @@ func (s *session) dnsQuery() *cobra.Command {
 	d := &dnsQuery{session: s}
 	c := &cobra.Command{
 		Use: "query NAME [TYPE]", Short: "ask an edge for records, as a client of a given address",
-		Example: "  dark dns query www.example.com AAAA --edge 192.0.2.53\n  dark dns query www.example.com --from 198.51.100.7 --dnssec",
-		Args:    cobra.RangeArgs(1, 2), ValidArgsFunction: cobra.NoFileCompletions,
+		Example: "  dark dns query www.example.com AAAA --edge 192.0.2.53\n  dark dns query www.example.com --from " +
+			"198.51.100.7 --dnssec",
+		Args: cobra.RangeArgs(1, 2), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error { return d.run(c.Context(), args) },
 	}
 	c.Flags().StringVar(&d.edge, "edge", devDNS, "`ADDRESS[:PORT]` of the edge; port 53 when there is none")
-	c.Flags().StringVar(&d.from, "from", "", "`ADDRESS` of the client on whose behalf is asked; its /24 or /56 is sent (RFC 7871), or the prefix given")
+	c.Flags().StringVar(&d.from, "from", "",
+		"`ADDRESS` of the client on whose behalf is asked; its /24 or /56 is sent (RFC 7871), or the prefix given")
 	c.Flags().BoolVar(&d.q.TCP, "tcp", false, "ask over TCP at once")
 	c.Flags().BoolVar(&d.q.DNSSEC, "dnssec", false, "ask for signatures")
 	return c
@@ -65,7 +67,8 @@ func (d *dnsQuery) run(ctx context.Context, args []string) error {
 	defer cancel()
 	a, err := dnsquery.Ask(ctx, d.edge, d.q)
 	if err != nil {
-		return exit.New(exit.Unavailable, "--edge ADDRESS:PORT of an edge that runs; dark nodes lists them", "%s gives no answer: %v", d.edge, err)
+		return exit.New(exit.Unavailable, "--edge ADDRESS:PORT of an edge that runs; dark nodes lists them",
+			"%s gives no answer: %v", d.edge, err)
 	}
 	return d.value(answerValue(a), func() error {
 		_, err := fmt.Fprint(d.Out, answerText(a))
@@ -135,7 +138,8 @@ func answerText(a *dnsquery.Answer) string {
 // answerValue is for scripts.
 func answerValue(a *dnsquery.Answer) map[string]any {
 	out := map[string]any{
-		"server": a.Server, "transport": a.Transport, "milliseconds": float64(a.Took.Microseconds()) / 1000, "octets": a.Octets,
+		"server": a.Server, "transport": a.Transport, "milliseconds": float64(a.Took.Microseconds()) / 1000,
+		"octets":           a.Octets,
 		"truncatedOverUdp": a.Truncated, "id": int(a.Header.ID), "rcode": dnsquery.RCodeName(a.RCode),
 		"flags": list(headerFlags(a.Header)), "question": recordValues(a.Question, false),
 	}
@@ -145,7 +149,10 @@ func answerValue(a *dnsquery.Answer) map[string]any {
 	if e := a.EDNS; e != nil {
 		errors := []any{}
 		for _, x := range e.Extended {
-			errors = append(errors, map[string]any{"code": x.Code, "meaning": dnsquery.ExtendedName(x.Code), "text": x.Text})
+			errors = append(errors, map[string]any{
+				"code": x.Code, "meaning": dnsquery.ExtendedName(x.Code),
+				"text": x.Text,
+			})
 		}
 		out["edns"] = map[string]any{
 			"version": e.Version, "udpSize": e.UDPSize, "dnssec": e.DNSSEC, "nsid": e.NSID, "clientSubnet": e.Subnet,

@@ -16,7 +16,8 @@ func EncryptionKeys(s *session) *cobra.Command {
 		s.generic("list", "list the encryption keys", Get, "EncryptionKey", cobra.NoArgs),
 		s.generic("get NAME", "show one encryption key", Get, "EncryptionKey", cobra.ExactArgs(1)),
 		s.encryptionKeysCreate(), s.encryptionKeysRotate(),
-		s.generic("delete NAME", "delete an encryption key: what it encrypted can never be read again", Delete, "EncryptionKey", cobra.ExactArgs(1)))
+		s.generic("delete NAME", "delete an encryption key: what it encrypted can never be read again", Delete,
+			"EncryptionKey", cobra.ExactArgs(1)))
 }
 
 func encryptionKeyName(name string) string {
@@ -42,8 +43,11 @@ func (s *session) createEncryptionKey(ctx context.Context, name, description str
 	var m *storagev1.EncryptionKey
 	err := s.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
 		m, err = c.Encryption.CreateEncryptionKey(ctx, &storagev1.CreateEncryptionKeyRequest{
-			EncryptionKey: &storagev1.EncryptionKey{Name: name, Spec: &storagev1.EncryptionKeySpec{Description: description}},
-			RequestId:     w.id(), Reason: w.reason, ValidateOnly: w.dryRun,
+			EncryptionKey: &storagev1.EncryptionKey{
+				Name: name,
+				Spec: &storagev1.EncryptionKeySpec{Description: description},
+			},
+			RequestId: w.id(), Reason: w.reason, ValidateOnly: w.dryRun,
 		})
 		return err
 	})
@@ -55,15 +59,21 @@ func (s *session) createEncryptionKey(ctx context.Context, name, description str
 
 func (s *session) encryptionKeysRotate() *cobra.Command {
 	return s.rotates(rotation{
-		kind: "EncryptionKey", what: "rotation", use: "rotate NAME", short: "make a new version of a key; what older ones encrypted stays readable",
+		kind: "EncryptionKey", what: "rotation", use: "rotate NAME",
+		short: "make a new version of a key; what older ones encrypted stays readable",
 		rotate: func(ctx context.Context, c *client.Client, name string, w write) (made, uint32, error) {
-			m, err := c.Encryption.GetEncryptionKey(ctx, &storagev1.GetEncryptionKeyRequest{Name: encryptionKeyName(name)})
+			m, err := c.Encryption.GetEncryptionKey(ctx,
+				&storagev1.GetEncryptionKeyRequest{Name: encryptionKeyName(name)})
 			if err != nil {
 				return nil, 0, err
 			}
-			next := &storagev1.EncryptionKey{Name: m.Name, Etag: m.Etag, Spec: &storagev1.EncryptionKeySpec{Rotation: m.GetSpec().GetRotation() + 1}}
+			next := &storagev1.EncryptionKey{
+				Name: m.Name, Etag: m.Etag,
+				Spec: &storagev1.EncryptionKeySpec{Rotation: m.GetSpec().GetRotation() + 1},
+			}
 			m, err = c.Encryption.UpdateEncryptionKey(ctx, &storagev1.UpdateEncryptionKeyRequest{
-				EncryptionKey: next, UpdateMask: mask("spec.rotation"), RequestId: w.id(), Reason: w.reason, ValidateOnly: w.dryRun,
+				EncryptionKey: next, UpdateMask: mask("spec.rotation"), RequestId: w.id(), Reason: w.reason,
+				ValidateOnly: w.dryRun,
 			})
 			return m, m.GetSpec().GetRotation(), err
 		},

@@ -48,10 +48,15 @@ type zones struct {
 }
 
 var testKinds = []*resourcev1.KindInfo{
-	{Kind: "Zone", Plural: "zones", FullName: "dark.dns.v1.Zone", Pattern: "zones/{zone}", SpecFields: []string{"spec.negativeTtl", "spec.contact"}},
 	{
-		Kind: "RecordSet", Plural: "recordsets", FullName: "dark.dns.v1.RecordSet", Pattern: "zones/{zone}/records/{owner}/{type}",
-		SpecFields: []string{"spec.ttl", "spec.records"}, Columns: []*resourcev1.Column{{Title: "TTL", Path: "spec.ttl"}, {Title: "Records", Path: "spec.records"}},
+		Kind: "Zone", Plural: "zones", FullName: "dark.dns.v1.Zone", Pattern: "zones/{zone}",
+		SpecFields: []string{"spec.negativeTtl", "spec.contact"},
+	},
+	{
+		Kind: "RecordSet", Plural: "recordsets", FullName: "dark.dns.v1.RecordSet",
+		Pattern:    "zones/{zone}/records/{owner}/{type}",
+		SpecFields: []string{"spec.ttl", "spec.records"},
+		Columns:    []*resourcev1.Column{{Title: "TTL", Path: "spec.ttl"}, {Title: "Records", Path: "spec.records"}},
 	},
 	{Kind: "ApiKey", Plural: "apikeys", FullName: "dark.identity.v1.ApiKey", Pattern: "apikeys/{apikey}"},
 }
@@ -71,7 +76,9 @@ func (f *fake) Rollback(_ context.Context, q *resourcev1.RollbackRequest) (*reso
 	return f.rollback(q)
 }
 
-func (f *fake) ListResources(_ context.Context, q *resourcev1.ListResourcesRequest) (*resourcev1.ListResourcesResponse, error) {
+func (f *fake) ListResources(_ context.Context,
+	q *resourcev1.ListResourcesRequest,
+) (*resourcev1.ListResourcesResponse, error) {
 	return f.list(q)
 }
 
@@ -125,7 +132,8 @@ func dark(t *testing.T, addr, stdin string, args ...string) result {
 	var out, errs bytes.Buffer
 	err := Run(t.Context(), append([]string{"--addr", addr, "--token", "t"}, args...),
 		Streams{In: strings.NewReader(stdin), Out: &out, Err: &errs},
-		Apply, Get, Describe, Delete, History, Diff, Rollback, Watch, Zones, Records, Keys, Organizations, Nodes, Members, Status, Audit, Context, Version)
+		Apply, Get, Describe, Delete, History, Diff, Rollback, Watch, Zones, Records, Keys, Organizations, Nodes,
+		Members, Status, Audit, Context, Version)
 	r := result{}
 	if e := exit.Of(err); e != nil {
 		e.Print(&errs)

@@ -67,7 +67,10 @@ func Get(s *session) *cobra.Command {
 func (s *session) fetch(ctx context.Context, to address, a at) (map[string]any, error) {
 	var doc map[string]any
 	err := s.call(ctx, func(ctx context.Context, c *client.Client) error {
-		r, err := c.Resources.GetResource(ctx, &resourcev1.GetResourceRequest{Kind: to.kind.FullName, Name: to.name, Revision: a.revision, Stale: a.stale})
+		r, err := c.Resources.GetResource(ctx, &resourcev1.GetResourceRequest{
+			Kind: to.kind.FullName, Name: to.name,
+			Revision: a.revision, Stale: a.stale,
+		})
 		doc = r.GetDocument().AsMap()
 		return err
 	})
@@ -133,7 +136,10 @@ const pageSize = 1000
 
 // pages calls each for every page of a list; all pages are of one revision.
 func (s *session) pages(ctx context.Context, to address, a at, each func([]map[string]any) error) error {
-	q := &resourcev1.ListResourcesRequest{Kind: to.kind.FullName, Parent: to.parent, PageSize: pageSize, Revision: a.revision, Stale: a.stale}
+	q := &resourcev1.ListResourcesRequest{
+		Kind: to.kind.FullName, Parent: to.parent, PageSize: pageSize,
+		Revision: a.revision, Stale: a.stale,
+	}
 	for {
 		var r *resourcev1.ListResourcesResponse
 		err := s.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
@@ -250,7 +256,8 @@ func (s *session) listKinds(ctx context.Context) error {
 // needName refuses a list where one resource must be named.
 func needName(to address) error {
 	if to.name == "" {
-		return exit.New(exit.Usage, "dark get "+to.kind.Plural+" lists the names", "which %s? its name has the form %s", to.kind.Kind, to.kind.Pattern)
+		return exit.New(exit.Usage, "dark get "+to.kind.Plural+" lists the names", "which %s? its name has the form %s",
+			to.kind.Kind, to.kind.Pattern)
 	}
 	return nil
 }

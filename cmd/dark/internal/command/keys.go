@@ -20,7 +20,8 @@ func Keys(s *session) *cobra.Command {
 	return group("keys", "list, create and delete API keys",
 		s.generic("list", "list the API keys", Get, "ApiKey", cobra.NoArgs),
 		s.keysCreate(),
-		s.generic("delete NAME", "delete an API key: it is refused everywhere from then on", Delete, "ApiKey", cobra.ExactArgs(1)))
+		s.generic("delete NAME", "delete an API key: it is refused everywhere from then on", Delete, "ApiKey",
+			cobra.ExactArgs(1)))
 }
 
 type createKey struct {
@@ -38,7 +39,8 @@ func (s *session) keysCreate() *cobra.Command {
 		Args:    cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error { return k.run(c.Context(), args[0]) },
 	}
-	c.Flags().StringSliceVar(&k.permissions, "permission", nil, "what the key may do, such as dns:read, dns:write, admin:*; may be repeated")
+	c.Flags().StringSliceVar(&k.permissions, "permission", nil,
+		"what the key may do, such as dns:read, dns:write, admin:*; may be repeated")
 	c.Flags().StringVar(&k.expires, "expires", "", "when it ends: 90d, 12h, or a time in RFC 3339 (default: never)")
 	c.Flags().StringVar(&k.description, "description", "", "what it is for")
 	k.flags(c)
@@ -47,7 +49,8 @@ func (s *session) keysCreate() *cobra.Command {
 
 func (k *createKey) run(ctx context.Context, name string) error {
 	if len(k.permissions) == 0 {
-		return exit.New(exit.Usage, "dark keys create "+name+" --permission dns:write", "a key needs at least one --permission")
+		return exit.New(exit.Usage, "dark keys create "+name+" --permission dns:write",
+			"a key needs at least one --permission")
 	}
 	spec := &identityv1.ApiKeySpec{Description: k.description, Permissions: k.permissions}
 	if k.expires != "" {
@@ -79,9 +82,11 @@ func (k *createKey) show(m *identityv1.ApiKey) error {
 		return err
 	}
 	if m.GetStatus().GetToken() == "" {
-		return exit.New(exit.Conflict, "dark keys delete it and create another", "%s was made by an earlier request; its token was shown then and never again", m.Name)
+		return exit.New(exit.Conflict, "dark keys delete it and create another",
+			"%s was made by an earlier request; its token was shown then and never again", m.Name)
 	}
-	fmt.Fprintf(k.Err, "%s may %s; this token is shown once, keep it safe:\n", m.Name, strings.Join(m.Spec.GetPermissions(), ", "))
+	fmt.Fprintf(k.Err, "%s may %s; this token is shown once, keep it safe:\n", m.Name,
+		strings.Join(m.Spec.GetPermissions(), ", "))
 	_, err := fmt.Fprintln(k.Out, m.Status.Token)
 	return err
 }
@@ -94,7 +99,8 @@ func expiry(text string, now time.Time) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, text); err == nil && t.After(now) {
 		return t, nil
 	}
-	return time.Time{}, exit.New(exit.Usage, "--expires 90d, 12h or 2027-01-31T00:00:00Z", "%q is no time to come", text)
+	return time.Time{}, exit.New(exit.Usage, "--expires 90d, 12h or 2027-01-31T00:00:00Z", "%q is no time to come",
+		text)
 }
 
 // Organizations is about who owns what.
@@ -126,7 +132,10 @@ func (s *session) createOrganization(ctx context.Context, name, display string, 
 	err := s.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
 		m, err = c.Organizations.CreateOrganization(ctx, &identityv1.CreateOrganizationRequest{
 			RequestId: w.id(), ValidateOnly: w.dryRun, Reason: w.reason,
-			Organization: &identityv1.Organization{Name: "organizations/" + name, Spec: &identityv1.OrganizationSpec{DisplayName: display}},
+			Organization: &identityv1.Organization{
+				Name: "organizations/" + name,
+				Spec: &identityv1.OrganizationSpec{DisplayName: display},
+			},
 		})
 		return err
 	})

@@ -170,7 +170,8 @@ func (s *session) resolveFull(ctx context.Context, name string) (address, error)
 		}
 	}
 	for _, k := range all {
-		if p := parentPattern(k); p != "" && strings.HasSuffix(name, "/"+collection(k)) && matches(p, strings.TrimSuffix(name, "/"+collection(k))) {
+		if p := parentPattern(k); p != "" && strings.HasSuffix(name, "/"+collection(k)) &&
+			matches(p, strings.TrimSuffix(name, "/"+collection(k))) {
 			return address{kind: k, parent: strings.TrimSuffix(name, "/"+collection(k))}, nil
 		}
 	}

@@ -77,7 +77,8 @@ func (s *session) tellMajority(all []*clusterv1.Member) error {
 	}
 	names := strings.Join(silent, ", ")
 	if 2*answer > voters {
-		_, err := fmt.Fprintf(s.Err, "%d of %d control nodes answer, which is a majority. Start %s again; one that is gone for good: dark members remove NAME --yes\n", answer, voters, names)
+		_, err := fmt.Fprintf(s.Err, "%d of %d control nodes answer, which is a majority. Start %s again; one that "+
+			"is gone for good: dark members remove NAME --yes\n", answer, voters, names)
 		return err
 	}
 	_, err := fmt.Fprintf(s.Err, `The majority is lost: %d of %d control nodes answer, and %d are needed.
@@ -101,11 +102,13 @@ func (s *session) membersRemove() *cobra.Command {
 	var yes bool
 	var reason string
 	c := &cobra.Command{
-		Use: "remove NAME", Short: "take a control node out, dead or alive: its vote, its node, its certificate", Args: cobra.ExactArgs(1),
+		Use: "remove NAME", Short: "take a control node out, dead or alive: its vote, its node, its certificate",
+		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: s.completeMembers,
 		RunE: func(c *cobra.Command, args []string) error {
 			if !yes {
-				return exit.New(exit.NeedsYes, "the same command with --yes", "member %s would be taken out; with fewer members fewer may fail", args[0])
+				return exit.New(exit.NeedsYes, "the same command with --yes",
+					"member %s would be taken out; with fewer members fewer may fail", args[0])
 			}
 			return s.removeMember(c.Context(), args[0], reason)
 		},
@@ -171,7 +174,8 @@ func Status(s *session) *cobra.Command {
 
 func (s *session) statusTable(r *clusterv1.GetStatusResponse) error {
 	leader := firstOf(r.Leader, "none: no change is accepted; dark members shows who does not answer")
-	_, err := fmt.Fprintf(s.Out, "cluster    %s, epoch %d\nanswered   %s, version %s\nleader     %s\nrevision   %d\npublished  %d\nhistory    from revision %d\n",
+	_, err := fmt.Fprintf(s.Out, "cluster    %s, epoch %d\nanswered   %s, version %s\nleader     %s\nrevision   "+
+		"%d\npublished  %d\nhistory    from revision %d\n",
 		r.ClusterId, r.Epoch, r.Node, r.Version, leader, r.Revision, r.Published, r.Oldest)
 	return err
 }

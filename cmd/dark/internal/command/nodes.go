@@ -70,16 +70,19 @@ func unpublished(w io.Writer, all []*clusterv1.Node) error {
 		}
 		what := "1 resource cannot be published as it is; edges keep what they had of it"
 		if n := st.GetSetAside(); n > 1 {
-			what = fmt.Sprintf("%d resources cannot be published as they are; edges keep what they had of them. One of them", n)
+			what = fmt.Sprintf("%d resources cannot be published as they are; edges keep what they had of them. One "+
+				"of them", n)
 		}
-		_, err := fmt.Fprintf(w, "\n%s: %s\nChange it, and it is tried again.\n", what, render.Clean(st.GetLastSetAside()))
+		_, err := fmt.Fprintf(w, "\n%s: %s\nChange it, and it is tried again.\n", what,
+			render.Clean(st.GetLastSetAside()))
 		return err
 	}
 	return nil
 }
 
 func nodeTable(all []*clusterv1.Node) *render.Table {
-	t := render.NewTable("NODE", "ROLE", "STATE", "POSITION", "LAG", "REFUSALS", "LAST HEARD", "VERSION", "LAST REFUSAL")
+	t := render.NewTable("NODE", "ROLE", "STATE", "POSITION", "LAG", "REFUSALS", "LAST HEARD", "VERSION",
+		"LAST REFUSAL")
 	for _, n := range all {
 		st := n.GetStatus()
 		role := n.GetSpec().GetRole()
@@ -117,10 +120,13 @@ func (s *session) nodesToken() *cobra.Command {
 	var q clusterv1.CreateJoinTokenRequest
 	c := &cobra.Command{
 		Use: "token NAME", Short: "make a token by which one machine may join, once, within an hour",
-		Long: "Make a token by which one machine may join, once, within an hour. The machine's certificate gets the names and\n" +
-			"addresses that the token states with --host, and no others: those at which clients reach its API, or its S3 over TLS.",
-		Example: "  dark nodes token edge-fra1 --role edge --reason 'new site'\n  dark nodes token c2 --role control --host 192.0.2.2 --host api.example.net",
-		Args:    cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Long: "Make a token by which one machine may join, once, within an hour. The machine's certificate gets the " +
+			"names and\n" +
+			"addresses that the token states with --host, and no others: those at which clients reach its API, or " +
+			"its S3 over TLS.",
+		Example: "  dark nodes token edge-fra1 --role edge --reason 'new site'\n  dark nodes token c2 --role control " +
+			"--host 192.0.2.2 --host api.example.net",
+		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error {
 			q.Node = args[0]
 			return s.nodeToken(c.Context(), &q)
@@ -129,7 +135,8 @@ func (s *session) nodesToken() *cobra.Command {
 	c.Flags().StringVar(&q.Role, "role", "edge", "edge or control")
 	c.Flags().StringSliceVar(&q.Hosts, "host", nil, "name or address in the node's certificate, one or more")
 	c.Flags().StringVar(&q.Reason, "reason", "", "why, for the audit")
-	_ = c.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]string{"edge", "control"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]string{"edge", "control"},
+		cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
@@ -143,7 +150,8 @@ func (s *session) nodeToken(ctx context.Context, q *clusterv1.CreateJoinTokenReq
 		return err
 	}
 	return s.message(r, func() error {
-		fmt.Fprintf(s.Err, "this token is shown once; it is good until %s for one machine named %s\n", moment(r.ExpireTime), q.Node)
+		fmt.Fprintf(s.Err, "this token is shown once; it is good until %s for one machine named %s\n",
+			moment(r.ExpireTime), q.Node)
 		_, err := fmt.Fprintln(s.Out, r.Token)
 		return err
 	})
@@ -157,7 +165,8 @@ func (s *session) nodesRemove() *cobra.Command {
 		Args: cobra.ExactArgs(1), ValidArgsFunction: s.completeFixed("Node"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if !yes && !w.dryRun {
-				return exit.New(exit.NeedsYes, "the same command with --yes", "node %s would be removed; to come back it needs a new token", shortName(args[0]))
+				return exit.New(exit.NeedsYes, "the same command with --yes",
+					"node %s would be removed; to come back it needs a new token", shortName(args[0]))
 			}
 			return s.nodeRemove(c.Context(), shortName(args[0]), w)
 		},
@@ -170,7 +179,10 @@ func (s *session) nodesRemove() *cobra.Command {
 func (s *session) nodeRemove(ctx context.Context, name string, w write) error {
 	var r *clusterv1.DeleteNodeResponse
 	err := s.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
-		r, err = c.Nodes.DeleteNode(ctx, &clusterv1.DeleteNodeRequest{Name: "nodes/" + name, RequestId: w.id(), Reason: w.reason, ValidateOnly: w.dryRun})
+		r, err = c.Nodes.DeleteNode(ctx, &clusterv1.DeleteNodeRequest{
+			Name: "nodes/" + name, RequestId: w.id(),
+			Reason: w.reason, ValidateOnly: w.dryRun,
+		})
 		return err
 	})
 	if err != nil {

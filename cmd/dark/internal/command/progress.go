@@ -35,7 +35,8 @@ func (p *progress) show(r *dnsv1.ImportZoneResponse) {
 	}
 	stage := firstOf(r.Stage, "reading")
 	if !p.bar {
-		fmt.Fprintf(p.w, "%s: %s, %s%s\n", stage, numbered(r.Records, "record"), numbered(r.Bytes, "byte"), p.percent(r.Bytes))
+		fmt.Fprintf(p.w, "%s: %s, %s%s\n", stage, numbered(r.Records, "record"), numbered(r.Bytes, "byte"),
+			p.percent(r.Bytes))
 		return
 	}
 	p.drawn = true

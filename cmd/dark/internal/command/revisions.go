@@ -35,7 +35,8 @@ func (s *session) fullKind(ctx context.Context, name string) (string, error) {
 func revision(text string) (uint64, error) {
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
-		return 0, exit.New(exit.Usage, "dark history or dark audit tells revisions", "%q is not a revision; a revision is a number", text)
+		return 0, exit.New(exit.Usage, "dark history or dark audit tells revisions",
+			"%q is not a revision; a revision is a number", text)
 	}
 	return n, nil
 }
@@ -88,8 +89,10 @@ func Watch(s *session) *cobra.Command {
 	var most int
 	c := &cobra.Command{
 		Use: "watch [KIND]", Short: "follow changes as they happen, without gaps",
-		Long: "Follow changes as they happen, without gaps. It goes on by itself where it was when the control node that\n" +
-			"it asks goes away and comes back, and says at its start and at its end which revision to give to --since, to go on from there.",
+		Long: "Follow changes as they happen, without gaps. It goes on by itself where it was when the control node " +
+			"that\n" +
+			"it asks goes away and comes back, and says at its start and at its end which revision to give to " +
+			"--since, to go on from there.",
 		Example: "  dark watch\n  dark watch records --prefix zones/example.com --since 120 -o json",
 		Args:    cobra.MaximumNArgs(1), ValidArgsFunction: s.completeKinds,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -116,7 +119,8 @@ func (s *session) watch(ctx context.Context, q *resourcev1.WatchRequest, most in
 	err := w.follow(ctx)
 	for wait := watchAgain; w.again(ctx, err); wait = min(2*wait, watchAgainMost) {
 		if w.heard {
-			fmt.Fprintf(s.Err, "the control node went away (%s); going on from revision %d\n", exit.Of(err).Text, q.AfterRevision)
+			fmt.Fprintf(s.Err, "the control node went away (%s); going on from revision %d\n", exit.Of(err).Text,
+				q.AfterRevision)
 			w.heard, wait = false, watchAgain
 		}
 		select {
@@ -195,7 +199,8 @@ func (s *session) watched(r *resourcev1.WatchResponse) error {
 		_, err := fmt.Fprintln(s.Out, r.Change.Name)
 		return err
 	case "table":
-		_, err := fmt.Fprintf(s.Out, "%-9d %-7s %s %s\n", r.Change.Revision, render.Action(r.Change.Action), r.Change.Kind, r.Change.Name)
+		_, err := fmt.Fprintf(s.Out, "%-9d %-7s %s %s\n", r.Change.Revision, render.Action(r.Change.Action),
+			r.Change.Kind, r.Change.Name)
 		return err
 	}
 	v, err := render.Sparse(r)

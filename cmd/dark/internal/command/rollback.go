@@ -52,7 +52,10 @@ func (b *rollback) run(ctx context.Context, to string) error {
 	if err != nil {
 		return err
 	}
-	q := &resourcev1.RollbackRequest{ToRevision: n, Kind: kind, NamePrefix: b.only.prefix, DryRun: true, InParts: !b.atomic, Reason: b.reason}
+	q := &resourcev1.RollbackRequest{
+		ToRevision: n, Kind: kind, NamePrefix: b.only.prefix, DryRun: true,
+		InParts: !b.atomic, Reason: b.reason,
+	}
 	would, err := b.part(ctx, q)
 	if err != nil {
 		return err
@@ -64,7 +67,9 @@ func (b *rollback) run(ctx context.Context, to string) error {
 	return b.parts(ctx, q, would)
 }
 
-func (b *rollback) part(ctx context.Context, q *resourcev1.RollbackRequest) (r *resourcev1.RollbackResponse, err error) {
+func (b *rollback) part(ctx context.Context,
+	q *resourcev1.RollbackRequest,
+) (r *resourcev1.RollbackResponse, err error) {
 	err = b.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
 		r, err = c.Resources.Rollback(ctx, q)
 		return err
@@ -82,7 +87,8 @@ func (b *rollback) show(to uint64, would *resourcev1.RollbackResponse) error {
 		fmt.Fprintf(b.Err, "and %d more; they go in several transactions\n", more)
 	}
 	if !b.dryRun && would.Total > 0 {
-		return exit.New(exit.NeedsYes, "the same command with --yes", "a rollback to revision %d would change what is shown (%d); nothing was changed", to, would.Total)
+		return exit.New(exit.NeedsYes, "the same command with --yes",
+			"a rollback to revision %d would change what is shown (%d); nothing was changed", to, would.Total)
 	}
 	return nil
 }
@@ -91,7 +97,8 @@ func (b *rollback) show(to uint64, would *resourcev1.RollbackResponse) error {
 func (b *rollback) parts(ctx context.Context, q *resourcev1.RollbackRequest, would *resourcev1.RollbackResponse) error {
 	several := would.NextPageToken != ""
 	if several {
-		fmt.Fprintf(b.Err, "%d resources go back in several transactions; a refusal stops between two of them, and the same command goes on\n", would.Total)
+		fmt.Fprintf(b.Err, "%d resources go back in several transactions; a refusal stops between two of them, and "+
+			"the same command goes on\n", would.Total)
 	}
 	q.DryRun = false
 	id := b.id()

@@ -32,7 +32,8 @@ func TestRollbackStopsBetweenTransactions(t *testing.T) {
 		t.Fatalf("sent %v", sent)
 	}
 	for _, want := range []string{
-		"3 resources go back in several transactions", "zones/b.test has changed", "done: 1 of 3 resources, up to zones/a.test, revision 8",
+		"3 resources go back in several transactions", "zones/b.test has changed",
+		"done: 1 of 3 resources, up to zones/a.test, revision 8",
 	} {
 		if !strings.Contains(r.err, want) {
 			t.Errorf("no %q in\n%s", want, r.err)
@@ -41,7 +42,8 @@ func TestRollbackStopsBetweenTransactions(t *testing.T) {
 	if r.code != 4 {
 		t.Errorf("exit %d", r.code)
 	}
-	if r = dark(t, addr, "", "rollback", "5"); r.code != 5 || !strings.Contains(r.err, "and 2 more; they go in several transactions") {
+	if r = dark(t, addr, "", "rollback", "5"); r.code != 5 ||
+		!strings.Contains(r.err, "and 2 more; they go in several transactions") {
 		t.Errorf("without --yes: exit %d\n%s", r.code, r.err)
 	}
 }

@@ -71,7 +71,8 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 needs --yes,
 		PersistentPreRunE: func(*cobra.Command, []string) error { return s.checkOutput() },
 	}
 	f := c.PersistentFlags()
-	f.StringVar(&s.addr, "addr", "", "address of the installation: http://127.0.0.1:8080, https://HOST, unix:///PATH (DARK_ADDR)")
+	f.StringVar(&s.addr, "addr", "", "address of the installation: http://127.0.0.1:8080, https://HOST, unix:///PATH "+
+		"(DARK_ADDR)")
 	f.StringVar(&s.token, "token", "", "token to ask with (DARK_TOKEN)")
 	f.StringVar(&s.ca, "ca", "", "PEM file with the installation's CA (DARK_CA)")
 	f.StringVarP(&s.organization, "organization", "O", "", "organization to work in (DARK_ORGANIZATION)")
@@ -88,7 +89,8 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 needs --yes,
 
 func (s *session) checkOutput() error {
 	if !slices.Contains(formats, s.output) {
-		return exit.New(exit.Usage, "-o "+strings.Join(formats, ", -o "), "%q is not an output format%s", s.output, suggest.Mean(s.output, formats))
+		return exit.New(exit.Usage, "-o "+strings.Join(formats, ", -o "), "%q is not an output format%s", s.output,
+			suggest.Mean(s.output, formats))
 	}
 	return nil
 }
@@ -130,7 +132,8 @@ func unknownCommand(c *cobra.Command, word string) error {
 			names = append(append(names, sub.Name()), sub.Aliases...)
 		}
 	}
-	return exit.New(exit.Usage, c.CommandPath()+" --help", "%q is not a command of %s%s", word, c.CommandPath(), suggest.Mean(word, names))
+	return exit.New(exit.Usage, c.CommandPath()+" --help", "%q is not a command of %s%s", word, c.CommandPath(),
+		suggest.Mean(word, names))
 }
 
 // group makes a family of commands; the name alone runs its first member.

@@ -22,13 +22,22 @@ func TestFlagsAreAboveTheEnvironmentAndThatAboveTheContext(t *testing.T) {
 		env  map[string]string
 		want contexts.Context
 	}{
-		"the current context": {want: contexts.Context{Addr: "http://127.0.0.1:1", Token: "dev-token", Organization: "demo"}},
-		"a context by flag":   {s: session{context: "prod"}, want: contexts.Context{Addr: "https://prod", Token: "prod-token", CA: "/ca"}},
+		"the current context": {want: contexts.Context{
+			Addr: "http://127.0.0.1:1", Token: "dev-token",
+			Organization: "demo",
+		}},
+		"a context by flag": {s: session{context: "prod"}, want: contexts.Context{
+			Addr:  "https://prod",
+			Token: "prod-token", CA: "/ca",
+		}},
 		"a context by environment": {
 			env:  map[string]string{"DARK_CONTEXT": "prod"},
 			want: contexts.Context{Addr: "https://prod", Token: "prod-token", CA: "/ca"},
 		},
-		"an address takes no other installation's token": {s: session{addr: "https://other"}, want: contexts.Context{Addr: "https://other"}},
+		"an address takes no other installation's token": {
+			s:    session{addr: "https://other"},
+			want: contexts.Context{Addr: "https://other"},
+		},
 		"nor does one from the environment": {
 			env:  map[string]string{"DARK_ADDR": "https://other", "DARK_TOKEN": "t", "DARK_CA": "/c"},
 			want: contexts.Context{Addr: "https://other", Token: "t", CA: "/c"},

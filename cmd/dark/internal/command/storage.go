@@ -20,7 +20,9 @@ import (
 func Storage(s *session) *cobra.Command {
 	members := storage.Commands(&storage.Env{
 		In: s.In, Out: s.Out, Err: s.Err,
-		Output: func() string { return s.output }, Endpoint: s.s3, Terminal: isTerminal, Columns: columns, Buckets: s.bucketNames,
+		Output: func() string {
+			return s.output
+		}, Endpoint: s.s3, Terminal: isTerminal, Columns: columns, Buckets: s.bucketNames,
 	})
 	c := group("storage", "copy, sync, list and remove objects in buckets", append(members, s.storageStats())...)
 	c.Long = `Copy, sync, list and remove objects in buckets, over S3.
@@ -96,7 +98,8 @@ func (s *session) stats(ctx context.Context, q *storagev1.GetStorageStatsRequest
 	}
 	return s.message(r, func() error {
 		if len(r.Edges) == 0 {
-			_, err := fmt.Fprintln(s.Err, "no edge has told yet what it keeps; they tell every few seconds, and dark nodes shows which are connected")
+			_, err := fmt.Fprintln(s.Err, "no edge has told yet what it keeps; they tell every few seconds, and dark "+
+				"nodes shows which are connected")
 			return err
 		}
 		return s.statsTables(r.Edges, q.Bucket == "")
@@ -106,12 +109,16 @@ func (s *session) stats(ctx context.Context, q *storagev1.GetStorageStatsRequest
 // statsTables writes the edges, unless one bucket is asked for, and then the buckets.
 func (s *session) statsTables(edges []*storagev1.StorageStats, all bool) error {
 	t := render.NewTable("EDGE", "ON DISK", "LIVE", "FREE", "EXTENTS", "DAMAGED", "SCRUBBED", "PROGRESS", "READ-ONLY")
-	b := render.NewTable("BUCKET", "EDGE", "OBJECTS", "SIZE", "UPLOADS", "READS", "WRITES", "LISTS", "4XX", "5XX", "IN", "OUT")
+	b := render.NewTable("BUCKET", "EDGE", "OBJECTS", "SIZE", "UPLOADS", "READS", "WRITES", "LISTS", "4XX", "5XX", "IN",
+		"OUT")
 	for _, e := range edges {
 		t.Row(e.Node, storage.Size(e.SegmentBytes), storage.Size(e.LiveBytes), storage.Size(e.FreeBytes),
 			fmt.Sprint(e.Extents), fmt.Sprint(e.Damaged), unixTime(e.Scrubbed), perMille(e.Progress), e.ReadOnly)
 		for _, k := range e.Buckets {
-			row := []string{strings.TrimPrefix(k.Bucket, "buckets/"), e.Node, fmt.Sprint(k.Objects), storage.Size(k.Bytes)}
+			row := []string{
+				strings.TrimPrefix(k.Bucket, "buckets/"), e.Node, fmt.Sprint(k.Objects),
+				storage.Size(k.Bytes),
+			}
 			for _, n := range []uint64{k.Uploads, k.Reads, k.Writes, k.Lists, k.Refused, k.Failed} {
 				row = append(row, fmt.Sprint(n))
 			}

@@ -40,7 +40,14 @@ func pty(t *testing.T) (master, slave *os.File) {
 
 func TestColoursAreForTerminalsThatWantThem(t *testing.T) {
 	f := &fake{apply: func(*resourcev1.ApplyRequest) (*resourcev1.ApplyResponse, error) {
-		return &resourcev1.ApplyResponse{Revision: 7, Changes: []*resourcev1.Change{{Action: resourcev1.Change_ACTION_CREATE, Kind: "Zone", Name: "zones/a"}}}, nil
+		return &resourcev1.ApplyResponse{
+				Revision: 7,
+				Changes: []*resourcev1.Change{{
+					Action: resourcev1.Change_ACTION_CREATE, Kind: "Zone",
+					Name: "zones/a",
+				}},
+			},
+			nil
 	}}
 	addr := f.serve(t)
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
@@ -56,9 +63,13 @@ func TestColoursAreForTerminalsThatWantThem(t *testing.T) {
 			b, _ := io.ReadAll(master)
 			seen <- b
 		}()
-		err := Run(t.Context(), []string{"--addr", addr, "apply", "-f", "-"}, Streams{In: strings.NewReader(zoneDoc), Out: slave, Err: io.Discard}, Apply)
+		err := Run(t.Context(), []string{"--addr", addr, "apply", "-f", "-"}, Streams{
+			In:  strings.NewReader(zoneDoc),
+			Out: slave, Err: io.Discard,
+		}, Apply)
 		slave.Close()
-		if got := <-seen; err != nil || !bytes.Contains(got, []byte("1 created")) || bytes.Contains(got, []byte("\x1b[")) != c.want {
+		if got := <-seen; err != nil || !bytes.Contains(got, []byte("1 created")) ||
+			bytes.Contains(got, []byte("\x1b[")) != c.want {
 			t.Errorf("%+v: %v, %q", c, err, got)
 		}
 	}

@@ -44,9 +44,10 @@ func (s *session) zonesImport() *cobra.Command {
 			"The server reads the file; a mistake in it is told as file:line:column. An import that would\n" +
 			"delete more than half of a zone needs --yes. What is probably not meant, such as a name\n" +
 			"without its last dot, is told as a warning. --dry-run lists the changes.",
-		Example: "  dark zones import example.com example.com.zone --dry-run\n  dark zones import example.com - < example.com.zone",
-		Args:    cobra.ExactArgs(2),
-		RunE:    func(c *cobra.Command, args []string) error { return i.run(c.Context(), args[0], args[1]) },
+		Example: "  dark zones import example.com example.com.zone --dry-run\n  dark zones import example.com - < " +
+			"example.com.zone",
+		Args: cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, args []string) error { return i.run(c.Context(), args[0], args[1]) },
 	}
 	f := c.Flags()
 	f.BoolVar(&i.dryRun, "dry-run", false, "list what would change; change nothing")
@@ -72,7 +73,9 @@ func (i *importZone) run(ctx context.Context, name, path string) error {
 }
 
 // transfer sends the file and returns what the server says of it.
-func (i *importZone) transfer(ctx context.Context, name, path string, in io.ReadCloser, size int64) (*dnsv1.ImportZoneResponse, error) {
+func (i *importZone) transfer(ctx context.Context, name, path string, in io.ReadCloser,
+	size int64,
+) (*dnsv1.ImportZoneResponse, error) {
 	defer in.Close()
 	c, err := i.dial()
 	if err != nil {
@@ -84,7 +87,10 @@ func (i *importZone) transfer(ctx context.Context, name, path string, in io.Read
 	if err != nil {
 		return nil, err
 	}
-	head := &dnsv1.ImportZoneRequest{Name: zoneName(name), DryRun: i.dryRun, AllowLargeDeletion: i.yes, Reason: i.reason, Create: i.create, WithoutDnssec: i.withoutDNSSEC}
+	head := &dnsv1.ImportZoneRequest{
+		Name: zoneName(name), DryRun: i.dryRun, AllowLargeDeletion: i.yes,
+		Reason: i.reason, Create: i.create, WithoutDnssec: i.withoutDNSSEC,
+	}
 	sent := make(chan error, 1)
 	go func() {
 		err := send(stream, head, in)
@@ -96,7 +102,8 @@ func (i *importZone) transfer(ctx context.Context, name, path string, in io.Read
 	last, err := i.receive(stream, newProgress(i.session, i.progress, size))
 	cancel()
 	in.Close() // ends a sender that waits for a pipe's next byte
-	if serr := <-sent; err != nil && serr != nil && !isEOF(serr) && ctx.Err() == nil && status.Code(err) == codes.Canceled {
+	if serr := <-sent; err != nil && serr != nil && !isEOF(serr) && ctx.Err() == nil &&
+		status.Code(err) == codes.Canceled {
 		err = exit.New(exit.Failed, "", "%s: %w", path, serr)
 	}
 	if err != nil {
@@ -150,12 +157,15 @@ func send(stream dnsgrpc.ZoneService_ImportZoneClient, head *dnsv1.ImportZoneReq
 	}
 }
 
-func (i *importZone) receive(stream dnsgrpc.ZoneService_ImportZoneClient, p *progress) (*dnsv1.ImportZoneResponse, error) {
+func (i *importZone) receive(stream dnsgrpc.ZoneService_ImportZoneClient,
+	p *progress,
+) (*dnsv1.ImportZoneResponse, error) {
 	defer p.end()
 	for {
 		r, err := stream.Recv()
 		if isEOF(err) {
-			return nil, exit.New(exit.Failed, "dark zones get NAME", "the server ended the import without saying what became of it")
+			return nil, exit.New(exit.Failed, "dark zones get NAME",
+				"the server ended the import without saying what became of it")
 		}
 		if err != nil {
 			return nil, err
@@ -300,8 +310,10 @@ func (s *session) zonesExport() *cobra.Command {
 		Args: cobra.ExactArgs(1), ValidArgsFunction: s.completeFixed("Zone"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if slices.Contains(formats, out) {
-				return exit.New(exit.Usage, "-o FILE, or -o ./"+out+" for a file of that name; dark get records "+args[0]+" -o json",
-					"a master file has one format; -o names the file to write, and %q is a format of other commands", out)
+				return exit.New(exit.Usage, "-o FILE, or -o ./"+out+" for a file of that name; dark get records "+
+					args[0]+" -o json",
+					"a master file has one format; -o names the file to write, and %q is a format of other commands",
+					out)
 			}
 			return s.exportZone(c.Context(), zoneName(args[0]), revision, out)
 		},

@@ -13,7 +13,8 @@ func Version(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "tell the version of this command; dark status tells the server's", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			v := map[string]any{"version": "unknown", "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
+			v := map[string]any{"version": "unknown", "go": runtime.Version(), "platform": runtime.GOOS + "/" +
+				runtime.GOARCH}
 			if b, ok := debug.ReadBuildInfo(); ok {
 				v["version"] = b.Main.Version
 				for _, kv := range b.Settings {

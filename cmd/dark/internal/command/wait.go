@@ -63,7 +63,10 @@ func refusedBy(refusals []string) error {
 	if refusals == nil {
 		return nil
 	}
-	return &exit.Error{Code: exit.Failed, Text: "an edge refused the change and keeps its last good state", Details: refusals, Next: "dark nodes"}
+	return &exit.Error{
+		Code: exit.Failed, Text: "an edge refused the change and keeps its last good state",
+		Details: refusals, Next: "dark nodes",
+	}
 }
 
 // stillWaiting: the change is committed whatever happened to the waiting.
@@ -75,5 +78,6 @@ func stillWaiting(err error, revision uint64, waiting []string) error {
 	if len(waiting) > 0 {
 		who = strings.Join(waiting, ", ")
 	}
-	return exit.New(exit.Unavailable, "dark nodes; a longer --timeout", "revision %d is committed, but in the time given it did not reach %s", revision, who)
+	return exit.New(exit.Unavailable, "dark nodes; a longer --timeout",
+		"revision %d is committed, but in the time given it did not reach %s", revision, who)
 }

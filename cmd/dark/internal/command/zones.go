@@ -58,10 +58,12 @@ func (s *session) zonesCreate() *cobra.Command {
 		Args:    cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error { return s.createZone(c.Context(), args[0], spec, w) },
 	}
-	c.Flags().StringVar(&spec.PrimaryNameServer, "primary-name-server", "", "primary name server in the SOA (default: the installation's)")
+	c.Flags().StringVar(&spec.PrimaryNameServer, "primary-name-server", "",
+		"primary name server in the SOA (default: the installation's)")
 	c.Flags().StringVar(&spec.Contact, "contact", "", "mailbox in the SOA (default: hostmaster of the zone)")
 	c.Flags().Var(seconds{&spec.NegativeTtl}, "negative-ttl", "TTL of negative answers in seconds (default 300)")
-	c.Flags().Var(seconds{&spec.DefaultTtl}, "default-ttl", "TTL of record sets that give none, in seconds (default 3600)")
+	c.Flags().Var(seconds{&spec.DefaultTtl}, "default-ttl",
+		"TTL of record sets that give none, in seconds (default 3600)")
 	w.flags(c)
 	return c
 }
@@ -89,7 +91,8 @@ func (s *session) createZone(ctx context.Context, name string, spec *dnsv1.ZoneS
 		}
 		fmt.Fprintf(s.Out, "Zone %s created at revision %d\n", z.Name, z.Revision)
 		if st := z.GetStatus(); st.GetControl() == dnsv1.ZoneStatus_CONTROL_PENDING {
-			fmt.Fprintf(s.Out, "it is served once you show control: put TXT %q at _dark-challenge.%s\n", st.GetChallenge(), shortName(z.Name))
+			fmt.Fprintf(s.Out, "it is served once you show control: put TXT %q at _dark-challenge.%s\n",
+				st.GetChallenge(), shortName(z.Name))
 		}
 		return nil
 	})
@@ -100,7 +103,8 @@ func Records(s *session) *cobra.Command {
 	return group("records", "list, set and delete the records of a zone",
 		s.generic("list ZONE", "list the records of a zone", Get, "RecordSet", cobra.ExactArgs(1)),
 		s.recordsSet(),
-		s.generic("delete ZONE OWNER TYPE", "delete the records of one type at one owner", Delete, "RecordSet", cobra.ExactArgs(3)))
+		s.generic("delete ZONE OWNER TYPE", "delete the records of one type at one owner", Delete, "RecordSet",
+			cobra.ExactArgs(3)))
 }
 
 // seconds is a flag that stays nil where it is not given, because 0 is a value.
@@ -137,15 +141,18 @@ func (s *session) recordsSet() *cobra.Command {
 	r := &setRecords{session: s}
 	c := &cobra.Command{
 		Use: "set ZONE OWNER TYPE VALUE...", Short: "set the records of one type at one owner; @ is the zone itself",
-		Example: "  dark records set example.com www A 192.0.2.1 192.0.2.2 --ttl 300\n  dark records set example.com @ MX '10 mail.example.com.'",
-		Args:    cobra.MinimumNArgs(4), ValidArgsFunction: s.completeFixed("Zone"),
+		Example: "  dark records set example.com www A 192.0.2.1 192.0.2.2 --ttl 300\n  dark records set example.com " +
+			"@ MX '10 mail.example.com.'",
+		Args: cobra.MinimumNArgs(4), ValidArgsFunction: s.completeFixed("Zone"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return r.run(c.Context(), args)
 		},
 	}
-	c.Flags().Var(seconds{&r.ttl}, "ttl", "TTL in seconds, 0 being a value (default: as it is, the zone's for new records)")
+	c.Flags().Var(seconds{&r.ttl}, "ttl", "TTL in seconds, 0 being a value (default: as it is, the zone's for new "+
+		"records)")
 	c.Flags().BoolVar(&r.wait, "wait", false, "follow the change to every edge")
-	c.Flags().BoolVar(&r.replace, "replace", false, "end what cannot stand beside it in the same change, such as addresses beside a CNAME")
+	c.Flags().BoolVar(&r.replace, "replace", false,
+		"end what cannot stand beside it in the same change, such as addresses beside a CNAME")
 	r.flags(c)
 	c.SetFlagErrorFunc(recordFlagError)
 	return c
@@ -160,7 +167,8 @@ func recordName(zone, owner, typ string) string {
 func (r *setRecords) run(ctx context.Context, args []string) error {
 	zone := strings.TrimSuffix(shortName(zoneName(args[0])), ".")
 	if strings.HasSuffix(strings.ToLower("."+args[1]), strings.ToLower("."+zone)) {
-		fmt.Fprintf(r.Err, "warning: an owner is relative to the zone: this is %s.%s; a full name ends with a dot\n", args[1], zone)
+		fmt.Fprintf(r.Err, "warning: an owner is relative to the zone: this is %s.%s; a full name ends with a dot\n",
+			args[1], zone)
 	}
 	if len(args) > 4 && bareTag.MatchString(args[3]) {
 		fmt.Fprintf(r.Err, "warning: each argument is a record of its own; as one: %s\n", quoted(args[2], args[3:]))
@@ -169,8 +177,12 @@ func (r *setRecords) run(ctx context.Context, args []string) error {
 		return r.instead(ctx, args)
 	}
 	q := &dnsv1.UpdateRecordSetRequest{
-		RecordSet:  &dnsv1.RecordSet{Name: recordName(args[0], args[1], args[2]), Spec: &dnsv1.RecordSetSpec{Records: args[3:], Ttl: r.ttl}},
-		UpdateMask: mask("spec.records"), AllowMissing: true, RequestId: r.id(), Reason: r.reason, ValidateOnly: r.dryRun,
+		RecordSet: &dnsv1.RecordSet{
+			Name: recordName(args[0], args[1], args[2]),
+			Spec: &dnsv1.RecordSetSpec{Records: args[3:], Ttl: r.ttl},
+		},
+		UpdateMask: mask("spec.records"), AllowMissing: true, RequestId: r.id(), Reason: r.reason,
+		ValidateOnly: r.dryRun,
 	}
 	if r.ttl != nil {
 		q.UpdateMask.Paths = append(q.UpdateMask.Paths, "spec.ttl")
@@ -192,12 +204,18 @@ func (r *setRecords) instead(ctx context.Context, args []string) error {
 	if r.ttl != nil {
 		spec["ttl"] = float64(*r.ttl)
 	}
-	doc, err := structpb.NewStruct(map[string]any{"kind": "RecordSet", "name": recordName(args[0], args[1], args[2]), "spec": spec})
+	doc, err := structpb.NewStruct(map[string]any{
+		"kind": "RecordSet", "name": recordName(args[0], args[1], args[2]),
+		"spec": spec,
+	})
 	if err != nil {
 		return exit.New(exit.Failed, "", "%w", err)
 	}
 	a := &apply{session: r.session, write: r.write, wait: r.wait}
-	q := &resourcev1.ApplyRequest{Documents: []*structpb.Struct{doc}, Replace: true, DryRun: r.dryRun, RequestId: r.id(), Reason: r.reason}
+	q := &resourcev1.ApplyRequest{
+		Documents: []*structpb.Struct{doc}, Replace: true, DryRun: r.dryRun,
+		RequestId: r.id(), Reason: r.reason,
+	}
 	var answer *resourcev1.ApplyResponse
 	err = r.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
 		answer, err = c.Resources.Apply(ctx, q)

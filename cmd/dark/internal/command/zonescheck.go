@@ -26,7 +26,8 @@ func (s *session) zonesCheck() *cobra.Command {
 		Args:    cobra.RangeArgs(1, 2), ValidArgsFunction: s.completeFixed("Zone"),
 		RunE: func(c *cobra.Command, args []string) error { return i.checkZone(c.Context(), args) },
 	}
-	c.Flags().BoolVar(&i.withoutDNSSEC, "without-dnssec", false, "leave out what signing made, such as RRSIG, NSEC and DNSKEY")
+	c.Flags().BoolVar(&i.withoutDNSSEC, "without-dnssec", false,
+		"leave out what signing made, such as RRSIG, NSEC and DNSKEY")
 	return c
 }
 

@@ -14,7 +14,8 @@ import (
 func (s *session) zonesStats() *cobra.Command {
 	var limit int32
 	c := &cobra.Command{
-		Use: "stats [NAME]", Short: "tell how zones are asked, over all connected edges since each began, the busiest first",
+		Use: "stats [NAME]", Short: "tell how zones are asked, over all connected edges since each began, the " +
+			"busiest first",
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: s.completeFixed("Zone"),
 		RunE: func(c *cobra.Command, args []string) error {
 			q := &clusterv1.ListZoneStatsRequest{PageSize: limit}
@@ -44,10 +45,14 @@ func (s *session) zoneStats(ctx context.Context, q *clusterv1.ListZoneStatsReque
 		return nil
 	}
 	return messages(s, r.Zones, func() error {
-		t := render.NewTable("ZONE", "QUERIES", "NXDOMAIN", "NODATA", "REFERRALS", "TRUNCATED", "A", "AAAA", "OTHER TYPES", "TIER 1", "EDGES")
+		t := render.NewTable("ZONE", "QUERIES", "NXDOMAIN", "NODATA", "REFERRALS", "TRUNCATED", "A", "AAAA",
+			"OTHER TYPES", "TIER 1", "EDGES")
 		for _, z := range r.Zones {
 			row := []string{shortName(z.Name)}
-			for _, n := range []uint64{z.Queries, z.Nxdomain, z.Nodata, z.Referrals, z.Truncated, z.A, z.Aaaa, z.OtherTypes, z.Tier1, uint64(z.Edges)} {
+			for _, n := range []uint64{
+				z.Queries, z.Nxdomain, z.Nodata, z.Referrals, z.Truncated, z.A, z.Aaaa,
+				z.OtherTypes, z.Tier1, uint64(z.Edges),
+			} {
 				row = append(row, fmt.Sprint(n))
 			}
 			t.Row(row...)

@@ -68,7 +68,9 @@ func Ask(ctx context.Context, server string, q Query) (*Answer, error) {
 	return a, a.exchange(ctx, msg, overTCP)
 }
 
-func (a *Answer) exchange(ctx context.Context, query []byte, via func(context.Context, string, []byte) ([]byte, error)) error {
+func (a *Answer) exchange(ctx context.Context, query []byte, via func(context.Context, string, []byte) ([]byte,
+	error),
+) error {
 	began := time.Now()
 	b, err := via(ctx, a.Server, query)
 	if err != nil {

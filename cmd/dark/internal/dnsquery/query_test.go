@@ -26,7 +26,8 @@ func TestPrefixNamesNobody(t *testing.T) {
 // TestSubnetOption: RFC 7871 6, the octets that the prefix covers and no more.
 func TestSubnetOption(t *testing.T) {
 	for in, want := range map[string]string{
-		"192.0.2.77": "00011800c00002", "198.51.100.7/20": "00011400c63360", "2001:db8:1:2ff::9": "0002380020010db8000102",
+		"192.0.2.77": "00011800c00002", "198.51.100.7/20": "00011400c63360",
+		"2001:db8:1:2ff::9": "0002380020010db8000102",
 	} {
 		p, err := Prefix(in)
 		if err != nil {
@@ -50,7 +51,10 @@ func TestUncompressedData(t *testing.T) {
 		{"TYPE65400", "0102", `\# 2 0102`},
 		{"DS", "00", `\# 1 00`},
 		{"DNAME", "0561", `\# 2 0561`},
-		{"RRSIG", "0001080200000e1000000002000000010007" + "016100" + "ff", "A 8 2 3600 19700101000002 19700101000001 7 a. /w=="},
+		{
+			"RRSIG", "0001080200000e1000000002000000010007" + "016100" + "ff",
+			"A 8 2 3600 19700101000002 19700101000001 7 a. /w==",
+		},
 	} {
 		b, err := hex.DecodeString(c.data)
 		if err != nil {
@@ -83,7 +87,9 @@ func TestOnlyTheAnswerIsTaken(t *testing.T) {
 			return
 		}
 		for _, wrong := range []func([]byte){
-			func(m []byte) { m[0] ^= 1 }, func(m []byte) { m[13] ^= 1 }, func(m []byte) { m[2] &^= 0x80 }, func([]byte) {},
+			func(m []byte) {
+				m[0] ^= 1
+			}, func(m []byte) { m[13] ^= 1 }, func(m []byte) { m[2] &^= 0x80 }, func([]byte) {},
 		} {
 			m := append([]byte{}, b[:n]...)
 			m[2] |= 0x80
@@ -94,7 +100,8 @@ func TestOnlyTheAnswerIsTaken(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	a, err := Ask(ctx, c.LocalAddr().String(), Query{Name: "example.com", Type: dnsmessage.TypeA})
-	if err != nil || a.RCode != 0 || a.Transport != "udp" || len(a.Question) != 1 || a.Question[0].Name != "example.com." {
+	if err != nil || a.RCode != 0 || a.Transport != "udp" || len(a.Question) != 1 ||
+		a.Question[0].Name != "example.com." {
 		t.Errorf("%+v, %v", a, err)
 	}
 }

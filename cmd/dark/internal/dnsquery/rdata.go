@@ -33,7 +33,8 @@ func rdata(p *dnsmessage.Parser, t dnsmessage.Type) (string, error) {
 		return fmt.Sprintf("%d %d %d %s", r.Priority, r.Weight, r.Port, text(r.Target)), err
 	case dnsmessage.TypeSOA:
 		r, err := p.SOAResource()
-		return fmt.Sprintf("%s %s %d %d %d %d %d", text(r.NS), text(r.MBox), r.Serial, r.Refresh, r.Retry, r.Expire, r.MinTTL), err
+		return fmt.Sprintf("%s %s %d %d %d %d %d", text(r.NS), text(r.MBox), r.Serial, r.Refresh, r.Retry, r.Expire,
+			r.MinTTL), err
 	case dnsmessage.TypeA:
 		r, err := p.AResource()
 		return fmt.Sprintf("%d.%d.%d.%d", r.A[0], r.A[1], r.A[2], r.A[3]), err
@@ -119,8 +120,11 @@ func rrsig(b []byte) (string, error) {
 	}
 	u32 := func(i int) uint32 { return binary.BigEndian.Uint32(b[i:]) }
 	moment := func(i int) string { return time.Unix(int64(u32(i)), 0).UTC().Format("20060102150405") }
-	return fmt.Sprintf("%s %d %d %d %s %s %d %s %s", TypeName(dnsmessage.Type(binary.BigEndian.Uint16(b))), b[2], b[3], u32(4),
-		moment(8), moment(12), binary.BigEndian.Uint16(b[16:]), signer, base64.StdEncoding.EncodeToString(b[18+n:])), nil
+	return fmt.Sprintf("%s %d %d %d %s %s %d %s %s", TypeName(dnsmessage.Type(binary.BigEndian.Uint16(b))), b[2], b[3],
+			u32(4),
+			moment(8), moment(12), binary.BigEndian.Uint16(b[16:]), signer,
+			base64.StdEncoding.EncodeToString(b[18+n:])),
+		nil
 }
 
 // caa is RFC 8659 4.1.

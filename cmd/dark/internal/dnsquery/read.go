@@ -56,7 +56,10 @@ func Read(b []byte) (*Message, error) {
 	for _, q := range questions {
 		m.Question = append(m.Question, Record{Name: text(q.Name), Class: className(q.Class), Type: TypeName(q.Type)})
 	}
-	for i, next := range []func() (dnsmessage.ResourceHeader, error){p.AnswerHeader, p.AuthorityHeader, p.AdditionalHeader} {
+	for i, next := range []func() (dnsmessage.ResourceHeader, error){
+		p.AnswerHeader, p.AuthorityHeader,
+		p.AdditionalHeader,
+	} {
 		for {
 			h, err := next()
 			if errors.Is(err, dnsmessage.ErrSectionDone) {
@@ -101,7 +104,10 @@ func (m *Message) opt(p *dnsmessage.Parser, h dnsmessage.ResourceHeader) error {
 		case o.Code == optionSubnet:
 			e.Subnet = subnetText(o.Data)
 		case o.Code == optionExtended && len(o.Data) >= 2:
-			e.Extended = append(e.Extended, ExtendedError{int(binary.BigEndian.Uint16(o.Data)), escape(string(o.Data[2:]), "")})
+			e.Extended = append(e.Extended, ExtendedError{
+				int(binary.BigEndian.Uint16(o.Data)),
+				escape(string(o.Data[2:]), ""),
+			})
 		}
 	}
 	m.EDNS = e

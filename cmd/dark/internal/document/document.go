@@ -96,7 +96,8 @@ func (e *Error) Error() string {
 // Parse reads all documents of a file; empty ones are left out.
 func Parse(file string, b []byte) ([]*Document, error) {
 	if len(b) > MaxFile {
-		return nil, &Error{File: file, Text: fmt.Sprintf("longer than %d MiB; large zones go by: dark zones import NAME FILE", MaxFile>>20)}
+		return nil, &Error{File: file, Text: fmt.Sprintf("longer than %d MiB; large zones go by: dark zones import "+
+			"NAME FILE", MaxFile>>20)}
 	}
 	if looksLikeJSON(b) {
 		return parseJSON(file, b)

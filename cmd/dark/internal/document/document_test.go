@@ -42,7 +42,10 @@ func TestDocumentsKeepTheirLines(t *testing.T) {
 	if docs[0].LineOf("spec.negativeTtl") != 4 || docs[0].At("spec.negative_ttl") != "f.yaml:4" {
 		t.Error("a proto name and its JSON name are one field")
 	}
-	want := map[string]any{"kind": "Zone", "name": "example.com", "spec": map[string]any{"negative_ttl": 60.0, "serial": "18446744073709551615"}}
+	want := map[string]any{"kind": "Zone", "name": "example.com", "spec": map[string]any{
+		"negative_ttl": 60.0,
+		"serial":       "18446744073709551615",
+	}}
 	if !reflect.DeepEqual(docs[0].Value, want) {
 		t.Errorf("got %v", docs[0].Value)
 	}
@@ -52,7 +55,8 @@ func TestDocumentsKeepTheirLines(t *testing.T) {
 }
 
 func TestJSONWithTabsAndLists(t *testing.T) {
-	docs, err := Parse("f.json", []byte("[\n\t{\"kind\": \"Zone\",\n\t\"spec\": {\n\t\t\"refresh\": 60}},\n\t{\"kind\": \"Node\"}\n]\n"))
+	docs, err := Parse("f.json", []byte("[\n\t{\"kind\": \"Zone\",\n\t\"spec\": {\n\t\t\"refresh\": "+
+		"60}},\n\t{\"kind\": \"Node\"}\n]\n"))
 	if err != nil || len(docs) != 2 {
 		t.Fatalf("%v, %v", docs, err)
 	}
@@ -108,7 +112,10 @@ func TestEmptyDocumentsAreLeftOut(t *testing.T) {
 
 func TestReadTakesADirectoryInOrder(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{"b.yaml": "kind: B\n", "a.yml": "kind: A\n", "c.json": `{"kind":"C"}`, "no.txt": "]"} {
+	for name, text := range map[string]string{
+		"b.yaml": "kind: B\n", "a.yml": "kind: A\n", "c.json": `{"kind":"C"}`,
+		"no.txt": "]",
+	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +131,8 @@ func TestReadTakesADirectoryInOrder(t *testing.T) {
 	if _, err := Read([]string{t.TempDir()}, nil); err == nil {
 		t.Error("an empty directory was taken")
 	}
-	if _, err := Read([]string{filepath.Join(dir, "none"), filepath.Join(dir, "no.txt")}, nil); err == nil || strings.Count(err.Error(), "\n") != 1 {
+	if _, err := Read([]string{filepath.Join(dir, "none"), filepath.Join(dir, "no.txt")}, nil); err == nil ||
+		strings.Count(err.Error(), "\n") != 1 {
 		t.Errorf("both bad files must be named: %v", err)
 	}
 }

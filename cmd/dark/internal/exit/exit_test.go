@@ -15,10 +15,14 @@ import (
 
 func TestEveryStatusHasItsExitCode(t *testing.T) {
 	want := map[codes.Code]Code{
-		codes.Canceled: Interrupted, codes.Unknown: Failed, codes.InvalidArgument: Failed, codes.DeadlineExceeded: Unavailable,
-		codes.NotFound: NotFound, codes.AlreadyExists: Conflict, codes.PermissionDenied: Denied, codes.ResourceExhausted: Failed,
-		codes.FailedPrecondition: Conflict, codes.Aborted: Conflict, codes.OutOfRange: NotFound, codes.Unimplemented: Failed,
-		codes.Internal: Failed, codes.Unavailable: Unavailable, codes.DataLoss: Failed, codes.Unauthenticated: Denied,
+		codes.Canceled: Interrupted, codes.Unknown: Failed, codes.InvalidArgument: Failed,
+		codes.DeadlineExceeded: Unavailable,
+		codes.NotFound:         NotFound, codes.AlreadyExists: Conflict, codes.PermissionDenied: Denied,
+		codes.ResourceExhausted:  Failed,
+		codes.FailedPrecondition: Conflict, codes.Aborted: Conflict, codes.OutOfRange: NotFound,
+		codes.Unimplemented: Failed,
+		codes.Internal:      Failed, codes.Unavailable: Unavailable, codes.DataLoss: Failed,
+		codes.Unauthenticated: Denied,
 	}
 	for c := codes.Code(1); c <= codes.Unauthenticated; c++ {
 		if got := Of(status.Error(c, "x")).Code; got != want[c] {
@@ -42,7 +46,8 @@ func TestAWrappedStatusKeepsItsText(t *testing.T) {
 }
 
 func TestLargeDeletionNeedsYes(t *testing.T) {
-	st, err := status.New(codes.FailedPrecondition, "more than half").WithDetails(&errdetails.ErrorInfo{Reason: "LARGE_DELETION"})
+	st, err := status.New(codes.FailedPrecondition,
+		"more than half").WithDetails(&errdetails.ErrorInfo{Reason: "LARGE_DELETION"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,15 +76,26 @@ func TestANextStepFitsTheRefusal(t *testing.T) {
 		next         string
 	}{
 		{codes.Unavailable, handshake + `x509: certificate signed by unknown authority"`, "", NextUntrusted},
-		{codes.Unavailable, handshake + `x509: certificate is valid for a.test, not b.test"`, "", "it runs, but its certificate is refused"},
 		{
-			codes.Unavailable, `connection error: desc = "transport: Error while dialing: dial unix /d/control.sock: connect: permission denied"`,
+			codes.Unavailable, handshake + `x509: certificate is valid for a.test, not b.test"`, "",
+			"it runs, but its certificate is refused",
+		},
+		{
+			codes.Unavailable,
+			`connection error: desc = "transport: Error while dialing: dial unix /d/control.sock: connect: permission denied"`,
 			"", "as the node's user",
 		},
-		{codes.Unavailable, `connection error: desc = "transport: Error while dialing: dial tcp: connect: connection refused"`, "", "is it running?"},
+		{
+			codes.Unavailable,
+			`connection error: desc = "transport: Error while dialing: dial tcp: connect: connection refused"`, "",
+			"is it running?",
+		},
 		{codes.Aborted, "BucketNotEmpty: buckets/full holds 3 objects or versions", "CONFLICT", ""},
 		{codes.Aborted, "zones/a changed at revision 4, after 3", "CHANGED_SINCE", "dark get shows what is there now"},
-		{codes.Aborted, "zones/a has changed", "ETAG_MISMATCH", "dark get shows what is there now; apply again on top of it"},
+		{
+			codes.Aborted, "zones/a has changed", "ETAG_MISMATCH",
+			"dark get shows what is there now; apply again on top of it",
+		},
 	} {
 		st := status.New(c.code, c.text)
 		if c.reason != "" {
@@ -96,7 +112,8 @@ func TestANextStepFitsTheRefusal(t *testing.T) {
 }
 
 func TestPrintNamesEveryFieldAndTheNextStep(t *testing.T) {
-	st, err := status.New(codes.InvalidArgument, "invalid request").WithDetails(&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
+	st, err := status.New(codes.InvalidArgument,
+		"invalid request").WithDetails(&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
 		{Field: "spec.ttl", Description: "too large"}, {Description: "no field"},
 	}})
 	if err != nil {

@@ -10,7 +10,10 @@ import (
 )
 
 func TestAnInterruptedCommandEndsAsShellsExpect(t *testing.T) {
-	for _, err := range []error{fmt.Errorf("watch: %w", context.Canceled), status.Error(codes.Canceled, "context canceled")} {
+	for _, err := range []error{
+		fmt.Errorf("watch: %w", context.Canceled),
+		status.Error(codes.Canceled, "context canceled"),
+	} {
 		if e := Of(err); e.Code != 130 {
 			t.Errorf("%v exits with %d, want 130", err, e.Code)
 		}

@@ -30,7 +30,8 @@ func (s Style) describe(b *strings.Builder, doc map[string]any, indent string) {
 			fmt.Fprintf(b, "%s%s\n", indent, s.paint(bold, k+":"))
 			s.items(b, v, indent+"  ")
 		default:
-			fmt.Fprintf(b, "%s%s%s%s\n", indent, s.paint(bold, k+":"), strings.Repeat(" ", widest-width(k)+1), Clean(Cell(v)))
+			fmt.Fprintf(b, "%s%s%s%s\n", indent, s.paint(bold, k+":"), strings.Repeat(" ", widest-width(k)+1),
+				Clean(Cell(v)))
 		}
 	}
 }

@@ -63,10 +63,25 @@ func changes(t *testing.T) []*resourcev1.Change {
 		})
 	}
 	return []*resourcev1.Change{
-		{Action: resourcev1.Change_ACTION_CREATE, Kind: "Zone", Name: "zones/a", After: doc(t, map[string]any{"labels": map[string]any{"team": "net"}, "spec": map[string]any{"refresh": 60.0}})},
-		{Action: resourcev1.Change_ACTION_UPDATE, Kind: "RecordSet", Name: "zones/a/records/www/A", Before: record(300, "192.0.2.1", "192.0.2.2"), After: record(60, "192.0.2.2", "192.0.2.3")},
-		{Action: resourcev1.Change_ACTION_UPDATE, Kind: "RecordSet", Name: "zones/a/records/order/A", Before: record(1, "a", "b"), After: record(1, "b", "a")},
-		{Action: resourcev1.Change_ACTION_DELETE, Kind: "RecordSet", Name: "zones/a/records/old/A", Before: record(5, "192.0.2.9")},
+		{
+			Action: resourcev1.Change_ACTION_CREATE, Kind: "Zone", Name: "zones/a",
+			After: doc(t, map[string]any{
+				"labels": map[string]any{"team": "net"},
+				"spec":   map[string]any{"refresh": 60.0},
+			}),
+		},
+		{
+			Action: resourcev1.Change_ACTION_UPDATE, Kind: "RecordSet", Name: "zones/a/records/www/A",
+			Before: record(300, "192.0.2.1", "192.0.2.2"), After: record(60, "192.0.2.2", "192.0.2.3"),
+		},
+		{
+			Action: resourcev1.Change_ACTION_UPDATE, Kind: "RecordSet", Name: "zones/a/records/order/A",
+			Before: record(1, "a", "b"), After: record(1, "b", "a"),
+		},
+		{
+			Action: resourcev1.Change_ACTION_DELETE, Kind: "RecordSet", Name: "zones/a/records/old/A",
+			Before: record(5, "192.0.2.9"),
+		},
 		{Action: resourcev1.Change_ACTION_UNCHANGED, Kind: "Zone", Name: "zones/b"},
 	}
 }
@@ -89,7 +104,8 @@ func TestChanges(t *testing.T) {
 func TestDescribeAndYAML(t *testing.T) {
 	d := map[string]any{
 		"spec": map[string]any{"ttl": 300.0, "records": []any{"192.0.2.1"}, "weights": []any{map[string]any{"a": 1.5}}},
-		"name": "zones/a/records/www/A", "kind": "RecordSet", "revision": "9", "createTime": "2026-10-01T10:11:12.123456Z", "drained": false,
+		"name": "zones/a/records/www/A", "kind": "RecordSet", "revision": "9",
+		"createTime": "2026-10-01T10:11:12.123456Z", "drained": false,
 	}
 	var b bytes.Buffer
 	if err := (Style{}).Describe(&b, d); err != nil {
@@ -104,8 +120,14 @@ func TestDescribeAndYAML(t *testing.T) {
 }
 
 func TestValueAt(t *testing.T) {
-	d := map[string]any{"spec": map[string]any{"ttl": 300.0, "on": true, "l": []any{"a", 1.0}, "m": map[string]any{"b": "c", "a": 1.0}}}
-	for path, want := range map[string]string{"spec.ttl": "300", "spec.on": "true", "spec.l": "a, 1", "spec.m": "a=1,b=c", "spec.none.x": "", "none": ""} {
+	d := map[string]any{"spec": map[string]any{
+		"ttl": 300.0, "on": true, "l": []any{"a", 1.0},
+		"m": map[string]any{"b": "c", "a": 1.0},
+	}}
+	for path, want := range map[string]string{
+		"spec.ttl": "300", "spec.on": "true", "spec.l": "a, 1",
+		"spec.m": "a=1,b=c", "spec.none.x": "", "none": "",
+	} {
 		if got := Value(d, path); got != want {
 			t.Errorf("%s: %q, want %q", path, got, want)
 		}

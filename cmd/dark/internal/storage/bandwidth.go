@@ -25,11 +25,13 @@ func (l *limits) flags(c *cobra.Command) {
 
 func (l *limits) bandwidthFlag(c *cobra.Command) {
 	bandwidthFlag(c.Flags(), &l.bandwidth)
-	_ = c.RegisterFlagCompletionFunc("bandwidth", cobra.FixedCompletions([]string{"1MiB", "10MiB", "100MiB"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("bandwidth", cobra.FixedCompletions([]string{"1MiB", "10MiB", "100MiB"},
+		cobra.ShellCompDirectiveNoFileComp))
 }
 
 func bandwidthFlag(f *pflag.FlagSet, r *rate) {
-	f.Var(r, "bandwidth", "at most so much a second over the network, for the whole run: 10MiB, 500KiB (default: no limit)")
+	f.Var(r, "bandwidth", "at most so much a second over the network, for the whole run: 10MiB, 500KiB (default: no "+
+		"limit)")
 }
 
 // slowest is the least bandwidth of each transfer: an endpoint of Dark ends a client that moves less
@@ -41,7 +43,8 @@ func (l limits) check() error {
 	case l.parallel < 1 || l.parallel > maxParallel:
 		return usage("--parallel 8", "--parallel is from 1 to %d", maxParallel)
 	case l.bandwidth != 0 && int64(l.bandwidth) < int64(l.parallel)*slowest:
-		return usage("a larger --bandwidth, or --parallel 1", "--bandwidth %s is less than 4 KiB a second for each of %d transfers", &l.bandwidth, l.parallel)
+		return usage("a larger --bandwidth, or --parallel 1",
+			"--bandwidth %s is less than 4 KiB a second for each of %d transfers", &l.bandwidth, l.parallel)
 	}
 	return nil
 }
@@ -60,7 +63,8 @@ func (r *rate) String() string {
 
 // unitsOfSize are by 1024 where they say so, and else by 1000.
 var unitsOfSize = map[string]float64{
-	"": 1, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30,
+	"": 1, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "kib": 1 << 10,
+	"mib": 1 << 20, "gib": 1 << 30,
 }
 
 // maxRate is beyond any network; up to it a float counts octets exactly.

@@ -48,7 +48,9 @@ func TestACloseEndsTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
 		p := &pacer{perSecond: 1024}
-		c, err := p.dialer(func(context.Context, string, string) (net.Conn, error) { return near, nil })(t.Context(), "", "")
+		c, err := p.dialer(func(context.Context, string, string) (net.Conn, error) {
+			return near, nil
+		})(t.Context(), "", "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +72,11 @@ func TestTransfersKeepToTheBandwidth(t *testing.T) {
 	_, env, _, _ := newFake(t)
 	dir := t.TempDir()
 	file := put(t, filepath.Join(dir, "file"), noise(256<<10))
-	for _, args := range [][]string{{"cp", file, "s3://box/k"}, {"cp", "s3://box/k", filepath.Join(dir, "back")}, {"cat", "s3://box/k"}} {
+	for _, args := range [][]string{
+		{"cp", file, "s3://box/k"},
+		{"cp", "s3://box/k", filepath.Join(dir, "back")},
+		{"cat", "s3://box/k"},
+	} {
 		begin := time.Now()
 		if err := dark(env, append(args, "--bandwidth", "1MiB")...); err != nil {
 			t.Fatal(err)

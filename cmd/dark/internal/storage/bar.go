@@ -93,7 +93,8 @@ func progressLine(moved, total, items, started int64, took time.Duration) string
 	if rate > 0 {
 		left = (time.Duration(float64(total-moved)/rate) * time.Second).String()
 	}
-	return fmt.Sprintf("[%s%s] %3d%%  %d/%d  %s of %s  %s/s  %s left", strings.Repeat("#", filled), strings.Repeat(" ", barWidth-filled),
+	return fmt.Sprintf("[%s%s] %3d%%  %d/%d  %s of %s  %s/s  %s left", strings.Repeat("#", filled),
+		strings.Repeat(" ", barWidth-filled),
 		percent, items, started, size(moved), size(total), size(int64(rate)), left)
 }
 

@@ -62,7 +62,8 @@ func (b *body) request() error {
 	// A server that ignores Range sends all: what was read must not come again.
 	if (b.at > 0 || b.end < b.of.size) && header.Get("Content-Range") == "" || info.Size != b.end-b.at {
 		in.Close()
-		return exit.New(exit.Failed, "", "%s: asked for %d bytes from %d on, the server sends %d", b.of.at, b.end-b.at, b.at, info.Size)
+		return exit.New(exit.Failed, "", "%s: asked for %d bytes from %d on, the server sends %d", b.of.at, b.end-b.at,
+			b.at, info.Size)
 	}
 	b.in, b.header = in, header
 	return nil
@@ -94,7 +95,8 @@ func (b *body) again(cause error) error {
 		return b.ctx.Err()
 	}
 	if b.broken++; b.broken > maxBroken {
-		return exit.New(exit.Unavailable, "the same command again goes on where this one ended", "%s: the connection broke at byte %d: %w", b.of.at, b.at, cause)
+		return exit.New(exit.Unavailable, "the same command again goes on where this one ended",
+			"%s: the connection broke at byte %d: %w", b.of.at, b.at, cause)
 	}
 	b.in.Close()
 	pause := time.NewTimer(time.Duration(b.broken) * brokenPause)
@@ -141,11 +143,14 @@ func missing(err error, at location, version string, marker bool) error {
 	versions := "dark storage ls --versions " + at.String()
 	switch {
 	case version != "" && marker:
-		return exit.New(exit.NotFound, versions, "version %s of %s is a delete marker: it says that the object was removed", show(version), show(at.String()))
+		return exit.New(exit.NotFound, versions,
+			"version %s of %s is a delete marker: it says that the object was removed", show(version),
+			show(at.String()))
 	case version != "" && (r.StatusCode == http.StatusNotFound || r.StatusCode == http.StatusBadRequest):
 		return exit.New(exit.NotFound, versions, "%s has no version %s", show(at.String()), show(version))
 	case r.StatusCode == http.StatusNotFound && marker:
-		return exit.New(exit.NotFound, "dark storage undelete "+at.String(), "there is no %s: it was removed, and its versions are there", show(at.String()))
+		return exit.New(exit.NotFound, "dark storage undelete "+at.String(),
+			"there is no %s: it was removed, and its versions are there", show(at.String()))
 	case r.StatusCode == http.StatusNotFound:
 		return exit.New(exit.NotFound, byCode["NoSuchKey"].next, "there is no %s", show(at.String()))
 	}

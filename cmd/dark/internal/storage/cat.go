@@ -53,7 +53,8 @@ func catCommand(env *Env) *cobra.Command {
 func (e *engine) cat(ctx context.Context, list []location, id, part string, how *opening) error {
 	for _, l := range list {
 		if l.folder() {
-			return usage("an object's name; dark storage ls "+l.String(), "%s is a prefix, not an object", show(l.String()))
+			return usage("an object's name; dark storage ls "+l.String(), "%s is a prefix, not an object",
+				show(l.String()))
 		}
 		if err := e.catOne(ctx, l, id, part, how); err != nil {
 			return explain(err)
@@ -124,13 +125,15 @@ func presignCommand(env *Env) *cobra.Command {
 		Use: "presign URL", Short: "make an address by which anyone can read or write one object for a while",
 		Long: "Make an address by which anyone who has it can read an object, or with --method PUT write it,\n" +
 			"until it expires. Deleting the access key ends it at once.",
-		Example: "  dark storage presign darkstorage://docs/report.pdf --expires 24h\n  curl -T report.pdf \"$(dark storage presign darkstorage://docs/report.pdf --method PUT)\"",
-		Args:    cobra.ExactArgs(1), ValidArgsFunction: env.completeObjects,
+		Example: "  dark storage presign darkstorage://docs/report.pdf --expires 24h\n  curl -T report.pdf \"$(dark " +
+			"storage presign darkstorage://docs/report.pdf --method PUT)\"",
+		Args: cobra.ExactArgs(1), ValidArgsFunction: env.completeObjects,
 		RunE: func(c *cobra.Command, args []string) error { return env.presign(c.Context(), args[0], method, expires) },
 	}
 	duration.Var(c.Flags(), &expires, "expires", time.Hour, "how long it works: 15m, 24h, at most 7d")
 	c.Flags().StringVar(&method, "method", http.MethodGet, "GET, HEAD or PUT")
-	_ = c.RegisterFlagCompletionFunc("method", cobra.FixedCompletions([]string{"GET", "HEAD", "PUT"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("method", cobra.FixedCompletions([]string{"GET", "HEAD", "PUT"},
+		cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 

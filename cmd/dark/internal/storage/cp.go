@@ -53,7 +53,8 @@ func copyCommand(env *Env) *cobra.Command {
 	cp := &copying{Env: env}
 	c := &cobra.Command{
 		Use: "cp SOURCE... TARGET", Short: "copy files and objects", Long: "Copy files and objects.\n\n" + copyHelp,
-		Example: "  dark storage cp report.pdf darkstorage://docs/2026/\n  dark storage cp -r darkstorage://docs/2026/ ./2026\n" +
+		Example: "  dark storage cp report.pdf darkstorage://docs/2026/\n  dark storage cp -r " +
+			"darkstorage://docs/2026/ ./2026\n" +
 			"  pg_dump app | dark storage cp - darkstorage://backups/app.sql --encrypt age1…\n" +
 			"  dark storage cp darkstorage://backups/app.sql - --decrypt -i backup.key | psql app\n" +
 			"  dark storage cp --version ID darkstorage://docs/a.pdf darkstorage://docs/a.pdf   # the old one again",
@@ -63,8 +64,10 @@ func copyCommand(env *Env) *cobra.Command {
 	cp.common(c)
 	cp.opening.flags(c)
 	env.versionFlag(c, &cp.version)
-	c.Flags().StringArrayVar(&cp.encrypt, "encrypt", nil, "encrypt for this age recipient (age1…) before it is sent; may be repeated")
-	c.Flags().StringArrayVarP(&cp.encryptFiles, "recipients-file", "R", nil, "encrypt for the recipients in this file, one a line")
+	c.Flags().StringArrayVar(&cp.encrypt, "encrypt", nil,
+		"encrypt for this age recipient (age1…) before it is sent; may be repeated")
+	c.Flags().StringArrayVarP(&cp.encryptFiles, "recipients-file", "R", nil,
+		"encrypt for the recipients in this file, one a line")
 	return c
 }
 
@@ -72,9 +75,11 @@ func moveCommand(env *Env) *cobra.Command {
 	cp := &copying{Env: env, move: true}
 	c := &cobra.Command{
 		Use: "mv SOURCE... TARGET", Short: "move files and objects: copy, then remove the source",
-		Long:    "Move files and objects: each source is removed when its target is complete.\n\nSOURCE and TARGET are as with dark storage cp.",
-		Example: "  dark storage mv darkstorage://docs/draft.pdf darkstorage://docs/final.pdf\n  dark storage mv -r ./spool/ darkstorage://archive/spool/",
-		Args:    cobra.MinimumNArgs(2), ValidArgsFunction: env.completeLocations,
+		Long: "Move files and objects: each source is removed when its target is complete.\n\nSOURCE and TARGET " +
+			"are as with dark storage cp.",
+		Example: "  dark storage mv darkstorage://docs/draft.pdf darkstorage://docs/final.pdf\n  dark storage mv -r " +
+			"./spool/ darkstorage://archive/spool/",
+		Args: cobra.MinimumNArgs(2), ValidArgsFunction: env.completeLocations,
 		RunE: func(c *cobra.Command, args []string) error { return cp.run(c.Context(), args) },
 	}
 	cp.common(c)
@@ -142,11 +147,13 @@ func (c *copying) check(from []location) (err error) {
 	if err := c.describing.check(download); err != nil {
 		return err
 	}
-	if len(from) > 1 && !c.to.stream() && (c.to.remote() && !c.to.folder() || !c.to.remote() && !isDirectory(c.to.path)) {
+	if len(from) > 1 && !c.to.stream() && (c.to.remote() && !c.to.folder() || !c.to.remote() &&
+		!isDirectory(c.to.path)) {
 		return usage(c.to.String()+"/", "%d sources need a target that is a folder", len(from))
 	}
 	if c.version != "" && (len(from) > 1 || !from[0].remote() || from[0].folder() || c.recursive) {
-		return usage("dark storage cp --version ID darkstorage://BUCKET/KEY TARGET", "--version is a version of one object, which is the source")
+		return usage("dark storage cp --version ID darkstorage://BUCKET/KEY TARGET",
+			"--version is a version of one object, which is the source")
 	}
 	for _, l := range from {
 		if err := c.checkPair(l); err != nil {
@@ -167,13 +174,16 @@ func (o *opening) loadUnless(move bool) error {
 func (c *copying) checkPair(from location) error {
 	switch {
 	case !from.remote() && !c.to.remote():
-		return usage("darkstorage://BUCKET/KEY for one of them", "neither %s nor %s is in a bucket", show(from.String()), show(c.to.String()))
+		return usage("darkstorage://BUCKET/KEY for one of them", "neither %s nor %s is in a bucket",
+			show(from.String()), show(c.to.String()))
 	case from == c.to && c.version == "": // an older version becomes the latest one
 		return usage("another target", "%s would be copied onto itself", show(from.String()))
 	case c.how.encrypt != nil && from.remote():
-		return usage("dark storage cp FILE "+scheme+"BUCKET/KEY --encrypt age1…", "--encrypt is for what is uploaded from here")
+		return usage("dark storage cp FILE "+scheme+"BUCKET/KEY --encrypt age1…",
+			"--encrypt is for what is uploaded from here")
 	case c.decrypt && c.to.remote():
-		return usage("dark storage cp "+from.String()+" FILE --decrypt -i IDENTITY-FILE", "--decrypt is for what is downloaded to here")
+		return usage("dark storage cp "+from.String()+" FILE --decrypt -i IDENTITY-FILE",
+			"--decrypt is for what is downloaded to here")
 	case c.move && (from.stream() || c.to.stream()):
 		return usage("dark storage cp", "a stream cannot be moved")
 	case from.stream() && c.to.folder():
@@ -209,7 +219,9 @@ func (c *copying) of(ctx context.Context, from location) iter.Seq2[task, error] 
 	st, err := os.Stat(from.path)
 	if err != nil { // the other sources are not to blame
 		err = exit.New(exit.NotFound, "", "%w", err)
-		return one(task{item: Item{Action: "upload", Source: from.path}, do: func(context.Context) (Item, error) { return Item{}, err }}, nil)
+		return one(task{item: Item{Action: "upload", Source: from.path}, do: func(context.Context) (Item, error) {
+			return Item{}, err
+		}}, nil)
 	}
 	if !st.IsDir() {
 		to := c.to
@@ -396,7 +408,10 @@ func (e *engine) copying(from entry, to location) task {
 			return done, err
 		}
 		defer e.release()
-		src := minio.CopySrcOptions{Bucket: from.at.bucket, Object: from.at.key, MatchETag: from.etag, VersionID: from.version}
+		src := minio.CopySrcOptions{
+			Bucket: from.at.bucket, Object: from.at.key, MatchETag: from.etag,
+			VersionID: from.version,
+		}
 		dst := minio.CopyDestOptions{Bucket: to.bucket, Object: to.key}
 		var r minio.UploadInfo
 		var err error
@@ -416,7 +431,10 @@ func (e *engine) downloading(from entry, root *os.Root, rel string, to location,
 	if from.rel != "" || isDirectory(to.path) {
 		target = filepath.Join(to.path, filepath.FromSlash(rel))
 	}
-	item := Item{Action: "download", Source: from.at.String(), Target: target, Bytes: from.size, ETag: from.etag, Version: from.version}
+	item := Item{
+		Action: "download", Source: from.at.String(), Target: target, Bytes: from.size, ETag: from.etag,
+		Version: from.version,
+	}
 	name, err := localName(rel)
 	if from.rel == "" { // a path of the user's own
 		name, err = rel, nil
@@ -442,7 +460,8 @@ func (e *engine) removeSource(ctx context.Context, from entry) error {
 		return err
 	}
 	if now.etag != from.etag {
-		return exit.New(exit.Conflict, "the same command again", "%s was changed while it was copied: it stays", show(from.at.String()))
+		return exit.New(exit.Conflict, "the same command again", "%s was changed while it was copied: it stays",
+			show(from.at.String()))
 	}
 	return e.RemoveObject(ctx, from.at.bucket, from.at.key, minio.RemoveObjectOptions{})
 }

@@ -40,7 +40,8 @@ func recipientsOf(words, files []string) (*sealing, error) {
 	s := &sealing{}
 	for _, w := range words {
 		if !strings.HasPrefix(w, "age1") {
-			return nil, usage("--encrypt age1…; a file of recipients goes with -R FILE; dark storage keygen makes one", "%q is no recipient", w)
+			return nil, usage("--encrypt age1…; a file of recipients goes with -R FILE; dark storage keygen makes one",
+				"%q is no recipient", w)
 		}
 		if err := s.add(strings.NewReader(w), show(w)); err != nil {
 			return nil, err
@@ -115,7 +116,8 @@ type opening struct {
 
 func (o *opening) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&o.decrypt, "decrypt", false, "decrypt what was encrypted with --encrypt; needs -i")
-	c.Flags().StringArrayVarP(&o.files, "identity", "i", nil, "identity file to decrypt with, from dark storage keygen or age-keygen; may be repeated")
+	c.Flags().StringArrayVarP(&o.files, "identity", "i", nil,
+		"identity file to decrypt with, from dark storage keygen or age-keygen; may be repeated")
 	c.Flags().BoolVar(&o.raw, "raw", false, "take an encrypted object as it is stored")
 }
 
@@ -181,10 +183,12 @@ func (o *opening) reader(name string, r io.Reader) (io.Reader, error) {
 	out, err := age.Decrypt(r, o.identities...)
 	var none *age.NoIdentityMatchError
 	if errors.As(err, &none) {
-		return nil, exit.New(exit.Denied, "-i with the identity file of one of its recipients; --raw takes it as it is", "no identity given opens %s", show(name))
+		return nil, exit.New(exit.Denied, "-i with the identity file of one of its recipients; --raw takes it as it is",
+			"no identity given opens %s", show(name))
 	}
 	if err != nil {
-		return nil, exit.New(exit.Failed, "without --decrypt it is taken as it is", "%s is not encrypted as age has it: %w", show(name), err)
+		return nil, exit.New(exit.Failed, "without --decrypt it is taken as it is",
+			"%s is not encrypted as age has it: %w", show(name), err)
 	}
 	return out, nil
 }
@@ -201,7 +205,8 @@ func keygenCommand(env *Env) *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(_ *cobra.Command, args []string) error { return env.keygen(args[0], pq) },
 	}
-	c.Flags().BoolVar(&pq, "post-quantum", false, "an identity that withstands quantum computers; its recipient is long (about 1,960 characters)")
+	c.Flags().BoolVar(&pq, "post-quantum", false,
+		"an identity that withstands quantum computers; its recipient is long (about 1,960 characters)")
 	return c
 }
 
@@ -228,7 +233,8 @@ func (e *Env) keygen(path string, pq bool) error {
 	// O_EXCL: an identity that something was encrypted to must not be lost by a repetition.
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		return exit.New(exit.Conflict, "another name: what was encrypted to an identity is lost with it", "%s is there already", show(path))
+		return exit.New(exit.Conflict, "another name: what was encrypted to an identity is lost with it",
+			"%s is there already", show(path))
 	}
 	if err != nil {
 		return exit.New(exit.Failed, "", "%w", err)
@@ -240,7 +246,8 @@ func (e *Env) keygen(path string, pq bool) error {
 	if f := e.Output(); f == "json" || f == "yaml" {
 		return writeJSON(e.Out, map[string]string{"identityFile": path, "recipient": recipient})
 	}
-	fmt.Fprintf(e.Err, "the identity is in %s; keep a copy in a safe place. Its recipient, for --encrypt:\n", show(path))
+	fmt.Fprintf(e.Err, "the identity is in %s; keep a copy in a safe place. Its recipient, for --encrypt:\n",
+		show(path))
 	_, err = fmt.Fprintln(e.Out, recipient)
 	return err
 }

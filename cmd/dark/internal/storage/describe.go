@@ -25,14 +25,16 @@ func (d *describing) flags(f *pflag.FlagSet) {
 }
 
 // cannedACLs are those of an object (API reference, PutObject).
-const cannedACLs = " private public-read public-read-write authenticated-read aws-exec-read bucket-owner-read bucket-owner-full-control "
+const cannedACLs = " private public-read public-read-write authenticated-read aws-exec-read bucket-owner-read " +
+	"bucket-owner-full-control "
 
 // check refuses what no upload could have; download says that nothing is uploaded.
 func (d *describing) check(download bool) error {
 	given := d.contentType+d.cacheControl+d.contentEncoding+d.disposition+d.acl != "" || len(d.metadata)+len(d.tags) > 0
 	switch {
 	case given && download:
-		return usage("the command without it", "--content-type, --metadata, --tag, --acl and their like are for what is uploaded from here")
+		return usage("the command without it",
+			"--content-type, --metadata, --tag, --acl and their like are for what is uploaded from here")
 	case d.acl != "" && !strings.Contains(cannedACLs, " "+d.acl+" "):
 		return usage("--acl private or public-read", "%q is no canned ACL of an object", d.acl)
 	case len(d.tags) > 10:
@@ -48,7 +50,8 @@ func (d *describing) check(download bool) error {
 
 // describe puts it into the request. Metadata that is not ASCII goes as RFC 2047 has it.
 func (d *describing) describe(o *minio.PutObjectOptions) {
-	o.ContentType, o.CacheControl, o.ContentEncoding, o.ContentDisposition = d.contentType, d.cacheControl, d.contentEncoding, d.disposition
+	o.ContentType, o.CacheControl, o.ContentEncoding, o.ContentDisposition = d.contentType, d.cacheControl,
+		d.contentEncoding, d.disposition
 	o.UserTags = d.tags
 	o.UserMetadata = map[string]string{}
 	for name, value := range d.metadata {

@@ -11,10 +11,14 @@ import (
 // TestUploadsSayWhatTheirFlagsSay, whole and in parts; downloads refuse such flags.
 func TestUploadsSayWhatTheirFlagsSay(t *testing.T) {
 	want := map[string]string{
-		"Cache-Control": "max-age=9", "Content-Encoding": "gzip", "Content-Disposition": "attachment", "Content-Type": "text/x",
+		"Cache-Control": "max-age=9", "Content-Encoding": "gzip", "Content-Disposition": "attachment",
+		"Content-Type":   "text/x",
 		"X-Amz-Meta-Who": "=?UTF-8?b?w7w=?=", "X-Amz-Tagging": "a=1", "X-Amz-Acl": "public-read",
 	}
-	flags := []string{"--cache-control", "max-age=9", "--content-encoding", "gzip", "--content-disposition", "attachment", "--content-type", "text/x", "--metadata", "who=ü", "--tag", "a=1", "--acl", "public-read"}
+	flags := []string{
+		"--cache-control", "max-age=9", "--content-encoding", "gzip", "--content-disposition",
+		"attachment", "--content-type", "text/x", "--metadata", "who=ü", "--tag", "a=1", "--acl", "public-read",
+	}
 	for name, size := range map[string]int{"whole": 5, "parts": basePart + 1} {
 		f, env, _, _ := newFake(t)
 		file := put(t, filepath.Join(t.TempDir(), name), noise(size))
@@ -22,7 +26,8 @@ func TestUploadsSayWhatTheirFlagsSay(t *testing.T) {
 			t.Fatal(err)
 		}
 		for header, value := range want {
-			if got := f.described.Get(header); got != value && !(header == "Content-Encoding" && strings.Contains(got, value)) {
+			if got := f.described.Get(header); got != value && !(header == "Content-Encoding" && strings.Contains(got,
+				value)) {
 				t.Errorf("%s: %s is %q, want %q", name, header, got, value)
 			}
 		}

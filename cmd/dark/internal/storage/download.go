@@ -31,7 +31,8 @@ func isTemporary(name string) bool {
 		return false
 	}
 	id, suffix, _ := strings.Cut(rest, ".")
-	return len(id) == 32 && strings.Trim(id, "0123456789abcdef") == "" && ("."+suffix == partSuffix || "."+suffix == plainSuffix)
+	return len(id) == 32 && strings.Trim(id, "0123456789abcdef") == "" && ("."+suffix == partSuffix ||
+		"."+suffix == plainSuffix)
 }
 
 func (e *engine) temporary(dir, target string, of object, suffix string) string {
@@ -157,11 +158,13 @@ func (l *loading) load(ctx context.Context, f *os.File, have int64) error {
 // verify compares with the ETag where that is the MD5 of the content: not of uploads in
 // parts, SSE-KMS and SSE-C (AWS S3 API, "Object", ETag).
 func (l *loading) verify() error {
-	if !plainETag(l.of.etag) || l.got.Get("X-Amz-Server-Side-Encryption") == "aws:kms" || l.got.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm") != "" {
+	if !plainETag(l.of.etag) || l.got.Get("X-Amz-Server-Side-Encryption") == "aws:kms" ||
+		l.got.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm") != "" {
 		return nil
 	}
 	if got := hex.EncodeToString(l.sum.Sum(nil)); got != l.of.etag {
-		return exit.New(exit.Failed, "the same command again loads it anew", "%s arrived damaged: its MD5 is %s and should be %s", show(l.of.at.String()), got, l.of.etag)
+		return exit.New(exit.Failed, "the same command again loads it anew",
+			"%s arrived damaged: its MD5 is %s and should be %s", show(l.of.at.String()), got, l.of.etag)
 	}
 	return nil
 }
@@ -216,7 +219,8 @@ func (l *loading) decrypted(f *os.File, dir string) (out *os.File, name string, 
 	}
 	if _, err = io.Copy(out, in); err != nil {
 		err = errors.Join(err, out.Close())
-		return nil, "", errors.Join(exit.New(exit.Failed, "the object is damaged, or no longer what was encrypted", "decrypt %s: %w", show(l.of.at.String()), err), l.root.Remove(name))
+		return nil, "", errors.Join(exit.New(exit.Failed, "the object is damaged, or no longer what was encrypted",
+			"decrypt %s: %w", show(l.of.at.String()), err), l.root.Remove(name))
 	}
 	return out, name, nil
 }

@@ -103,7 +103,8 @@ func TestDownloadsAreToldOfWhenAPowerCutWouldLeaveThem(t *testing.T) {
 				t.Fatalf("%v: %v", args, err)
 			}
 			if forgets := c.forgetFiles || c.forgetDirectories; forgets != (len(c.problems) > 0) {
-				t.Errorf("%v, forgetting files %v, directories %v: %d problems: %q", args, c.forgetFiles, c.forgetDirectories, len(c.problems), c.problems[:min(3, len(c.problems))])
+				t.Errorf("%v, forgetting files %v, directories %v: %d problems: %q", args, c.forgetFiles,
+					c.forgetDirectories, len(c.problems), c.problems[:min(3, len(c.problems))])
 			}
 			if n := filesIn(t, target); n != map[bool]int{true: 1, false: files}[args[1] == "s3://box/secret"] {
 				t.Errorf("%v: %d files", args, n)

@@ -31,7 +31,8 @@ type Endpoint struct {
 const defaultRegion = "us-east-1"
 
 // NoEndpoint is the next step of one who has no keys.
-const NoEndpoint = "dark context use dev (darkd dev writes its S3 endpoint), or DARK_S3_URL, DARK_S3_ACCESS_KEY and DARK_S3_SECRET_KEY; dark accesskeys create NAME makes a key"
+const NoEndpoint = "dark context use dev (darkd dev writes its S3 endpoint), or DARK_S3_URL, DARK_S3_ACCESS_KEY and " +
+	"DARK_S3_SECRET_KEY; dark accesskeys create NAME makes a key"
 
 // Resolve fills what the environment says into what the context says. Keys and address
 // are taken from one place: DARK_S3_* is above the context, and AWS_* counts where it
@@ -44,8 +45,10 @@ func Resolve(fromContext Endpoint, env func(string) string) (Endpoint, error) {
 	}
 	aws := firstOf(env("AWS_ENDPOINT_URL_S3"), env("AWS_ENDPOINT_URL"))
 	own := env("DARK_S3_URL")
-	if env("DARK_S3_ACCESS_KEY") == "" && env("AWS_ACCESS_KEY_ID") != "" && (aws != "" || own != "" || e.AccessKey == "") {
-		e.AccessKey, e.SecretKey, e.SessionToken = env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY"), env("AWS_SESSION_TOKEN")
+	if env("DARK_S3_ACCESS_KEY") == "" && env("AWS_ACCESS_KEY_ID") != "" && (aws != "" || own != "" ||
+		e.AccessKey == "") {
+		e.AccessKey, e.SecretKey, e.SessionToken = env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY"),
+			env("AWS_SESSION_TOKEN")
 		e.Region = firstOf(env("AWS_REGION"), env("AWS_DEFAULT_REGION"), e.Region)
 		e.URL = firstOf(aws, e.URL)
 	}
@@ -143,20 +146,35 @@ var byCode = map[string]struct {
 	code exit.Code
 	next string
 }{
-	"NoSuchBucket":                   {exit.NotFound, "dark buckets list; dark buckets create NAME makes one"},
-	"NoSuchKey":                      {exit.NotFound, "dark storage ls darkstorage://BUCKET/ shows what there is"},
-	"NoSuchVersion":                  {exit.NotFound, "dark storage ls darkstorage://BUCKET/ shows what there is"},
-	"AccessDenied":                   {exit.Denied, "dark accesskeys list shows what keys may; dark accesskeys create NAME makes another"},
-	"InvalidAccessKeyId":             {exit.Denied, "dark accesskeys create NAME makes a key; a deleted one is dead everywhere"},
-	"SignatureDoesNotMatch":          {exit.Denied, "look at DARK_S3_SECRET_KEY: the secret does not belong to that access key"},
-	"RequestTimeTooSkewed":           {exit.Denied, "set this machine's clock: it is more than 15 minutes off"},
-	"AuthorizationHeaderMalformed":   {exit.Denied, "DARK_S3_REGION=REGION, the one that the message names"},
-	"PreconditionFailed":             {exit.Conflict, "it was changed meanwhile; the same command again"},
-	"BucketAlreadyExists":            {exit.Conflict, "another name: those of buckets are unique in the installation"},
-	"BucketAlreadyOwnedByYou":        {exit.Conflict, "dark buckets list"},
-	"SlowDown":                       {exit.Unavailable, "the same command again in a moment"},
-	"ServiceUnavailable":             {exit.Unavailable, "the same command again in a moment; dark storage stats tells why writes are refused"},
-	"InsufficientStorage":            {exit.Unavailable, "dark storage stats shows what is left; remove something, or give it a larger disk"},
+	"NoSuchBucket":  {exit.NotFound, "dark buckets list; dark buckets create NAME makes one"},
+	"NoSuchKey":     {exit.NotFound, "dark storage ls darkstorage://BUCKET/ shows what there is"},
+	"NoSuchVersion": {exit.NotFound, "dark storage ls darkstorage://BUCKET/ shows what there is"},
+	"AccessDenied": {
+		exit.Denied,
+		"dark accesskeys list shows what keys may; dark accesskeys create NAME makes another",
+	},
+	"InvalidAccessKeyId": {
+		exit.Denied,
+		"dark accesskeys create NAME makes a key; a deleted one is dead everywhere",
+	},
+	"SignatureDoesNotMatch": {
+		exit.Denied,
+		"look at DARK_S3_SECRET_KEY: the secret does not belong to that access key",
+	},
+	"RequestTimeTooSkewed":         {exit.Denied, "set this machine's clock: it is more than 15 minutes off"},
+	"AuthorizationHeaderMalformed": {exit.Denied, "DARK_S3_REGION=REGION, the one that the message names"},
+	"PreconditionFailed":           {exit.Conflict, "it was changed meanwhile; the same command again"},
+	"BucketAlreadyExists":          {exit.Conflict, "another name: those of buckets are unique in the installation"},
+	"BucketAlreadyOwnedByYou":      {exit.Conflict, "dark buckets list"},
+	"SlowDown":                     {exit.Unavailable, "the same command again in a moment"},
+	"ServiceUnavailable": {
+		exit.Unavailable,
+		"the same command again in a moment; dark storage stats tells why writes are refused",
+	},
+	"InsufficientStorage": {
+		exit.Unavailable,
+		"dark storage stats shows what is left; remove something, or give it a larger disk",
+	},
 	"XMinioInvalidObjectName":        {exit.Usage, "another name"},
 	"ServerSideEncryptionNotAllowed": {exit.Denied, "dark get bucket NAME -o yaml shows how it encrypts"},
 }
@@ -183,10 +201,12 @@ func explain(err error) error {
 		err = u.Err
 	}
 	if errors.As(err, new(x509.UnknownAuthorityError)) {
-		return exit.New(exit.Unavailable, "--ca FILE with the installation's CA", "no answer from the S3 endpoint: %w", err)
+		return exit.New(exit.Unavailable, "--ca FILE with the installation's CA", "no answer from the S3 endpoint: %w",
+			err)
 	}
 	if errors.As(err, &op) {
-		return exit.New(exit.Unavailable, "is it running? darkd dev starts one here; DARK_S3_URL names another", "no answer from the S3 endpoint: %w", err)
+		return exit.New(exit.Unavailable, "is it running? darkd dev starts one here; DARK_S3_URL names another",
+			"no answer from the S3 endpoint: %w", err)
 	}
 	return err
 }
@@ -206,7 +226,8 @@ func explainLocal(err error) error {
 // noRoom is for a full disk, or a quota that is used up here; nil for other errors.
 func noRoom(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return exit.New(exit.Failed, "make room, and the same command again goes on", "there is no room left here: %w", local(err))
+		return exit.New(exit.Failed, "make room, and the same command again goes on", "there is no room left here: %w",
+			local(err))
 	}
 	return nil
 }
@@ -236,7 +257,8 @@ func explainAnswer(r minio.ErrorResponse) error {
 		code, next = exit.Denied, byCode["AccessDenied"].next
 	case http.StatusConflict, http.StatusPreconditionFailed:
 		code, next = exit.Conflict, byCode["PreconditionFailed"].next
-	case http.StatusServiceUnavailable, http.StatusInsufficientStorage, http.StatusBadGateway, http.StatusGatewayTimeout:
+	case http.StatusServiceUnavailable, http.StatusInsufficientStorage, http.StatusBadGateway,
+		http.StatusGatewayTimeout:
 		code, next = exit.Unavailable, byCode["ServiceUnavailable"].next
 	case http.StatusBadRequest:
 		next = ""

@@ -43,7 +43,10 @@ type fake struct {
 
 func newFake(t *testing.T) (*fake, *Env, *bytes.Buffer, *bytes.Buffer) {
 	t.Helper()
-	f := &fake{objects: map[string][]byte{}, headers: map[string]http.Header{}, etags: map[string]string{}, uploads: map[string]map[int][]byte{}, refuse: map[string]int{}}
+	f := &fake{
+		objects: map[string][]byte{}, headers: map[string]http.Header{}, etags: map[string]string{},
+		uploads: map[string]map[int][]byte{}, refuse: map[string]int{},
+	}
 	s := httptest.NewServer(f)
 	t.Cleanup(s.Close)
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
@@ -106,7 +109,8 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.described = r.Header.Clone()
 		id := fmt.Sprintf("id%d", len(f.uploads)+1)
 		f.uploads[id] = map[int][]byte{}
-		fmt.Fprintf(w, "<InitiateMultipartUploadResult><Bucket>box</Bucket><Key>x</Key><UploadId>%s</UploadId></InitiateMultipartUploadResult>", id)
+		fmt.Fprintf(w,
+			"<InitiateMultipartUploadResult><Bucket>box</Bucket><Key>x</Key><UploadId>%s</UploadId></InitiateMultipartUploadResult>", id)
 	case q.Has("uploadId"):
 		f.multipart(w, r, key, q)
 	case r.Method == http.MethodPut:
@@ -203,7 +207,10 @@ func (f *fake) list(w http.ResponseWriter, q url.Values) {
 	out.EncodingType = "url"
 	for k, v := range f.objects {
 		if strings.HasPrefix(k, q.Get("prefix")) {
-			out.Contents = append(out.Contents, listed{url.QueryEscape(k), strconv.Quote(f.etag(k)), "2026-01-02T03:04:05.000Z", len(v)})
+			out.Contents = append(out.Contents, listed{
+				url.QueryEscape(k), strconv.Quote(f.etag(k)),
+				"2026-01-02T03:04:05.000Z", len(v),
+			})
 		}
 	}
 	slices.SortFunc(out.Contents, func(a, b listed) int { return strings.Compare(unescaped(a.Key), unescaped(b.Key)) })
@@ -252,7 +259,8 @@ func (f *fake) multipart(w http.ResponseWriter, r *http.Request, key string, q u
 	case http.MethodGet:
 		fmt.Fprint(w, "<ListPartsResult>")
 		for n, b := range parts {
-			fmt.Fprintf(w, "<Part><PartNumber>%d</PartNumber><ETag>&quot;%s&quot;</ETag><Size>%d</Size></Part>", n, f.partETag(b), len(b))
+			fmt.Fprintf(w, "<Part><PartNumber>%d</PartNumber><ETag>&quot;%s&quot;</ETag><Size>%d</Size></Part>", n,
+				f.partETag(b), len(b))
 		}
 		fmt.Fprint(w, "</ListPartsResult>")
 	case http.MethodPost:
@@ -262,7 +270,8 @@ func (f *fake) multipart(w http.ResponseWriter, r *http.Request, key string, q u
 		}
 		f.objects[key] = all
 		delete(f.uploads, q.Get("uploadId"))
-		fmt.Fprintf(w, "<CompleteMultipartUploadResult><Bucket>box</Bucket><Key>x</Key><ETag>&quot;%s-%d&quot;</ETag></CompleteMultipartUploadResult>", etagOf(all), len(parts))
+		fmt.Fprintf(w,
+			"<CompleteMultipartUploadResult><Bucket>box</Bucket><Key>x</Key><ETag>&quot;%s-%d&quot;</ETag></CompleteMultipartUploadResult>", etagOf(all), len(parts))
 	case http.MethodDelete:
 		delete(f.uploads, q.Get("uploadId"))
 		w.WriteHeader(http.StatusNoContent)

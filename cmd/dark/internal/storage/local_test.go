@@ -20,17 +20,22 @@ func TestErrorsOfThisMachineAreNotTheEndpoints(t *testing.T) {
 	denied := &fs.PathError{Op: "open", Path: "/x/secret", Err: syscall.EACCES}
 	for _, err := range []error{
 		denied, fmt.Errorf("read directory: %w", denied), &url.Error{Op: "Put", URL: "http://s3", Err: denied},
-		&fs.PathError{Op: "write", Path: "/x/secret", Err: syscall.ENOSPC}, &os.LinkError{Op: "rename", Old: "/x/secret", New: "b", Err: syscall.EXDEV},
+		&fs.PathError{Op: "write", Path: "/x/secret", Err: syscall.ENOSPC},
+		&os.LinkError{Op: "rename", Old: "/x/secret", New: "b", Err: syscall.EXDEV},
 	} {
 		got := exit.Of(explain(err))
-		if got.Code != exit.Failed || strings.Contains(got.Error(), "endpoint") || !strings.Contains(got.Error(), "/x/secret") {
+		if got.Code != exit.Failed || strings.Contains(got.Error(), "endpoint") || !strings.Contains(got.Error(),
+			"/x/secret") {
 			t.Errorf("%v: %v, code %d", err, got, got.Code)
 		}
 		if full := errors.Is(err, syscall.ENOSPC); full != strings.Contains(got.Error(), "no room") {
 			t.Errorf("%v: %v", err, got)
 		}
 	}
-	if got := exit.Of(explain(&url.Error{Op: "Put", URL: "http://s3", Err: syscall.ECONNREFUSED})); got.Code != exit.Unavailable {
+	if got := exit.Of(explain(&url.Error{
+		Op: "Put", URL: "http://s3",
+		Err: syscall.ECONNREFUSED,
+	})); got.Code != exit.Unavailable {
 		t.Errorf("%v", got)
 	}
 }
@@ -47,7 +52,8 @@ func TestWhatCannotBeReadIsNamedAndTheRestIsDone(t *testing.T) {
 		}
 		f.objects["old"] = []byte("old")
 		err := dark(env, append(args, dir, "s3://box/")...)
-		if exit.Of(err).Code != exit.Failed || !strings.Contains(errs.String()+err.Error(), "loop") || strings.Contains(errs.String(), "endpoint") {
+		if exit.Of(err).Code != exit.Failed || !strings.Contains(errs.String()+err.Error(), "loop") ||
+			strings.Contains(errs.String(), "endpoint") {
 			t.Errorf("%v: %v\n%s", args, err, errs)
 		}
 		if string(f.objects["a"])+string(f.objects["z"])+string(f.objects["old"]) != "azold" {
@@ -56,7 +62,8 @@ func TestWhatCannotBeReadIsNamedAndTheRestIsDone(t *testing.T) {
 	}
 	f, env, _, _ := newFake(t)
 	there := put(t, filepath.Join(t.TempDir(), "there"), []byte("x"))
-	if err := dark(env, "cp", there+"-not", there, "s3://box/"); exit.Of(err).Code != exit.NotFound || string(f.objects["there"]) != "x" {
+	if err := dark(env, "cp", there+"-not", there, "s3://box/"); exit.Of(err).Code != exit.NotFound ||
+		string(f.objects["there"]) != "x" {
 		t.Errorf("%v, %v", err, f.objects)
 	}
 }
@@ -71,7 +78,8 @@ func TestAFileThatChangesWhileItIsReadIsToldAsThat(t *testing.T) {
 				_ = os.Truncate(file, 1)
 			}
 		}
-		if err := exit.Of(dark(env, "cp", file, "s3://box/log")); err.Code != exit.Conflict || !strings.Contains(err.Error(), "changed while it was read") {
+		if err := exit.Of(dark(env, "cp", file, "s3://box/log")); err.Code != exit.Conflict ||
+			!strings.Contains(err.Error(), "changed while it was read") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -85,7 +93,8 @@ func TestANameThatIsNotUTF8IsOneFailure(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "caf\xe9"), nil, 0o600); err != nil {
 		return // this system has no such names
 	}
-	if err := dark(env, "cp", "-r", dir, "s3://box/"); exit.Of(err).Code != exit.Failed || !strings.Contains(err.Error(), "UTF-8") || f.objects["a"] == nil {
+	if err := dark(env, "cp", "-r", dir, "s3://box/"); exit.Of(err).Code != exit.Failed ||
+		!strings.Contains(err.Error(), "UTF-8") || f.objects["a"] == nil {
 		t.Errorf("%v", err)
 	}
 }
@@ -102,13 +111,15 @@ func TestLinksToDirectories(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := dark(env, "cp", "-r", dir, "s3://box/"); err != nil || !strings.Contains(errs.String(), "--follow") || len(f.objects) != 1 {
+	if err := dark(env, "cp", "-r", dir, "s3://box/"); err != nil || !strings.Contains(errs.String(), "--follow") ||
+		len(f.objects) != 1 {
 		t.Errorf("%v, %v\n%s", err, f.objects, errs)
 	}
 	if err := dark(env, "sync", "--strict", dir, "s3://box/"); exit.Of(err).Code != exit.Failed {
 		t.Errorf("strict: %v", err)
 	}
-	if err := dark(env, "sync", "--follow", dir, "s3://box/"); err != nil || string(f.objects["link/b"]) != "b" || len(f.objects) != 2 {
+	if err := dark(env, "sync", "--follow", dir, "s3://box/"); err != nil || string(f.objects["link/b"]) != "b" ||
+		len(f.objects) != 2 {
 		t.Errorf("follow: %v, %v", err, f.objects)
 	}
 }

@@ -57,7 +57,8 @@ func parsePath(text string) (location, error) {
 		return location{}, usage("give a path, -, or darkstorage://BUCKET/KEY", "a name is empty")
 	}
 	if name, _, ok := strings.Cut(text, "://"); ok && !strings.ContainsAny(name, `/\.`) {
-		return location{}, usage("darkstorage://BUCKET/KEY; a file of that name is ./"+text, "%q is of a kind that is not known here", name+"://")
+		return location{}, usage("darkstorage://BUCKET/KEY; a file of that name is ./"+text,
+			"%q is of a kind that is not known here", name+"://")
 	}
 	return location{path: text}, nil
 }
@@ -66,7 +67,8 @@ func parsePath(text string) (location, error) {
 func parseRemote(text string) (location, error) {
 	l, err := parse(text)
 	if err == nil && !l.remote() {
-		err = usage("darkstorage://BUCKET/"+strings.TrimLeft(filepath.ToSlash(text), "./"), "%q is not in a bucket", text)
+		err = usage("darkstorage://BUCKET/"+strings.TrimLeft(filepath.ToSlash(text), "./"), "%q is not in a bucket",
+			text)
 	}
 	return l, err
 }
@@ -137,11 +139,13 @@ func isDirectory(path string) bool {
 func localName(key string) (string, error) {
 	rel := strings.TrimSuffix(key, "/")
 	if !fs.ValidPath(rel) || rel == "." {
-		return "", exit.New(exit.Failed, "dark storage cp "+show(key)+" to a name of your own", "the key %s would not stay inside of the directory, or is no path: refused", show(key))
+		return "", exit.New(exit.Failed, "dark storage cp "+show(key)+" to a name of your own",
+			"the key %s would not stay inside of the directory, or is no path: refused", show(key))
 	}
 	name, err := filepath.Localize(rel)
 	if err != nil {
-		return "", exit.New(exit.Failed, "dark storage cp it to a name of your own", "the key %s is no file name on this system: refused", show(key))
+		return "", exit.New(exit.Failed, "dark storage cp it to a name of your own",
+			"the key %s is no file name on this system: refused", show(key))
 	}
 	return name, nil
 }

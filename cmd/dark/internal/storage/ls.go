@@ -20,7 +20,8 @@ func listCommand(env *Env) *cobra.Command {
 			"terminal would take for commands are quoted; -o json has them as they are.\n" +
 			"With --versions each version has a line with its id, the newest of an object first; \"removed\" is a\n" +
 			"delete marker, which hides the versions below it.",
-		Example: "  dark storage ls\n  dark storage ls darkstorage://docs/2026/\n  dark storage ls -r darkstorage://docs --include '*.pdf' -o name\n" +
+		Example: "  dark storage ls\n  dark storage ls darkstorage://docs/2026/\n  dark storage ls -r " +
+			"darkstorage://docs --include '*.pdf' -o name\n" +
 			"  dark storage ls --versions darkstorage://docs/report.pdf",
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: env.completeObjects,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -98,7 +99,8 @@ func (e *engine) list(ctx context.Context, url string, recursive bool, f *filter
 // nothingUnder refuses a prefix under which n, nothing, was found.
 func nothingUnder(l location, n int) error {
 	if n == 0 && l.key != "" {
-		return exit.New(exit.NotFound, "dark storage ls "+scheme+l.bucket+"/", "there is nothing under %s", show(l.String()))
+		return exit.New(exit.NotFound, "dark storage ls "+scheme+l.bucket+"/", "there is nothing under %s",
+			show(l.String()))
 	}
 	return nil
 }

@@ -17,7 +17,10 @@ func (c *client) objects(ctx context.Context, in location, prefix string, recurs
 	return func(yield func(entry, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		for o := range c.ListObjectsIter(ctx, in.bucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: recursive, MaxKeys: listPage}) {
+		for o := range c.ListObjectsIter(ctx, in.bucket, minio.ListObjectsOptions{
+			Prefix: prefix, Recursive: recursive,
+			MaxKeys: listPage,
+		}) {
 			if o.Err != nil {
 				yield(entry{}, explain(o.Err))
 				return

@@ -31,7 +31,10 @@ func TestLocations(t *testing.T) {
 			t.Errorf("%q: %+v, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"", "s3://", "s3:///x", "s3://B/x", "s3://a/x", "gs://box/x", "https://h/x", "s3://box/\xff", "s3://box/ ", "s3://box/" + strings.Repeat("k", 1025), "s3://a@b.c/x"} {
+	for _, text := range []string{
+		"", "s3://", "s3:///x", "s3://B/x", "s3://a/x", "gs://box/x", "https://h/x",
+		"s3://box/\xff", "s3://box/ ", "s3://box/" + strings.Repeat("k", 1025), "s3://a@b.c/x",
+	} {
 		if _, err := parse(text); err == nil || exit.Of(err).Code != exit.Usage {
 			t.Errorf("%q: %v", text, err)
 		}
@@ -124,7 +127,10 @@ func TestFilters(t *testing.T) {
 }
 
 func TestSpans(t *testing.T) {
-	for text, want := range map[string][2]int64{"": {0, 100}, "0-9": {0, 10}, "90-": {90, 100}, "-5": {95, 100}, "-500": {0, 100}, "5-1000": {5, 100}} {
+	for text, want := range map[string][2]int64{
+		"": {0, 100}, "0-9": {0, 10}, "90-": {90, 100}, "-5": {95, 100},
+		"-500": {0, 100}, "5-1000": {5, 100},
+	} {
 		if a, b, err := span(text, 100); err != nil || a != want[0] || b != want[1] {
 			t.Errorf("%q: %d-%d, %v", text, a, b, err)
 		}
@@ -146,13 +152,20 @@ func TestTheEnvironmentIsAboveTheContext(t *testing.T) {
 		{ctx, nil, "http://ctx r ck cs"},
 		{ctx, map[string]string{"DARK_S3_ACCESS_KEY": "d", "DARK_S3_SECRET_KEY": "e"}, "http://ctx r d e"},
 		{ctx, map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}, "http://ctx r ck cs"},
-		{ctx, map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": "http://aws", "AWS_REGION": "q"}, "http://aws q a b"},
-		{Endpoint{}, map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "DARK_S3_URL": "http://own"}, "http://own us-east-1 a b"},
+		{ctx, map[string]string{
+			"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
+			"AWS_ENDPOINT_URL": "http://aws", "AWS_REGION": "q",
+		}, "http://aws q a b"},
+		{Endpoint{}, map[string]string{
+			"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
+			"DARK_S3_URL": "http://own",
+		}, "http://own us-east-1 a b"},
 		{Endpoint{}, map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}, ""},
 		{Endpoint{URL: "http://x"}, nil, ""},
 	} {
 		got, err := Resolve(c.from, func(k string) string { return c.env[k] })
-		if text := fmt.Sprint(got.URL, " ", got.Region, " ", got.AccessKey, " ", got.SecretKey); (err == nil) != (c.want != "") || err == nil && text != c.want {
+		if text := fmt.Sprint(got.URL, " ", got.Region, " ", got.AccessKey, " ",
+			got.SecretKey); (err == nil) != (c.want != "") || err == nil && text != c.want {
 			t.Errorf("%v: %s, %v", c.env, text, err)
 		}
 	}
@@ -181,7 +194,9 @@ func TestFilesAreInTheOrderOfKeys(t *testing.T) {
 	put(t, filepath.Join(dir, temporaryPrefix+strings.Repeat("0", 32)+partSuffix), nil)
 	_ = os.Symlink(dir, filepath.Join(dir, "circle"))
 	var got, skipped []string
-	for e, err := range walk(dir, walking{skipped: func(p, _ string) { skipped = append(skipped, filepath.Base(p)) }, failed: func(p string, err error) { t.Error(p, err) }}) {
+	for e, err := range walk(dir, walking{skipped: func(p, _ string) {
+		skipped = append(skipped, filepath.Base(p))
+	}, failed: func(p string, err error) { t.Error(p, err) }}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -244,7 +259,10 @@ func TestTheBarMakesWayForLines(t *testing.T) {
 }
 
 func TestNamesCannotCommandTheTerminal(t *testing.T) {
-	for name, want := range map[string]string{"plain é 日本": "plain é 日本", "a\x1b[31m": `"a\x1b[31m"`, "new\nline": `"new\nline"`, "\u202ertl": "\"\\u202ertl\""} {
+	for name, want := range map[string]string{
+		"plain é 日本": "plain é 日本", "a\x1b[31m": `"a\x1b[31m"`,
+		"new\nline": `"new\nline"`, "\u202ertl": "\"\\u202ertl\"",
+	} {
 		if got := show(name); got != want {
 			t.Errorf("%q is shown as %s", name, got)
 		}

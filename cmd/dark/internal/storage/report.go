@@ -182,7 +182,8 @@ func (r *report) end() error {
 	case r.mu.failed == 1 && r.mu.done == 0:
 		return r.mu.first
 	}
-	return exit.New(r.mu.first.Code, firstOf(r.mu.first.Next, "the same command again: what is done is not done twice by dark storage sync"),
+	return exit.New(r.mu.first.Code, firstOf(r.mu.first.Next,
+		"the same command again: what is done is not done twice by dark storage sync"),
 		"%d failed, %d done; the first: %s", r.mu.failed, r.mu.done, r.mu.first.Error())
 }
 

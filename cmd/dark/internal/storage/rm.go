@@ -25,8 +25,9 @@ func removeCommand(env *Env) *cobra.Command {
 		Use: "rm URL...", Short: "remove objects",
 		Long: "Remove objects. All that is under a prefix takes -r, and --yes. In a bucket with versions\n" +
 			"an object's older versions stay, under a delete marker: dark storage undelete brings it back.",
-		Example: "  dark storage rm darkstorage://docs/draft.pdf\n  dark storage rm -r darkstorage://docs/2019/ --dry-run",
-		Args:    cobra.MinimumNArgs(1), ValidArgsFunction: env.completeObjects,
+		Example: "  dark storage rm darkstorage://docs/draft.pdf\n  dark storage rm -r darkstorage://docs/2019/ " +
+			"--dry-run",
+		Args: cobra.MinimumNArgs(1), ValidArgsFunction: env.completeObjects,
 		RunE: func(c *cobra.Command, args []string) error { return r.run(c.Context(), args) },
 	}
 	f := c.Flags()

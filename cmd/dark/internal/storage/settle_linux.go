@@ -14,7 +14,10 @@ const together = 4
 
 // syncable are the file systems whose syncfs is known to do what fsync does. Others, such as NFS
 // and FUSE, may do nothing at all.
-var syncable = []int64{unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC, unix.TMPFS_MAGIC}
+var syncable = []int64{
+	unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC,
+	unix.TMPFS_MAGIC,
+}
 
 // syncFiles syncs files that were written, and gives each one's error. syncfs writes a whole file
 // system, and costs the disk what one fsync does; since Linux 5.8 it tells of errors, and in
@@ -47,7 +50,8 @@ func syncFiles(files []*os.File) []error {
 
 func hasSyncfs(f *os.File) bool {
 	var st unix.Statfs_t
-	return unix.Fstatfs(int(f.Fd()), &st) == nil && slices.Contains(syncable, int64(st.Type)) //nolint:unconvert // 32 bits on some platforms
+	//nolint:unconvert // 32 bits on some platforms
+	return unix.Fstatfs(int(f.Fd()), &st) == nil && slices.Contains(syncable, int64(st.Type))
 }
 
 // tellsOfErrors: the kernel is of 5.8 or later, see syncfs(2).

@@ -30,8 +30,9 @@ func statCommand(env *Env) *cobra.Command {
 	var id string
 	c := &cobra.Command{
 		Use: "stat URL...", Short: "show an object's size, time, version, headers and metadata",
-		Example: "  dark storage stat darkstorage://docs/report.pdf\n  dark storage stat darkstorage://docs/report.pdf --version ID -o json",
-		Args:    cobra.MinimumNArgs(1), ValidArgsFunction: env.completeObjects,
+		Example: "  dark storage stat darkstorage://docs/report.pdf\n  dark storage stat " +
+			"darkstorage://docs/report.pdf --version ID -o json",
+		Args: cobra.MinimumNArgs(1), ValidArgsFunction: env.completeObjects,
 		RunE: func(c *cobra.Command, args []string) error {
 			list, err := parseObjects(args, id)
 			if err != nil {
@@ -70,7 +71,8 @@ func parseObjects(args []string, version string) (list []location, err error) {
 			return nil, err
 		}
 		if l.folder() {
-			return nil, usage("an object's name; dark storage ls "+l.String(), "%s is a prefix, not an object", show(l.String()))
+			return nil, usage("an object's name; dark storage ls "+l.String(), "%s is a prefix, not an object",
+				show(l.String()))
 		}
 		list = append(list, l)
 	}
@@ -83,7 +85,8 @@ func (e *engine) describe(ctx context.Context, l location, id string) error {
 		return err
 	}
 	d := description{
-		Source: l.String(), Bytes: o.size, ETag: o.etag, Time: o.modified.UTC().Format(time.RFC3339), Version: header.Get("X-Amz-Version-Id"),
+		Source: l.String(), Bytes: o.size, ETag: o.etag, Time: o.modified.UTC().Format(time.RFC3339),
+		Version: header.Get("X-Amz-Version-Id"),
 	}
 	d.Headers, d.Metadata = headersOf(header)
 	switch e.report.format {
@@ -114,7 +117,8 @@ func headersOf(all http.Header) (headers, metadata map[string]string) {
 				value = plain
 			}
 			metadata[strings.ToLower(short)] = value
-		case slices.Contains(describedBy, name) || strings.HasPrefix(name, "X-Amz-Server-Side-Encryption") || strings.HasPrefix(name, "X-Amz-Object-Lock"):
+		case slices.Contains(describedBy, name) || strings.HasPrefix(name, "X-Amz-Server-Side-Encryption") ||
+			strings.HasPrefix(name, "X-Amz-Object-Lock"):
 			headers[name] = value
 		}
 	}

@@ -38,22 +38,26 @@ type Env struct {
 func Commands(env *Env) []*cobra.Command {
 	return []*cobra.Command{
 		listCommand(env), copyCommand(env), syncCommand(env), moveCommand(env), removeCommand(env),
-		undeleteCommand(env), catCommand(env), statCommand(env), presignCommand(env), usageCommand(env), keygenCommand(env),
+		undeleteCommand(env), catCommand(env), statCommand(env), presignCommand(env), usageCommand(env),
+		keygenCommand(env),
 		elsewhere("mb", "dark buckets create"), elsewhere("rb", "dark buckets delete"),
 	}
 }
 
 // elsewhere is a word that people bring from other programs: it says what it is called here.
 func elsewhere(word, here string) *cobra.Command {
-	return &cobra.Command{Use: word + " URL", Short: here, Hidden: true, Args: cobra.ArbitraryArgs, RunE: func(_ *cobra.Command, args []string) error {
-		name := "NAME"
-		if len(args) == 1 {
-			if l, err := parseRemote(args[0]); err == nil {
-				name = l.bucket
+	return &cobra.Command{
+		Use: word + " URL", Short: here, Hidden: true, Args: cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
+			name := "NAME"
+			if len(args) == 1 {
+				if l, err := parseRemote(args[0]); err == nil {
+					name = l.bucket
+				}
 			}
-		}
-		return usage(here+" "+name, "dark storage has no %s: buckets are made and deleted by dark buckets", word)
-	}}
+			return usage(here+" "+name, "dark storage has no %s: buckets are made and deleted by dark buckets", word)
+		},
+	}
 }
 
 // engine is one run: its connection, how much it does at once, and what it tells.

@@ -26,7 +26,9 @@ const (
 
 // uploadStream sends what has no known length or is encrypted on the way. When it fails
 // nothing is kept of it.
-func (e *engine) uploadStream(ctx context.Context, in io.Reader, to location, how sending) (etag string, n int64, err error) {
+func (e *engine) uploadStream(ctx context.Context, in io.Reader, to location,
+	how sending,
+) (etag string, n int64, err error) {
 	read := &tally{r: in, bar: e.report.bar}
 	var body io.Reader = read
 	if how.encrypt != nil {
@@ -47,7 +49,8 @@ func (e *engine) uploadStream(ctx context.Context, in io.Reader, to location, ho
 		return "", read.n, err
 	}
 	defer e.release()
-	r, err := e.PutObject(ctx, to.bucket, to.key, bytes.NewReader(first.Bytes()), int64(first.Len()), how.options(to.key))
+	r, err := e.PutObject(ctx, to.bucket, to.key, bytes.NewReader(first.Bytes()), int64(first.Len()),
+		how.options(to.key))
 	return r.ETag, read.n, err
 }
 
@@ -86,7 +89,8 @@ func (e *engine) streamParts(ctx context.Context, in io.Reader, to location, o m
 	}
 	if err == nil {
 		var r minio.UploadInfo
-		if r, err = e.core.CompleteMultipartUpload(ctx, to.bucket, to.key, id, s.mu.parts, minio.PutObjectOptions{}); err == nil {
+		if r, err = e.core.CompleteMultipartUpload(ctx, to.bucket, to.key, id, s.mu.parts,
+			minio.PutObjectOptions{}); err == nil {
 			return r.ETag, nil
 		}
 	}
@@ -116,7 +120,8 @@ func (s *streaming) send(ctx context.Context, in io.Reader) error {
 		case n == 0:
 			return nil
 		case number > maxParts:
-			return exit.New(exit.Failed, "dark storage cp of a file, whose length is known", "the stream is longer than %s", size(maxParts*streamPart))
+			return exit.New(exit.Failed, "dark storage cp of a file, whose length is known",
+				"the stream is longer than %s", size(maxParts*streamPart))
 		}
 		s.mu.Lock()
 		s.mu.parts = append(s.mu.parts, minio.CompletePart{PartNumber: number})

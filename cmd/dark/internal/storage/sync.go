@@ -47,8 +47,9 @@ func syncCommand(env *Env) *cobra.Command {
 	s := &syncing{Env: env, raw: opening{raw: true}}
 	c := &cobra.Command{
 		Use: "sync SOURCE TARGET", Short: "make a folder be like another, copying only what differs", Long: syncHelp,
-		Example: "  dark storage sync ./site darkstorage://www/ --delete\n  dark storage sync darkstorage://photos/2026/ ./2026 --exclude '*.tmp'",
-		Args:    cobra.ExactArgs(2), ValidArgsFunction: env.completeLocations,
+		Example: "  dark storage sync ./site darkstorage://www/ --delete\n  dark storage sync " +
+			"darkstorage://photos/2026/ ./2026 --exclude '*.tmp'",
+		Args: cobra.ExactArgs(2), ValidArgsFunction: env.completeLocations,
 		RunE: func(c *cobra.Command, args []string) error { return s.run(c.Context(), args) },
 	}
 	f := c.Flags()
@@ -103,7 +104,8 @@ func (s *syncing) check() error {
 	case s.from.stream() || s.to.stream():
 		return usage("dark storage cp", "sync is for folders, not for streams")
 	case !s.from.remote() && !s.to.remote():
-		return usage("darkstorage://BUCKET/PREFIX for one of them", "neither %s nor %s is in a bucket", show(s.from.String()), show(s.to.String()))
+		return usage("darkstorage://BUCKET/PREFIX for one of them", "neither %s nor %s is in a bucket",
+			show(s.from.String()), show(s.to.String()))
 	case s.from.remote() && s.to.remote() && s.from.bucket == s.to.bucket &&
 		(strings.HasPrefix(s.to.prefix(), s.from.prefix()) || strings.HasPrefix(s.from.prefix(), s.to.prefix())):
 		return usage("another target", "one of the folders is in the other")
@@ -215,7 +217,8 @@ func (s *syncing) guard(ctx context.Context) error {
 		}
 	}
 	if gone*2 > all {
-		return exit.New(exit.NeedsYes, "the same command with --dry-run shows them, with --yes removes them", "%d of the %d in %s would be removed", gone, all, show(s.to.String()))
+		return exit.New(exit.NeedsYes, "the same command with --dry-run shows them, with --yes removes them",
+			"%d of the %d in %s would be removed", gone, all, show(s.to.String()))
 	}
 	return nil
 }
@@ -381,7 +384,8 @@ func (e *engine) sameContent(ctx context.Context, of entry, path string) (equal,
 	if err != nil {
 		return false, false, err
 	}
-	opaque := header.Get("X-Amz-Server-Side-Encryption") == "aws:kms" || header.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm") != ""
+	opaque := header.Get("X-Amz-Server-Side-Encryption") == "aws:kms" ||
+		header.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm") != ""
 	return false, !opaque, nil
 }
 

@@ -63,7 +63,8 @@ func TestAnUploadGoesOnWithThePartsThatAreEqual(t *testing.T) {
 		if sent := f.requests("PUT /box/big?partNumber") - before; sent != 2 {
 			t.Errorf("opaque %v: %d parts were sent, not 2 and 3", opaque, sent)
 		}
-		if !bytes.Equal(f.objects["big"], content) || len(journals(t)) != 0 || f.requests("POST /box/big?uploads") != 1 {
+		if !bytes.Equal(f.objects["big"], content) || len(journals(t)) != 0 ||
+			f.requests("POST /box/big?uploads") != 1 {
 			t.Errorf("opaque %v: %d bytes, journals %v\n%s", opaque, len(f.objects["big"]), journals(t), out)
 		}
 	}
@@ -87,7 +88,8 @@ func TestATornJournalIsReadAsFarAsItGoes(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	target := location{bucket: "box", key: "k"}
 	r, err := openRecord("http://x", "f", target)
-	if err != nil || r.begin("id", basePart) != nil || r.add(recordPart{1, "e1", "m1"}) != nil || r.add(recordPart{2, "e2", "m2"}) != nil || r.close() != nil {
+	if err != nil || r.begin("id", basePart) != nil || r.add(recordPart{1, "e1", "m1"}) != nil ||
+		r.add(recordPart{2, "e2", "m2"}) != nil || r.close() != nil {
 		t.Fatal(err)
 	}
 	whole, err := os.ReadFile(r.path)
@@ -269,7 +271,8 @@ func TestEncryptedObjectsSayWhatTheyNeed(t *testing.T) {
 		t.Fatal("it is not encrypted, or does not say so")
 	}
 	err := dark(env, "cat", "s3://box/x")
-	if e := exit.Of(err); e == nil || !strings.Contains(e.Text, recipient[:shortRecipient]) || !strings.Contains(e.Next, "--decrypt -i") {
+	if e := exit.Of(err); e == nil || !strings.Contains(e.Text, recipient[:shortRecipient]) ||
+		!strings.Contains(e.Next, "--decrypt -i") {
 		t.Fatalf("%v", err)
 	}
 	f.breakAt = []int{70_000}
@@ -297,7 +300,8 @@ func TestSyncCopiesWhatDiffersAndNothingTwice(t *testing.T) {
 		t.Helper()
 		errs.Reset()
 		out.Reset()
-		if err := dark(env, "sync", dir, "s3://box/p", "--delete"); err != nil || !strings.Contains(errs.String(), want) {
+		if err := dark(env, "sync", dir, "s3://box/p", "--delete"); err != nil || !strings.Contains(errs.String(),
+			want) {
 			t.Fatalf("%v: %s%s", err, out, errs)
 		}
 	}
@@ -356,7 +360,8 @@ func TestSyncKnowsWhatAnETagTells(t *testing.T) {
 		if c.down {
 			from, to = to, from
 		}
-		if err := dark(env, "sync", from, to, "--dry-run"); err != nil || strings.Count(out.String(), "would") != c.copied {
+		if err := dark(env, "sync", from, to, "--dry-run"); err != nil ||
+			strings.Count(out.String(), "would") != c.copied {
 			t.Errorf("%s: %v, %q", c.name, err, out)
 		}
 	}
@@ -415,14 +420,17 @@ func TestManyAreRemovedAtOnce(t *testing.T) {
 		f.objects["p/"+name] = []byte("x")
 	}
 	err := dark(env, "rm", "-r", "s3://box/p/", "--yes")
-	if err == nil || !strings.HasPrefix(err.Error(), "2 failed, 2 done; the first: Access Denied") || len(f.objects) != 3 || strings.Count(out.String(), "remove ") != 2 {
+	if err == nil || !strings.HasPrefix(err.Error(), "2 failed, 2 done; the first: Access Denied") ||
+		len(f.objects) != 3 || strings.Count(out.String(), "remove ") != 2 {
 		t.Errorf("%v, %d are left: %s", err, len(f.objects), out)
 	}
-	if text := errs.String(); !strings.Contains(text, "p/b refused: ") || !strings.Contains(text, "p/c untold: the endpoint does not say") {
+	if text := errs.String(); !strings.Contains(text, "p/b refused: ") ||
+		!strings.Contains(text, "p/c untold: the endpoint does not say") {
 		t.Errorf("%s", text)
 	}
 	f.refuse["POST /box/?delete="] = 403
-	if err := dark(env, "rm", "-r", "s3://box/p/", "--yes"); err == nil || !strings.HasPrefix(err.Error(), "2 failed") || len(f.objects) != 3 {
+	if err := dark(env, "rm", "-r", "s3://box/p/", "--yes"); err == nil || !strings.HasPrefix(err.Error(),
+		"2 failed") || len(f.objects) != 3 {
 		t.Errorf("%v, %d are left", err, len(f.objects))
 	}
 	if err := dark(env, "rm", "-r", "s3://box/p/", "--dry-run"); err != nil || len(f.objects) != 3 {

@@ -153,7 +153,8 @@ func (u *uploading) unchanged() error {
 		return err
 	}
 	if now.Size() != u.was.Size() || !now.ModTime().Equal(u.was.ModTime()) {
-		return exit.New(exit.Conflict, "the same command again, when it is written no more", "%s changed while it was read", show(u.file.Name()))
+		return exit.New(exit.Conflict, "the same command again, when it is written no more",
+			"%s changed while it was read", show(u.file.Name()))
 	}
 	return nil
 }
@@ -178,7 +179,8 @@ func (u *uploading) parts(ctx context.Context) (etag string, err error) {
 	if err = u.blame(err); err != nil {
 		return "", err
 	}
-	r, err := u.core.CompleteMultipartUpload(ctx, u.to.bucket, u.to.key, rec.head.Upload, done, minio.PutObjectOptions{})
+	r, err := u.core.CompleteMultipartUpload(ctx, u.to.bucket, u.to.key, rec.head.Upload, done,
+		minio.PutObjectOptions{})
 	if err != nil {
 		return "", err
 	}
@@ -225,7 +227,9 @@ func (u *uploading) resume(ctx context.Context, rec *record) (map[int]minio.Obje
 }
 
 // sendParts sends the parts that are missing, as many at once as there are slots.
-func (u *uploading) sendParts(ctx context.Context, rec *record, there map[int]minio.ObjectPart) ([]minio.CompletePart, error) {
+func (u *uploading) sendParts(ctx context.Context, rec *record,
+	there map[int]minio.ObjectPart,
+) ([]minio.CompletePart, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	size := rec.head.PartSize
@@ -252,7 +256,9 @@ func (u *uploading) sendParts(ctx context.Context, rec *record, there map[int]mi
 	return done, nil
 }
 
-func (u *uploading) part(ctx context.Context, rec *record, number int, there minio.ObjectPart) (minio.CompletePart, error) {
+func (u *uploading) part(ctx context.Context, rec *record, number int,
+	there minio.ObjectPart,
+) (minio.CompletePart, error) {
 	offset := int64(number-1) * rec.head.PartSize
 	n := min(rec.head.PartSize, u.was.Size()-offset)
 	sum, err := md5Of(io.NewSectionReader(u.file, offset, n), n)

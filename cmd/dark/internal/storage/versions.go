@@ -104,8 +104,9 @@ func undeleteCommand(env *Env) *cobra.Command {
 		Long: "Bring back objects that were removed in a bucket with versions: the delete markers that hide an\n" +
 			"object's newest version are removed. What was removed with its versions, or in a bucket without\n" +
 			"versions, is gone. All that is under a prefix takes -r.",
-		Example: "  dark storage undelete darkstorage://docs/draft.pdf\n  dark storage undelete -r darkstorage://docs/2026/ --dry-run",
-		Args:    cobra.MinimumNArgs(1), ValidArgsFunction: env.completeObjects,
+		Example: "  dark storage undelete darkstorage://docs/draft.pdf\n  dark storage undelete -r " +
+			"darkstorage://docs/2026/ --dry-run",
+		Args: cobra.MinimumNArgs(1), ValidArgsFunction: env.completeObjects,
 		RunE: func(c *cobra.Command, args []string) error { return u.run(c.Context(), args) },
 	}
 	f := c.Flags()
@@ -215,7 +216,10 @@ func (u *undeleting) one(l location) task {
 }
 
 func (u *undeleting) task(h hidden) task {
-	item := Item{Action: "undelete", Source: h.at.String(), Bytes: h.size, ETag: h.etag, Version: h.version.version, DryRun: u.dryRun}
+	item := Item{
+		Action: "undelete", Source: h.at.String(), Bytes: h.size, ETag: h.etag, Version: h.version.version,
+		DryRun: u.dryRun,
+	}
 	return task{item: item, do: func(ctx context.Context) (Item, error) {
 		if u.dryRun {
 			return item, nil
@@ -225,7 +229,8 @@ func (u *undeleting) task(h hidden) task {
 		}
 		defer u.engine.release()
 		for _, id := range h.markers {
-			if err := u.engine.RemoveObject(ctx, h.at.bucket, h.at.key, minio.RemoveObjectOptions{VersionID: id}); err != nil {
+			if err := u.engine.RemoveObject(ctx, h.at.bucket, h.at.key,
+				minio.RemoveObjectOptions{VersionID: id}); err != nil {
 				return item, err
 			}
 		}

@@ -72,7 +72,10 @@ type found struct {
 func open(r store.Row) (found, error) {
 	o := &storagev1.Object{}
 	if err := proto.Unmarshal(r.Value, o); err != nil {
-		return found{}, &store.Damaged{What: fmt.Sprintf("value of %q", r.Key), Err: err}
+		return found{}, &store.Damaged{
+			Thing: store.Thing{Kind: store.DamagedRow, Key: r.Key, Version: r.Version},
+			What:  fmt.Sprintf("value of %q", r.Key), Err: err,
+		}
 	}
 	return found{r, o}, nil
 }

@@ -198,6 +198,7 @@ type Refused struct {
 
 // Damaged is stored data that does not open or whose hash is wrong; it is never returned.
 type Damaged struct {
-	What string // names the row or the extent and where it lies
+	Thing
+	What string // names it for people, and where it lies; empty: Thing does
 	Err  error
 }

@@ -281,7 +281,7 @@ func (c *change) load(id ID) (*extentChange, error) {
 	}
 	if v != nil {
 		if err := x.parse(v); err != nil {
-			return nil, &Damaged{What: fmt.Sprintf("extent %x", id), Err: err}
+			return nil, damagedExtent(id, err)
 		}
 		x.there = true
 	}
@@ -302,7 +302,7 @@ func (c *change) epoch(space ID, name string, number uint32) (*epochChange, erro
 	}
 	if v != nil {
 		if err := e.parse(v); err != nil {
-			return nil, &Damaged{What: fmt.Sprintf("epoch key %x", k), Err: err}
+			return nil, damagedEpoch(id, err)
 		}
 		e.there = true
 	}
@@ -328,7 +328,7 @@ func readUsage(r pebble.Reader, space ID, u *Usage) error {
 		return err
 	}
 	if err := u.parse(v); err != nil {
-		return &Damaged{What: fmt.Sprintf("usage of space %x", space), Err: err}
+		return &Damaged{Thing: recordThing(idKey(tagUsage, space)), What: fmt.Sprintf("usage of space %x", space), Err: err}
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func (c *change) parsed(to *stored, value []byte, space ID, key []byte) error {
 }
 
 func damagedRow(space ID, key []byte, v Version, err error) *Damaged {
-	return &Damaged{What: fmt.Sprintf("row %q version %d of space %x", key, v, space), Err: err}
+	return &Damaged{Thing: Thing{Kind: DamagedRow, Space: space, Key: bytes.Clone(key), Version: v}, Err: err}
 }
 
 func (s *versions) rowKey(v Version) []byte {
@@ -405,7 +405,7 @@ func (c *change) dropRows(space ID, from []byte, most int) (n int, err error) {
 		var r stored
 		key, v, _ := rowKey(iter.Key())
 		r.v = v
-		if err := c.parsed(&r, value, space, key); err != nil {
+		if err := c.parsed(&r, value, space, unescape(nil, key)); err != nil {
 			return n, err
 		}
 		if err := c.release(space, &r.row); err != nil {

@@ -114,7 +114,7 @@ func (c *Cursor) settle() bool {
 			return false
 		}
 		if c.versions || !c.row.is(bitMarker) {
-			c.err = c.p.s.hurt(c.p.s.synced(context.Background(), &c.row, c.v))
+			c.err = c.p.s.hurt(c.p.s.synced(context.Background(), c.p.id, c.key, &c.row, c.v))
 			return c.err == nil
 		}
 	}
@@ -127,7 +127,7 @@ func (c *Cursor) settle() bool {
 func (c *Cursor) parse(k []byte) bool {
 	key, v, ok := rowKey(k)
 	if !ok {
-		c.err = damagedRow(c.p.id, k, 0, errRow)
+		c.err = c.p.s.hurt(&Damaged{Thing: recordThing(k), Err: errRow})
 		return false
 	}
 	value, err := c.iter.ValueAndErr()
@@ -135,7 +135,7 @@ func (c *Cursor) parse(k []byte) bool {
 		err = c.row.parse(value)
 	}
 	if err != nil {
-		c.err = c.p.s.hurt(damagedRow(c.p.id, key, v, err))
+		c.err = c.p.s.hurt(damagedRow(c.p.id, unescape(nil, key), v, err))
 		return false
 	}
 	c.v = v

@@ -50,14 +50,14 @@ func (d *durable) next() <-chan struct{} {
 
 // synced returns when the command that wrote a row last is durable. ErrReadOnly where it
 // never was; *Damaged where there was no such command.
-func (s *Store) synced(ctx context.Context, r *row, v Version) error {
+func (s *Store) synced(ctx context.Context, space ID, key []byte, r *row, v Version) error {
 	index := uint64(v) + r.amended
 	d := &s.durable
 	if index <= d.load() || s.control.dirty {
 		return nil
 	}
 	if index > s.log.applied() {
-		return &Damaged{What: "a row", Err: errors.New("it was written by a command that is still to come")}
+		return damagedRow(space, key, v, errors.New("it was written by a command that is still to come"))
 	}
 	d.waiting.Add(1)
 	defer d.waiting.Add(-1)

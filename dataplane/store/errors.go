@@ -28,7 +28,14 @@ func (r Reason) String() string {
 }
 
 // Error names what is damaged.
-func (d *Damaged) Error() string { return fmt.Sprintf("damaged: %s: %v", d.What, d.Err) }
+func (d *Damaged) Error() string { return fmt.Sprintf("damaged: %s: %v", d.name(), d.Err) }
+
+func (d *Damaged) name() string {
+	if d.What == "" {
+		return d.Thing.String()
+	}
+	return d.What
+}
 
 // Unwrap gives what the seal or the hash said.
 func (d *Damaged) Unwrap() error { return d.Err }

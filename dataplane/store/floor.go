@@ -91,7 +91,7 @@ func (s *Store) belowFloor(applied, index uint64) error {
 	if applied >= index {
 		return nil
 	}
-	return &Damaged{What: "the rows' log in " + s.opt.Dir, Err: fmt.Errorf(
+	return &Damaged{Thing: fileThing(s.opt.Dir), What: "the rows' log in " + s.opt.Dir, Err: fmt.Errorf(
 		"it ends at command %d, and command %d was durable; restore it, or remove %s to go on without what is lost",
 		applied, index, s.fs.PathJoin(s.opt.Dir, "floor"))}
 }
@@ -155,7 +155,7 @@ func readFloor(disk vfs.FS, name string) (index uint64, next int64, err error) {
 		}
 	}
 	if !good {
-		return 0, 0, &Damaged{What: name, Err: errors.New("both its slots are")}
+		return 0, 0, &Damaged{Thing: fileThing(name), Err: errors.New("both its slots are")}
 	}
 	return index, next, nil
 }
@@ -216,7 +216,7 @@ func (s *Store) closeFloor() {
 	}
 }
 
-// syncFloors syncs the floor until the store is closed.
+// syncFloors syncs the floor, and writes down damage, until the store is closed.
 func (s *Store) syncFloors(ctx context.Context) {
 	tick := time.NewTicker(floorEvery)
 	defer tick.Stop()
@@ -227,6 +227,9 @@ func (s *Store) syncFloors(ctx context.Context) {
 		case <-tick.C:
 			if err := s.syncFloor(); err != nil {
 				s.opt.Logger.Warn("the floor does not rise", "error", err)
+			}
+			if err := s.saveLedger(); err != nil {
+				s.opt.Logger.Warn("damage is not written down", "error", err)
 			}
 		}
 	}

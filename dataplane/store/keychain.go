@@ -187,7 +187,10 @@ func (k *keychain) open(id epochID) (*epochKeys, error) {
 }
 
 func damagedEpoch(id epochID, err error) *Damaged {
-	return &Damaged{What: fmt.Sprintf("epoch %d of key %q of space %x", id.epoch, id.name, id.space), Err: err}
+	return &Damaged{
+		Thing: Thing{Kind: DamagedEpoch, Space: id.space, From: epochKey(id.space, id.name, id.epoch)},
+		What:  fmt.Sprintf("epoch %d of key %q of space %x", id.epoch, id.name, id.space), Err: err,
+	}
 }
 
 func (k *keychain) unwrap(id epochID, e *epoch) (seal.Key, error) {
@@ -290,7 +293,9 @@ func (k *keychain) openHold(h *hold, id ID, how Sealing) (key seal.Key, err erro
 }
 
 func damagedKey(id ID, err error) *Damaged {
-	return &Damaged{What: fmt.Sprintf("wrapped key of extent %x", id), Err: err}
+	return &Damaged{
+		Thing: Thing{Kind: DamagedExtent, Extent: id}, What: fmt.Sprintf("wrapped key of extent %x", id), Err: err,
+	}
 }
 
 // rewrapped is a hold's wrapped key under a newer epoch; no customer's key is needed.

@@ -35,7 +35,7 @@ func checkManifest(fs vfs.FS, dir string) error {
 	end := chunksEnd(b)
 	for at := end + 1; at < len(b); at++ {
 		if chunkAt(b, at) > 0 {
-			return &Damaged{What: fs.PathJoin(dir, name), Err: fmt.Errorf("at %d, %w", end, errChunk)}
+			return &Damaged{Thing: fileThing(fs.PathJoin(dir, name)), Err: fmt.Errorf("at %d, %w", end, errChunk)}
 		}
 	}
 	return nil

@@ -90,8 +90,7 @@ func (r *Reader) find(p *piece) error {
 		return fmt.Errorf("extent %x: %w", p.id, ErrGone)
 	}
 	if x.length != p.length {
-		return &Damaged{What: fmt.Sprintf("extent %x", p.id), Err: fmt.Errorf("it has %d octets and the row says %d",
-			x.length, p.length)}
+		return damagedExtent(p.id, fmt.Errorf("it has %d octets and the row says %d", x.length, p.length))
 	}
 	if p.key, err = r.s.chain.openHold(h, p.id, r.how); err != nil {
 		return err
@@ -118,7 +117,7 @@ func (s *Store) extent(id ID) (x extent, err error) {
 	}
 	defer closer.Close()
 	if err := x.parse(append([]byte(nil), v...)); err != nil {
-		return x, &Damaged{What: fmt.Sprintf("extent %x", id), Err: err}
+		return x, damagedExtent(id, err)
 	}
 	return x, nil
 }
@@ -150,7 +149,7 @@ func (s *Store) lost(id ID) error {
 	if _, err := s.extent(id); err != nil {
 		return err
 	}
-	return &Damaged{What: fmt.Sprintf("extent %x", id), Err: errors.New("it lies in no segment")}
+	return damagedExtent(id, errors.New("it lies in no segment"))
 }
 
 // Read implements io.Reader.
@@ -222,14 +221,14 @@ func (r *Reader) open() error {
 	p := &r.pieces[0]
 	sealed, err := r.sealed(p)
 	if errors.Is(err, segment.ErrDamaged) {
-		return &Damaged{What: p.where(), Err: err}
+		return p.damaged(err)
 	}
 	if err != nil {
 		return fmt.Errorf("read %s: %w", p.where(), err)
 	}
 	clear, err := r.unseal(p, sealed)
 	if err != nil {
-		return &Damaged{What: p.where(), Err: err}
+		return p.damaged(err)
 	}
 	if r.chunk == r.span.First {
 		clear = clear[r.span.Skip:]
@@ -262,7 +261,7 @@ func (r *Reader) sealed(p *piece) ([]byte, error) {
 		return r.buf[:size], err
 	}
 	if at+int64(size) != int64(len(p.inline)) {
-		return nil, &Damaged{What: p.where(), Err: fmt.Errorf("%d sealed octets", len(p.inline))}
+		return nil, p.damaged(fmt.Errorf("%d sealed octets", len(p.inline)))
 	}
 	return p.inline, nil
 }
@@ -273,6 +272,10 @@ func (p *piece) where() string {
 		return fmt.Sprintf("extent %x in %s", p.id, p.at)
 	}
 	return fmt.Sprintf("extent %x", p.id)
+}
+
+func (p *piece) damaged(err error) *Damaged {
+	return &Damaged{Thing: Thing{Kind: DamagedExtent, Extent: p.id}, What: p.where(), Err: err}
 }
 
 // end ends a piece.

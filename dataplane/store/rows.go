@@ -86,7 +86,7 @@ func judgeOptions(fs vfs.FS, dir string, o *pebble.Options) error {
 			err = o.CheckCompatibility(dir, string(b))
 		}
 		if err != nil {
-			return &Damaged{What: path, Err: fmt.Errorf("%w; rows can be read without this file", err)}
+			return &Damaged{Thing: fileThing(path), Err: fmt.Errorf("%w; rows can be read without this file", err)}
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/cockroachdb/pebble/v2"
@@ -22,6 +23,7 @@ func (s *Store) Scrub(ctx context.Context, progress func(Progress, *Damaged)) (P
 	s.gate.leave()
 	s.scrubbing.Lock()
 	defer s.scrubbing.Unlock()
+	began := time.Now()
 	c := &scrub{s: s, ctx: ctx, tell: progress}
 	err := c.all()
 	s.mu.Lock()
@@ -29,7 +31,7 @@ func (s *Store) Scrub(ctx context.Context, progress func(Progress, *Damaged)) (P
 	s.mu.progress = 0
 	if err == nil {
 		s.mu.scrubbed = s.opt.Clock.Now()
-		s.damaged.Store(c.Damaged)
+		s.ledger.scrubbed(began)
 	}
 	return c.Progress, err
 }
@@ -65,6 +67,7 @@ func (c *scrub) report(err error) {
 	var d *Damaged
 	if errors.As(err, &d) {
 		c.Damaged++
+		_ = c.s.hurt(err)
 	}
 	if c.Done > c.Total {
 		c.Total = c.Done
@@ -126,7 +129,7 @@ func (c *scrub) row(k, v []byte) error {
 	var r row
 	escaped, version, ok := rowKey(k)
 	if !ok {
-		return &Damaged{What: fmt.Sprintf("row %x", k), Err: errRow}
+		return &Damaged{Thing: recordThing(k), Err: errRow}
 	}
 	space, key := ID(k[1:spaceLen]), unescape(nil, escaped)
 	if err := r.parse(v); err != nil {
@@ -147,7 +150,7 @@ func (c *scrub) extents() error {
 		id := ID(k[1:])
 		var x extent
 		if err := x.parse(v); err != nil {
-			return c.judge(&Damaged{What: fmt.Sprintf("extent %x", id), Err: err})
+			return c.judge(damagedExtent(id, err))
 		}
 		if c.held != nil {
 			c.held(id, &x)
@@ -198,7 +201,7 @@ func (p *piece) judgeHeader(x *extent) error {
 		err = errors.New("its header is another's")
 	}
 	if err != nil {
-		return &Damaged{What: p.where(), Err: err}
+		return p.damaged(err)
 	}
 	return nil
 }
@@ -208,7 +211,7 @@ func (s *Store) lostInline(id ID) error {
 	if _, err := s.extent(id); err != nil {
 		return err
 	}
-	return &Damaged{What: fmt.Sprintf("extent %x", id), Err: errors.New("its octets are missing")}
+	return damagedExtent(id, errors.New("its octets are missing"))
 }
 
 // opener opens the extent's chunks, by any hold that needs no customer; nil if none does.
@@ -238,19 +241,19 @@ func (c *scrub) chunks(p *piece, x *extent, opener *seal.Opener) error {
 	for ; r.chunk < span.End; r.chunk++ {
 		sealed, err := r.sealed(p)
 		if err != nil {
-			return &Damaged{What: p.where(), Err: err}
+			return p.damaged(err)
 		}
 		if opener == nil {
 			_, _ = sum.Write(sealed)
 		} else if _, err := opener.Open(sealed[:0], sealed, r.chunk, span.Last(r.chunk)); err != nil {
-			return &Damaged{What: p.where(), Err: err}
+			return p.damaged(err)
 		}
 		if err := c.did(len(sealed)); err != nil {
 			return err
 		}
 	}
 	if opener == nil && sum.Sum64() != x.hash {
-		return &Damaged{What: p.where(), Err: errors.New("its hash is another")}
+		return p.damaged(errors.New("its hash is another"))
 	}
 	return nil
 }
@@ -359,7 +362,7 @@ func (b *rebuild) missing() error {
 		if _, ok, err := b.s.place(id); err != nil || ok {
 			return err
 		}
-		b.report(&Damaged{What: fmt.Sprintf("extent %x", id), Err: errors.New("it lies in no segment")})
+		b.report(damagedExtent(id, errors.New("it lies in no segment")))
 		return b.ctx.Err()
 	})
 }

@@ -77,7 +77,7 @@ func (s *Store) lookThrough(ctx context.Context, now time.Time) (map[epochID]boo
 func readEpoch(k, v []byte) (id epochID, e epoch, err error) {
 	space, name, number, ok := parseEpochKey(k)
 	if !ok {
-		return id, e, &Damaged{What: fmt.Sprintf("epoch key %x", k), Err: errRecord}
+		return id, e, &Damaged{Thing: recordThing(k), Err: errRecord}
 	}
 	id = epochID{space, name, number}
 	if err := e.parse(v); err != nil {
@@ -174,7 +174,7 @@ func (s *Store) rewrap(ctx context.Context, old map[epochID]bool) error {
 		var x extent
 		id := ID(k[1:])
 		if err := x.parse(v); err != nil {
-			_ = s.hurt(&Damaged{What: fmt.Sprintf("extent %x", id), Err: err})
+			_ = s.hurt(damagedExtent(id, err))
 			return nil //nolint:nilerr // it costs the others nothing
 		}
 		for i := range x.holds {

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"time"
 
@@ -63,7 +62,7 @@ func (p *Space) Get(ctx context.Context, key []byte, v Version) (Row, error) {
 	if err != nil {
 		return Row{}, p.s.hurt(err)
 	}
-	if err := p.s.synced(ctx, &f.row, f.v); err != nil {
+	if err := p.s.synced(ctx, p.id, key, &f.row, f.v); err != nil {
 		return Row{}, p.s.hurt(err)
 	}
 	out := f.public(key, f.v, f.refs(make([]extentRef, 0, f.n)))
@@ -143,18 +142,4 @@ func (f *found) read(space ID, key []byte, iter *pebble.Iterator) error {
 		return damagedRow(space, key, f.v, err)
 	}
 	return nil
-}
-
-// hurt counts what is damaged and passes the error on. What Pebble found damaged becomes a
-// *Damaged.
-func (s *Store) hurt(err error) error {
-	var d *Damaged
-	if pebble.IsCorruptionError(err) && !errors.As(err, &d) {
-		err = &Damaged{What: "the rows' database in " + s.opt.Dir, Err: err}
-	}
-	if errors.As(err, &d) {
-		s.damaged.Add(1)
-		s.opt.Logger.Error("stored data is damaged", "what", d.What, "error", d.Err)
-	}
-	return err
 }

@@ -10,7 +10,7 @@ type Stats struct {
 	LiveBytes    uint64 // of them, octets that rows need
 	FreeBytes    uint64 // that the file system has left
 	Extents      uint64 // in segments
-	Damaged      uint64 // extents and rows that did not open when last read or scrubbed
+	Damaged      uint64 // things that are damaged; see Damage
 	Scrubbed     time.Time
 	Progress     uint32 // of the scrub that runs, per mille
 	ReadOnly     string // why writes are refused; empty when they are not
@@ -26,7 +26,7 @@ func (s *Store) Stats() Stats {
 	files := s.files.Stats()
 	st := Stats{
 		SegmentBytes: uint64(files.Size), LiveBytes: uint64(files.Live), Extents: uint64(files.Extents),
-		Damaged: s.damaged.Load(), Applied: s.log.applied(),
+		Damaged: s.damagedThings(), Applied: s.log.applied(),
 	}
 	st.FreeBytes, _ = s.disk.Avail()
 	if err := s.writable(); err != nil {

@@ -38,7 +38,7 @@ type Store struct {
 	damages   damages
 	gate      gate
 	control   control
-	damaged   atomic.Uint64
+	ledger    damageLedger
 	durable   durable
 	floor     floor
 	placing   sync.Mutex
@@ -178,6 +178,7 @@ func (s *Store) openFiles(readOnly bool) (err error) {
 		return err
 	}
 	s.fit()
+	s.loadLedger()
 	rows := s.fs.PathJoin(s.opt.Dir, "rows")
 	if !s.control.unchecked {
 		if err := checkManifest(s.rowsFS(), rows); err != nil {
@@ -268,8 +269,11 @@ func (s *Store) shut() (err error) {
 	}
 	s.done.Wait()
 	close(s.fault.closing)
+	if !s.offline {
+		err = s.saveLedger()
+	}
 	if s.files != nil {
-		err = s.files.Close()
+		err = errors.Join(err, s.files.Close())
 	}
 	if s.db == nil {
 		return err

@@ -117,7 +117,9 @@ func (s *Store) adoptOne(id ID, place []byte) bool {
 		err = s.files.Adopt(r)
 	}
 	if err != nil {
-		_ = s.hurt(&Damaged{What: fmt.Sprintf("extent %x in %s", id, r), Err: err})
+		_ = s.hurt(&Damaged{
+			Thing: Thing{Kind: DamagedExtent, Extent: id}, What: fmt.Sprintf("extent %x in %s", id, r), Err: err,
+		})
 	}
 	return err == nil
 }

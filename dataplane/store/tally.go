@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/cespare/xxhash/v2"
@@ -122,5 +123,7 @@ func (t *tally) compareOlder() error {
 }
 
 func (t *tally) tell(format string, args ...any) {
-	t.c.report(&Damaged{What: fmt.Sprintf(format, args...), Err: fmt.Errorf("the counts do not agree")})
+	what := fmt.Sprintf(format, args...)
+	thing := Thing{Kind: DamagedRecord, From: []byte(what)}
+	t.c.report(&Damaged{Thing: thing, What: what, Err: errors.New("the counts do not agree")})
 }

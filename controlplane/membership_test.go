@@ -11,6 +11,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -391,8 +392,7 @@ func TestARemovedControlNodeIsOut(t *testing.T) {
 	if node, _, err := n.core.recorded("c2"); err != nil || node != nil || n.members()["c2"] != nil {
 		t.Fatalf("the removal left %v, %v, %v", node, n.members()["c2"], err)
 	}
-	tx,
-		err := proto.Marshal(
+	tx, err := proto.Marshal(
 		&statev1.ProposeRequest{Transaction: &statev1.Transaction{Origin: &statev1.Origin{Who: "forged"}}})
 	if err != nil {
 		t.Fatal(err)
@@ -407,6 +407,19 @@ func TestARemovedControlNodeIsOut(t *testing.T) {
 				t.Fatalf("a removed control node still calls %s", method)
 			}
 		}
+	}
+	for begin := time.Now(); second.inContact(t.Context()) == nil; pause(t.Context(), 20*time.Millisecond) {
+		if time.Since(begin) > 10*contactTime {
+			t.Fatal("a removed control node still takes credentials")
+		}
+	}
+	const status = "/dark.cluster.v1.ClusterService/GetStatus"
+	if _, err := second.api.Invoke(t.Context(), status, "x", "", "", nil); !errs.Is(err, errs.Unavailable) ||
+		!strings.Contains(err.Error(), "removed") {
+		t.Errorf("a credential at a removed control node: %v", err)
+	}
+	if err := second.Well(); err == nil || !strings.Contains(err.Error(), "removed") {
+		t.Errorf("/readyz of a removed control node: %v", err)
 	}
 	stop()
 	again, err := New(cfg)

@@ -95,6 +95,7 @@ type Node struct {
 	apiAddr  string
 	status   statusCache
 	seen     seen
+	contact  contact
 	metrics  *metrics         // nil where nobody asks for them
 	storage  *storage.Storage // nil where the program has none
 	wake     chan struct{}    // the publisher
@@ -234,7 +235,7 @@ func (n *Node) build() error {
 	opts := api.Options{
 		State: st, Proposer: proposer{n.core.log}, Auth: auth, Kinds: list, Extras: extras, Cluster: (*clusterHooks)(n),
 		TokenKey: n.core.root.Key("page tokens"), Clock: n.cfg.Clock, Log: n.cfg.Logger, Version: n.cfg.Version,
-		Registry: n.cfg.Registry, Ready: n.readyz,
+		Registry: n.cfg.Registry, Ready: n.readyz, Contact: n.inContact,
 	}
 	var err error
 	if n.api, err = api.New(opts); err != nil {
@@ -256,6 +257,9 @@ func (n *Node) build() error {
 
 // edgePeer admits edges that are known to the feed, and nobody else.
 func (n *Node) edgePeer(c *x509.Certificate) (string, error) {
+	if n.removed() {
+		return "", errRemovedHere
+	}
 	name, err := n.core.known(ca.Edge, c)
 	return name.Node, err
 }
@@ -315,6 +319,7 @@ func (n *Node) serve(ctx context.Context) error {
 	feedListener := n.feedListener
 	n.feedListener = nil
 	start("feed", func(ctx context.Context) error { return n.feed.Serve(ctx, feedListener) })
+	start("contact", func(ctx context.Context) error { n.watchContact(ctx); return nil })
 	start("members", func(ctx context.Context) error { n.watchMembers(ctx); return nil })
 	start("disk", func(ctx context.Context) error { n.watchDisk(ctx); return nil })
 	start("controllers", func(ctx context.Context) error { n.lead(ctx); return nil })
@@ -393,6 +398,9 @@ func (n *Node) Well() error {
 		return errors.New("the node is not a member of its cluster yet")
 	}
 	if _, _, ok := n.core.group.Leader(); !ok {
+		if n.removed() {
+			return errRemovedHere
+		}
 		return errors.New("no control node leads at the moment")
 	}
 	return nil

@@ -227,11 +227,22 @@ func (s *Server) caller(ctx context.Context, md metadata.MD) (identity.Caller, e
 		return identity.Caller{}, errs.New(errs.Unauthenticated,
 			"the request has no credential; send the header Authorization: Bearer TOKEN")
 	}
+	if err := s.contact(ctx); err != nil {
+		return identity.Caller{}, err
+	}
 	token = strings.TrimSpace(token)
 	if s.submitted(ctx, md) {
 		return s.o.Auth.Submitted(ctx, token, organization)
 	}
 	return s.o.Auth.Authenticate(ctx, token, organization)
+}
+
+// contact is Options.Contact, where it is set.
+func (s *Server) contact(ctx context.Context) error {
+	if s.o.Contact == nil {
+		return nil
+	}
+	return s.o.Contact(ctx)
 }
 
 // end maps the error, logs and counts; a panic costs its request only.

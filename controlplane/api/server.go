@@ -73,7 +73,10 @@ type Options struct {
 	Version  string
 	// Live and Ready answer /livez and /readyz; nil is always well.
 	Live, Ready func(context.Context) error
-	Registry    prometheus.Registerer // nil: not exported
+	// Contact says why bearer credentials cannot be judged here at the moment; nil: they
+	// always can.
+	Contact  func(context.Context) error
+	Registry prometheus.Registerer // nil: not exported
 	// Fallback answers paths that are not the API's, such as the console's; may be nil.
 	Fallback http.Handler
 }

@@ -76,11 +76,17 @@ func caught(f func() error) (err error) {
 }
 
 // mayStill asks whether the caller of a stream is still who it was, and may do what it did.
-// What cannot be found out at the moment ends no stream.
+// What cannot be found out at the moment ends no stream, but for a control node that is out
+// of contact: what was ended elsewhere it will not learn.
 func (s *Server) mayStill(ctx context.Context, g *guarded, before asked) error {
 	ctx, cancel := context.WithTimeout(ctx, recheckEvery)
 	defer cancel()
 	md, _ := metadata.FromIncomingContext(ctx)
+	if _, local := s.local(ctx, md); !local {
+		if err := s.contact(ctx); err != nil {
+			return err
+		}
+	}
 	now, err := s.caller(ctx, md)
 	switch {
 	case err == nil:

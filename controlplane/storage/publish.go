@@ -95,8 +95,7 @@ func ended(p kind.Publication, emit func(kind.Record) error, kinds ...string) er
 // organization any more may still keep the bucket's objects; the record is no credential's
 // and of the data lane.
 func erased(id []byte, now time.Time) kind.Record {
-	value,
-		err := proto.MarshalOptions{Deterministic: true}.Marshal(
+	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(
 		&identityv1.PublishedRevocation{Subject: BucketSubject(id), RevokedAt: now.Unix()})
 	if err != nil {
 		panic(err) // a message of ours with plain fields always marshals

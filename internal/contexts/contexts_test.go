@@ -45,14 +45,12 @@ func TestWhatIsSavedIsLoadedAndPrivate(t *testing.T) {
 }
 
 func TestTheFormatOfTheFile(t *testing.T) {
-	f,
-		err := parse("c.yaml",
+	f, err := parse("c.yaml",
 		[]byte(`{current: dev, contexts: {dev: {addr: "http://127.0.0.1:8080", token: "s", ca: "/path/ca.pem", organization: "demo"}}}`))
 	if err != nil || f.Current != "dev" || f.Contexts["dev"].CA != "/path/ca.pem" {
 		t.Fatalf("%+v, %v", f, err)
 	}
-	f,
-		err = parse("c.yaml",
+	f, err = parse("c.yaml",
 		[]byte(`{contexts: {dev: {addr: x, s3: {url: "http://127.0.0.1:9000", region: here, accessKey: AK, secretKey: SK}}}}`))
 	if want := (S3{URL: "http://127.0.0.1:9000", Region: "here", AccessKey: "AK", SecretKey: "SK"}); err != nil ||
 		f.Contexts["dev"].S3 != want {

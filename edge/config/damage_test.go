@@ -93,6 +93,47 @@ func TestDamageInAnyFileOfAGenerationIsOutlived(t *testing.T) {
 	}
 }
 
+// Each file of each generation is lost or emptied, one a run, of an edge that was closed and
+// of one that was killed. The first serves the same. The second may serve from a spare that
+// is up to spareCommits behind, and then misses none in between.
+func TestALostFileOfAGenerationIsOutlived(t *testing.T) {
+	closed, p := tabled(t)
+	killed := copyFS(t, closed)
+	c, a := reopen(t, killed)
+	settled(t, c)
+	for i := range 30 {
+		next(t, c, a, p, item(fmt.Sprint("late", i), fmt.Sprint(i)))
+	}
+	for _, c := range []struct {
+		fs   *crashmem.FS
+		late int
+	}{{closed, 0}, {copyFS(t, killed), 30}} {
+		for _, name := range append(files(t, c.fs, "a"), files(t, c.fs, "b")...) {
+			for how, change := range map[string]func(fs vfs.FS) error{
+				"lost":    func(fs vfs.FS) error { return fs.Remove(name) },
+				"emptied": func(fs vfs.FS) error { write(t, fs, name, nil); return nil },
+			} {
+				bad := copyFS(t, c.fs)
+				if err := change(bad); err != nil {
+					t.Fatal(err)
+				}
+				again, a := reopen(t, bad)
+				late := 0
+				for ; a.now[fmt.Sprint("org/a test.Record late", late)] != ""; late++ {
+				}
+				if len(a.now) != 400+late || late > c.late {
+					t.Errorf("%s %s: %d records, %d of them late, want 400 and at most %d", how, name, len(a.now), late, c.late)
+				}
+				if !again.Denied("key:1") || again.Lost() {
+					t.Errorf("%s %s: denied %v, lost %v", how, name, again.Denied("key:1"), again.Lost())
+				}
+				closeConfig(t, again)
+			}
+		}
+	}
+	closeConfig(t, c)
+}
+
 // told sends an edge its stream as a snapshot, as a control node does to one without a
 // position, and cuts.
 func told(t *testing.T, c *Config, a *answers, p *publisher) {

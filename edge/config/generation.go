@@ -23,6 +23,10 @@ type generation struct {
 	db   *pebble.DB
 	seq  uint64 // number of the last commit when it was opened; 0: never finished
 
+	marked  uint64          // number of the first commit with a mark; 0: none has one
+	commits int             // since tables were made of the logs
+	flushed <-chan struct{} // closed when they are made; nil: none were yet
+
 	reading sync.WaitGroup        // goroutines that read all of it
 	dropped atomic.Bool           // they shall stop
 	wrong   atomic.Pointer[error] // the first damage that was met
@@ -97,7 +101,7 @@ func (s *store) openOn(fs vfs.FS, name string, readOnly bool) (*generation, erro
 	err := guard(func() (err error) {
 		g.db, err = pebble.Open(s.path(name), o)
 		if err == nil {
-			g.seq, err = getNumber(g.db, keySeq)
+			err = g.readNumber()
 		}
 		return err
 	})

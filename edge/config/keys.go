@@ -9,6 +9,7 @@ import (
 // that a snapshot is written beside what is served and becomes current by one small
 // write of the stream's position.
 //
+//	c REMAINDER                                the mark of the last commit with that remainder
 //	d NAME                                     a deny entry: expiry
 //	g STREAM 0 PART                            a part of an unfinished revision: a Frame
 //	i STREAM 0 CONTENT KIND 0 NAME             a record: lane, revision, value
@@ -16,17 +17,22 @@ import (
 //	m NAME                                     epoch, revision, contact, addresses, grant
 //	p STREAM                                   content number and Position
 //	s                                          number of the last commit
+//	y PART                                     the mark of a part of the copy that this generation began as
 const (
+	spaceMark     = 'c'
 	spaceDeny     = 'd'
 	spaceStaged   = 'g'
 	spaceItem     = 'i'
 	spaceKey      = 'k'
 	spaceMeta     = 'm'
 	spacePosition = 'p'
+	spacePart     = 'y'
 )
 
 var (
 	keySeq      = []byte{'s'}
+	keyMarked   = []byte("mmarked") // number of the first commit with a mark
+	keyParts    = []byte("mparts")  // number of parts that the copy had
 	keyEpoch    = []byte("mepoch")
 	keyRevision = []byte("mrevision")
 	keyContact  = []byte("mcontact")

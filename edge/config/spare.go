@@ -30,18 +30,9 @@ func (s *store) mirrorLocked(repr []byte, urgent bool) {
 	if urgent || s.mu.since >= spareCommits || time.Since(s.mu.synced) > spareEvery {
 		opts, s.mu.since, s.mu.synced = pebble.Sync, 0, time.Now()
 	}
-	if err := apply(s.mu.spare.db, repr, opts); err != nil {
+	if err := s.mu.spare.apply(repr, opts); err != nil {
 		s.dropSpareLocked(err)
 	}
-}
-
-func apply(db *pebble.DB, repr []byte, opts *pebble.WriteOptions) error {
-	b := db.NewBatch()
-	defer b.Close()
-	if err := b.SetRepr(repr); err != nil {
-		return err
-	}
-	return b.Commit(opts)
 }
 
 // good is how many generations are whole: the live one, unless it was lost, and the spare.
@@ -130,10 +121,14 @@ func (s *store) makeSpare(name string, from *pebble.Snapshot, seq uint64) (*gene
 	if err != nil {
 		return nil, errors.Join(err, from.Close())
 	}
-	err = guard(func() error { return s.copyAll(g.db, from) })
+	var parts uint64
+	err = guard(func() (err error) {
+		parts, err = s.copyAll(g.db, from)
+		return err
+	})
 	err = errors.Join(err, from.Close())
 	if err == nil {
-		err = errors.Join(syncDir(s.fs, s.dir), g.db.Set(keySeq, number(seq), pebble.Sync))
+		err = s.finish(g, seq, parts)
 	}
 	if err == nil {
 		err = s.adopt(g)
@@ -159,17 +154,23 @@ func (s *store) emptySpare(name string) (*generation, error) {
 	return s.openGeneration(name, true)
 }
 
-func (s *store) copyAll(to *pebble.DB, from *pebble.Snapshot) error {
+// copyAll copies all of one database into an empty one, in parts of a mebibyte, each with
+// a mark.
+func (s *store) copyAll(to *pebble.DB, from *pebble.Snapshot) (parts uint64, err error) {
 	b := to.NewBatch()
 	defer func() { b.Close() }()
-	err := scan(from, nil, func(key, value []byte) error {
-		if bytes.Equal(key, keySeq) {
+	put := func(opts *pebble.WriteOptions) error {
+		parts++
+		return errors.Join(b.Set(partKey(parts), nil, nil), b.Commit(opts))
+	}
+	err = scan(from, nil, func(key, value []byte) error {
+		if bytes.Equal(key, keySeq) || bytes.Equal(key, keyParts) || key[0] == spacePart {
 			return nil
 		}
 		if err := b.Set(key, value, nil); err != nil || b.Len() < 1<<20 {
 			return err
 		}
-		if err := b.Commit(pebble.NoSync); err != nil {
+		if err := put(pebble.NoSync); err != nil {
 			return err
 		}
 		b.Close()
@@ -182,9 +183,20 @@ func (s *store) copyAll(to *pebble.DB, from *pebble.Snapshot) error {
 		}
 	})
 	if err != nil {
+		return 0, err
+	}
+	return parts, put(pebble.Sync)
+}
+
+// finish makes a copy one that a start may choose.
+func (s *store) finish(g *generation, seq, parts uint64) (err error) {
+	if g.marked, err = getNumber(g.db, keyMarked); err != nil {
 		return err
 	}
-	return b.Commit(pebble.Sync)
+	b := g.db.NewBatch()
+	defer b.Close()
+	return errors.Join(syncDir(s.fs, s.dir), b.Set(keyParts, number(parts), nil), b.Set(keySeq, number(seq), nil),
+		b.Commit(pebble.Sync))
 }
 
 // adopt applies what was committed meanwhile and makes g the spare.
@@ -206,7 +218,7 @@ func (s *store) adopt(g *generation) error {
 		}
 		s.mu.Unlock()
 		for _, repr := range todo {
-			if err := apply(g.db, repr, pebble.NoSync); err != nil {
+			if err := g.apply(repr, pebble.NoSync); err != nil {
 				return err
 			}
 		}

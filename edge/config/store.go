@@ -198,7 +198,9 @@ func (s *store) create() error {
 
 // complete makes a new generation one that a start may choose, and serves from it.
 func (s *store) complete(live *generation) error {
-	if err := live.db.Set(keySeq, number(1), pebble.Sync); err != nil {
+	b := live.db.NewBatch()
+	defer b.Close()
+	if err := errors.Join(live.number(b, 1), b.Commit(pebble.Sync)); err != nil {
 		return errors.Join(err, live.close())
 	}
 	live.seq = 1
@@ -235,7 +237,7 @@ func (s *store) commit(b *pebble.Batch, urgent bool) error {
 	defer s.mu.Unlock()
 	defer b.Close()
 	s.mu.seq++
-	if err := b.Set(keySeq, number(s.mu.seq), nil); err != nil {
+	if err := s.live.number(b, s.mu.seq); err != nil {
 		return err
 	}
 	repr := append([]byte(nil), b.Repr()...)
@@ -243,7 +245,7 @@ func (s *store) commit(b *pebble.Batch, urgent bool) error {
 		return fmt.Errorf("commit to generation %s: %w", s.live.name, err)
 	}
 	s.mirrorLocked(repr, urgent)
-	return nil
+	return s.live.committed()
 }
 
 // note writes what may be lost, to the live generation only.

@@ -1,0 +1,126 @@
+package config
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// Pebble opens a database of which an older log file is missing or empty without a word:
+// the commits of that file are gone, and those after it are there. So each commit leaves a
+// mark with its number, in a ring of markRing rows, and a start looks whether the marks
+// before the last commit are all there. Commits further back than the ring lie in tables,
+// of which Pebble misses none in silence: every flushEvery commits the logs are made into
+// tables. A generation that began as a copy has a mark for each part of the copy.
+const (
+	markRing   = 2048
+	flushEvery = 512
+)
+
+// markKey is the row of the ring that a commit's mark has.
+func markKey(seq uint64) []byte {
+	return binary.BigEndian.AppendUint16([]byte{spaceMark}, uint16(seq%markRing))
+}
+
+// partKey is the row of the mark of a part of a copy, the first of which is 1.
+func partKey(part uint64) []byte { return append([]byte{spacePart}, number(part)...) }
+
+// number gives a commit its number in the generation, and leaves its mark.
+func (g *generation) number(b *pebble.Batch, seq uint64) error {
+	if g.marked == 0 { // a new configuration, or one of an earlier version
+		g.marked = seq
+		if err := b.Set(keyMarked, number(seq), nil); err != nil {
+			return err
+		}
+	}
+	if err := b.Set(markKey(seq), number(seq), nil); err != nil {
+		return err
+	}
+	return b.Set(keySeq, number(seq), nil)
+}
+
+// readNumber reads the number of the last commit, and looks whether a commit before it is
+// missing.
+func (g *generation) readNumber() (err error) {
+	if g.seq, err = getNumber(g.db, keySeq); err != nil {
+		return err
+	}
+	if g.marked, err = getNumber(g.db, keyMarked); err != nil {
+		return err
+	}
+	if err := g.copied(); err != nil {
+		return err
+	}
+	first := g.marked
+	if first == 0 { // of an earlier version, without marks; or what told where they begin is lost
+		if mark, err := getNumber(g.db, markKey(g.seq)); err != nil || mark == 0 {
+			return err
+		}
+		first = 1
+	}
+	for seq := max(first, g.seq-min(g.seq, markRing-1)); seq <= g.seq; seq++ {
+		mark, err := getNumber(g.db, markKey(seq))
+		if err != nil {
+			return err
+		}
+		if mark != seq {
+			return fmt.Errorf("%w: commit %d of %d is missing, as when a log file was lost", errDamaged, seq, g.seq)
+		}
+	}
+	return nil
+}
+
+// copied looks whether a part is missing of the copy that a generation began as.
+func (g *generation) copied() error {
+	parts, err := getNumber(g.db, keyParts)
+	if err != nil {
+		return err
+	}
+	for part := uint64(1); part <= parts; part++ {
+		_, closer, err := g.db.Get(partKey(part))
+		if errors.Is(err, pebble.ErrNotFound) {
+			return fmt.Errorf("%w: part %d of %d is missing, as when a log file was lost", errDamaged, part, parts)
+		}
+		if err != nil {
+			return err
+		}
+		if err := closer.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// committed is called after each commit, by the goroutine that commits. It waits for
+// nothing: while tables are still being made it begins no others.
+func (g *generation) committed() error {
+	if g.commits++; g.commits < flushEvery {
+		return nil
+	}
+	select {
+	case <-g.flushed:
+	default:
+		if g.flushed != nil {
+			return nil
+		}
+	}
+	g.commits = 0
+	var err error
+	g.flushed, err = g.db.AsyncFlush()
+	return err
+}
+
+// apply makes a commit of the other generation in this one.
+func (g *generation) apply(repr []byte, opts *pebble.WriteOptions) error {
+	b := g.db.NewBatch()
+	defer b.Close()
+	if err := b.SetRepr(repr); err != nil {
+		return err
+	}
+	if err := b.Commit(opts); err != nil {
+		return err
+	}
+	return g.committed()
+}

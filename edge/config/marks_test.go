@@ -1,0 +1,179 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/dark-ecosystem/dark/internal/crashmem"
+)
+
+// noTables is a file system on which no table can be made until it is released, so that
+// what was committed stays in more than one log.
+type noTables struct {
+	vfs.FS
+	hold    *atomic.Bool
+	release chan struct{}
+}
+
+func (f noTables) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasSuffix(name, ".sst") && f.hold.Load() {
+		<-f.release
+	}
+	return f.FS.Create(name, c)
+}
+
+func onlyStore(fs vfs.FS) *store {
+	return &store{fs: fs, dir: "config", log: slog.New(slog.DiscardHandler), cache: pebble.NewCache(1 << 20)}
+}
+
+// numbered makes commits of about the given octets, and returns the number of the last.
+func numbered(t *testing.T, g *generation, first, n uint64, octets int) uint64 {
+	t.Helper()
+	for seq := first; seq < first+n; seq++ {
+		b := g.db.NewBatch()
+		err := errors.Join(b.Set(spaced(spaceItem, string(rune(seq))), bytes.Repeat([]byte{byte(seq)}, octets), nil),
+			g.number(b, seq), b.Commit(pebble.Sync), g.committed())
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return first + n - 1
+}
+
+// Of the logs of a database that was killed each is lost, emptied or cut, one a run. What
+// opens then has all commits up to its last one.
+func TestALostLogIsNoticed(t *testing.T) {
+	mem := crashmem.New()
+	held := noTables{FS: mem, hold: new(atomic.Bool), release: make(chan struct{})}
+	s := onlyStore(held)
+	defer s.cache.Unref()
+	if err := mem.MkdirAll("config", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	g, err := s.openGeneration("a", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held.hold.Store(true)
+	numbered(t, g, 1, 20, 600<<10) // more than a log of 8 MiB
+	bad := copyFS(t, mem)
+	close(held.release)
+	if err := g.close(); err != nil {
+		t.Fatal(err)
+	}
+	logs, err := filesLike(bad, "config/a", ".log")
+	if err != nil || len(logs) < 2 {
+		t.Fatalf("logs: %v, %v: the test proves nothing with one", logs, err)
+	}
+	noticed := 0
+	for _, name := range logs {
+		for how, change := range map[string]func(fs vfs.FS) error{
+			"lost":    func(fs vfs.FS) error { return fs.Remove(name) },
+			"emptied": func(fs vfs.FS) error { write(t, fs, name, nil); return nil },
+			"cut": func(fs vfs.FS) error {
+				b := read(t, fs, name)
+				write(t, fs, name, b[:len(b)/2])
+				return nil
+			},
+		} {
+			one := copyFS(t, bad)
+			if err := change(one); err != nil {
+				t.Fatal(err)
+			}
+			s := onlyStore(one)
+			g, err := s.openGeneration("a", false)
+			if err != nil {
+				noticed++
+				s.cache.Unref()
+				continue
+			}
+			for seq := uint64(1); seq <= g.seq; seq++ {
+				if _, closer, err := g.db.Get(spaced(spaceItem, string(rune(seq)))); err != nil {
+					t.Errorf("%s %s: commit %d of %d: %v", name, how, seq, g.seq, err)
+				} else {
+					closer.Close()
+				}
+			}
+			if err := g.close(); err != nil {
+				t.Error(err)
+			}
+			s.cache.Unref()
+		}
+	}
+	if noticed == 0 {
+		t.Error("no loss was noticed: the test proves nothing")
+	}
+}
+
+func filesLike(fs vfs.FS, dir, suffix string) ([]string, error) {
+	all, err := fs.List(dir)
+	var out []string
+	for _, name := range all {
+		if strings.HasSuffix(name, suffix) {
+			out = append(out, filepath.Join(dir, name))
+		}
+	}
+	return out, err
+}
+
+// The ring goes round, the logs become tables meanwhile, and a start finds every mark.
+func TestMarksGoRound(t *testing.T) {
+	mem := crashmem.New()
+	s := onlyStore(mem)
+	defer s.cache.Unref()
+	g, err := s.openGeneration("a", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := numbered(t, g, 1, 2*markRing+7, 1)
+	if tables, err := filesLike(mem, "config/a", ".sst"); err != nil || len(tables) == 0 {
+		t.Errorf("no table was made of the logs: %v", err)
+	}
+	killed := onlyStore(copyFS(t, mem))
+	defer killed.cache.Unref()
+	again, err := killed.openGeneration("a", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.seq != last || again.marked != 1 {
+		t.Errorf("it ends at %d, marked from %d, want %d and 1", again.seq, again.marked, last)
+	}
+	if err := errors.Join(again.close(), g.close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A configuration of an earlier version has no marks; they begin with its next commit.
+func TestMarksBeginWithTheNextCommit(t *testing.T) {
+	s := onlyStore(crashmem.New())
+	defer s.cache.Unref()
+	g, err := s.openGeneration("a", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(g.db.Set(keySeq, number(900), pebble.Sync), g.close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []struct{ seq, marked uint64 }{{900, 0}, {903, 901}} {
+		if g, err = s.openGeneration("a", false); err != nil {
+			t.Fatal(err)
+		}
+		if g.seq != want.seq || g.marked != want.marked {
+			t.Errorf("it ends at %d, marked from %d, want %+v", g.seq, g.marked, want)
+		}
+		if want.marked == 0 {
+			numbered(t, g, 901, 3, 1)
+		}
+		if err := g.close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

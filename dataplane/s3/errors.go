@@ -49,6 +49,7 @@ var storeErrors = []struct {
 	{store.ErrFull, s3xml.InsufficientStorage},
 	{store.ErrTooLarge, s3xml.EntityTooLarge},
 	{store.ErrErased, s3xml.NoSuchBucket},
+	{store.ErrBusy, s3xml.SlowDown},
 	{store.ErrReadOnly, s3xml.ServiceUnavailable},
 	{store.ErrMoved, s3xml.ServiceUnavailable},
 	{store.ErrKey, s3xml.ServiceUnavailable},

@@ -170,6 +170,7 @@ var (
 	ErrKey      = errors.New("the key is not here")                     // never came, retired past use, or destroyed
 	ErrWrongKey = errors.New("the customer's key is not the right one") // SSE-C
 	ErrFull     = errors.New("the disk is full; writes are refused")    // 507; reads go on
+	ErrBusy     = errors.New("the rows' database takes no writes now")  // 503; try again
 	ErrReadOnly = errors.New("the store failed to sync and only reads") // until a restart
 	ErrErased   = errors.New("the space was erased")                    // deleted for good
 	ErrTooLarge = errors.New("larger than the store takes")             // see Limits

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -28,7 +30,8 @@ type machine struct {
 	applied uint64
 	erased  erasures // spaces that were erased
 	most    uint32   // versions of one key
-	c       change   // of the command that is applied
+	ledger  *damageLedger
+	c       change // of the command that is applied
 }
 
 // erasures may also be read by who does not own the machine.
@@ -45,6 +48,12 @@ func (e *erasures) has(space ID) bool {
 	return e.mu.ids[space]
 }
 
+func (e *erasures) all() []ID {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return slices.Collect(maps.Keys(e.mu.ids))
+}
+
 func (e *erasures) add(space ID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -54,8 +63,8 @@ func (e *erasures) add(space ID) {
 	e.mu.ids[space] = true
 }
 
-func newMachine(db *pebble.DB) (*machine, error) {
-	m := &machine{db: db, most: MaxVersions}
+func newMachine(db *pebble.DB, l *damageLedger) (*machine, error) {
+	m := &machine{db: db, most: MaxVersions, ledger: l}
 	m.c.machine = m
 	v, err := get(db, appliedKey)
 	if err != nil {

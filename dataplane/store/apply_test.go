@@ -25,7 +25,7 @@ func newReplica(t testing.TB) *replica {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	m, err := newMachine(db)
+	m, err := newMachine(db, &damageLedger{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestThreeMembersHoldTheSame(t *testing.T) {
 
 func (r *replica) restart(t testing.TB) {
 	t.Helper()
-	m, err := newMachine(r.m.db)
+	m, err := newMachine(r.m.db, &damageLedger{})
 	if err != nil {
 		t.Fatal(err)
 	}

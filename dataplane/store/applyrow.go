@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,6 +17,9 @@ type stored struct {
 	row
 	v     Version
 	there bool
+	// lost: it is damaged, or rows that were newer may be in a gap. Such a row can be deleted
+	// and overwritten; no condition is judged on it.
+	lost bool
 }
 
 // versions are the rows of one key, as an op finds them.
@@ -38,9 +42,20 @@ func (c *change) versions(space ID, key []byte) (*versions, error) {
 	}
 	s.iter = iter
 	if !iter.SeekPrefixGE(s.prefix) {
+		s.current.lost = c.ledger.lostBefore(s.prefix, nil, 0) != nil
 		return s, s.closeIf(iter.Error())
 	}
-	return s, s.closeIf(s.parse(&s.current))
+	err = s.parse(&s.current)
+	if d := (*Damaged)(nil); errors.As(err, &d) && s.current.there {
+		s.current.row, s.current.lost = row{bits: bitNull}, true
+		return s, nil
+	}
+	if s.current.there {
+		s.current.lost = c.ledger.lostBefore(s.prefix, iter.Key(), s.current.v) != nil
+	} else {
+		s.current.lost = c.ledger.lostBefore(s.prefix, nil, 0) != nil
+	}
+	return s, s.closeIf(err)
 }
 
 func (s *versions) closeIf(err error) error {
@@ -277,6 +292,9 @@ func (c *change) release(space ID, r *row) error {
 	}
 	for _, e := range r.refs(nil) {
 		x, err := c.load(e.id)
+		if d := (*Damaged)(nil); errors.As(err, &d) {
+			continue // nobody can read it, and its space is for an offline repair to give back
+		}
 		if err != nil {
 			return err
 		}
@@ -301,6 +319,9 @@ func (c *change) delete(space ID, op *storev1.Op, d *storev1.Delete) (res Result
 	if err := c.judge(op, space, &s.current, &named); err != nil {
 		return res, err
 	}
+	if s.isLost(Version(d.Version), &named) {
+		return res, nil // deleted: who proposed it takes it out of the gap
+	}
 	if !named.there {
 		if d.Idempotent {
 			return res, nil
@@ -312,6 +333,27 @@ func (c *change) delete(space ID, op *storev1.Op, d *storev1.Delete) (res Result
 		return res, err
 	}
 	return res, s.uncover(&named)
+}
+
+// isLost says whether the row that an op names is in a gap, or may be.
+func (s *versions) isLost(v Version, named *stored) bool {
+	switch {
+	case v == Current:
+		return s.c.ledger.lostBefore(s.prefix, s.at(), named.v) != nil
+	case named.there:
+		return false
+	case v == Null:
+		return s.current.lost || s.c.ledger.gapAt(s.pointerKey()) != nil
+	}
+	return s.c.ledger.gapAt(s.rowKey(v)) != nil
+}
+
+// at is the current row's key in the database; nil where there is none.
+func (s *versions) at() []byte {
+	if !s.current.there {
+		return nil
+	}
+	return s.rowKey(s.current.v)
 }
 
 // uncover keeps the pointer to the null row when another row is deleted: it is there only
@@ -357,6 +399,9 @@ func (c *change) amend(space ID, op *storev1.Op, a *storev1.Amend) (res Result, 
 	}
 	if err := c.judge(op, space, &s.current, &named); err != nil {
 		return res, err
+	}
+	if named.lost || s.isLost(Version(a.Version), &named) {
+		return res, damagedRow(space, op.Key, named.v, errLost)
 	}
 	if !named.there {
 		return res, &Refused{Reason: Missing}
@@ -406,7 +451,7 @@ func (c *change) dropRows(space ID, from []byte, most int) (n int, err error) {
 		key, v, _ := rowKey(iter.Key())
 		r.v = v
 		if err := c.parsed(&r, value, space, unescape(nil, key)); err != nil {
-			return n, err
+			r.row = row{} // it holds nothing that can be known
 		}
 		if err := c.release(space, &r.row); err != nil {
 			return n, err

@@ -25,6 +25,11 @@ const compactShare = 0.5
 func (s *Store) start() {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
+	if !s.control.calm {
+		s.ailing.turn()
+		s.done.Go(func() { s.setTablesAside(ctx) })
+		s.done.Go(func() { s.press(ctx) })
+	}
 	if !s.opt.Quiet {
 		s.done.Go(func() { s.run(ctx) })
 		s.done.Go(func() { s.syncFloors(ctx) })
@@ -122,7 +127,7 @@ func (s *Store) moved(moves []segment.Move) error {
 			return err
 		}
 	}
-	if err := s.guarded(func() error { return batch.Commit(pebble.Sync) }); err != nil {
+	if err := s.write(func() error { return batch.Commit(pebble.Sync) }); err != nil {
 		return s.fail(fmt.Errorf("sync the places of extents: %w", err))
 	}
 	return nil

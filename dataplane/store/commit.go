@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	storev1 "github.com/dark-ecosystem/dark/proto/dark/store/v1"
 
 	"github.com/dark-ecosystem/dark/dataplane/store/seal"
@@ -30,7 +32,12 @@ func (p *Space) Commit(ctx context.Context, ops ...Op) ([]Result, error) {
 		return nil, err
 	}
 	for try := 1; ; try++ {
+		done := p.s.ailing.next()
 		results, err := p.commit(ctx, ops)
+		if pebble.IsCorruptionError(err) && try == 1 && p.s.ailing.ended(ctx, done) {
+			continue // what could not be read was set aside
+		}
+		err = p.s.hurt(err)
 		var r *Refused
 		if !errors.As(err, &r) || try == maxTries {
 			return results, err
@@ -246,5 +253,6 @@ func (s *Store) propose(ctx context.Context, ops ...*storev1.Op) (outcome, error
 		return out, err
 	}
 	s.free(out.removed)
+	s.mended(cmd.Ops, &out)
 	return out, nil
 }

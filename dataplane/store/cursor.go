@@ -28,6 +28,8 @@ type Cursor struct {
 	current  bool
 	begun    bool
 	err      error
+	from     []byte // where the last move began, as a key of the database
+	end      []byte // where the rows that it goes over end
 
 	unescaped []byte // key, where it had to be unescaped
 }
@@ -47,14 +49,15 @@ func (p *Space) Scan(o ScanOptions) (*Cursor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cursor{p: p, versions: o.Versions, iter: iter}, nil
+	return &Cursor{p: p, versions: o.Versions, iter: iter, from: bytes.Clone(from), end: after(from)}, nil
 }
 
 // Seek goes to the first row whose key is key or after it.
 func (c *Cursor) Seek(key []byte) bool {
 	c.begun = true
 	c.last = c.last[:0]
-	c.iter.SeekGE(beginning(c.p.id, key))
+	c.from = append(c.from[:0], beginning(c.p.id, key)...)
+	c.iter.SeekGE(c.from)
 	return c.settle()
 }
 
@@ -70,6 +73,7 @@ func (c *Cursor) SeekVersion(key []byte, v Version) bool {
 	} else {
 		c.last = c.last[:0]
 	}
+	c.from = append(c.from[:0], at...)
 	c.iter.SeekGE(at)
 	return c.settle()
 }
@@ -104,6 +108,9 @@ func (c *Cursor) NextKey() bool {
 func (c *Cursor) settle() bool {
 	for ; c.err == nil && c.iter.Valid(); c.iter.NextPrefix() {
 		k := c.iter.Key()
+		if c.passes(k) {
+			return false
+		}
 		prefix := k[:max(0, len(k)-versionLen)]
 		c.current = !bytes.Equal(prefix, c.last)
 		if !c.current && !c.versions {
@@ -113,6 +120,10 @@ func (c *Cursor) settle() bool {
 		if !c.parse(k) {
 			return false
 		}
+		c.from = append(c.from[:0], k...)
+		if !c.versions {
+			c.from = immediateSuccessor(c.from[:0], prefix)
+		}
 		if c.versions || !c.row.is(bitMarker) {
 			c.err = c.p.s.hurt(c.p.s.synced(context.Background(), c.p.id, c.key, &c.row, c.v))
 			return c.err == nil
@@ -121,7 +132,21 @@ func (c *Cursor) settle() bool {
 	if c.err == nil {
 		c.err = c.p.s.hurt(c.iter.Error())
 	}
+	if c.err == nil {
+		c.passes(c.end)
+	}
 	return false
+}
+
+// passes ends the walk where it would pass over rows that may be lost, and says so: the list
+// would look whole, and not be. Who seeks to a key behind them goes on there.
+func (c *Cursor) passes(to []byte) bool {
+	d := c.p.s.ledger.gapIn(c.from, to)
+	if d == nil {
+		return false
+	}
+	c.err = c.p.s.hurt(&Damaged{Thing: d.Thing, Err: errLost})
+	return true
 }
 
 func (c *Cursor) parse(k []byte) bool {

@@ -41,6 +41,7 @@ func TestADamagedTableIsToldOfOnce(t *testing.T) {
 	logged := &told{}
 	o := m.opt
 	o.FS, o.Logger = fs, slog.New(logged)
+	o.control.calm = true // it would be set aside
 	s := open(t, o)
 	eventually(t, "the damage was met more often than is free", func() bool {
 		_, _ = ask(s)

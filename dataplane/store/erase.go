@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	storev1 "github.com/dark-ecosystem/dark/proto/dark/store/v1"
 )
@@ -40,13 +42,29 @@ func (s *Store) empty(ctx context.Context) error {
 	if err != nil || len(spaces) == 0 {
 		return err
 	}
+	if err := s.vacuumErased(ctx, spaces); err != nil {
+		return err
+	}
+	var errs []error
+	for _, space := range spaces {
+		if err := s.emptyOne(ctx, space); err != nil {
+			errs = append(errs, fmt.Errorf("empty space %x: %w", space, s.hurt(err)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// vacuumErased makes the keys of erased spaces leave the disk, once for each space: one that
+// cannot be emptied is met again in each round.
+func (s *Store) vacuumErased(ctx context.Context, spaces []ID) error {
+	if !slices.ContainsFunc(spaces, func(id ID) bool { return !s.vacuumed[id] }) {
+		return nil
+	}
 	if err := s.vacuum(ctx); err != nil {
 		return err
 	}
-	for _, space := range spaces {
-		if err := s.emptyOne(ctx, space); err != nil {
-			return fmt.Errorf("empty space %x: %w", space, err)
-		}
+	for _, id := range spaces {
+		s.vacuumed[id] = true
 	}
 	return nil
 }
@@ -59,8 +77,13 @@ func (s *Store) emptyOne(ctx context.Context, space ID) error {
 			return err
 		}
 		v, err := get(s.db, idKey(tagErased, space))
-		if err != nil || len(v) != 1 || v[0] != 1 {
+		if err != nil {
 			return err
+		}
+		if len(v) != 1 || v[0] != 1 {
+			delete(s.vacuumed, space)
+			s.mendedSpace(space)
+			return nil
 		}
 	}
 }

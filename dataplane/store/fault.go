@@ -61,6 +61,13 @@ func (s *Store) writable() error {
 // fatalError is what Fatalf throws to guarded.
 type fatalError struct{ err error }
 
+// write writes to the rows' database. It waits while a range is being set aside.
+func (s *Store) write(f func() error) error {
+	s.writes.RLock()
+	defer s.writes.RUnlock()
+	return s.guarded(f)
+}
+
 // guarded calls Pebble where it may say that it cannot go on.
 func (s *Store) guarded(f func() error) (err error) {
 	defer func() {
@@ -122,7 +129,9 @@ func (l pebbleLog) damaged(i pebble.DataCorruptionInfo) {
 	n := l.s.damages.count(i.Path, time.Now())
 	if n == 1 {
 		l.Errorf("damaged: %s", i)
+		_ = l.s.ledger.enter(tableThing(&i), fmt.Sprint(i.Details), time.Now())
 	}
+	l.s.ailing.report(i.Path)
 	if n <= damagesFree {
 		return
 	}

@@ -109,7 +109,7 @@ func (s *Store) judgeRows(dir string) error {
 		return err
 	}
 	defer db.Close()
-	m, err := newMachine(db)
+	m, err := newMachine(db, &s.ledger)
 	if err != nil {
 		return err
 	}

@@ -260,7 +260,7 @@ func openMachine(t testing.TB) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := newMachine(db)
+	m, err := newMachine(db, &damageLedger{})
 	if err != nil {
 		t.Fatal(err)
 	}

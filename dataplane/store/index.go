@@ -33,7 +33,7 @@ func (s *Store) setPlace(id ID, r segment.Ref, how *pebble.WriteOptions) error {
 	if err := s.writable(); err != nil {
 		return err
 	}
-	return s.guarded(func() error {
+	return s.write(func() error {
 		return s.db.Set(placeKey(id), r.Append(make([]byte, 0, segment.RefSize)), how)
 	})
 }
@@ -56,7 +56,7 @@ func (s *Store) freeOne(id ID) error {
 	if err != nil || !ok {
 		return err
 	}
-	if err := s.guarded(func() error { return s.db.Delete(placeKey(id), pebble.NoSync) }); err != nil {
+	if err := s.write(func() error { return s.db.Delete(placeKey(id), pebble.NoSync) }); err != nil {
 		return err
 	}
 	s.files.Free(r)

@@ -15,6 +15,9 @@ func (c *change) judge(op *storev1.Op, space ID, current, named *stored) error {
 	if cond == nil {
 		return nil
 	}
+	if current.lost && asksForRow(cond) {
+		return damagedRow(space, op.Key, 0, errLost)
+	}
 	if r, ok := judgeCurrent(cond, current); !ok {
 		return &Refused{Reason: r}
 	}
@@ -28,6 +31,12 @@ func (c *change) judge(op *storev1.Op, space ID, current, named *stored) error {
 		c.quotas = append(c.quotas, quota{len(c.results), space, cond})
 	}
 	return nil
+}
+
+// asksForRow says whether a condition is about a row, and not only about quotas.
+func asksForRow(c *storev1.Condition) bool {
+	return c.Absent || c.Exists || c.HasSize || len(c.Match)+len(c.NoMatch) > 0 ||
+		c.Time != 0 || c.Version != 0 || c.Amended != 0
 }
 
 func judgeCurrent(cond *storev1.Condition, current *stored) (Reason, bool) {

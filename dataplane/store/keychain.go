@@ -137,7 +137,7 @@ func (k *keychain) current(ctx context.Context, space ID, tenant, name string) (
 		return e, nil
 	}
 	e, err := k.open(id)
-	if !errors.Is(err, ErrKey) || !errors.Is(err, errNoEpoch) {
+	if !errors.Is(err, errNoEpoch) && !errors.Is(err, errLost) {
 		return e, err
 	}
 	if err := k.make(ctx, id, tenant); err != nil {
@@ -167,6 +167,9 @@ func (k *keychain) open(id epochID) (*epochKeys, error) {
 	v, err := get(k.s.db, epochKey(id.space, id.name, id.epoch))
 	if err != nil {
 		return nil, err
+	}
+	if v == nil && k.s.ledger.gapAt(epochKey(id.space, id.name, id.epoch)) != nil {
+		return nil, damagedEpoch(id, errLost)
 	}
 	if v == nil {
 		return nil, keyError(errNoEpoch, "epoch %d of key %q", id.epoch, id.name)

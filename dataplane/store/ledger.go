@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -123,6 +124,7 @@ const ledgerEvery = time.Second
 // entry goes when its thing was deleted or overwritten, or when a later scrub reads it well.
 // mu guards what is known; saving orders those who write the file and comes before mu.
 type damageLedger struct {
+	gaps   atomic.Pointer[[]gap] // the ranges that were set aside, in order; see gap.go
 	saving sync.Mutex
 	mu     struct {
 		sync.Mutex
@@ -341,6 +343,7 @@ func (l *damageLedger) decode(b []byte) error {
 	for _, t := range m.Things {
 		l.putLocked(decodeDamage(t))
 	}
+	l.findGapsLocked()
 	l.mu.changed = false
 	for kind, n := range m.Uncounted {
 		if l.mu.beyond == nil {

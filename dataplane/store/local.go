@@ -3,8 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
-	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -21,19 +21,24 @@ type Log interface {
 	applied() uint64
 }
 
-// localLog is the log of a cell of one. mu is held while a command is judged and put in
-// Pebble's log, not while that is synced: all who wait share one sync.
+// localLog is the log of a cell of one. Whose turn it is judges a command and puts it in
+// Pebble's log, and passes the turn on before that is synced: all who wait share one sync.
+// The turn is a channel, so that nobody waits for it without a bound: Pebble may not return
+// from a write.
 type localLog struct {
-	s  *Store
-	mu struct {
-		sync.Mutex
-		machine *machine
-	}
+	s       *Store
+	turn    chan struct{}
+	machine *machine // of whose turn it is
+	at      atomic.Uint64
 }
 
+// patience is how long a command waits for its turn, and for the rows' database to have
+// room for it.
+const patience = 10 * time.Second
+
 func newLocalLog(s *Store, m *machine) *localLog {
-	l := &localLog{s: s}
-	l.mu.machine = m
+	l := &localLog{s: s, turn: make(chan struct{}, 1), machine: m}
+	l.at.Store(m.applied)
 	return l
 }
 
@@ -50,7 +55,11 @@ func (l *localLog) propose(ctx context.Context, cmd *storev1.Command) (outcome, 
 		}
 		l.s.control.between()
 	}
+	if err := l.begin(ctx); err != nil {
+		return outcome{}, err
+	}
 	batch, out, err := l.enter(cmd)
+	l.end()
 	if err != nil {
 		return outcome{}, err
 	}
@@ -66,22 +75,43 @@ func (l *localLog) propose(ctx context.Context, cmd *storev1.Command) (outcome, 
 
 // judgeAhead is of the control build that judges before the log and not in it.
 func (l *localLog) judgeAhead(cmd *storev1.Command) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	batch := l.mu.machine.db.NewIndexedBatch()
+	if err := l.begin(context.Background()); err != nil {
+		return err
+	}
+	defer l.end()
+	batch := l.machine.db.NewIndexedBatch()
 	defer batch.Close()
-	_, err := l.mu.machine.Apply(batch, l.mu.machine.applied+1, cmd)
+	_, err := l.machine.Apply(batch, l.machine.applied+1, cmd)
 	for _, op := range cmd.Ops {
 		op.Condition = nil
 	}
 	return err
 }
 
-// enter judges the command and writes what it changes.
+// begin waits for a turn and for room in the rows' database. ErrBusy where neither comes.
+func (l *localLog) begin(ctx context.Context) error {
+	wait := time.NewTimer(patience)
+	defer wait.Stop()
+	if err := l.s.pressure.wait(ctx, wait.C); err != nil {
+		return err
+	}
+	select {
+	case l.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-wait.C:
+		return fmt.Errorf("%w: another's write has not returned", ErrBusy)
+	}
+}
+
+func (l *localLog) end() { <-l.turn }
+
+// enter judges the command and writes what it changes. It is the caller's turn.
 func (l *localLog) enter(cmd *storev1.Command) (batch *pebble.Batch, out outcome, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	m := l.mu.machine
+	l.s.writes.RLock()
+	defer l.s.writes.RUnlock()
+	m := l.machine
 	if len(cmd.Ops) > 1 {
 		batch = m.db.NewIndexedBatch()
 	} else {
@@ -96,13 +126,12 @@ func (l *localLog) enter(cmd *storev1.Command) (batch *pebble.Batch, out outcome
 		return nil, outcome{}, err
 	}
 	m.done(&out)
+	l.at.Store(m.applied)
 	return batch, out, nil
 }
 
 func (l *localLog) applied() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.mu.machine.applied
+	return l.at.Load()
 }
 
 // raise makes a number at least n.

@@ -109,6 +109,9 @@ func (r *Reader) find(p *piece) error {
 // extent reads what is known of an extent.
 func (s *Store) extent(id ID) (x extent, err error) {
 	v, closer, err := s.db.Get(idKey(tagExtent, id))
+	if errors.Is(err, pebble.ErrNotFound) && s.ledger.gapAt(idKey(tagExtent, id)) != nil {
+		return x, damagedExtent(id, errLost)
+	}
 	if errors.Is(err, pebble.ErrNotFound) {
 		return x, fmt.Errorf("extent %x: %w", id, ErrGone)
 	}

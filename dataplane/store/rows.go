@@ -36,7 +36,7 @@ func openRows(fs vfs.FS, dir string, log pebbleLog, readOnly bool) (*pebble.DB, 
 		MaxOpenFiles:                500,
 		// a compaction takes in all rows of the next level: let it be for five flushes of new ones
 		L0CompactionThreshold:       10,
-		L0StopWritesThreshold:       40,
+		L0StopWritesThreshold:       stopSublevels,
 		LBaseMaxBytes:               32 << 20,
 		WALBytesPerSync:             0, // each commit syncs
 		BytesPerSync:                1 << 20,
@@ -44,7 +44,9 @@ func openRows(fs vfs.FS, dir string, log pebbleLog, readOnly bool) (*pebble.DB, 
 		DisableTableStats:           log.s.control.calm,
 	}
 	// The reader who met it gets the error; the others go on. Without this it is fatal.
-	o.EventListener = &pebble.EventListener{DataCorruption: log.damaged}
+	o.EventListener = &pebble.EventListener{
+		DataCorruption: log.damaged, CompactionEnd: log.s.compactions.ended,
+	}
 	// Bodies and values are sealed: they do not shrink.
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
 	for i := range o.Levels {

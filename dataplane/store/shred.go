@@ -50,11 +50,12 @@ func (s *Store) lookThrough(ctx context.Context, now time.Time) (map[epochID]boo
 	err := eachKey(s.db, []byte{tagEpoch}, func(k, v []byte) error {
 		id, e, err := readEpoch(k, v)
 		if err != nil {
-			return s.hurt(err)
+			_ = s.hurt(err)
+			return nil //nolint:nilerr // it costs the others nothing
 		}
 		age := int64(epochAt(now)) - int64(id.epoch)
 		switch {
-		case age > 0 && e.holds <= 0:
+		case age > 0 && e.holds <= 0 && s.ledger.gapAt(k) == nil: // in a gap it is a second, which holds do not count
 			unused = append(unused, id)
 		case age > 0 && age >= s.shredDays(id.space)-1:
 			old[id] = true
@@ -67,7 +68,7 @@ func (s *Store) lookThrough(ctx context.Context, now time.Time) (map[epochID]boo
 		return nil, err
 	}
 	for _, id := range rotated {
-		if err := s.rotate(ctx, id); err != nil {
+		if err := s.unlessKey(s.rotate(ctx, id)); err != nil {
 			return nil, err
 		}
 	}
@@ -154,7 +155,7 @@ func (s *Store) vacuum(ctx context.Context) error {
 	}
 	// Pebble keeps one log file more than memtables for use again, and one is in use.
 	for range memTables + 2 {
-		err := s.guarded(func() error {
+		err := s.write(func() error {
 			if err := s.db.Set([]byte{tagLocal, localMeta}, []byte{recordFormat}, pebble.Sync); err != nil {
 				return err
 			}
@@ -184,8 +185,11 @@ func (s *Store) rewrap(ctx context.Context, old map[epochID]bool) error {
 				continue
 			}
 			n, err := s.rewrapOne(ctx, id, h)
-			if err != nil || n == nil {
+			if err != nil {
 				return err
+			}
+			if n == nil {
+				continue
 			}
 			to := epochID{h.space, h.name, 0}
 			if batches[to] = append(batches[to], n); len(batches[to]) < rewrapBatch {
@@ -237,6 +241,9 @@ func (s *Store) rewrapOne(ctx context.Context, id ID, h *hold) (*storev1.NewExte
 
 func (s *Store) unlessKey(err error) error {
 	var d *Damaged
+	if err == nil {
+		return nil
+	}
 	if errors.Is(err, ErrKey) || errors.Is(err, ErrErased) || errors.As(err, &d) {
 		s.opt.Logger.Warn("a body's key was not wrapped again", "error", s.hurt(err))
 		return nil

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -90,16 +91,30 @@ func (p *Space) find(key []byte, v Version) (f found, err error) {
 	defer iter.Close()
 	ok := iter.SeekPrefixGE(prefix) && sameKey(iter, prefix)
 	if !ok {
-		return f, firstOf(iter.Error(), notFound(key, v))
+		return f, firstOf(iter.Error(), p.lostRow(prefix, nil, key, 0), notFound(key, v))
 	}
 	if err := f.read(p.id, key, iter); err != nil {
 		return f, err
+	}
+	if v != f.v {
+		if err := p.lostRow(prefix, iter.Key(), key, f.v); err != nil {
+			return f, err
+		}
 	}
 	f.current = true
 	if v == Current || v == f.v || v == Null && f.is(bitNull) {
 		return f, nil
 	}
 	return p.findOlder(db, iter, prefix, key, v)
+}
+
+// lostRow is a *Damaged where rows of a key may be lost that are newer than the row at a
+// place in the database; with no place, any rows of it.
+func (p *Space) lostRow(prefix, at, key []byte, v Version) error {
+	if d := p.s.ledger.lostBefore(prefix, at, v); d != nil {
+		return damagedRow(p.id, key, 0, fmt.Errorf("%w: %s", errLost, d.Thing.String()))
+	}
+	return nil
 }
 
 func notFound(key []byte, v Version) error {
@@ -114,19 +129,26 @@ func (p *Space) findOlder(db pebble.Reader, iter *pebble.Iterator, prefix, key [
 		if err != nil {
 			return f, err
 		}
+		if k := appendKey(nil, tagNull, p.id, key); len(pointer) != versionLen && p.s.ledger.gapAt(k) != nil {
+			return f, damagedRow(p.id, key, v, errLost)
+		}
 		if len(pointer) != versionLen {
 			return f, notFound(key, v)
 		}
 		at = Version(binary.BigEndian.Uint64(pointer))
 	}
-	if !iter.SeekPrefixGE(appendVersion(prefix[:len(prefix):len(prefix)], at)) || !sameKey(iter, prefix) {
-		return f, firstOf(iter.Error(), notFound(key, v))
+	k := appendVersion(prefix[:len(prefix):len(prefix)], at)
+	if !iter.SeekPrefixGE(k) || !sameKey(iter, prefix) || !bytes.Equal(iter.Key(), k) {
+		if err := iter.Error(); err != nil {
+			return f, err
+		}
+		if p.s.ledger.gapAt(k) != nil {
+			return f, damagedRow(p.id, key, v, errLost)
+		}
+		return f, notFound(key, v)
 	}
 	if err := f.read(p.id, key, iter); err != nil {
 		return f, err
-	}
-	if f.v != at {
-		return found{}, notFound(key, v)
 	}
 	return f, nil
 }

@@ -20,34 +20,40 @@ import (
 
 // Store keeps the spaces of one member. All methods may be called by any goroutine.
 //
-// Lock order: localLog.mu, then Store.mu; placing, which is held while an extent's place
-// changes, before segment's own; none of them while Keys are asked.
+// Lock order: the log's turn, then writes, then Store.mu; placing, then writes; placing, which
+// is held while an extent's place changes, before segment's own; none of them while Keys are asked.
 type Store struct {
-	opt       Options
-	fs        vfs.FS
-	db        *pebble.DB
-	files     *segment.Files
-	machine   *machine // the log's
-	log       Log
-	chain     *keychain
-	writer    uint64 // this incarnation: random
-	extents   atomic.Uint64
-	intents   intents
-	disk      *diskroom.Disk
-	fault     *fault
-	damages   damages
-	gate      gate
-	control   control
-	ledger    damageLedger
-	durable   durable
-	floor     floor
-	placing   sync.Mutex
-	scrubbing sync.Mutex
-	offline   bool          // opened by a tool
-	round     sync.Mutex    // of background work
-	wake      chan struct{} // there is background work
-	wals      *walFS
-	shredded  time.Time // when keys were last looked through; owned by who holds round
+	opt         Options
+	fs          vfs.FS
+	db          *pebble.DB
+	files       *segment.Files
+	machine     *machine // the log's
+	log         Log
+	chain       *keychain
+	writer      uint64 // this incarnation: random
+	extents     atomic.Uint64
+	intents     intents
+	disk        *diskroom.Disk
+	fault       *fault
+	damages     damages
+	pressure    pressure
+	compactions compactions
+	ailing      ailing       // tables that cannot be read
+	writes      sync.RWMutex // held by who sets a range aside: nobody writes meanwhile
+	gate        gate
+	control     control
+	ledger      damageLedger
+	durable     durable
+	floor       floor
+	placing     sync.Mutex
+	scrubbing   sync.Mutex
+	offline     bool          // opened by a tool
+	round       sync.Mutex    // of background work
+	wake        chan struct{} // there is background work
+	wals        *walFS
+	shredded    time.Time // when keys were last looked through; owned by who holds round
+	// vacuumed are erased spaces whose keys have left the disk; owned by who holds round.
+	vacuumed map[ID]bool
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -64,12 +70,15 @@ type Store struct {
 // gate keeps Close from pulling the database away under those who use it.
 type gate struct {
 	mu     sync.RWMutex
-	closed bool
+	closed atomic.Bool
 }
 
 func (g *gate) enter() error {
+	if g.closed.Load() {
+		return ErrClosed
+	}
 	g.mu.RLock()
-	if g.closed {
+	if g.closed.Load() {
 		g.mu.RUnlock()
 		return ErrClosed
 	}
@@ -78,13 +87,26 @@ func (g *gate) enter() error {
 
 func (g *gate) leave() { g.mu.RUnlock() }
 
-// close is true for the first to call it, after all others have left.
-func (g *gate) close() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	was := g.closed
-	g.closed = true
-	return !was
+// close says whether all others have left, within the given time. first is true for the first
+// to call it.
+func (g *gate) close(within time.Duration) (first, empty bool) {
+	if g.closed.Swap(true) {
+		return false, false
+	}
+	left := make(chan struct{})
+	go func() { // ends when the last has left
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		close(left)
+	}()
+	wait := time.NewTimer(within)
+	defer wait.Stop()
+	select {
+	case <-left:
+		return true, true
+	case <-wait.C:
+		return true, false
+	}
 }
 
 // Open opens the store in Dir, or begins one. It fails where the directory is held by
@@ -109,7 +131,7 @@ func openOffline(o Options, readOnly bool) (*Store, error) {
 	}
 	s.offline = true
 	if err = s.openFiles(readOnly); err == nil {
-		s.machine, err = newMachine(s.db)
+		s.machine, err = newMachine(s.db, &s.ledger)
 	}
 	if err == nil {
 		err = s.openFloor(true)
@@ -128,7 +150,8 @@ func newStore(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opt: o, fault: newFault(), control: o.control, wake: make(chan struct{}, 1)}
+	s := &Store{opt: o, fault: newFault(), control: o.control, vacuumed: map[ID]bool{}, wake: make(chan struct{}, 1)}
+	s.ailing.wake = make(chan struct{}, 1)
 	s.wals = &walFS{FS: o.FS}
 	s.disk = diskroom.New(o.FS, o.Dir, o.Reserve)
 	s.fs = s.disk.Relieve(s.wals)
@@ -142,7 +165,7 @@ func (s *Store) open() (err error) {
 	if err := s.openFiles(false); err != nil {
 		return err
 	}
-	if s.machine, err = newMachine(s.db); err != nil {
+	if s.machine, err = newMachine(s.db, &s.ledger); err != nil {
 		return err
 	}
 	if err := s.openFloor(false); err != nil {
@@ -257,11 +280,19 @@ func (s *Store) begin() error {
 
 // Close ends background work and syncs. Readers, cursors and writers must have been closed.
 func (s *Store) Close() error {
-	if !s.gate.close() {
+	first, empty := s.gate.close(closeWithin)
+	switch {
+	case !first:
 		return nil
+	case !empty: // somebody is in Pebble, or reads from it, and does not come back
+		s.stop()
+		return firstOf(s.fail(errors.New("not all who use the store have left")), s.saveLedger())
 	}
 	return s.shut()
 }
+
+// closeWithin is how long Close waits for those who use the store.
+const closeWithin = time.Minute
 
 func (s *Store) shut() (err error) {
 	if s.stop != nil {

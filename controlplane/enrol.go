@@ -21,6 +21,10 @@ import (
 
 const fileMembers = "members.json" // transports of the members, as they were at joining
 
+// incarnationLen is how many random octets an enrolment adds to the name, so that a node that
+// joins again is another member of consensus.
+const incarnationLen = 3
+
 // Enrol makes an empty directory that of a new control node, by a join token and the
 // API address of any control node. hosts are names and addresses of this node.
 func Enrol(ctx context.Context, dir, token, api string, hosts []string) error {
@@ -54,7 +58,7 @@ func Enrol(ctx context.Context, dir, token, api string, hosts []string) error {
 	if len(resp.WrappedRoot) == 0 {
 		return errors.New("the join token is for an edge: run `darkd edge --join TOKEN`")
 	}
-	var incarnation [3]byte
+	var incarnation [incarnationLen]byte
 	rand.Read(incarnation[:])
 	return errors.Join(
 		keyring.WriteFile(filepath.Join(dir, fileRoot), resp.WrappedRoot, 0o600),

@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"context"
+	"encoding/hex"
 	"strings"
 	"time"
 
@@ -165,10 +166,23 @@ func (n *Node) mayEnter(peer, id string) error {
 		return err
 	case node.GetSpec().GetRole() != ca.Control:
 		return errs.New(errs.Denied, "%s is no control node of this installation", peer)
-	case id != peer && !strings.HasPrefix(id, peer+"-"):
+	case !n.isOwnID(peer, id):
 		return errs.New(errs.Denied, "%s may not enter as %s", peer, id)
 	}
 	return nil
+}
+
+// isOwnID reports whether an id in consensus is one that a control node of this name gets:
+// its name, and what its enrolment added. One that another node's record has is not.
+func (n *Node) isOwnID(name, id string) bool {
+	for other, m := range n.members() {
+		if m.ServerId == id {
+			return other == name
+		}
+	}
+	added, ok := strings.CutPrefix(id, name+"-")
+	raw, err := hex.DecodeString(added)
+	return id == name || ok && err == nil && len(raw) == incarnationLen
 }
 
 // promote gives a vote to learners that answer and have nearly all of the log.

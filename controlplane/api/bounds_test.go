@@ -6,11 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/dark-ecosystem/dark/controlplane/api"
 	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
-	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
 )
 
 const large = 300 << 10
@@ -23,20 +20,7 @@ func (i *installation) large(org string, names ...string) {
 			Name: "zones/" + name, Organization: org,
 			Labels: map[string]string{"a": strings.Repeat(name[:1], large)},
 		}
-		b, err := proto.Marshal(z)
-		if err != nil {
-			i.t.Fatal(err)
-		}
-		ref := &statev1.Ref{Kind: string(z.ProtoReflect().Descriptor().FullName()), Organization: org, Name: z.Name}
-		tx := &statev1.Transaction{
-			Organization: org,
-			Ops: []*statev1.Op{{Op: &statev1.Op_PutResource{
-				PutResource: &statev1.PutResource{Ref: ref, Value: b},
-			}}},
-		}
-		if _, err := i.state.Propose(i.t.Context(), tx); err != nil {
-			i.t.Fatal(err)
-		}
+		i.store(z.Name, org, z)
 	}
 }
 

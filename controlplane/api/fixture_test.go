@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/dark-ecosystem/dark/controlplane/admit/statetest"
 	"github.com/dark-ecosystem/dark/controlplane/api"
@@ -22,6 +23,7 @@ import (
 	"github.com/dark-ecosystem/dark/internal/keyring"
 	"github.com/dark-ecosystem/dark/internal/sigv4"
 	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
+	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
@@ -191,4 +193,27 @@ func (i *installation) key(org, name string, permissions ...string) string {
 	out := i.must(200, i.admin, org, "POST", "/v1/apikeys", `{"name":"apikeys/`+name+`","spec":{"permissions":`+
 		string(p)+`}}`)
 	return out["status"].(map[string]any)["token"].(string)
+}
+
+// node stores a node, as an enrolment does.
+func (i *installation) node(name string) {
+	i.t.Helper()
+	n := &clusterv1.Node{Name: "nodes/" + name, Spec: &clusterv1.NodeSpec{Role: "edge"}}
+	i.store(n.Name, "", n)
+}
+
+// store stores a resource without asking what clients may write.
+func (i *installation) store(name, org string, m proto.Message) {
+	i.t.Helper()
+	b, err := proto.Marshal(m)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	ref := &statev1.Ref{Kind: string(m.ProtoReflect().Descriptor().FullName()), Organization: org, Name: name}
+	tx := &statev1.Transaction{Organization: org, Ops: []*statev1.Op{{
+		Op: &statev1.Op_PutResource{PutResource: &statev1.PutResource{Ref: ref, Value: b}},
+	}}}
+	if _, err := i.state.Propose(i.t.Context(), tx); err != nil {
+		i.t.Fatal(err)
+	}
 }

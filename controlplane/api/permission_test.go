@@ -153,7 +153,7 @@ func TestEveryMethodAsksForPermission(t *testing.T) {
 		`{"name":"zones/example.com/records/www/A","spec":{"records":["192.0.2.1"]}}`)
 	i.must(200, i.admin, "acme", "POST", "/v1/rolebindings",
 		`{"name":"rolebindings/rb","spec":{"subject":"key:x","permissions":["dns:read"]}}`)
-	i.must(200, i.admin, "", "POST", "/v1/nodes", `{"name":"nodes/n1","spec":{"role":"edge"}}`)
+	i.node("n1")
 	for _, r := range []string{"buckets/photos", "accesskeys/ak", "encryptionkeys/ek"} {
 		collection, _, _ := strings.Cut(r, "/")
 		i.must(200, i.admin, "acme", "POST", "/v1/"+collection, `{"name":"`+r+`"}`)

@@ -94,7 +94,7 @@ func TestASignedS3RequestIsACredentialForItselfAlone(t *testing.T) {
 	i := start(t)
 	i.organization("acme", "dns:read")
 	i.organization("other", "dns:read")
-	i.must(200, i.admin, "", "POST", "/v1/nodes", `{"name":"nodes/e1","spec":{"role":"edge"}}`)
+	i.node("e1")
 	id, secret := i.accessKey("acme", "all", `{}`)
 	reader, readerSecret := i.accessKey("acme", "reader",
 		`{"scopes":[{"actions":["read","write","s3:putbucketpolicy"],"resources":["photos"]}]}`)
@@ -330,7 +330,7 @@ func TestASignedS3RequestIsACredentialForItselfAlone(t *testing.T) {
 func TestAProofIsNoBearerToken(t *testing.T) {
 	i := start(t)
 	i.organization("acme", "dns:read")
-	i.must(200, i.admin, "", "POST", "/v1/nodes", `{"name":"nodes/e1","spec":{"role":"edge"}}`)
+	i.node("e1")
 	id, secret := i.accessKey("acme", "all", `{}`)
 	proof := s3Request{
 		method: "PUT", path: "/photos", host: "s3.dark.test", at: time.Now(), region: "dark", id: id,
@@ -357,7 +357,7 @@ func TestAProofIsNoBearerToken(t *testing.T) {
 func TestAKeyMayLeaveDocumentsUnsigned(t *testing.T) {
 	i := start(t)
 	i.organization("acme", "dns:read")
-	i.must(200, i.admin, "", "POST", "/v1/nodes", `{"name":"nodes/e1","spec":{"role":"edge"}}`)
+	i.node("e1")
 	i.must(200, i.admin, "acme", "POST", "/v1/buckets", `{"name":"buckets/photos"}`)
 	i.must(200, i.admin, "acme", "POST", "/v1/buckets", `{"name":"buckets/other"}`)
 	strict, strictSecret := i.accessKey("acme", "strict", `{}`)
@@ -415,7 +415,7 @@ func TestAKeyMayLeaveDocumentsUnsigned(t *testing.T) {
 func TestSecretsOfStorageAreNeverShown(t *testing.T) {
 	i := start(t)
 	i.organization("acme", "dns:read")
-	i.must(200, i.admin, "", "POST", "/v1/nodes", `{"name":"nodes/e1","spec":{"role":"edge"}}`)
+	i.node("e1")
 	id, secret := i.accessKey("acme", "one", `{}`)
 	i.must(200, i.admin, "acme", "POST", "/v1/encryptionkeys", `{"name":"encryptionkeys/one"}`)
 	i.must(200, i.admin, "acme", "POST", "/v1/buckets",
@@ -447,7 +447,7 @@ func TestSecretsOfStorageAreNeverShown(t *testing.T) {
 func TestARollbackDoesNotPretend(t *testing.T) {
 	i := start(t)
 	i.organization("acme", "dns:read")
-	i.must(200, i.admin, "", "POST", "/v1/nodes", `{"name":"nodes/e1","spec":{"role":"edge"}}`)
+	i.node("e1")
 	i.must(200, i.admin, "acme", "POST", "/v1/encryptionkeys", `{"name":"encryptionkeys/one"}`)
 	kept := i.must(200, i.admin, "acme", "POST", "/v1/buckets", `{"name":"buckets/photos"}`)
 	i.must(200, i.admin, "acme", "PATCH", "/v1/buckets/photos", `{"labels":{"a":"b"}}`)

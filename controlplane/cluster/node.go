@@ -53,13 +53,14 @@ func admitNode(_ context.Context, a *kind.Admission) error {
 		a.Bad("spec", "value is required")
 		return nil
 	}
+	if a.Old == nil {
+		return errs.New(errs.Invalid, "a node is made by a machine that joins; `dark nodes token NAME` makes the token "+
+			"that the machine joins with")
+	}
 	n.Status = nil // never kept
-	old := &clusterv1.NodeSpec{}
-	if a.Old != nil {
-		old = a.Old.(*clusterv1.Node).GetSpec()
-		if old.GetRole() != n.Spec.GetRole() {
-			a.Bad("spec.role", "a node keeps the role it joined with; remove it and let it join again")
-		}
+	old := a.Old.(*clusterv1.Node).GetSpec()
+	if old.GetRole() != n.Spec.GetRole() {
+		a.Bad("spec.role", "a node keeps the role it joined with; remove it and let it join again")
 	}
 	keepIdentity(a, old, n.Spec)
 	return nil

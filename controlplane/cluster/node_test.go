@@ -27,12 +27,16 @@ func TestStatusIsShownAndNeverKept(t *testing.T) {
 			t.Errorf("%s: %v %v", name, n, err)
 		}
 	}
-	a := &kind.Admission{New: &clusterv1.Node{
+	a := &kind.Admission{Old: &clusterv1.Node{Spec: &clusterv1.NodeSpec{Role: "edge"}}, New: &clusterv1.Node{
 		Spec:   &clusterv1.NodeSpec{Role: "edge"},
 		Status: &clusterv1.NodeStatus{Connected: true},
 	}}
 	if err := k.Admit(t.Context(), a); err != nil || a.New.(*clusterv1.Node).Status != nil {
 		t.Errorf("%v %v", a.New, err)
+	}
+	a = &kind.Admission{New: &clusterv1.Node{Spec: &clusterv1.NodeSpec{Role: "edge"}}}
+	if err := k.Admit(t.Context(), a); !errs.Is(err, errs.Invalid) {
+		t.Errorf("a node that nobody enrolled: %v", err)
 	}
 }
 

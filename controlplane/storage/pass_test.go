@@ -184,7 +184,7 @@ func TestEdgesComeAndGo(t *testing.T) {
 		t.Error("an edge of the old placement opens what was sealed anew")
 	}
 	// A machine key that is none, written by hand, is left out and spoils nothing.
-	w.must("", cluster.Node(nil), &clusterv1.Node{
+	w.node(&clusterv1.Node{
 		Name: "nodes/odd", Labels: map[string]string{"site": "b"},
 		Spec: &clusterv1.NodeSpec{Role: "edge", MachineKey: []byte("x")},
 	})

@@ -10,7 +10,6 @@ import (
 
 	"github.com/dark-ecosystem/dark/controlplane/admit"
 	"github.com/dark-ecosystem/dark/controlplane/admit/statetest"
-	"github.com/dark-ecosystem/dark/controlplane/cluster"
 	"github.com/dark-ecosystem/dark/controlplane/identity"
 	"github.com/dark-ecosystem/dark/internal/clock"
 	"github.com/dark-ecosystem/dark/internal/keyring"
@@ -108,10 +107,26 @@ func (w *world) edge(name string, labels map[string]string) {
 		w.t.Fatal(err)
 	}
 	w.machines[name] = m
-	w.must("", cluster.Node(nil), &clusterv1.Node{
+	w.node(&clusterv1.Node{
 		Name: "nodes/" + name, Labels: labels,
 		Spec: &clusterv1.NodeSpec{Role: "edge", MachineKey: []byte(m.Recipient())},
 	})
+}
+
+// node stores a Node, as an enrolment does.
+func (w *world) node(n *clusterv1.Node) {
+	w.t.Helper()
+	b, err := proto.Marshal(n)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ref := &statev1.Ref{Kind: string(n.ProtoReflect().Descriptor().FullName()), Name: n.Name}
+	tx := &statev1.Transaction{Ops: []*statev1.Op{{
+		Op: &statev1.Op_PutResource{PutResource: &statev1.PutResource{Ref: ref, Value: b}},
+	}}}
+	if _, err := w.state.Propose(w.t.Context(), tx); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *world) read(stream, kind, name string) ([]byte, error) {

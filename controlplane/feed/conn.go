@@ -78,6 +78,7 @@ func (c *conn) run(ctx context.Context, cancel context.CancelFunc) error {
 		return fmt.Errorf("identify: %w", err)
 	}
 	c.s.nodes.connected(c.cert, true, c.s.o.Clock.Now())
+	defer time.AfterFunc(c.peer().NotAfter.Sub(c.s.o.Clock.Now()), cancel).Stop()
 	reader := make(chan error, 1)
 	go func() {
 		reader <- c.read(ctx)

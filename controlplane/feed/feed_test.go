@@ -2,7 +2,11 @@ package feed_test
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"testing"
 	"time"
 
@@ -11,6 +15,7 @@ import (
 
 	"github.com/dark-ecosystem/dark/controlplane/feed"
 	"github.com/dark-ecosystem/dark/edge/config"
+	"github.com/dark-ecosystem/dark/internal/frame"
 	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
 )
 
@@ -214,4 +219,29 @@ func TestUnknownMessagesAreIgnored(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.until(src.publish(t, "org/acme", set("a", "1")))
+}
+
+// TestAConnectionEndsWithItsCertificate: an edge whose certificate ends while it is connected
+// is connected no longer, and is let in nowhere.
+func TestAConnectionEndsWithItsCertificate(t *testing.T) {
+	w := start(t, newSource(t), nil)
+	const life = 1440 * time.Hour // as authority.sign gives it
+	cert := w.ca.issue(t, "e1", time.Now().Add(2*time.Second-life))
+	conn, err := tls.Dial("tcp", w.addr, &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: w.ca.pool})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	hello := &feedv1.Up{Message: &feedv1.Up_Hello{Hello: &feedv1.Hello{Cluster: w.src.cluster}}}
+	if _, err := frame.WriteMsg(conn, nil, hello); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
+	n, err := io.Copy(io.Discard, conn)
+	if errors.Is(err, os.ErrDeadlineExceeded) || n == 0 {
+		t.Errorf("%d octets, %v: it was not ended", n, err)
+	}
+	if left := time.Until(cert.Leaf.NotAfter); left > 0 {
+		t.Errorf("it ended %s early", left)
+	}
 }

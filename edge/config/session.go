@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -143,6 +144,9 @@ func (c *Config) judgeAgain() {
 	}
 }
 
+// peer is the control node's certificate.
+func (s *session) peer() *x509.Certificate { return s.conn.ConnectionState().PeerCertificates[0] }
+
 func (s *session) close() {
 	s.conn.NetConn().Close()
 	s.calls.fail()
@@ -156,6 +160,7 @@ func (s *session) run(ctx context.Context, sink Sink) error {
 	defer alive.Wait()
 	defer stop()
 	defer cancel()
+	defer time.AfterFunc(s.peer().NotAfter.Sub(s.c.o.Clock.Now()), cancel).Stop()
 	alive.Go(func() { s.keepAlive(ctx) })
 	alive.Go(func() { s.keepCertificate(ctx) })
 	for {

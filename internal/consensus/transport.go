@@ -261,6 +261,7 @@ type trackedConn struct {
 	net.Conn
 	tls  *tls.Conn
 	t    *transport
+	ends *time.Timer // at the end of the other side's certificate
 	once sync.Once
 	err  error
 }
@@ -269,17 +270,16 @@ type trackedConn struct {
 // its other side was refused by a Recheck that did not see it yet.
 func (t *transport) track(conn *tls.Conn) (net.Conn, bool) {
 	c := &trackedConn{Conn: conn, tls: conn, t: t}
+	if certs := conn.ConnectionState().PeerCertificates; len(certs) > 0 { // else it is refused below
+		c.ends = time.AfterFunc(time.Until(certs[0].NotAfter), func() { _ = c.Close() })
+	}
 	t.mu.Lock()
 	closed := t.mu.closed
 	if !closed {
 		t.mu.conns[c] = struct{}{}
 	}
 	t.mu.Unlock()
-	if closed {
-		_ = conn.NetConn().Close()
-		return nil, false
-	}
-	if _, err := t.peer(conn); err != nil {
+	if _, err := t.peer(conn); closed || err != nil {
 		_ = c.Close()
 		return nil, false
 	}
@@ -291,6 +291,9 @@ func (c *trackedConn) Close() error {
 		c.t.mu.Lock()
 		delete(c.t.mu.conns, c)
 		c.t.mu.Unlock()
+		if c.ends != nil {
+			c.ends.Stop()
+		}
 		// Straight to the socket: a polite farewell could wait for a dead peer.
 		c.err = c.tls.NetConn().Close()
 	})

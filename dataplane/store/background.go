@@ -30,6 +30,11 @@ func (s *Store) start() {
 		s.done.Go(func() { s.setTablesAside(ctx) })
 		s.done.Go(func() { s.press(ctx) })
 	}
+	if s.seek != nil && s.opt.Quiet {
+		s.seek(ctx)
+	} else if s.seek != nil {
+		s.done.Go(func() { s.seek(ctx) })
+	}
 	if !s.opt.Quiet {
 		s.done.Go(func() { s.run(ctx) })
 		s.done.Go(func() { s.syncFloors(ctx) })

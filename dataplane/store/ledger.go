@@ -174,6 +174,14 @@ func (l *damageLedger) lose(t Thing, cause string, now time.Time) {
 	}
 }
 
+// isLost says whether a thing is recorded as lost for good.
+func (l *damageLedger) isLost(t Thing) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d := l.mu.things[t.id()]
+	return d != nil && d.Lost
+}
+
 // forget drops the entry of a thing that was deleted or overwritten.
 func (l *damageLedger) forget(t Thing) {
 	l.mu.Lock()

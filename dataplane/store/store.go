@@ -54,6 +54,8 @@ type Store struct {
 	shredded    time.Time // when keys were last looked through; owned by who holds round
 	// vacuumed are erased spaces whose keys have left the disk; owned by who holds round.
 	vacuumed map[ID]bool
+	// seek looks for bodies that were missing at the start; nil where none was.
+	seek func(context.Context)
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -176,15 +178,8 @@ func (s *Store) open() (err error) {
 		return err
 	}
 	s.durable.raise(s.machine.applied) // begin synced the log behind all that was replayed
-	whole, err := s.adopt()
-	if err != nil {
+	if err := s.adoptAll(); err != nil {
 		return err
-	}
-	if whole {
-		s.files.Resume()
-	} else {
-		s.opt.Logger.Error("bodies are not where the index says; no segment is used again before `darkd rebuild`",
-			"store", s.opt.Dir)
 	}
 	if err := s.disk.Restock(); err != nil {
 		s.opt.Logger.Warn("disk", "store", s.opt.Dir, "error", err)

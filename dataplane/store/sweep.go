@@ -6,11 +6,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	storev1 "github.com/dark-ecosystem/dark/proto/dark/store/v1"
-
-	"github.com/dark-ecosystem/dark/dataplane/store/segment"
 )
 
 // raise makes writers that are gone unwelcome: what they wrote and did not commit may then
@@ -54,72 +50,4 @@ func (s *Store) sweep(ctx context.Context) error {
 		s.intents.end(i)
 	}
 	return nil
-}
-
-// adopt tells the segments which extents are needed and forgets places that nothing needs.
-// It is whole where every extent that rows need is where the index says. Where one is not,
-// nothing may be written over, and no place is forgotten where a table is damaged: Rebuild
-// may find it yet.
-func (s *Store) adopt() (whole bool, err error) {
-	n, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tagExtent}, UpperBound: []byte{tagExtent + 1}})
-	if err != nil {
-		return false, err
-	}
-	defer n.Close()
-	needed := neededExtents{Iterator: n, whole: true}
-	needed.First()
-	batch := s.db.NewBatch()
-	defer batch.Close()
-	prefix := []byte{tagLocal, localExtent}
-	err = eachKey(s.db, prefix, func(k, v []byte) error {
-		id := k[len(prefix):]
-		if !needed.reach(id) {
-			return batch.Delete(k, nil)
-		}
-		if !s.adoptOne(ID(id), v) {
-			needed.whole = false
-		}
-		needed.Next()
-		return nil
-	})
-	needed.reach(nil)
-	if err := firstOf(err, needed.Error()); pebble.IsCorruptionError(err) {
-		_ = s.hurt(err)
-		return false, nil // what can be read is
-	} else if err != nil {
-		return false, err
-	}
-	return needed.whole, batch.Commit(pebble.NoSync)
-}
-
-// neededExtents goes over the extents that rows need, beside the index.
-type neededExtents struct {
-	*pebble.Iterator
-	whole bool // none that should have a place was passed over
-}
-
-// reach goes on to an extent, or with nil to the end, and says whether it is needed.
-func (n *neededExtents) reach(id []byte) bool {
-	for n.Valid() && (id == nil || string(n.Key()[1:]) < string(id)) {
-		if v, err := n.ValueAndErr(); err != nil || len(v) < 2 || v[1]&bitInline == 0 {
-			n.whole = false
-		}
-		n.Next()
-	}
-	return n.Valid() && string(n.Key()[1:]) == string(id)
-}
-
-// adoptOne keeps an extent; one that is not where the index says is told of, and stays for
-// reading to refuse and Rebuild to find.
-func (s *Store) adoptOne(id ID, place []byte) bool {
-	r, err := segment.ParseRef(place)
-	if err == nil {
-		err = s.files.Adopt(r)
-	}
-	if err != nil {
-		_ = s.hurt(&Damaged{
-			Thing: Thing{Kind: DamagedExtent, Extent: id}, What: fmt.Sprintf("extent %x in %s", id, r), Err: err,
-		})
-	}
-	return err == nil
 }

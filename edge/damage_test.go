@@ -2,6 +2,8 @@ package edge
 
 import (
 	"context"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,14 +108,49 @@ func TestDamagedFilesOfS3LeaveDNSAlone(t *testing.T) {
 		if got := ask(t, "udp", n.Addresses("dns")[0].String()); got != "REFUSED" {
 			t.Errorf("%s: DNS answers %s", file, got)
 		}
-		if s := n.Status(); len(s.Failed) != 1 || s.Failed[0] != "s3" || n.Addresses("s3") != nil {
-			t.Errorf("%s: failed %v, S3 at %v", file, s.Failed, n.Addresses("s3"))
+		if s := n.Status(); len(s.Failed) != 1 || s.Failed[0] != "s3" {
+			t.Errorf("%s: failed %v", file, s.Failed)
 		}
+		wantS3Shut(t, n, "not as it left them")
 		stop()
-		cfg.DNS = nil
-		if n, err := New(cfg); err == nil {
-			t.Errorf("%s: a node that serves nothing opened", file)
-			n.Close()
-		}
+	}
+}
+
+func wantS3Shut(t *testing.T, n *Node, why string) {
+	t.Helper()
+	r, err := http.Get("http://" + n.Addresses("s3")[0].String() + "/bucket/key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(b), why) {
+		t.Errorf("S3 answers %d, %s, %v", r.StatusCode, b, err)
+	}
+}
+
+// TestAStoreThatDoesNotOpenEndsNothingElse: its file that says what was durable is damaged.
+// A node that has only S3 goes on, too: whoever asks is told why.
+func TestAStoreThatDoesNotOpenEndsNothingElse(t *testing.T) {
+	dir := t.TempDir()
+	cfg := settings(t, dir)
+	cfg.S3, cfg.DNS = []string{"127.0.0.1:0"}, nil
+	n, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, dirStore, "floor"), make([]byte, 1024), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if n, err = New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	defer run(t, n)()
+	wantS3Shut(t, n, "on its disk is damaged")
+	if s := n.Status(); len(s.Failed) != 1 {
+		t.Errorf("failed %v", s.Failed)
 	}
 }

@@ -169,10 +169,17 @@ func (s *s3Server) serve(ctx context.Context, g *listen.Group) error {
 	beside.Go(func() { s.erase(ctx) })
 	beside.Go(func() { s.expire(ctx) })
 	beside.Go(func() { s.scrub(ctx) })
-	h := s.server()
+	return s.c.answerS3(ctx, g, s.handler, &s.doors)
+}
+
+// answerS3 has a handler answer until ctx ends, and then until what had begun is done.
+func (c *Config) answerS3(ctx context.Context, g *listen.Group, handler http.Handler, doors *preauth.Doors) error {
+	h := c.serverS3(handler)
 	failed := make(chan error, len(g.TCP()))
+	var listening sync.WaitGroup
+	defer listening.Wait()
 	for _, l := range g.TCP() {
-		beside.Go(func() { failed <- s.listen(h, s.doors.Listen(l, s3Unauthenticated)) })
+		listening.Go(func() { failed <- c.listenS3(h, doors.Listen(l, s3Unauthenticated)) })
 	}
 	var err error
 	select {
@@ -187,35 +194,35 @@ func (s *s3Server) serve(ctx context.Context, g *listen.Group) error {
 	return err
 }
 
-func (s *s3Server) server() *http.Server {
+func (c *Config) serverS3(handler http.Handler) *http.Server {
 	var connections atomic.Int64
 	p := new(http.Protocols)
 	p.SetHTTP1(true)
 	return &http.Server{
-		Handler: s.handler, Protocols: p, TLSConfig: s.c.S3TLS, DisableGeneralOptionsHandler: true,
+		Handler: handler, Protocols: p, TLSConfig: c.S3TLS, DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout: s3Header, IdleTimeout: s3Idle, MaxHeaderBytes: s3HeaderBytes,
 		ConnContext: s3.ConnContext,
-		ConnState: func(c net.Conn, s http.ConnState) {
+		ConnState: func(conn net.Conn, s http.ConnState) {
 			switch s {
 			case http.StateIdle: // the next request says anew who asks
-				if p := preauth.Of(c); p != nil {
+				if p := preauth.Of(conn); p != nil {
 					p.Unauthenticated()
 				}
 			case http.StateNew:
 				if connections.Add(1) > s3Connections {
-					c.Close()
+					conn.Close()
 				}
 			case http.StateClosed, http.StateHijacked:
 				connections.Add(-1)
 			}
 		},
-		ErrorLog: slog.NewLogLogger(s.c.Logger.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug),
 	}
 }
 
-func (s *s3Server) listen(h *http.Server, l net.Listener) error {
+func (c *Config) listenS3(h *http.Server, l net.Listener) error {
 	var err error
-	if s.c.S3TLS != nil {
+	if c.S3TLS != nil {
 		err = h.ServeTLS(l, "", "")
 	} else {
 		err = h.Serve(l)

@@ -1,7 +1,7 @@
 package edge
 
-// Services are all that the program has. One whose files on this machine are damaged is
-// not served, and says so; the others go on.
+// Services are all that the program has. One whose files on this machine are damaged says so
+// to whoever asks it, S3 with 503; the others go on.
 func Services(c *Config) ([]Part, error) {
 	d := newDNS(c)
 	parts := []Part{d.part(c), d.cookies()}
@@ -18,13 +18,10 @@ func Services(c *Config) ([]Part, error) {
 	s, err := newS3(c, log)
 	if err != nil {
 		log.Close() // does nothing where there is none
-		if len(c.DNS) == 0 {
-			return nil, err // it would serve nothing
-		}
-		c.Logger.Error("edge: S3 is not served, the other services are; mend what the error names and start again",
+		c.Logger.Error("edge: S3 answers 503, the other services go on; mend what the error names and start again",
 			"error", err)
 		c.node.failed = append(c.node.failed, "s3")
-		return parts, nil
+		return append(parts, newS3Shut(c, err).part()), nil
 	}
 	return append(parts, s.part()), nil
 }

@@ -68,7 +68,7 @@ func newMachine(db *pebble.DB, l *damageLedger) (*machine, error) {
 	m.c.machine = m
 	v, err := get(db, appliedKey)
 	if err != nil {
-		return nil, fmt.Errorf("read the applied index: %w", err)
+		return m, fmt.Errorf("read the applied index: %w", err)
 	}
 	if len(v) == 8 {
 		m.applied = binary.BigEndian.Uint64(v)

@@ -302,7 +302,9 @@ func (s *Store) keptOf(lost keyRange, span pebble.KeyRange) (_ map[string][]byte
 	if err := s.keptAbove(lost, above); err != nil {
 		return nil, 0, err
 	}
-	index = s.log.applied()
+	if index, err = s.lastIndex(); err != nil {
+		return nil, 0, err
+	}
 	for k := range above {
 		if _, v, ok := rowKey([]byte(k)); ok {
 			index = min(index, uint64(v)-1)
@@ -423,9 +425,13 @@ func (s *Store) restate(lost keyRange) error {
 	defer batch.Close()
 	in := func(k []byte) bool { return bytes.Compare(lost.from, k) <= 0 && bytes.Compare(k, lost.to) < 0 }
 	if in(appliedKey) {
-		_ = batch.Set(appliedKey, binary.BigEndian.AppendUint64(nil, s.log.applied()), nil)
+		index, err := s.lastIndex()
+		if err != nil {
+			return err
+		}
+		_ = batch.Set(appliedKey, binary.BigEndian.AppendUint64(nil, index), nil)
 	}
-	if k := writerKey(s.writer); in(k) {
+	if k := writerKey(s.writer); s.writer != 0 && in(k) {
 		_ = batch.Set(k, nil, nil)
 	}
 	for _, space := range s.machine.erased.all() {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -228,6 +229,9 @@ func TestABlockThatMayHaveReplacedMuchIsNotSetAside(t *testing.T) {
 	if !errors.Is(err, ErrReadOnly) || !strings.Contains(err.Error(), "darkd fsck") {
 		t.Fatal(err)
 	}
+	if row := get1(t, r.p, "large 0300"); !bytes.Equal(row.Value, pattern(3000, 1)) {
+		t.Fatalf("%q", row.Value)
+	}
 }
 
 // TestAWriteThatDoesNotReturnHoldsNobodyElse: statistics are given, and other writes are
@@ -267,4 +271,99 @@ func waitersAreRefused(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestAFlipAnywhereInATableLeavesAStoreThatServes: wherever an octet of the rows' tables has
+// flipped, the store opens or says what is damaged; each row is as it was, or damaged; and
+// writes are done, or refused with a reason.
+func TestAFlipAnywhereInATableLeavesAStoreThatServes(t *testing.T) {
+	base := &small{files: map[string][]byte{}}
+	fs := vfs.NewMem()
+	base.opt = testOptions(fs)
+	base.opt.SegmentSize = 1 << 20
+	s := open(t, base.opt)
+	p := at(t, s, space1)
+	want := map[string]string{}
+	for i := range 300 {
+		k := fmt.Sprintf("key %04d", i)
+		row := commit(t, p, Op{Kind: Put, Key: []byte(k), Tag: []byte(k), Value: pattern(100, 1), Counts: true})[0]
+		want[k] = fmt.Sprint(row.Version)
+		if i%50 == 0 {
+			put(t, p, k, pattern(smallBody+i, 1))
+			want[k] = fmt.Sprint(get1(t, p, k).Version)
+		}
+		if i == 200 {
+			if err := s.db.Compact(context.Background(), []byte{0}, []byte{0xFF}, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range filesOf(t, fs, "store") {
+		base.files[name] = contentOf(t, fs, name)
+	}
+	verdicts := map[string]int{}
+	for name, content := range base.files {
+		if !strings.HasSuffix(name, ".sst") {
+			continue
+		}
+		stride := max(1, len(content)/15)
+		for off := len(content) - 1; off > 0; off -= stride { // the end has the index and the footer
+			disk, err := base.disk(name, flipped(content, int64(off)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			verdicts[afterFlip(t, base.opt, disk, want, fmt.Sprintf("%s at %d", name, off))]++
+		}
+	}
+	t.Log(verdicts)
+	if verdicts["serves"] == 0 {
+		t.Error("none of them serves")
+	}
+}
+
+func afterFlip(t *testing.T, o Options, disk vfs.FS, want map[string]string, where string) string {
+	t.Helper()
+	o.FS = disk
+	s, err := Open(o)
+	if err != nil {
+		if !names(err) {
+			t.Errorf("%s: refused, and what is damaged is not named: %v", where, err)
+		}
+		return "does not open"
+	}
+	defer s.Close()
+	p := at(t, s, space1)
+	ctx := context.Background()
+	for _, k := range []string{"key 0010", "key 0290"} {
+		if _, err := p.Commit(ctx, Op{Kind: Put, Key: []byte(k), Tag: []byte("new")}); err == nil {
+			want = maps.Clone(want)
+			want[k] = "new"
+		} else if !errors.Is(err, ErrReadOnly) && !names(err) {
+			t.Errorf("%s: %s: %v", where, k, err)
+		}
+	}
+	_ = s.db.Compact(ctx, []byte{0}, []byte{0xFF}, false)
+	for k, was := range want {
+		row, err := p.Get(ctx, []byte(k), Current)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			t.Errorf("%s: %s is said not to be there", where, k)
+		case err == nil && fmt.Sprint(row.Version) != was && string(row.Tag) != was:
+			t.Errorf("%s: %s is another: %d, not %s", where, k, row.Version, was)
+		case err == nil && row.Body.Len() > 0:
+			if _, err := read(p, row.Body, Sealing{}); errors.Is(err, ErrGone) {
+				t.Errorf("%s: the body of %s is said to be gone", where, k)
+			}
+		}
+	}
+	if s.Stats().ReadOnly != "" {
+		return "only reads"
+	}
+	if _, err := p.Commit(ctx, Op{Kind: Put, Key: []byte("another")}); err != nil {
+		t.Errorf("%s: %v", where, err)
+	}
+	return "serves"
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -110,6 +111,9 @@ func (s *Store) judgeRows(dir string) error {
 	}
 	defer db.Close()
 	m, err := newMachine(db, &s.ledger)
+	if pebble.IsCorruptionError(err) {
+		return nil // the log has no command: all of them are in tables, of which one cannot be read
+	}
 	if err != nil {
 		return err
 	}

@@ -31,14 +31,15 @@ func (m *missing) add(id ID) {
 // adoptAll tells the segments which extents are needed, and has those that are missing looked
 // for. Until then segments that were found at this start are not written over.
 func (s *Store) adoptAll() error {
-	m, err := s.adopt()
-	for try := 0; m.more && err == nil && try < mostAside && s.tablesReported(); try++ {
-		if err := s.setAside(context.Background()); err != nil {
-			break // the store only reads, and says why
-		}
+	var m missing
+	err := s.untilReadable(func() (err error) {
 		m, err = s.adopt()
-	}
-	if err != nil {
+		return err
+	})
+	if pebble.IsCorruptionError(err) {
+		_ = s.hurt(err)
+		m.more = true // what can be read is
+	} else if err != nil {
 		return err
 	}
 	for id := range m.ids {
@@ -89,11 +90,7 @@ func (s *Store) adopt() (m missing, err error) {
 		return nil
 	})
 	needed.reach(nil)
-	if err := firstOf(err, needed.Error()); pebble.IsCorruptionError(err) {
-		_ = s.hurt(err)
-		m.more = true
-		return m, nil // what can be read is
-	} else if err != nil {
+	if err := firstOf(err, needed.Error()); err != nil {
 		return m, err
 	}
 	return m, batch.Commit(pebble.NoSync)

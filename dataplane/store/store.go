@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -167,23 +165,19 @@ func (s *Store) open() (err error) {
 	if err := s.openFiles(false); err != nil {
 		return err
 	}
-	if s.machine, err = newMachine(s.db, &s.ledger); err != nil {
+	if err := s.openMachine(); err != nil {
 		return err
 	}
 	if err := s.openFloor(false); err != nil {
 		return err
 	}
 	s.log = newLocalLog(s, s.machine)
-	if err := s.begin(); err != nil {
-		return err
+	if s.fault.reason() == nil {
+		if err := s.takeUp(); err != nil {
+			return err
+		}
 	}
 	s.durable.raise(s.machine.applied) // begin synced the log behind all that was replayed
-	if err := s.adoptAll(); err != nil {
-		return err
-	}
-	if err := s.disk.Restock(); err != nil {
-		s.opt.Logger.Warn("disk", "store", s.opt.Dir, "error", err)
-	}
 	s.start()
 	return nil
 }
@@ -244,33 +238,6 @@ func makeDir(fs vfs.FS, dir string) error {
 			return nil
 		}
 	}
-}
-
-// begin makes this incarnation known, and the bodies of former ones that are not committed
-// yet unwelcome for ever.
-func (s *Store) begin() error {
-	var former []uint64
-	prefix := []byte{tagLocal, localWriter}
-	err := eachKey(s.db, prefix, func(k, _ []byte) error {
-		former = append(former, binary.BigEndian.Uint64(k[len(prefix):]))
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	var id [8]byte
-	rand.Read(id[:]) // never fails
-	s.writer = binary.BigEndian.Uint64(id[:])
-	if err := s.raise(context.Background(), former); err != nil {
-		return err
-	}
-	batch := s.db.NewBatch()
-	defer batch.Close()
-	for _, w := range former {
-		_ = batch.Delete(writerKey(w), nil)
-	}
-	_ = batch.Set(writerKey(s.writer), nil, nil)
-	return batch.Commit(pebble.Sync)
 }
 
 // Close ends background work and syncs. Readers, cursors and writers must have been closed.

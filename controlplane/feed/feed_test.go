@@ -1,12 +1,17 @@
 package feed_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -244,4 +249,35 @@ func TestAConnectionEndsWithItsCertificate(t *testing.T) {
 	if left := time.Until(cert.Leaf.NotAfter); left > 0 {
 		t.Errorf("it ended %s early", left)
 	}
+}
+
+// lines is a log that a test reads while it is written.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *lines) has(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Contains(l.buf.String(), text)
+}
+
+// TestAnEdgeThatIsKeptOutSaysSo: the log of an edge that was removed says why it is not let
+// in, and what to do.
+func TestAnEdgeThatIsKeptOutSaysSo(t *testing.T) {
+	w := start(t, newSource(t), func(o *feed.Options) {
+		o.Identify = func(*x509.Certificate) (string, error) { return "", errors.New("it was removed") }
+	})
+	var log lines
+	w.edge("e1", vfs.NewMem(), func(o *config.Options, _ *records) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	eventually(t, "the edge said so", func() bool {
+		return log.has("a control node refuses this edge") && log.has("it was removed")
+	})
 }

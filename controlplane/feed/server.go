@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -175,6 +176,7 @@ func (s *Server) handshake(ctx context.Context, raw net.Conn) (c *conn, leave fu
 	}
 	node, err := s.o.Identify(tc.ConnectionState().PeerCertificates[0])
 	if err != nil {
+		s.keepOut(tc, err)
 		return nil, leave, fmt.Errorf("identify: %w", err)
 	}
 	if own := preauth.Of(raw); own != nil {
@@ -188,6 +190,22 @@ func (s *Server) handshake(ctx context.Context, raw net.Conn) (c *conn, leave fu
 	c, err = s.greet(ctx, tc, node)
 	return c, leave, err
 }
+
+// keepOut tells a peer with a certificate of the cluster's CA why it is not let in. It reads
+// the Hello away that the peer may have sent: a connection that is closed over unread octets
+// would take the answer with it.
+func (s *Server) keepOut(tc *tls.Conn, why error) {
+	tc.SetDeadline(time.Now().Add(time.Second))
+	down := &feedv1.Down{Message: &feedv1.Down_Behind{Behind: &feedv1.Behind{
+		RetryAfterMs: uint32(s.o.RetryAfter.Milliseconds()), Reason: frame.ReasonRefused + why.Error(),
+	}}}
+	if _, err := frame.WriteMsg(tc, nil, down); err == nil && tc.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, tc.NetConn(), keepOutRead)
+	}
+}
+
+// keepOutRead is how much of a Hello is read away.
+const keepOutRead = 64 << 10
 
 // greet reads an edge's Hello and turns it away if it belongs elsewhere.
 func (s *Server) greet(ctx context.Context, tc *tls.Conn, node string) (*conn, error) {

@@ -32,6 +32,7 @@ import (
 	"github.com/dark-ecosystem/dark/internal/clock"
 	"github.com/dark-ecosystem/dark/internal/diskroom"
 	"github.com/dark-ecosystem/dark/internal/frame"
+	"github.com/dark-ecosystem/dark/internal/obs"
 	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
@@ -152,7 +153,8 @@ type Config struct {
 	pending    pending
 	noted      time.Time // when the contact was written last
 	purged     time.Time
-	next       int // address to try
+	next       int         // address to try
+	told       *obs.Sparse // what the log says once a minute
 	early      []view.Refusal
 	leftover   map[string]bool // streams with records of an unfinished snapshot
 	replace    bool            // the next cut has everything: both generations were damaged
@@ -191,7 +193,7 @@ func Open(o Options) (*Config, []view.Change, error) {
 	if all == nil { // begun just now
 		all = &content{streams: map[string]*stream{}, keys: map[[8]byte]*feedv1.PublishingKey{}}
 	}
-	c := &Config{o: o, disk: disk, store: st, began: o.Clock.Now()}
+	c := &Config{o: o, disk: disk, store: st, began: o.Clock.Now(), told: obs.NewSparse()}
 	c.sessions = newSessionCache()
 	c.mu.refused = map[string]uint64{}
 	c.mu.cut = make(chan struct{})

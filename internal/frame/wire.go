@@ -18,6 +18,9 @@ const (
 	MaxHello   = 16 << 20
 )
 
+// ReasonRefused begins the reason of a Behind that refuses the edge itself.
+const ReasonRefused = "refused: "
+
 // ErrTooLarge is a message over the limit; the connection cannot go on after it.
 var ErrTooLarge = errors.New("message is too large")
 

@@ -1796,7 +1796,7 @@ type Behind struct {
 	Revision uint64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Milliseconds to wait before coming again.
 	RetryAfterMs uint32 `protobuf:"varint,2,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
-	// Why: "behind", "busy", "epoch".
+	// Why: "behind", "busy", "epoch", or "refused: " and what the certificate is refused for.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -3,6 +3,8 @@ package s3
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"sync"
@@ -221,7 +223,7 @@ func (q *request) listKeys(p pageRequest, from string, owner bool) (*listing, er
 	}
 	defer finish(c)
 	q.fill(l, c, from, owner)
-	if err = c.Err(); err == nil && l.needsURL && !p.url {
+	if err = l.ended(c); err == nil && l.needsURL && !p.url {
 		err = errNeedsURL()
 	}
 	if err != nil {
@@ -257,6 +259,30 @@ func (q *request) fill(l *listing, c *store.Cursor, from string, owner bool) {
 	}
 }
 
+// ended is why the walk ended, if it was not its end. Rows that may be lost end a page: what
+// comes before them is given, and the page after it is refused and says where to go on.
+func (l *listing) ended(c *store.Cursor) error {
+	err := c.Err()
+	if damaged := (*store.Damaged)(nil); !errors.As(err, &damaged) {
+		return err
+	}
+	if len(l.last) > 0 {
+		l.truncated = true
+		return nil
+	}
+	behind, lost := c.Behind()
+	switch {
+	case !lost:
+		return err
+	case behind == nil || len(behind) == 0 || behind[0] != rowObject:
+		return s3xml.Say(s3xml.InternalError, "The keys from here on may be lost: they are where the disk cannot be read.").
+			Because(err)
+	}
+	return s3xml.Say(s3xml.InternalError, fmt.Sprintf("The keys from here to %q may be lost: they are where the disk "+
+		"cannot be read. List with start-after, marker or key-marker at that key for those behind them.", behind[1:])).
+		Because(err)
+}
+
 // start puts the cursor on the first row after a key. A common prefix that was given
 // before is passed as a whole.
 func (l *listing) start(c *store.Cursor, from string) bool {
@@ -269,13 +295,7 @@ func (l *listing) start(c *store.Cursor, from string) bool {
 			return skip(c, group)
 		}
 	}
-	if !c.Seek(key) {
-		return false
-	}
-	if bytes.Equal(c.Row().Key, key) {
-		return c.NextKey()
-	}
-	return true
+	return c.Seek(append(key, 0)) // the first key that comes after it
 }
 
 // skip goes to the first row after all keys that begin with a prefix.

@@ -71,7 +71,7 @@ func (q *request) fillVersions(l *listing, key, version string) error {
 		l.addVersion(q, &row, c)
 		ok = c.Next()
 	}
-	return c.Err()
+	return l.ended(c)
 }
 
 func (l *listing) addVersion(q *request, row *store.Row, c *store.Cursor) {

@@ -28,8 +28,9 @@ type Cursor struct {
 	current  bool
 	begun    bool
 	err      error
-	from     []byte // where the last move began, as a key of the database
-	end      []byte // where the rows that it goes over end
+	from     []byte  // where the last move began, as a key of the database
+	end      []byte  // where the rows that it goes over end
+	gap      *Damage // that ended the walk
 
 	unescaped []byte // key, where it had to be unescaped
 }
@@ -92,17 +93,6 @@ func (c *Cursor) Next() bool {
 	return c.settle()
 }
 
-// NextKey goes to the first row of the next key.
-func (c *Cursor) NextKey() bool {
-	if !c.begun || c.err != nil {
-		return c.Next()
-	}
-	if c.iter.Valid() {
-		c.iter.NextPrefix()
-	}
-	return c.settle()
-}
-
 // settle makes the row where the iterator stands, or the next that is wanted, the
 // cursor's. NextPrefix passes over the versions of a key, however many there are.
 func (c *Cursor) settle() bool {
@@ -145,8 +135,23 @@ func (c *Cursor) passes(to []byte) bool {
 	if d == nil {
 		return false
 	}
+	c.gap = d
 	c.err = c.p.s.hurt(&Damaged{Thing: d.Thing, Err: errLost})
 	return true
+}
+
+// Behind is the last key of the rows that may be lost, where those ended the walk: behind it
+// a walk goes on. It is nil where rows up to the end of the space may be lost.
+func (c *Cursor) Behind() (key []byte, lost bool) {
+	if c.gap == nil {
+		return nil, false
+	}
+	last := bytes.TrimSuffix(c.gap.To, []byte{0})
+	escaped, _, ok := rowKey(last)
+	if !ok || !bytes.HasPrefix(last, idKey(tagRow, c.p.id)) {
+		return nil, true
+	}
+	return unescape(nil, escaped), true
 }
 
 func (c *Cursor) parse(k []byte) bool {

@@ -45,6 +45,9 @@ func TestRequestsThatSayTooLittleOrTooMuch(t *testing.T) {
 		{"GET", "/box/k?tagging&uploadId=x", "", 400, "InvalidArgument"},
 		{"PUT", "/box/k?Tagging", "", 400, "InvalidArgument"},
 		{"DELETE", "/box?Policy", "", 400, "InvalidArgument"},
+		{"PUT", "/box/k?append", "", 501, "NotImplemented"},
+		{"PUT", "/box/k?position=4", "", 501, "NotImplemented"},
+		{"POST", "/box/k?append&position=4", "", 400, "InvalidArgument"},
 		{"GET", "/box?list-type=3", "", 400, "InvalidArgument"},
 		{"GET", "/?max-buckets=0", "", 400, "InvalidArgument"},
 		{"GET", "/box/k?partNumber=1", "", 206, ""},
@@ -390,5 +393,32 @@ func TestURLsOfKeysWithBlanks(t *testing.T) {
 	u, err := url.Parse(q.location())
 	if err != nil || q.location() != "http://h/box/a%20b%2Bc/%C3%BC" || u.Path != "/box/"+q.key {
 		t.Errorf("%s, %v", q.location(), err)
+	}
+}
+
+// TestWhatIsReservedDoesNothing: no method does anything else for a sub-resource that is not
+// built. Reads that AWS answers of a bucket that never had them have routes of their own.
+func TestWhatIsReservedDoesNothing(t *testing.T) {
+	s := newServer(t)
+	s.bucket(t, "box", nil)
+	s.raw(t, "PUT", "/box/k", []byte("kept"))
+	for sub := range reserved {
+		for _, target := range []string{"/box", "/box/k"} {
+			for _, method := range []string{"GET", "HEAD", "PUT", "POST", "DELETE"} {
+				l := ofBucket
+				if target != "/box" {
+					l = ofObject
+				}
+				if _, routed := routes[route{l, method, sub}]; routed {
+					continue
+				}
+				if a := s.raw(t, method, target+"?"+sub, []byte("x")); a.status != 501 {
+					t.Errorf("%s %s?%s: %d %s, want 501", method, target, sub, a.status, a.body)
+				}
+			}
+		}
+	}
+	if a := s.raw(t, "GET", "/box/k", nil); a.body != "kept" {
+		t.Errorf("the object is %q", a.body)
 	}
 }

@@ -65,6 +65,9 @@ var subresources = map[string]bool{
 	"requestPayment": true, "restore": true, "retention": true, "select": true, "session": true, "tagging": true,
 	"torrent": true, "uploadId": true, "uploads": true, "versioning": true, "versions": true, "website": true,
 	"metadataInventoryTable": true, "metadataJournalTable": true, "metadataAnnotationTable": true,
+	// Not Amazon's. Other endpoints write a part of an object or make another one by them, and
+	// a client that sends one to us would replace the object.
+	"append": true, "position": true, "compose": true, "symlink": true,
 }
 
 // reserved subresources come later; all their methods answer NotImplemented, but for
@@ -76,6 +79,7 @@ var reserved = map[string]bool{
 	"replication": true, "restore": true, "retention": true, "select": true, "session": true, "torrent": true,
 	"metadataInventoryTable": true, "metadataJournalTable": true, "metadataAnnotationTable": true,
 	"website": true, "accelerate": true, "logging": true, "notification": true,
+	"append": true, "position": true, "compose": true, "symlink": true,
 }
 
 // pick finds the operation that a request asks for.

@@ -66,7 +66,8 @@ var refusals = []struct {
 		"<Part><PartNumber>1</PartNumber><ETag>e</ETag><ChecksumCRC32>AQID</ChecksumCRC32></Part>", InvalidRequest,
 	},
 	{
-		"CompleteMultipartUpload", "<Part><PartNumber>1</PartNumber><ETag>e</ETag><ChecksumMD4>AQID</ChecksumMD4></Part>",
+		"CompleteMultipartUpload",
+		"<Part><PartNumber>1</PartNumber><ETag>e</ETag><ChecksumMD4>AQID</ChecksumMD4></Part>",
 		MalformedXML,
 	},
 

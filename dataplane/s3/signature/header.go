@@ -51,12 +51,19 @@ func badCredential(m Method) *Error {
 	return malformed(m, `the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".`)
 }
 
-func errV2() *Error {
+// errV2 is Signature Version 2; told gives it the region to use.
+var errV2 = s3xml.New(s3xml.InvalidRequest)
+
+// told is what a client is told of an error in its signature.
+func (v *Verifier) told(err *Error) *Error {
+	if err != errV2 {
+		return err
+	}
 	return s3xml.Say(s3xml.InvalidRequest, "The authorization mechanism you have provided is not supported. "+
 		"Please use AWS4-HMAC-SHA256. A presigned URL with AWSAccessKeyId is of Signature Version 2, which aws and "+
-		"boto3 "+
-		"make in the region us-east-1: use the region that the endpoint names (aws s3 presign --region REGION), or "+
-		"signature_version='s3v4' in boto3's Config. s3cmd signurl makes no other: use aws s3 presign.")
+		"boto3 make in the region us-east-1: use this endpoint's region (aws s3 presign --region "+v.Region+
+		"; region_name='"+v.Region+"' in boto3), or signature_version='s3v4' in boto3's Config. s3cmd signurl makes "+
+		"no other: use aws s3 presign.").With("Region", v.Region)
 }
 
 func errV4A() *Error {
@@ -93,7 +100,7 @@ func parseAuthorization(text string) (claim, *Error) {
 	switch kind {
 	case algorithm:
 	case "AWS":
-		return c, errV2()
+		return c, errV2
 	case "AWS4-ECDSA-P256-SHA256":
 		return c, errV4A()
 	default:

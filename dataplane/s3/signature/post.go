@@ -58,7 +58,7 @@ func (v *Verifier) VerifyForm(f Fields, bucket string, now time.Time) (Result, P
 	}
 	c, err := formClaim(f, text, ok)
 	if err != nil {
-		return Result{}, Policy{}, err
+		return Result{}, Policy{}, v.told(err)
 	}
 	if err := v.checkForm(&c, text, now); err != nil {
 		return Result{}, Policy{}, err
@@ -106,7 +106,7 @@ func formClaim(f Fields, policy string, given bool) (claim, *Error) {
 	_, key2 := f.Get("awsaccesskeyid")
 	_, sig2 := f.Get("signature")
 	if key2 || sig2 {
-		return c, errV2()
+		return c, errV2
 	}
 	if !given {
 		return c, missingField("policy")

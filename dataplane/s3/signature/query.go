@@ -64,7 +64,7 @@ func (s *scratch) queryAuth() bool {
 func queryClaim(s *scratch, r *http.Request) (claim, *Error) {
 	c := claim{method: Query}
 	if s.given[paramAlgorithm]+s.given[paramCredential] == 0 && s.given[paramV2Key]+s.given[paramV2Signature] > 0 {
-		return c, errV2()
+		return c, errV2
 	}
 	if err := s.checkParams(); err != nil {
 		return c, err

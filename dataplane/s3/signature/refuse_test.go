@@ -99,7 +99,7 @@ func TestRefusesHeaders(t *testing.T) {
 	}{
 		"SigV2": {
 			with("Authorization", "AWS AKID:c2ln"), "InvalidRequest",
-			"aws s3 presign --region REGION",
+			"aws s3 presign --region us-east-1;",
 		},
 		"SigV4A": {
 			auth("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), "NotImplemented",

@@ -80,7 +80,7 @@ func (v *Verifier) Verify(r *http.Request, now time.Time) (Result, error) {
 	defer s.release()
 	c, err := v.claim(s, r)
 	if err != nil {
-		return Result{}, err
+		return Result{}, v.told(err)
 	}
 	if c.method == Anonymous {
 		return anonymous(r)

@@ -171,8 +171,7 @@ func (k *core) openKeys(dir string) error {
 
 // restoreFile is what to do about a damaged file of a control node's own.
 const restoreFile = "put the file back from a copy of this directory; or, only where a majority of the other control " +
-	"nodes is well, " +
-	"wipe this one with `darkd rejoin` and let it join again (docs/operations/quorum.md)"
+	"nodes is well, wipe this one with `darkd rejoin` and let it join again (docs/operations/quorum.md)"
 
 // noSelf explains why a directory's node.json was not read. `darkd init` is for a directory
 // without one: where there is a damaged one there is a cluster.

@@ -158,8 +158,7 @@ type leaderWatch struct {
 
 // lostMajority is what an operator can do; docs/operations/quorum.md has it at length.
 const lostMajority = "start the silent control nodes again, or mend the network between them; edges go on serving " +
-	"meanwhile; " +
-	"do not wipe or `darkd rejoin` a member now: docs/operations/quorum.md"
+	"meanwhile; do not wipe or `darkd rejoin` a member now: docs/operations/quorum.md"
 
 func (w *leaderWatch) look(now time.Time, leader string, all []member) {
 	if leader != "" {

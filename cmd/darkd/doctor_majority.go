@@ -45,8 +45,7 @@ func (d *doctor) majority(ctx context.Context) finding {
 	switch {
 	case 2*answer <= voters:
 		return fail("majority", "start them again with their data, or mend the network; edges go on serving, nothing "+
-			"can be changed meanwhile;"+
-			" wipe no member (docs/operations/quorum.md)",
+			"can be changed meanwhile; wipe no member (docs/operations/quorum.md)",
 			"lost: %d of %d control nodes answer, %d are needed; silent: %s", answer, voters, voters/2+1, names)
 	case len(silent) > 0:
 		return warn("majority", "start it again, or take it out: dark members remove NAME --yes",

@@ -54,8 +54,8 @@ func admitNode(_ context.Context, a *kind.Admission) error {
 		return nil
 	}
 	if a.Old == nil {
-		return errs.New(errs.Invalid, "a node is made by a machine that joins; `dark nodes token NAME` makes the token "+
-			"that the machine joins with")
+		return errs.New(errs.Invalid, "a node is made by a machine that joins; `dark nodes token NAME` makes the "+
+			"token that the machine joins with")
 	}
 	n.Status = nil // never kept
 	old := a.Old.(*clusterv1.Node).GetSpec()

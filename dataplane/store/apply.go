@@ -337,7 +337,10 @@ func readUsage(r pebble.Reader, space ID, u *Usage) error {
 		return err
 	}
 	if err := u.parse(v); err != nil {
-		return &Damaged{Thing: recordThing(idKey(tagUsage, space)), What: fmt.Sprintf("usage of space %x", space), Err: err}
+		return &Damaged{
+			Thing: recordThing(idKey(tagUsage, space)), What: fmt.Sprintf("usage of space %x", space),
+			Err: err,
+		}
 	}
 	return nil
 }

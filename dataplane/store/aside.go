@@ -342,7 +342,9 @@ func (s *Store) keptAbove(lost keyRange, kept map[string][]byte) error {
 		return err
 	}
 	seen := map[string]bool{}
-	slices.SortFunc(levels[0], func(a, b pebble.SSTableInfo) int { return cmp.Compare(b.LargestSeqNum, a.LargestSeqNum) })
+	slices.SortFunc(levels[0], func(a, b pebble.SSTableInfo) int {
+		return cmp.Compare(b.LargestSeqNum, a.LargestSeqNum)
+	})
 	for _, tables := range levels {
 		for i := range tables {
 			t := &tables[i]

@@ -34,7 +34,10 @@ func newRotten(t *testing.T, later ...func(*Space)) *rottenStore {
 	p := at(t, s, space1)
 	for i := range 1000 {
 		r.keys = append(r.keys, fmt.Sprintf("key %04d", i))
-		commit(t, p, Op{Kind: Put, Key: []byte(r.keys[i]), Tag: []byte(r.keys[i]), Value: pattern(100, 1), Counts: true})
+		commit(t, p, Op{
+			Kind: Put, Key: []byte(r.keys[i]), Tag: []byte(r.keys[i]), Value: pattern(100, 1),
+			Counts: true,
+		})
 	}
 	if err := s.db.Compact(context.Background(), []byte{0}, []byte{0xFF}, false); err != nil {
 		t.Fatal(err)

@@ -29,7 +29,9 @@ func (l *damageLedger) findGapsLocked() {
 			gaps = append(gaps, gap{d})
 		}
 	}
-	slices.SortFunc(gaps, func(a, b gap) int { return cmp.Or(bytes.Compare(a.From, b.From), bytes.Compare(a.To, b.To)) })
+	slices.SortFunc(gaps, func(a, b gap) int {
+		return cmp.Or(bytes.Compare(a.From, b.From), bytes.Compare(a.To, b.To))
+	})
 	l.gaps.Store(&gaps)
 }
 

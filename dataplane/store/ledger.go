@@ -404,7 +404,10 @@ func (d *Damage) encode() *storev1.DamagedThing {
 
 func decodeDamage(t *storev1.DamagedThing) *Damage {
 	d := &Damage{
-		Thing: Thing{Kind: DamageKind(t.Kind), Key: t.Key, Version: Version(t.Version), From: t.From, To: t.To, File: t.File},
+		Thing: Thing{
+			Kind: DamageKind(t.Kind), Key: t.Key, Version: Version(t.Version), From: t.From, To: t.To,
+			File: t.File,
+		},
 		Cause: t.Cause, First: timeOf(t.First), Last: timeOf(t.Last), Lost: t.Lost, index: t.Index,
 	}
 	copy(d.Space[:], t.Space)

@@ -150,7 +150,8 @@ func (s *Store) seekMissing(ctx context.Context, ids map[ID]bool) {
 	})
 	if err != nil {
 		if ctx.Err() == nil {
-			s.opt.Logger.Error("bodies were not looked for; no segment is used again before the next start", "error", err)
+			s.opt.Logger.Error("bodies were not looked for; no segment is used again before the next start",
+				"error", err)
 		}
 		return
 	}

@@ -122,7 +122,8 @@ func TestALostFileOfAGenerationIsOutlived(t *testing.T) {
 				for ; a.now[fmt.Sprint("org/a test.Record late", late)] != ""; late++ {
 				}
 				if len(a.now) != 400+late || late > c.late {
-					t.Errorf("%s %s: %d records, %d of them late, want 400 and at most %d", how, name, len(a.now), late, c.late)
+					t.Errorf("%s %s: %d records, %d of them late, want 400 and at most %d", how, name, len(a.now), late,
+						c.late)
 				}
 				if !again.Denied("key:1") || again.Lost() {
 					t.Errorf("%s %s: denied %v, lost %v", how, name, again.Denied("key:1"), again.Lost())

@@ -1,9 +1,13 @@
 package feed
 
 import (
+	"bytes"
+	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
@@ -41,4 +45,36 @@ func FuzzHello(f *testing.F) {
 			_ = positionOf(up.GetResume().GetPosition())
 		}
 	})
+}
+
+// A message of many small things costs no memory before it is refused. An honest Hello with
+// as many streams as there may be is read.
+func TestManySmallThingsAreRefusedUnread(t *testing.T) {
+	for what, thing := range map[string][]byte{
+		"positions": {0x1A, 0x00}, // field 3 of Hello, of no octets
+		"kinds":     {0x2A, 0x00}, // field 5
+	} {
+		inner := bytes.Repeat(thing, 8<<20-16)
+		msg := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), inner)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := helloIn(msg)
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; err == nil || took > 1<<20 {
+			t.Errorf("%s: %v, %d octets", what, err, took)
+		}
+	}
+	honest := &feedv1.Hello{}
+	for i := range maxStreams {
+		honest.Positions = append(honest.Positions, &feedv1.Position{
+			Stream: fmt.Sprint("org/", i), Revision: 1, Hash: make([]byte, 32),
+		})
+	}
+	msg, err := proto.Marshal(&feedv1.Up{Message: &feedv1.Up_Hello{Hello: honest}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, err := helloIn(msg); err != nil || len(h.GetPositions()) != maxStreams {
+		t.Error(err)
+	}
 }

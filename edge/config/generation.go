@@ -24,6 +24,7 @@ type generation struct {
 	seq  uint64 // number of the last commit when it was opened; 0: never finished
 
 	marked  uint64          // number of the first commit with a mark; 0: none has one
+	parts   uint64          // of the copy that it began as; 0: it is none
 	commits int             // since tables were made of the logs
 	flushed <-chan struct{} // closed when they are made; nil: none were yet
 

@@ -35,11 +35,12 @@ func (g *generation) number(b *pebble.Batch, seq uint64) error {
 			return err
 		}
 	}
-	if err := b.Set(markKey(seq), number(seq), nil); err != nil {
-		return err
-	}
-	return b.Set(keySeq, number(seq), nil)
+	return errors.Join(b.Set(markKey(seq), number(seq), nil), b.Set(keySeq, number(seq), nil), g.own(b))
 }
+
+// own writes with each commit what is this generation's own, since the log that said it
+// first may be the one that is lost.
+func (g *generation) own(b *pebble.Batch) error { return b.Set(keyParts, number(g.parts), nil) }
 
 // readNumber reads the number of the last commit, and looks whether a commit before it is
 // missing.
@@ -53,14 +54,14 @@ func (g *generation) readNumber() (err error) {
 	if err := g.copied(); err != nil {
 		return err
 	}
-	first := g.marked
-	if first == 0 { // of an earlier version, without marks; or what told where they begin is lost
-		if mark, err := getNumber(g.db, markKey(g.seq)); err != nil || mark == 0 {
-			return err
+	if g.marked == 0 { // of an earlier version, without marks; or what says where they begin is lost
+		mark, err := getNumber(g.db, markKey(g.seq))
+		if err == nil && mark != 0 {
+			err = fmt.Errorf("%w: where the marks of commits begin is missing", errDamaged)
 		}
-		first = 1
+		return err
 	}
-	for seq := max(first, g.seq-min(g.seq, markRing-1)); seq <= g.seq; seq++ {
+	for seq := max(g.marked, g.seq-min(g.seq, markRing-1)); seq <= g.seq; seq++ {
 		mark, err := getNumber(g.db, markKey(seq))
 		if err != nil {
 			return err
@@ -73,15 +74,14 @@ func (g *generation) readNumber() (err error) {
 }
 
 // copied looks whether a part is missing of the copy that a generation began as.
-func (g *generation) copied() error {
-	parts, err := getNumber(g.db, keyParts)
-	if err != nil {
+func (g *generation) copied() (err error) {
+	if g.parts, err = getNumber(g.db, keyParts); err != nil {
 		return err
 	}
-	for part := uint64(1); part <= parts; part++ {
+	for part := uint64(1); part <= g.parts; part++ {
 		_, closer, err := g.db.Get(partKey(part))
 		if errors.Is(err, pebble.ErrNotFound) {
-			return fmt.Errorf("%w: part %d of %d is missing, as when a log file was lost", errDamaged, part, parts)
+			return fmt.Errorf("%w: part %d of %d is missing, as when a log file was lost", errDamaged, part, g.parts)
 		}
 		if err != nil {
 			return err
@@ -119,7 +119,7 @@ func (g *generation) apply(repr []byte, opts *pebble.WriteOptions) error {
 	if err := b.SetRepr(repr); err != nil {
 		return err
 	}
-	if err := b.Commit(opts); err != nil {
+	if err := errors.Join(g.own(b), b.Commit(opts)); err != nil {
 		return err
 	}
 	return g.committed()

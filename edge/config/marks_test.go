@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/dark-ecosystem/dark/internal/crashmem"
+	"github.com/dark-ecosystem/dark/internal/diskroom"
 )
 
 // noTables is a file system on which no table can be made until it is released, so that
@@ -31,7 +32,10 @@ func (f noTables) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error)
 }
 
 func onlyStore(fs vfs.FS) *store {
-	return &store{fs: fs, dir: "config", log: slog.New(slog.DiscardHandler), cache: pebble.NewCache(1 << 20)}
+	return &store{
+		fs: fs, disk: diskroom.New(fs, "config", -1), dir: "config", log: slog.New(slog.DiscardHandler),
+		cache: pebble.NewCache(1 << 20), stop: make(chan struct{}),
+	}
 }
 
 // numbered makes commits of about the given octets, and returns the number of the last.
@@ -175,5 +179,64 @@ func TestMarksBeginWithTheNextCommit(t *testing.T) {
 		if err := g.close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// A copy of which a log is lost, be it the last with commits after it, is noticed or whole.
+func TestALostLogOfACopyIsNoticed(t *testing.T) {
+	mem := crashmem.New()
+	held := noTables{FS: mem, hold: new(atomic.Bool), release: make(chan struct{})}
+	s := onlyStore(held)
+	defer s.cache.Unref()
+	if err := mem.MkdirAll("config", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	live, err := s.openGeneration("a", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := numbered(t, live, 1, 11, 600<<10)
+	if err := live.db.Set(spaced(spacePosition, "last"), nil, pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	held.hold.Store(true)
+	copied, err := s.makeSpare("b", live.db.NewSnapshot(), last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := live.db.NewBatch()
+	large := errors.Join(b.Set(spaced(spaceItem, "large"), make([]byte, 3<<20), nil), live.number(b, last+1))
+	if err := errors.Join(large, copied.apply(b.Repr(), pebble.Sync)); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	bad := copyFS(t, mem)
+	close(held.release)
+	if err := errors.Join(copied.close(), live.close()); err != nil {
+		t.Fatal(err)
+	}
+	logs, err := filesLike(bad, "config/b", ".log")
+	if err != nil || len(logs) < 2 {
+		t.Fatalf("logs: %v, %v: the test proves nothing with one", logs, err)
+	}
+	for _, name := range logs {
+		one := copyFS(t, bad)
+		if err := one.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+		s := onlyStore(one)
+		if g, err := s.openGeneration("b", false); err == nil {
+			_, closer, gerr := g.db.Get(spaced(spacePosition, "last"))
+			if g.seq != 0 && gerr != nil {
+				t.Errorf("%s lost: it opens at %d without a row of the copy", name, g.seq)
+			}
+			if gerr == nil {
+				closer.Close()
+			}
+			if err := g.close(); err != nil {
+				t.Error(err)
+			}
+		}
+		s.cache.Unref()
 	}
 }

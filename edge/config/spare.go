@@ -185,7 +185,8 @@ func (s *store) copyAll(to *pebble.DB, from *pebble.Snapshot) (parts uint64, err
 	if err != nil {
 		return 0, err
 	}
-	return parts, put(pebble.Sync)
+	err = put(pebble.Sync)
+	return parts, err
 }
 
 // finish makes a copy one that a start may choose.
@@ -193,6 +194,7 @@ func (s *store) finish(g *generation, seq, parts uint64) (err error) {
 	if g.marked, err = getNumber(g.db, keyMarked); err != nil {
 		return err
 	}
+	g.parts = parts
 	b := g.db.NewBatch()
 	defer b.Close()
 	return errors.Join(syncDir(s.fs, s.dir), b.Set(keyParts, number(parts), nil), b.Set(keySeq, number(seq), nil),

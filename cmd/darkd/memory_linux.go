@@ -9,7 +9,7 @@ import (
 
 // gcPercent: a control node under many writes lets its heap grow more than Go's default
 // between collections; bench/writes has what that is worth. GOGC, where it is set, counts.
-const gcPercent = 200
+const gcPercent = 120
 
 func collectLess() {
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {

@@ -4,15 +4,19 @@ import (
 	"bytes"
 	"crypto/md5"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/dark-ecosystem/dark/dataplane/store"
+	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
 // onDisk makes a server keep its objects on a disk that the test may damage between two.
@@ -92,25 +96,25 @@ func TestAListGoesOnBehindWhatIsLost(t *testing.T) {
 		t.Fatalf("a lost object: %+v", a)
 	}
 	page := s.raw(t, "GET", "/box?list-type=2", nil)
-	n := strings.Count(string(page.body), "<Key>")
-	if page.status != 200 || n == 0 || n > 100 || !strings.Contains(string(page.body), "<IsTruncated>true<") {
+	n := strings.Count(page.body, "<Key>")
+	if page.status != 200 || n == 0 || n > 100 || !strings.Contains(page.body, "<IsTruncated>true<") {
 		t.Fatalf("%d keys: %.300s", n, page.body)
 	}
 	from := fmt.Sprintf("key-%03d", n-1)
 	next := s.raw(t, "GET", "/box?list-type=2&start-after="+from, nil)
-	_, behind, named := strings.Cut(string(next.body), "The keys from here to \"")
+	_, behind, named := strings.Cut(next.body, "The keys from here to \"")
 	if next.status != 500 || !named {
 		t.Fatalf("%+v", next)
 	}
 	behind, _, _ = strings.Cut(behind, "\"")
 	rest := s.raw(t, "GET", "/box?list-type=2&start-after="+url.QueryEscape(behind), nil)
-	if m := strings.Count(string(rest.body), "<Key>"); rest.status != 200 || m == 0 || n+m >= 200 {
+	if m := strings.Count(rest.body, "<Key>"); rest.status != 200 || m == 0 || n+m >= 200 {
 		t.Fatalf("%d keys behind %q: %.300s", m, behind, rest.body)
 	}
 	if a := s.raw(t, "PUT", "/box/key-100", []byte("new")); a.status != 200 {
 		t.Fatalf("%+v", a)
 	}
-	if a := s.raw(t, "GET", "/box/key-100", nil); a.status != 200 || string(a.body) != "new" {
+	if a := s.raw(t, "GET", "/box/key-100", nil); a.status != 200 || a.body != "new" {
 		t.Fatalf("%+v", a)
 	}
 	if a := s.raw(t, "DELETE", "/box/key-100", nil); a.status != 204 {
@@ -118,5 +122,23 @@ func TestAListGoesOnBehindWhatIsLost(t *testing.T) {
 	}
 	if a := s.raw(t, "GET", "/box/key-100", nil); a.status != 404 {
 		t.Fatalf("%+v", a)
+	}
+	wantExpired(t, s, n+strings.Count(rest.body, "<Key>"))
+}
+
+// wantExpired has a lifecycle rule delete all objects that are not lost, before and behind
+// those that are, which the pass tells of.
+func wantExpired(t *testing.T, s *testServer, want int) {
+	t.Helper()
+	_ = s.publish("box", func(old *storagev1.PublishedBucket) (*storagev1.PublishedBucket, error) {
+		next := proto.Clone(old).(*storagev1.PublishedBucket)
+		next.Spec.LifecycleRules = []*storagev1.LifecycleRule{{Id: "all", Enabled: true, ExpireDays: 1}}
+		return next, nil
+	})
+	s.clock.set(time.Now().Add(72 * time.Hour))
+	done, err := s.h.Lifecycle(t.Context())
+	var damaged *store.Damaged
+	if !errors.As(err, &damaged) || done.Objects != want {
+		t.Fatalf("%d objects expired, not %d: %v", done.Objects, want, err)
 	}
 }

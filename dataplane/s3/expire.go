@@ -68,17 +68,12 @@ func (s *sweep) run() (err error) {
 	if err := s.reopen(); err != nil {
 		return err
 	}
-	if err := s.completions(); err != nil {
-		return err
-	}
+	err = s.completions()
 	if len(s.rules) == 0 {
-		return nil
+		return err
 	}
 	s.done.Buckets++
-	if err := s.uploads(); err != nil {
-		return err
-	}
-	return s.versions()
+	return errors.Join(err, s.uploads(), s.versions())
 }
 
 // each goes over rows of one kind, oldest state as of now, and does the steps after it.
@@ -88,15 +83,41 @@ func (s *sweep) each(o store.ScanOptions, judge func(*store.Cursor) error) error
 		return err
 	}
 	defer finish(c)
-	for ok := c.Seek(o.Prefix); ok && s.ctx.Err() == nil; ok = c.Next() {
-		if err := judge(c); err != nil {
+	var damage error // the first
+	for at := o.Prefix; ; {
+		if err := s.walk(c, at, judge, &damage); err != nil {
+			return err
+		}
+		behind, lost := c.Behind()
+		if !lost || !bytes.HasPrefix(behind, o.Prefix) || bytes.Compare(behind, at) <= 0 {
+			break
+		}
+		at = behind
+	}
+	s.flush()
+	return damage
+}
+
+// walk judges rows from a key on. What is damaged is passed over, and kept to be told.
+func (s *sweep) walk(c *store.Cursor, at []byte, judge func(*store.Cursor) error, damage *error) error {
+	passed := func(err error) bool {
+		damaged := (*store.Damaged)(nil)
+		if !errors.As(err, &damaged) {
+			return false
+		}
+		if *damage == nil {
+			*damage = err
+		}
+		return true
+	}
+	for ok := c.Seek(at); ok && s.ctx.Err() == nil; ok = c.Next() {
+		if err := judge(c); err != nil && !passed(err) {
 			return err
 		}
 	}
-	if err := c.Err(); err != nil {
+	if err := c.Err(); err != nil && !passed(err) {
 		return err
 	}
-	s.flush()
 	return nil
 }
 
@@ -153,12 +174,13 @@ func (s *sweep) versions() error {
 		row, last = at.Clone(), v
 		return s.tags(c, v)
 	})
-	if err != nil || s.ctx.Err() != nil {
+	damaged := (*store.Damaged)(nil)
+	if err != nil && !errors.As(err, &damaged) || s.ctx.Err() != nil {
 		return err
 	}
 	settle(true)
 	s.flush()
-	return nil
+	return err
 }
 
 // tags opens the row where a rule asks for tags.

@@ -274,13 +274,17 @@ func (l *listing) ended(c *store.Cursor) error {
 	switch {
 	case !lost:
 		return err
-	case behind == nil || len(behind) == 0 || behind[0] != rowObject:
+	case len(behind) == 0 || behind[0] != rowObject:
 		return s3xml.Say(s3xml.InternalError, "The keys from here on may be lost: they are where the disk cannot be read.").
 			Because(err)
 	}
-	return s3xml.Say(s3xml.InternalError, fmt.Sprintf("The keys from here to %q may be lost: they are where the disk "+
-		"cannot be read. List with start-after, marker or key-marker at that key for those behind them.", behind[1:])).
-		Because(err)
+	key, lostToo := bytes.CutSuffix(behind[1:], []byte{0})
+	text := fmt.Sprintf("The keys from here to %q may be lost: they are where the disk cannot be read. List with "+
+		"start-after, marker or key-marker at that key for those behind it.", key)
+	if !lostToo {
+		text += " That key itself is not lost."
+	}
+	return s3xml.Say(s3xml.InternalError, text).Because(err)
 }
 
 // start puts the cursor on the first row after a key. A common prefix that was given

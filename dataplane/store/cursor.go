@@ -53,11 +53,15 @@ func (p *Space) Scan(o ScanOptions) (*Cursor, error) {
 	return &Cursor{p: p, versions: o.Versions, iter: iter, from: bytes.Clone(from), end: after(from)}, nil
 }
 
-// Seek goes to the first row whose key is key or after it.
+// Seek goes to the first row whose key is key or after it, also where rows that may be lost
+// ended the walk.
 func (c *Cursor) Seek(key []byte) bool {
 	c.begun = true
+	if c.gap != nil {
+		c.gap, c.err = nil, nil
+	}
 	c.last = c.last[:0]
-	c.from = append(c.from[:0], beginning(c.p.id, key)...)
+	c.from = appendKey(c.from[:0], tagRow, c.p.id, key)
 	c.iter.SeekGE(c.from)
 	return c.settle()
 }
@@ -140,18 +144,25 @@ func (c *Cursor) passes(to []byte) bool {
 	return true
 }
 
-// Behind is the last key of the rows that may be lost, where those ended the walk: behind it
-// a walk goes on. It is nil where rows up to the end of the space may be lost.
+// Behind is where a walk goes on that rows ended which may be lost: the first key behind them.
+// It is nil where they go up to the end of the space.
 func (c *Cursor) Behind() (key []byte, lost bool) {
 	if c.gap == nil {
 		return nil, false
 	}
-	last := bytes.TrimSuffix(c.gap.To, []byte{0})
-	escaped, _, ok := rowKey(last)
-	if !ok || !bytes.HasPrefix(last, idKey(tagRow, c.p.id)) {
+	to := c.gap.To
+	if len(to) < spaceLen || !bytes.HasPrefix(to, idKey(tagRow, c.p.id)) {
 		return nil, true
 	}
-	return unescape(nil, escaped), true
+	end := keyEnd(to[spaceLen:])
+	if end < 0 {
+		return nil, true
+	}
+	key = unescape(nil, bytes.Clone(to[spaceLen:spaceLen+end]))
+	if len(to) > spaceLen+end+endLen { // versions of the key may be lost, too
+		key = append(key, 0)
+	}
+	return key, true
 }
 
 func (c *Cursor) parse(k []byte) bool {

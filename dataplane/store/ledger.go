@@ -99,9 +99,9 @@ func nameKey(k []byte) string {
 	if len(k) < spaceLen || k[0] != tagRow {
 		return fmt.Sprintf("%x", k)
 	}
-	escaped, _, ok := rowKey(k)
-	if !ok {
-		escaped = bytes.TrimSuffix(k[spaceLen:], []byte{0, 1})
+	escaped := k[spaceLen:]
+	if end := keyEnd(escaped); end >= 0 {
+		escaped = escaped[:end]
 	}
 	return fmt.Sprintf("key %q of space %x", unescape(nil, escaped), k[1:spaceLen])
 }

@@ -247,7 +247,9 @@ func (s *Store) Close() error {
 	case !first:
 		return nil
 	case !empty: // somebody is in Pebble, or reads from it, and does not come back
-		s.stop()
+		if s.stop != nil {
+			s.stop()
+		}
 		return firstOf(s.fail(errors.New("not all who use the store have left")), s.saveLedger())
 	}
 	return s.shut()

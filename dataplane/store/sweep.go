@@ -43,6 +43,8 @@ func (s *Store) sweep(ctx context.Context) error {
 		for _, id := range i.extents {
 			if _, err := s.extent(id); errors.Is(err, ErrGone) {
 				s.free([]ID{id})
+			} else if d := (*Damaged)(nil); errors.As(s.hurt(err), &d) {
+				continue // it may be needed; it costs the others nothing
 			} else if err != nil {
 				return err
 			}

@@ -8,8 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
 	"github.com/dark-ecosystem/dark/proto/dark/cluster/v1/clustergrpc"
+	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
+	"github.com/dark-ecosystem/dark/proto/dark/dns/v1/dnsgrpc"
 )
 
 // TestAStoppedLeaderHandsOver: with timing ci an election takes a second and more; a
@@ -47,6 +53,54 @@ func TestAStoppedLeaderHandsOver(t *testing.T) {
 		t.Error("the leader did not end")
 	}
 }
+
+// TestAFrozenLeaderHoldsNoWrite: a leader that is stopped by a signal answers nobody and keeps
+// its connections. A single write that a follower forwarded to it ends when another one
+// leads, acknowledged or refused; and the old leader follows when it goes on.
+func TestAFrozenLeaderHoldsNoWrite(t *testing.T) {
+	c := start(t, Options{Controls: 3, Edges: 0})
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	leader := c.Leader(ctx)
+	if leader == nil {
+		t.Fatal("nobody leads")
+	}
+	other := c.Controls[0]
+	if other == leader {
+		other = c.Controls[1]
+	}
+	conn := dial(t, c, other, grpc.WithDisableRetry())
+	if err := writeUntil(ctx, c, conn, "before", "x"); err != nil {
+		t.Fatal(err)
+	}
+	leader.Signal(syscall.SIGSTOP)
+	defer leader.Signal(syscall.SIGCONT)
+	begin := time.Now()
+	err := create(c.As(ctx, org), conn, "during", "x", "request-during")
+	t.Logf("a write to a follower ended %v after its leader was frozen: %v", time.Since(begin).Round(time.Millisecond), err)
+	if took := time.Since(begin); took > 10*frozenTime {
+		t.Errorf("it was held for %v", took)
+	}
+	if code := status.Code(err); code != codes.OK && code != codes.Unavailable {
+		t.Errorf("it ended with %v", err)
+	}
+	if err := writeUntil(ctx, c, conn, "during", "x"); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("it was acknowledged after %v", time.Since(begin).Round(time.Millisecond))
+	leader.Signal(syscall.SIGCONT)
+	records := dnsgrpc.NewRecordSetServiceClient(patient(t, c, leader))
+	for _, owner := range []string{"before", "during"} {
+		r, err := records.GetRecordSet(c.As(ctx, org), &dnsv1.GetRecordSetRequest{Name: txt(owner, "").Name})
+		if err != nil || len(r.GetSpec().GetRecords()) != 1 {
+			t.Errorf("%s at the old leader: %v, %v", owner, r, err)
+		}
+	}
+}
+
+// frozenTime is the most that a forwarded write waits for a leader that answers no more:
+// an election, and what a follower takes to see it.
+const frozenTime = 3 * time.Second
 
 // TestADeadMemberIsReplaced: what is lost for good is removed, and a new machine takes its
 // place by a token, with all that was written.

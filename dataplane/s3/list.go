@@ -275,8 +275,8 @@ func (l *listing) ended(c *store.Cursor) error {
 	case !lost:
 		return err
 	case len(behind) == 0 || behind[0] != rowObject:
-		return s3xml.Say(s3xml.InternalError, "The keys from here on may be lost: they are where the disk cannot be read.").
-			Because(err)
+		text := "The keys from here on may be lost: they are where the disk cannot be read."
+		return s3xml.Say(s3xml.InternalError, text).Because(err)
 	}
 	key, lostToo := bytes.CutSuffix(behind[1:], []byte{0})
 	text := fmt.Sprintf("The keys from here to %q may be lost: they are where the disk cannot be read. List with "+

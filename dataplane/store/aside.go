@@ -367,7 +367,7 @@ func readAbove(fs vfs.FS, path string, r keyRange, seen map[string]bool, kept ma
 	if err != nil {
 		return false
 	}
-	defer table.Close()
+	defer func() { _ = table.Close() }() // it was only read
 	if hasRangeDeletions(table) {
 		return false
 	}

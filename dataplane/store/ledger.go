@@ -116,9 +116,6 @@ type scrubRun struct {
 // maxThings bounds the ledger; things beyond it are only counted.
 const maxThings = 10_000
 
-// ledgerEvery is how often the ledger is written, where it changed.
-const ledgerEvery = time.Second
-
 // damageLedger is the store's list of what is damaged: each thing once, however often it is met.
 // It is kept in memory and in the file `damage`, which saveLedger replaces as a whole. An
 // entry goes when its thing was deleted or overwritten, or when a later scrub reads it well.

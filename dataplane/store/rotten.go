@@ -45,7 +45,7 @@ func rottenIn(fs vfs.FS, path string) (rotten []keyRange, whole bool, err error)
 	if err != nil {
 		return nil, true, err
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }() // it was only read
 	ends, err := blockEnds(fs, path, r)
 	if err != nil {
 		return nil, true, err

@@ -97,6 +97,9 @@ type Files struct {
 		empty  []*segment // dead, to be recycled
 		next   uint32     // number of the next new segment
 		closed bool
+		// resumed says that Resume was called. Before, what is empty is not known, and a
+		// new segment would take room on the disk that an old one has.
+		resumed bool
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 // file system: a reader has its own extent's octets or an ErrStale, whatever the others do.
 func TestNobodyReadsAMixture(t *testing.T) {
 	f := open(t, Options{FS: vfs.Default, Dir: t.TempDir() + "/segments", Size: 256 << 10, Spare: 1})
+	f.Resume()
 	v := &life{f: f, ledger: &ledger{rows: map[int]place{}}}
 	var reads atomic.Int64
 	stop := make(chan struct{})

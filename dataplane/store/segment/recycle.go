@@ -56,7 +56,7 @@ func (f *Files) prepareOne() (more bool, err error) {
 	if more, err = f.recycleOne(true); more || err != nil {
 		return more, err
 	}
-	if f.readyCount() >= f.opt.Spare {
+	if !f.wantsSpare() {
 		return false, nil
 	}
 	s, err := f.createSegment(true)
@@ -69,10 +69,11 @@ func (f *Files) prepareOne() (more bool, err error) {
 	return true, nil
 }
 
-func (f *Files) readyCount() int {
+// wantsSpare says whether a new segment is to be made ahead of need.
+func (f *Files) wantsSpare() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.mu.ready)
+	return f.mu.resumed && len(f.mu.ready) < f.opt.Spare
 }
 
 // recycleOne makes an empty segment that nobody reads ready again, or removes it where

@@ -15,6 +15,7 @@ import (
 func TestSparesAreFilledAtTheirRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := open(t, Options{FS: storetest.New(), Size: 8 << 20, Spare: 2, FillRate: 1 << 20})
+		f.Resume()
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		if n := f.Stats().Ready; n != 0 {
@@ -38,6 +39,7 @@ func TestAFullDiskLeavesNoSpareAndIsTriedAgain(t *testing.T) {
 		fs := storetest.New()
 		fs.SetFree(1000)
 		f := open(t, Options{FS: fs, Spare: 1})
+		f.Resume()
 		synctest.Wait()
 		names, err := fs.List("/data/segments")
 		if err != nil || len(names) != 0 {
@@ -114,6 +116,28 @@ func TestWhatWasOpenedIsLeftAloneBeforeResume(t *testing.T) {
 			t.Errorf("the room behind what was adopted is not used: %+v", f.Stats())
 		}
 		check(t, f, r, 1, 400_000)
+	})
+}
+
+func TestAStartMakesNoSpareWhereASegmentIsEmpty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := storetest.New()
+		f := open(t, Options{FS: fs})
+		put(t, f, 1, 400_000)
+		must(t, f.Close())
+		for range 3 {
+			f = open(t, Options{FS: fs, Spare: 1})
+			synctest.Wait()
+			if n := len(f.Stats().Segments); n != 1 {
+				t.Fatalf("%d segments before anybody said what is needed", n)
+			}
+			f.Resume()
+			synctest.Wait()
+			if st := f.Stats(); len(st.Segments) != 1 || st.Ready != 1 {
+				t.Fatalf("the empty segment is not the spare: %+v", st)
+			}
+			must(t, f.Close())
+		}
 	})
 }
 

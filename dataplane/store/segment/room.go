@@ -139,7 +139,7 @@ func (f *Files) Adopt(r Ref) error {
 
 // Resume says that every extent that is needed was adopted: what else the segments held
 // when they were opened is dead from now on, and will be overwritten. The one with the
-// most room goes on taking extents.
+// most room goes on taking extents. Spare segments are made from now on.
 func (f *Files) Resume() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -157,6 +157,8 @@ func (f *Files) Resume() {
 	if best != nil && best.tail < best.pages() && len(f.mu.active) < maxActive {
 		f.activateLocked(best)
 	}
+	f.mu.resumed = true
+	f.nudge()
 }
 
 // Free says that an extent is needed no more, which must be durable: its room may be

@@ -77,14 +77,17 @@ func (s *s3Server) shred(v *storageView) {
 		return
 	}
 	s.shreds = v.shreds
-	v.s3.Buckets(func(b *s3.Bucket) bool {
-		d := b.Spec.GetShredAfter()
-		if d == nil || b.Placement.Cell != s.c.Name {
-			return true
-		}
-		if space, err := s.store.At(b.Placement); err == nil {
-			space.SetShredAfter(d.AsDuration())
+	s.store.SetShredAfter(shredTimes(v.s3, s.c.Name))
+}
+
+// shredTimes are the times of the buckets of a cell that say one.
+func shredTimes(v *s3.View, cell string) map[store.ID]time.Duration {
+	own := map[store.ID]time.Duration{}
+	v.Buckets(func(b *s3.Bucket) bool {
+		if d := b.Spec.GetShredAfter(); d != nil && b.Placement.Cell == cell {
+			own[b.Placement.Space] = d.AsDuration()
 		}
 		return true
 	})
+	return own
 }

@@ -113,7 +113,8 @@ func (c *change) dropEpoch(space ID, d *storev1.DropEpoch) error {
 	return c.batch.Delete(epochKey(space, d.KeyName, d.Epoch), nil)
 }
 
-// rewrap moves holds to a newer epoch. What is gone, or newer already, is passed over.
+// rewrap moves holds to another epoch: a newer one, or an older one where the clock was
+// ahead. What is gone, or there already, is passed over.
 func (c *change) rewrap(space ID, r *storev1.Rewrap) error {
 	for _, f := range r.Extents {
 		x, err := c.load(ID(f.Id))
@@ -121,7 +122,7 @@ func (c *change) rewrap(space ID, r *storev1.Rewrap) error {
 			return err
 		}
 		h := x.hold(space, f.Hold.GetSlot())
-		if h == nil || h.epoch >= f.Hold.Epoch || h.name != f.Hold.KeyName {
+		if h == nil || h.epoch == f.Hold.Epoch || h.name != f.Hold.KeyName {
 			continue
 		}
 		was, err := c.epoch(space, h.name, h.epoch)

@@ -425,3 +425,48 @@ func TestNothingIsWrittenOverWhileBodiesAreMissing(t *testing.T) {
 		wantBody(t, p, fmt.Sprint("new ", i), pattern(100_000, byte(i+100)))
 	}
 }
+
+func TestKeysOfADayToComeGoWhenTheClockIsRightAgain(t *testing.T) {
+	fs := vfs.NewMem()
+	c := &testClock{now: time.Unix(1_700_000_000, 0)}
+	s, p, _ := openAt(t, fs, c)
+	c.add(3650 * day)
+	put(t, p, "kept", pattern(5000, 1))
+	commit(t, p, putOp("unneeded", body(t, p, Sealing{Key: "kms"}, []byte("secret"))))
+	commit(t, p, Op{Kind: Delete, Key: []byte("unneeded")})
+	ahead := epochsOf(t, s)
+	if len(ahead) != 2 {
+		t.Fatalf("%d epochs", len(ahead))
+	}
+	c.add(-3650 * day)
+	maintain(t, s)
+	for id, e := range ahead {
+		if _, there := epochsOf(t, s)[id]; there {
+			t.Fatalf("epoch %d of %q is still there", id.epoch, id.name)
+		}
+		eventually(t, "no file has the key", func() bool { return grep(t, fs, "store", e.wrapped) == "" })
+	}
+	if e := epochsOf(t, s)[epochID{p.id, "", epochAt(c.now)}]; e.holds != 1 {
+		t.Errorf("today's key holds %d bodies", e.holds)
+	}
+	wantBody(t, p, "kept", pattern(5000, 1))
+}
+
+func TestAShredTimeThatIsTakenBackHoldsNoMore(t *testing.T) {
+	c := &testClock{now: time.Unix(1_700_000_000, 0)}
+	s, p, _ := openAt(t, vfs.NewMem(), c)
+	put(t, p, "kept", []byte("x"))
+	first := epochID{p.id, "", epochAt(c.now)}
+	s.SetShredAfter(map[ID]time.Duration{p.id: 30 * day})
+	c.add(10 * day)
+	maintain(t, s)
+	if _, there := epochsOf(t, s)[first]; !there {
+		t.Fatal("the key went before the space's own time")
+	}
+	s.SetShredAfter(nil)
+	c.add(2 * time.Hour)
+	maintain(t, s)
+	if _, there := epochsOf(t, s)[first]; there {
+		t.Error("the time that was taken back still holds")
+	}
+}

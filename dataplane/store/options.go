@@ -24,7 +24,7 @@ type Options struct {
 	SegmentSize int64        // octets of a segment; 0: 256 MiB, less on disks under 16 GiB
 	// octets that stay free on the disk; 0: 256 MiB, less on disks under 4 GiB; negative: none
 	Reserve    int64
-	ShredAfter time.Duration // see Space.SetShredAfter; 0: 7 days, at least one
+	ShredAfter time.Duration // see Store.SetShredAfter; 0: 7 days, at least one
 	MoveRate   int64         // octets a second that compaction and scrubbing move; 0: 64 MiB
 	// Quiet runs no background work (sweeping, compaction, shredding): tests drive it with
 	// Store.Maintain.

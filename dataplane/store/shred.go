@@ -41,8 +41,9 @@ func (s *Store) shred(ctx context.Context) error {
 	return nil
 }
 
-// lookThrough destroys epoch keys that nothing needs, and gives those that are old and
-// needed.
+// lookThrough destroys epoch keys that nothing needs, and gives those that are needed and
+// old. A key of a day to come was made while the clock was ahead: it counts as old, because
+// it would stay until that day.
 func (s *Store) lookThrough(ctx context.Context, now time.Time) (map[epochID]bool, error) {
 	old := map[epochID]bool{}
 	var unused []epochID
@@ -55,9 +56,9 @@ func (s *Store) lookThrough(ctx context.Context, now time.Time) (map[epochID]boo
 		}
 		age := int64(epochAt(now)) - int64(id.epoch)
 		switch {
-		case age > 0 && e.holds <= 0 && s.ledger.gapAt(k) == nil: // in a gap it is a second, which holds do not count
+		case age != 0 && e.holds <= 0 && s.ledger.gapAt(k) == nil: // in a gap it is a second, which holds do not count
 			unused = append(unused, id)
-		case age > 0 && age >= s.shredDays(id.space)-1:
+		case age < 0, age > 0 && age >= s.shredDays(id.space)-1:
 			old[id] = true
 		case s.isRotated(id, e.keyVersion):
 			rotated = append(rotated, id)
@@ -87,12 +88,21 @@ func readEpoch(k, v []byte) (id epochID, e epoch, err error) {
 	return id, e, nil
 }
 
+// SetShredAfter sets how long the keys of deleted bodies may live on in some spaces, until
+// this process ends; at least a day. For all others Options.ShredAfter holds, also for those
+// that were named before.
+func (s *Store) SetShredAfter(own map[ID]time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.shredAfter = own
+}
+
 func (s *Store) shredDays(space ID) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.opt.ShredAfter
 	if own, ok := s.mu.shredAfter[space]; ok {
-		d = own
+		d = max(own, day)
 	}
 	return int64(d / day)
 }
@@ -168,7 +178,7 @@ func (s *Store) vacuum(ctx context.Context) error {
 	return nil
 }
 
-// rewrap wraps all that old epochs' keys wrap under today's.
+// rewrap wraps all that old epochs' keys wrap under today's key.
 func (s *Store) rewrap(ctx context.Context, old map[epochID]bool) error {
 	batches := map[epochID][]*storev1.NewExtent{}
 	err := eachKey(s.db, []byte{tagExtent}, func(k, v []byte) error {

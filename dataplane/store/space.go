@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -31,14 +30,6 @@ func (p *Space) Usage() (u Usage, err error) {
 	}
 	defer p.s.gate.leave()
 	return u, readUsage(p.s.db, p.id, &u)
-}
-
-// SetShredAfter sets how long the keys of deleted bodies may live on, until this process
-// ends; at least a day.
-func (p *Space) SetShredAfter(d time.Duration) {
-	p.s.mu.Lock()
-	defer p.s.mu.Unlock()
-	p.s.mu.shredAfter[p.id] = max(d, day)
 }
 
 // found is a row with octets of its own.

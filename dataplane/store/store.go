@@ -156,7 +156,6 @@ func newStore(o Options) (*Store, error) {
 	s.disk = diskroom.New(o.FS, o.Dir, o.Reserve)
 	s.fs = s.disk.Relieve(s.wals)
 	s.mu.generations = map[ID]uint64{}
-	s.mu.shredAfter = map[ID]time.Duration{}
 	s.chain = newKeychain(s)
 	return s, nil
 }

@@ -305,7 +305,7 @@ type Op_DropEpoch struct {
 }
 
 type Op_Rewrap struct {
-	// Wrap extents' keys under a newer epoch key.
+	// Wrap extents' keys under another epoch key.
 	Rewrap *Rewrap `protobuf:"bytes,11,opt,name=rewrap,proto3,oneof"`
 }
 

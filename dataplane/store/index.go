@@ -63,14 +63,22 @@ func (s *Store) freeOne(id ID) error {
 	return nil
 }
 
-// discard frees the extents of a body that was never committed.
-func (s *Store) discard(b Body) {
+// discard frees the extents of a body that were never committed, and says whether that is
+// all of them.
+func (s *Store) discard(b Body) (all bool) {
+	all = true
 	for _, f := range b.fresh {
+		if f.adopt || f.inline != nil {
+			continue
+		}
 		// From now on nobody can commit it.
-		if !f.adopt && f.inline == nil && f.committed.CompareAndSwap(false, true) {
+		if f.committed.CompareAndSwap(false, true) {
 			s.free([]ID{f.id})
+		} else {
+			all = false
 		}
 	}
+	return all
 }
 
 // syncBodies makes extents durable.

@@ -38,6 +38,9 @@ func (n *intents) begin() *intent {
 }
 
 func (n *intents) finish(i *intent, now time.Time) {
+	if i == nil {
+		return
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	i.finished = now
@@ -65,6 +68,9 @@ func (n *intents) expire(now time.Time) (horizon uint64, expired []*intent) {
 	defer n.mu.Unlock()
 	least := n.mu.last + 1
 	for i := range n.mu.open {
+		if i.finished.After(now) {
+			i.finished = now // the clock was ahead: its hour begins anew
+		}
 		if i.finished.IsZero() || now.Sub(i.finished) <= intentLife {
 			least = min(least, i.sequence)
 		}

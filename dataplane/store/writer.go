@@ -248,6 +248,8 @@ func (w *Writer) add(f *freshExtent) {
 }
 
 // Abort gives up the body, unless it was committed meanwhile: it may always be deferred.
+// Where the command failed and it is not known whether it was applied, the body is swept
+// later.
 func (w *Writer) Abort() {
 	w.giveBack()
 	if w.open != nil {
@@ -255,9 +257,12 @@ func (w *Writer) Abort() {
 		w.open = nil
 	}
 	w.over = true
-	w.p.s.discard(w.body)
-	w.p.s.intents.end(w.intent)
-	w.body = Body{}
+	if w.p.s.discard(w.body) {
+		w.p.s.intents.end(w.intent)
+	} else {
+		w.p.s.intents.finish(w.intent, w.p.s.opt.Clock.Now())
+	}
+	w.body, w.intent = Body{}, nil
 }
 
 func (w *Writer) giveBack() {

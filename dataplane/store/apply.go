@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 
@@ -358,23 +359,45 @@ func get(r pebble.Reader, k []byte) ([]byte, error) {
 	return append(make([]byte, 0, len(v)), v...), nil
 }
 
-// eachKey goes over all records whose keys begin with prefix.
+// eachKey goes over all records whose keys begin with prefix, as they are at one time.
 func eachKey(r pebble.Reader, prefix []byte, f func(k, v []byte) error) error {
-	iter, err := r.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	_, err := someKeys(r, prefix, after(prefix), math.MaxInt, f)
+	return err
+}
+
+// stepKeys is how many records eachKeyInSteps reads with one iterator.
+const stepKeys = 64
+
+// eachKeyInSteps goes over all records whose keys begin with prefix. An iterator keeps the
+// tables that it began with on the disk, and destroyed keys in them: what takes long takes a
+// new one every few records.
+func eachKeyInSteps(r pebble.Reader, prefix []byte, f func(k, v []byte) error) (err error) {
+	for from := prefix; from != nil && err == nil; {
+		from, err = someKeys(r, from, after(prefix), stepKeys, f)
+	}
+	return err
+}
+
+// someKeys goes over at most so many records, and says where the next one is.
+func someKeys(r pebble.Reader, from, to []byte, most int, f func(k, v []byte) error) (next []byte, err error) {
+	iter, err := r.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer iter.Close()
 	for iter.First(); iter.Valid(); iter.Next() {
+		if most--; most < 0 {
+			return bytes.Clone(iter.Key()), nil
+		}
 		v, err := iter.ValueAndErr()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := f(iter.Key(), v); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return iter.Error()
+	return nil, iter.Error()
 }
 
 func sameKey(iter *pebble.Iterator, prefix []byte) bool {

@@ -105,7 +105,7 @@ func (c *scrub) did(n int) error {
 
 // epochs opens every epoch key.
 func (c *scrub) epochs() error {
-	return eachKey(c.s.db, []byte{tagEpoch}, func(k, v []byte) error {
+	return eachKeyInSteps(c.s.db, []byte{tagEpoch}, func(k, v []byte) error {
 		id, e, err := readEpoch(k, v)
 		if err == nil {
 			_, err = c.s.chain.unwrap(id, &e)
@@ -116,7 +116,7 @@ func (c *scrub) epochs() error {
 
 // rows opens every row's value.
 func (c *scrub) rows() error {
-	return eachKey(c.s.db, []byte{tagRow}, func(k, v []byte) error {
+	return eachKeyInSteps(c.s.db, []byte{tagRow}, func(k, v []byte) error {
 		c.Rows++
 		if err := c.judge(c.row(k, v)); err != nil {
 			return err
@@ -142,10 +142,9 @@ func (c *scrub) row(k, v []byte) error {
 	return err
 }
 
-// extents opens every body. It goes over ids, not over one view of the database, so that
-// a long scrub holds nothing back; what is deleted or moved meanwhile is passed over.
+// extents opens every body. What is deleted or moved meanwhile is passed over.
 func (c *scrub) extents() error {
-	return eachKey(c.s.db, []byte{tagExtent}, func(k, v []byte) error {
+	return eachKeyInSteps(c.s.db, []byte{tagExtent}, func(k, v []byte) error {
 		c.Extents++
 		id := ID(k[1:])
 		var x extent

@@ -181,7 +181,7 @@ func (s *Store) vacuum(ctx context.Context) error {
 // rewrap wraps all that old epochs' keys wrap under today's key.
 func (s *Store) rewrap(ctx context.Context, old map[epochID]bool) error {
 	batches := map[epochID][]*storev1.NewExtent{}
-	err := eachKey(s.db, []byte{tagExtent}, func(k, v []byte) error {
+	err := eachKeyInSteps(s.db, []byte{tagExtent}, func(k, v []byte) error {
 		var x extent
 		id := ID(k[1:])
 		if err := x.parse(v); err != nil {

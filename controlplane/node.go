@@ -395,7 +395,7 @@ func (n *Node) Well() error {
 	select {
 	case <-n.ready:
 	default:
-		return errors.New("the node is not a member of its cluster yet")
+		return errors.New("the node has not heard from its cluster yet; its log says who does not answer, or refuses it")
 	}
 	if _, _, ok := n.core.group.Leader(); !ok {
 		if n.removed() {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
@@ -122,16 +123,21 @@ func (h *hlog) unanswered(addr string, args []any) {
 	if !ok {
 		return
 	}
-	attrs := []any{"address", addr}
+	attrs, msg := []any{"address", addr}, "another member does not answer"
 	for i := 0; i+1 < len(args); i += 2 {
-		if args[i] == "error" {
-			attrs = append(attrs, "error", args[i+1])
+		if args[i] != "error" {
+			continue
+		}
+		attrs = append(attrs, "error", args[i+1])
+		// Its door has judged this node (internal/membership), and TLS does not say what for.
+		if strings.Contains(fmt.Sprint(args[i+1]), "remote error: tls: bad certificate") {
+			msg = "another member refuses this node, which was removed or whose name another machine has"
 		}
 	}
 	if more > 0 {
 		attrs = append(attrs, "attempts", more+1)
 	}
-	h.to.Warn("another member does not answer", attrs...)
+	h.to.Warn(msg, attrs...)
 }
 
 func (h *hlog) Trace(msg string, args ...any) { h.Log(hclog.Trace, msg, args...) }

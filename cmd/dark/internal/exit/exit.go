@@ -146,7 +146,9 @@ func ofStatus(st *status.Status, cause error) *Error {
 				e.Text, e.Details = e.Details[0], nil
 			}
 		case *errdetails.RetryInfo: // it came from a server that runs, but cannot do it now
-			e.Next = "again in a moment; dark status tells who leads"
+			if e.Next = "again in a moment; dark status tells who leads"; strings.Contains(e.Text, "'s socket") {
+				e.Next = "" // it says where to go itself
+			}
 		case *errdetails.ErrorInfo:
 			switch d.Reason {
 			case reasonLargeDeletion:

@@ -258,7 +258,7 @@ func (n *Node) build() error {
 // edgePeer admits edges that are known to the feed, and nobody else.
 func (n *Node) edgePeer(c *x509.Certificate) (string, error) {
 	if n.removed() {
-		return "", errRemovedHere
+		return "", fmt.Errorf("%w: %w", feed.ErrAway, errRemovedHere)
 	}
 	name, err := n.core.known(ca.Edge, c)
 	return name.Node, err

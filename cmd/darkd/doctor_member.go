@@ -12,6 +12,7 @@ import (
 	"github.com/dark-ecosystem/dark/controlplane"
 	"github.com/dark-ecosystem/dark/controlplane/cluster"
 	"github.com/dark-ecosystem/dark/edge"
+	"github.com/dark-ecosystem/dark/edge/config"
 	"github.com/dark-ecosystem/dark/internal/ca"
 	"github.com/dark-ecosystem/dark/internal/membership"
 	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
@@ -52,8 +53,20 @@ func (d *doctor) member(ctx context.Context) finding {
 	case err != nil:
 		return fail("membership", again, "%v", err)
 	}
+	if d.role == ca.Edge {
+		if why, err := config.Refused(d.dir); err != nil || why != "" {
+			return fail("membership", again+"; or stop it, where it was removed", "control nodes refuse it: %s", orError(why, err))
+		}
+	}
 	return well("membership", "%s %s of cluster %s, with a certificate of its CA%s", name.Role, name.Node, name.Cluster,
 		compared)
+}
+
+func orError(text string, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return text
 }
 
 // clusterID is the cluster that the directory says it belongs to.

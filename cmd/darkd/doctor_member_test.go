@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -72,5 +73,27 @@ func TestDoctorAsksWhetherTheNodeIsOne(t *testing.T) {
 	} {
 		r.nodes["nodes/n"] = &clusterv1.Node{Spec: c.spec}
 		check(c.want, c.text)
+	}
+}
+
+// TestDoctorTellsOfARemovedEdge: what control nodes last refused the edge for is shown.
+func TestDoctorTellsOfARemovedEdge(t *testing.T) {
+	dir := aNode(t, ca.Edge, "edge.json")
+	for _, c := range []struct{ noted, want, text string }{
+		{"", statusOK, "with a certificate of its CA"},
+		{"edge e1: it was removed", statusFail, "it was removed"},
+	} {
+		if c.noted != "" {
+			if err := os.MkdirAll(filepath.Join(dir, "config"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "config", "refused"), []byte(c.noted), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		by, _ := consult(t, "--dir", dir)
+		if f := by["membership"]; len(f) != 1 || f[0].Status != c.want || !strings.Contains(f[0].Text, c.text) {
+			t.Errorf("want %s with %q, got %+v", c.want, c.text, f)
+		}
 	}
 }

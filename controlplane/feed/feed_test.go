@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -272,12 +273,37 @@ func (l *lines) has(text string) bool {
 // TestAnEdgeThatIsKeptOutSaysSo: the log of an edge that was removed says why it is not let
 // in, and what to do.
 func TestAnEdgeThatIsKeptOutSaysSo(t *testing.T) {
+	var why atomic.Pointer[error]
+	refuse := func(err error) { why.Store(&err) }
+	refuse(feed.ErrAway)
 	w := start(t, newSource(t), func(o *feed.Options) {
-		o.Identify = func(*x509.Certificate) (string, error) { return "", errors.New("it was removed") }
+		o.Identify = func(c *x509.Certificate) (string, error) {
+			if err := why.Load(); err != nil {
+				return "", *err
+			}
+			return c.Subject.CommonName, nil
+		}
 	})
 	var log lines
-	w.edge("e1", vfs.NewMem(), func(o *config.Options, _ *records) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
-	eventually(t, "the edge said so", func() bool {
-		return log.has("a control node refuses this edge") && log.has("it was removed")
+	dir := t.TempDir()
+	w.edge("e1", vfs.Default, func(o *config.Options, _ *records) {
+		o.Dir, o.Log = dir, slog.New(slog.NewTextHandler(&log, nil))
 	})
+	eventually(t, "the edge was sent elsewhere", func() bool { return log.has(feed.ErrAway.Error()) })
+	if log.has("refuses this edge") {
+		t.Error("an edge that is well was told to stop")
+	}
+	noted := func() string {
+		text, err := config.Refused(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	refuse(errors.New("it was removed"))
+	eventually(t, "the edge said so", func() bool {
+		return log.has("a control node refuses this edge") && log.has("it was removed") && noted() == "it was removed"
+	})
+	why.Store(nil)
+	eventually(t, "the edge forgot it when it was let in", func() bool { return noted() == "" })
 }

@@ -163,6 +163,9 @@ func (s *Server) serve(serving context.Context, raw net.Conn) {
 	}
 }
 
+// ErrAway is in what Identify returns where this control node lets no edge in, whoever it is.
+var ErrAway = errors.New("this control node serves no edges")
+
 var errFull = errors.New("as many edges as may be are connected here")
 
 // handshake does TLS, learns who it is, takes a place for it, and answers Hello. The place is
@@ -196,8 +199,12 @@ func (s *Server) handshake(ctx context.Context, raw net.Conn) (c *conn, leave fu
 // would take the answer with it.
 func (s *Server) keepOut(tc *tls.Conn, why error) {
 	tc.SetDeadline(time.Now().Add(time.Second))
+	reason := frame.ReasonRefused + why.Error()
+	if errors.Is(why, ErrAway) { // the edge is well, and finds another control node
+		reason = why.Error()
+	}
 	down := &feedv1.Down{Message: &feedv1.Down_Behind{Behind: &feedv1.Behind{
-		RetryAfterMs: uint32(s.o.RetryAfter.Milliseconds()), Reason: frame.ReasonRefused + why.Error(),
+		RetryAfterMs: uint32(s.o.RetryAfter.Milliseconds()), Reason: reason,
 	}}}
 	if _, err := frame.WriteMsg(tc, nil, down); err == nil && tc.CloseWrite() == nil {
 		_, _ = io.CopyN(io.Discard, tc.NetConn(), keepOutRead)

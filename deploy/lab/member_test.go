@@ -10,12 +10,15 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
 	"github.com/dark-ecosystem/dark/proto/dark/cluster/v1/clustergrpc"
 	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
 	"github.com/dark-ecosystem/dark/proto/dark/dns/v1/dnsgrpc"
+	resourcev1 "github.com/dark-ecosystem/dark/proto/dark/resource/v1"
+	"github.com/dark-ecosystem/dark/proto/dark/resource/v1/resourcegrpc"
 )
 
 // TestAStoppedLeaderHandsOver: with timing ci an election takes a second and more; a
@@ -95,6 +98,61 @@ func TestAFrozenLeaderHoldsNoWrite(t *testing.T) {
 		if err != nil || len(r.GetSpec().GetRecords()) != 1 {
 			t.Errorf("%s at the old leader: %v, %v", owner, r, err)
 		}
+	}
+}
+
+// TestACutOffControlNodeBelievesNoKey: without a leader a control node cannot know which keys
+// were ended. It refuses them, at a pinned revision too, and ends what they watch; its socket
+// goes on.
+func TestACutOffControlNodeBelievesNoKey(t *testing.T) {
+	c := start(t, Options{Controls: 3, Edges: 0})
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	alone := c.Controls[0]
+	conn := dial(t, c, alone, grpc.WithDisableRetry())
+	if err := writeUntil(ctx, c, conn, "kept", "x"); err != nil {
+		t.Fatal(err)
+	}
+	api := dnsgrpc.NewRecordSetServiceClient(conn)
+	pinned := &dnsv1.GetRecordSetRequest{Name: txt("kept", "").Name, Stale: true}
+	if _, err := api.GetRecordSet(c.As(ctx, org), pinned); err != nil {
+		t.Fatal(err)
+	}
+	watch, err := resourcegrpc.NewResourceServiceClient(conn).Watch(c.As(ctx, org), &resourcev1.WatchRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		for {
+			if _, err := watch.Recv(); err != nil {
+				ended <- err
+				return
+			}
+		}
+	}()
+	c.Controls[1].Kill()
+	c.Controls[2].Kill()
+	begin := time.Now()
+	if err := <-ended; status.Code(err) != codes.Unavailable {
+		t.Errorf("the watch ended with %v", err)
+	}
+	t.Logf("the watch ended after %v", time.Since(begin).Round(time.Millisecond))
+	if err := c.until(ctx, "a key is refused", func() bool {
+		_, err := api.GetRecordSet(c.As(ctx, org), pinned)
+		return status.Code(err) == codes.Unavailable
+	}); err != nil {
+		t.Fatal(err)
+	}
+	socket, err := grpc.NewClient("unix://"+filepath.Join(alone.dir, "control.sock"),
+		grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	members, err := clustergrpc.NewClusterServiceClient(socket).ListMembers(ctx, &clusterv1.ListMembersRequest{})
+	if err != nil || len(members.Members) != 3 {
+		t.Errorf("the socket: %v, %v", members, err)
 	}
 }
 

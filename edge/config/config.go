@@ -183,7 +183,7 @@ func Open(o Options) (*Config, []view.Change, error) {
 	disk := diskroom.New(o.FS, o.Dir, 0)
 	disk.Measure()
 	var all *content
-	st, err := openStore(disk, o.FS.PathJoin(o.Dir, "config"), o.Log, func(db *pebble.DB) (err error) {
+	st, err := openStore(disk, o.FS.PathJoin(o.Dir, subdir), o.Log, func(db *pebble.DB) (err error) {
 		all, err = load(db)
 		return err
 	})

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -72,22 +71,6 @@ func (c *Config) Run(ctx context.Context, sink Sink) error {
 		fails++
 	}
 	return nil //nolint:nilerr // it ended because it was told to
-}
-
-// refusedHere is what to do about an edge that control nodes do not let in.
-const refusedHere = "if the edge was removed, or another machine joined under its name, stop it here; to come back " +
-	"it needs a new token and an empty directory: docs/operations/nodes.md"
-
-// tellRefused says once a minute that a control node does not let this edge in.
-func (c *Config) tellRefused(err error) {
-	var later comeLater
-	if !errors.As(err, &later) || !strings.HasPrefix(later.reason, frame.ReasonRefused) {
-		return
-	}
-	if ok, _ := c.told.Allow(frame.ReasonRefused); ok {
-		c.o.Log.Error("config: a control node refuses this edge, which goes on serving what it has", "reason",
-			strings.TrimPrefix(later.reason, frame.ReasonRefused), "do", refusedHere)
-	}
 }
 
 // delay before connecting again: a random part of a time that doubles, so that many
@@ -187,6 +170,7 @@ func (c *Config) welcomed(w *feedv1.Welcome) error {
 		c.refuse(frame.WrongEpoch.String())
 		return fmt.Errorf("control node %s is in epoch %d, this edge in %d", w.GetNode(), w.GetEpoch(), c.epoch)
 	}
+	c.letIn()
 	return nil
 }
 

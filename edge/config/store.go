@@ -17,6 +17,9 @@ import (
 	"github.com/dark-ecosystem/dark/internal/diskroom"
 )
 
+// subdir of Options.Dir has all that the package keeps.
+const subdir = "config"
+
 // errDamaged is content that no version of ours wrote.
 var errDamaged = errors.New("damaged")
 

@@ -395,7 +395,8 @@ func (n *Node) Well() error {
 	select {
 	case <-n.ready:
 	default:
-		return errors.New("the node has not heard from its cluster yet; its log says who does not answer, or refuses it")
+		return errors.New("the node has not heard from its cluster yet; its log says who does not answer, or refuses " +
+			"it")
 	}
 	if _, _, ok := n.core.group.Leader(); !ok {
 		if n.removed() {

@@ -55,7 +55,8 @@ func (d *doctor) member(ctx context.Context) finding {
 	}
 	if d.role == ca.Edge {
 		if why, err := config.Refused(d.dir); err != nil || why != "" {
-			return fail("membership", again+"; or stop it, where it was removed", "control nodes refuse it: %s", orError(why, err))
+			return fail("membership", again+"; or stop it, where it was removed", "control nodes refuse it: %s",
+				orError(why, err))
 		}
 	}
 	return well("membership", "%s %s of cluster %s, with a certificate of its CA%s", name.Role, name.Node, name.Cluster,

@@ -80,7 +80,8 @@ func TestAFrozenLeaderHoldsNoWrite(t *testing.T) {
 	defer leader.Signal(syscall.SIGCONT)
 	begin := time.Now()
 	err := create(c.As(ctx, org), conn, "during", "x", "request-during")
-	t.Logf("a write to a follower ended %v after its leader was frozen: %v", time.Since(begin).Round(time.Millisecond), err)
+	t.Logf("a write to a follower ended %v after its leader was frozen: %v", time.Since(begin).Round(time.Millisecond),
+		err)
 	if took := time.Since(begin); took > 10*frozenTime {
 		t.Errorf("it was held for %v", took)
 	}

@@ -16,8 +16,8 @@ import (
 const fileRefused = "refused"
 
 // refusedHere is what to do about an edge that control nodes do not let in.
-const refusedHere = "if the edge was removed, or another machine joined under its name, stop it here; to come back it " +
-	"needs a new token and an empty directory: docs/operations/nodes.md"
+const refusedHere = "if the edge was removed, or another machine joined under its name, stop it here; to come back " +
+	"it needs a new token and an empty directory: docs/operations/nodes.md"
 
 // tellRefused says once a minute that a control node does not let this edge in.
 func (c *Config) tellRefused(err error) {

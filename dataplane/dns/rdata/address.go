@@ -158,9 +158,6 @@ func parsePrefix(w string) ([]byte, error) {
 	if err != nil || len(pre.Addr().AsSlice()) != size {
 		return nil, fmt.Errorf("it is not an address and a length")
 	}
-	if pre != pre.Masked() {
-		return nil, fmt.Errorf("the address has bits beyond the length")
-	}
 	a := pre.Addr().AsSlice()
 	for len(a) > 0 && a[len(a)-1] == 0 {
 		a = a[:len(a)-1]

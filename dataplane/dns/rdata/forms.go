@@ -1,5 +1,7 @@
 package rdata
 
+import "fmt"
+
 // form is how a type's data are written: its fields in order.
 type form struct {
 	fields []field
@@ -39,8 +41,13 @@ var (
 	oneName = of(domain("name"))
 	textual = of(texts("text"))
 	key     = of(unsigned("flags", 2), mnemonic("protocol", 1, keyProtocols), algorithm(), encoded64("key", 1))
-	digest  = of(unsigned("key tag", 2), algorithm(), mnemonic("digest type", 1, digests), hexadecimal("digest", 1))
-	tlsa    = of(unsigned("usage", 1), unsigned("selector", 1), unsigned("matching type", 1),
+	digest  = form{
+		fields: []field{
+			unsigned("key tag", 2), algorithm(), mnemonic("digest type", 1, digests), hexadecimal("digest", 1),
+		},
+		check: lengthOf("digest", 3, 4, map[byte]int{1: 20, 2: 32, 4: 48}), blame: 3, // RFC 4034 5.1.4, 4509, 6605
+	}
+	tlsa = of(unsigned("usage", 1), unsigned("selector", 1), unsigned("matching type", 1),
 		hexadecimal("certificate data", 1))
 	svcb  = form{fields: []field{unsigned("priority", 2), domain("target"), params()}, check: checkSVCB, blame: 2}
 	rrsig = of(typeCode("type covered"), algorithm(), unsigned("labels", 1), timer("original TTL"),
@@ -88,7 +95,12 @@ var forms = map[uint16]form{
 	40: of(unsigned("meaning", 1), unsigned("coding", 1), unsigned("subcoding", 1), encoded64("data", 0)),
 	42: of(prefixes()),
 	43: digest, 59: digest, 32768: digest, 32769: digest,
-	44: of(unsigned("algorithm", 1), unsigned("fingerprint type", 1), hexadecimal("fingerprint", 1)),
+	44: { // RFC 4255 3.1.3, 6594
+		fields: []field{
+			unsigned("algorithm", 1), unsigned("fingerprint type", 1), hexadecimal("fingerprint", 1),
+		},
+		check: lengthOf("fingerprint", 1, 2, map[byte]int{1: 20, 2: 32}), blame: 2,
+	},
 	45: of(unsigned("precedence", 1), unsigned("type of the gateway", 1), unsigned("algorithm", 1),
 		gateway("gateway", 1), encoded64("key", 0)),
 	47: of(domain("next name"), bitmap()),
@@ -102,8 +114,12 @@ var forms = map[uint16]form{
 	58: of(domain("previous name"), domain("next name")),
 	61: of(encoded64("key", 1)),
 	62: of(unsigned("serial", 4), unsigned("flags", 2), bitmap()),
-	// RFC 8976 2.2.4
-	63: of(unsigned("serial", 4), unsigned("scheme", 1), unsigned("hash algorithm", 1), hexadecimal("digest", 12)),
+	63: { // RFC 8976 2.2.4, 5.3
+		fields: []field{
+			unsigned("serial", 4), unsigned("scheme", 1), unsigned("hash algorithm", 1), hexadecimal("digest", 12),
+		},
+		check: lengthOf("digest", 5, 6, map[byte]int{1: 48, 2: 64}), blame: 3,
+	},
 	64: svcb, 65: svcb,
 	66:  of(typeCode("type"), mnemonic("scheme", 1, schemes), unsigned("port", 2), domain("target")), // RFC 9859 2.1
 	67:  of(encoded64("entity tag", 1)),                                                              // RFC 9886
@@ -139,4 +155,15 @@ func checkURI(rd []byte) string {
 		return "the target is empty"
 	}
 	return ""
+}
+
+// lengthOf checks the octets of a hash, which begins at from and whose kind is the octet at
+// kind. BIND refuses other lengths; a kind that is not listed has any.
+func lengthOf(what string, kind, from int, lengths map[byte]int) func(rd []byte) string {
+	return func(rd []byte) string {
+		if want := lengths[rd[kind]]; want != 0 && len(rd)-from != want {
+			return fmt.Sprintf("the %s has %d octets, and one of type %d has %d", what, len(rd)-from, rd[kind], want)
+		}
+		return ""
+	}
 }

@@ -172,7 +172,12 @@ func (p *input) generic(typ uint16) ([]byte, error) {
 	p.at = 2
 	rd, err := hex.DecodeString(p.rest())
 	if err != nil || len(rd) != int(n) {
-		return nil, p.failAt(min(2, len(p.words)), `%d octets in hexadecimal must follow \# %d`, n, n)
+		found := fmt.Sprintf("%d", len(rd))
+		if err != nil {
+			found = "what does not read as such"
+		}
+		return nil, p.failAt(min(2, len(p.words)), `%d octets in hexadecimal must follow \# %d, and there are %s`, n, n,
+			found)
 	}
 	if err := Check(typ, rd); err != nil {
 		return nil, p.failAt(min(2, len(p.words)-1), "%v", err)

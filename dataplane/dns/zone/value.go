@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/miekg/dns"
 
@@ -21,16 +23,26 @@ func parseValue(apexWire string, typ uint16, text string) ([]byte, error) {
 	}
 	words, err := rdata.Split(text)
 	if err != nil {
-		return nil, fmt.Errorf("%q is not a record of type %s: %w", text, rdata.Mnemonic(typ), err)
+		return nil, fmt.Errorf("%s is not a record of type %s: %w", shown(text), rdata.Mnemonic(typ), err)
 	}
 	if len(words) == 0 {
 		return nil, errors.New("the record is empty")
 	}
 	if textual(typ) && words[0] != `\#` && !oneString(text, words) {
-		return nil, fmt.Errorf("%q is several strings, which are joined without blanks; as one string it is written %s",
-			text, rdata.Quote([]byte(text)))
+		return nil, fmt.Errorf("%s is several strings, which are joined without blanks; as one string it is written "+
+			"`%s`",
+			shown(text), rdata.Quote([]byte(text)))
 	}
 	return pack(apexWire, typ, text, words)
+}
+
+// shown is a value in a message: as it was given, where that can be read, since quotes and
+// backslashes are what such messages are about.
+func shown(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == '`' }) {
+		return strconv.Quote(text)
+	}
+	return "`" + text + "`"
 }
 
 // textual reports whether a type's data are strings only, so that nearly all of its values
@@ -54,7 +66,7 @@ func oneString(text string, words []string) bool {
 func pack(apexWire string, typ uint16, text string, words []string) ([]byte, error) {
 	rd, err := rdata.Parse(typ, words, apexWire)
 	if err != nil {
-		return nil, fmt.Errorf("%q is not a record of type %s: %w", text, rdata.Mnemonic(typ), err)
+		return nil, fmt.Errorf("%s is not a record of type %s: %w", shown(text), rdata.Mnemonic(typ), err)
 	}
 	return rd, nil
 }

@@ -231,9 +231,9 @@ func TestParseRecordSet(t *testing.T) {
 func TestValuesAreWhole(t *testing.T) {
 	for _, c := range []struct{ typ, value, shown, refused string }{
 		{"TXT", `v=DKIM1;k=rsa;p=AAAA`, `"v=DKIM1;k=rsa;p=AAAA"`, ""},
-		{"TXT", `v=DKIM1; k=rsa; p=AAAA`, "", `it is written "v=DKIM1; k=rsa; p=AAAA"`},
-		{"TXT", `v=spf1 mx -all`, "", `it is written "v=spf1 mx -all"`},
-		{"SPF", `v=spf1 mx -all`, "", `it is written "v=spf1 mx -all"`},
+		{"TXT", `v=DKIM1; k=rsa; p=AAAA`, "", "it is written `\"v=DKIM1; k=rsa; p=AAAA\"`"},
+		{"TXT", `v=spf1 mx -all`, "", "it is written `\"v=spf1 mx -all\"`"},
+		{"SPF", `v=spf1 mx -all`, "", "it is written `\"v=spf1 mx -all\"`"},
 		{"TXT", `"a" b`, "", "several strings"},
 		{"TXT", `"v=spf1 mx -all"`, `"v=spf1 mx -all"`, ""},
 		{"TXT", `"a" ";" "b"`, `"a" ";" "b"`, ""},

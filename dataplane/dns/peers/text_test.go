@@ -194,3 +194,23 @@ func TestRefusedAsBIND(t *testing.T) {
 		}
 	}
 }
+
+// TestBrokenFormsAsBIND: of about eight odd forms of each type, Dark takes what BIND takes. Where
+// it does not, the table says why.
+func TestBrokenFormsAsBIND(t *testing.T) {
+	for _, l := range linesOf(t, "broken.txt") {
+		who, line, _ := strings.Cut(l, " ")
+		line, why, differs := strings.Cut(line, " # ")
+		_, _, ours := packText(t, line)
+		_, theirs := bind(t, textZone(t, []string{line}))
+		got := map[[2]bool]string{
+			{true, true}: "both", {true, false}: "dark", {false, true}: "bind", {false, false}: "neither",
+		}[[2]bool{ours == nil, theirs == nil}]
+		if got != who {
+			t.Errorf("%s: taken by %s, want %s\nDark: %v\nBIND: %v", line, got, who, ours, theirs)
+		}
+		if differs != (who == "dark" || who == "bind") || differs && why == "" {
+			t.Errorf("%s: a difference has its reason, and nothing else has one", l)
+		}
+	}
+}

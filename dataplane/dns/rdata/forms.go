@@ -36,6 +36,12 @@ func algorithm() field { return mnemonic("algorithm", 1, algorithms) }
 
 func of(fields ...field) form { return form{fields: fields} }
 
+// checked is the form with a check of the whole; what it finds is told at a word.
+func (f form) checked(check func([]byte) string, blame int) form {
+	f.check, f.blame = check, blame
+	return f
+}
+
 // Forms that several types have.
 var (
 	oneName = of(domain("name"))
@@ -87,7 +93,7 @@ var forms = map[uint16]form{
 	31: of(hexadecimal("identifier", 1)), 32: of(hexadecimal("locator", 1)),
 	33: of(unsigned("priority", 2), unsigned("weight", 2), unsigned("port", 2), domain("target")),
 	35: of(unsigned("order", 2), unsigned("preference", 2), text("flags"), text("services"), text("regular expression"),
-		domain("replacement")),
+		domain("replacement")).checked(checkNAPTR, 4),
 	36: numberAndName("preference", "exchanger"),
 	37: of(mnemonic("certificate type", 2, certificates), unsigned("key tag", 2), algorithm(),
 		encoded64("certificate", 1)),
@@ -102,7 +108,7 @@ var forms = map[uint16]form{
 		check: lengthOf("fingerprint", 1, 2, map[byte]int{1: 20, 2: 32}), blame: 2,
 	},
 	45: of(unsigned("precedence", 1), unsigned("type of the gateway", 1), unsigned("algorithm", 1),
-		gateway("gateway", 1), encoded64("key", 0)),
+		gateway("gateway", 1), encoded64("key", 0)).checked(checkIPSECKEY, 3),
 	47: of(domain("next name"), bitmap()),
 	48: key, 57: key, 60: key,
 	49: of(encoded64("identity", 1)),

@@ -286,6 +286,15 @@ func TestStoredValuesGoOn(t *testing.T) {
 		{"CAA", `0 is-sue "x"`, `\# 9 000669732D73756578`},
 		{"TXT", `a b`, `"a" "b"`},
 		{"TXT", `v=DKIM1; k=rsa`, `"v=DKIM1;" "k=rsa"`},
+		{"SSHFP", `4 2 aabb`, `\# 4 0402AABB`},
+		{"SSHFP", `\# 4 0402AABB`, `\# 4 0402AABB`},
+		{"DS", `1 8 2 aabb`, `\# 6 00010802AABB`},
+		{"TYPE32768", `1 8 2 aabb`, `\# 6 00010802AABB`},
+		{"TYPE32768", `\# 6 00010802AABB`, `\# 6 00010802AABB`},
+		{"ZONEMD", `1 1 1 aabbccddeeff001122334455`, `\# 18 000000010101AABBCCDDEEFF001122334455`},
+		{"NAPTR", `1 1 "u" "" "!x!" .`, `\# 12 000100010175000321782100`},
+		{"IPSECKEY", `10 1 2 192.0.2.1`, `\# 7 0A0102C0000201`},
+		{"IPSECKEY", `\# 7 0A0102C0000201`, `\# 7 0A0102C0000201`},
 	} {
 		rr, bad := LoadRecordSet("example.com", "x", c.typ, 60, []string{c.value})
 		if bad != nil {

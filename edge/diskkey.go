@@ -16,6 +16,25 @@ import (
 // fileDiskKey holds the key of the store's database files, below the node's directory.
 const fileDiskKey = "disk.key"
 
+// keysBack is what to do about a key of the machine's that is damaged or gone.
+const keysBack = "put the file back from a backup: docs/operations/nodes.md"
+
+// machineKey opens the machine key. An edge that has a disk key has one: another one, made in
+// its place, would open nothing that is sealed to this machine.
+func machineKey(dir string) (*keyring.Machine, error) {
+	name := filepath.Join(dir, fileMachine)
+	_, merr := os.Stat(name)
+	_, derr := os.Stat(filepath.Join(dir, fileDiskKey))
+	if errors.Is(merr, fs.ErrNotExist) && derr == nil {
+		return nil, fmt.Errorf("%s is gone; %s", name, keysBack)
+	}
+	m, err := keyring.LoadMachine(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w; %s", err, keysBack)
+	}
+	return m, nil
+}
+
 // diskKeyFile is a random key, sealed to the machine key and, once the node was told of
 // it, to the installation's recovery key: a machine that is lost takes no names of
 // objects with it.
@@ -36,10 +55,11 @@ func loadDiskKey(dir string, m *keyring.Machine) (*[32]byte, error) {
 	}
 	b, err := m.OpenSealed(f.Sealed)
 	if err != nil {
-		return nil, fmt.Errorf("open the disk key in %s: %w", dir, err)
+		return nil, fmt.Errorf("%s does not open with %s: %w; %s", filepath.Join(dir, fileDiskKey),
+			filepath.Join(dir, fileMachine), err, keysBack)
 	}
 	if len(b) != len([32]byte{}) {
-		return nil, fmt.Errorf("the disk key in %s has %d octets", dir, len(b))
+		return nil, fmt.Errorf("%s holds a key of %d octets; %s", filepath.Join(dir, fileDiskKey), len(b), keysBack)
 	}
 	return (*[32]byte)(b), nil
 }
@@ -50,7 +70,7 @@ func readDiskKey(dir string) (f diskKeyFile, err error) {
 		return f, err
 	}
 	if err := json.Unmarshal(b, &f); err != nil {
-		return f, fmt.Errorf("read %s: %w", filepath.Join(dir, fileDiskKey), err)
+		return f, fmt.Errorf("read %s: %w; %s", filepath.Join(dir, fileDiskKey), err, keysBack)
 	}
 	return f, nil
 }
@@ -58,8 +78,8 @@ func readDiskKey(dir string) (f diskKeyFile, err error) {
 // newDiskKey makes a key before there is a store. One that was lost cannot be made again.
 func newDiskKey(dir string, m *keyring.Machine) (*[32]byte, error) {
 	if _, err := os.Stat(filepath.Join(dir, dirStore)); err == nil {
-		return nil, fmt.Errorf("%s is gone, and the store in %s cannot be read without it; put it back from a backup",
-			filepath.Join(dir, fileDiskKey), dir)
+		return nil, fmt.Errorf("%s is gone, and the store in %s cannot be read without it; %s",
+			filepath.Join(dir, fileDiskKey), dir, keysBack)
 	}
 	var key [32]byte
 	rand.Read(key[:]) // never fails

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,6 +50,9 @@ func ReadSelf(dir string) (Self, error) {
 	}
 	if err := json.Unmarshal(b, &s); err != nil {
 		return s, fmt.Errorf("%s: %w", filepath.Join(dir, fileSelf), err)
+	}
+	if s.ClusterID == "" || s.Name == "" || len(s.PublishingKey) != ed25519.PublicKeySize {
+		return s, fmt.Errorf("%s lacks clusterID, name or publishingKey", filepath.Join(dir, fileSelf))
 	}
 	return s, nil
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/dark-ecosystem/dark/dataplane/store"
 	"github.com/dark-ecosystem/dark/edge/config"
 	"github.com/dark-ecosystem/dark/internal/ca"
-	"github.com/dark-ecosystem/dark/internal/keyring"
 	"github.com/dark-ecosystem/dark/internal/kind"
 )
 
@@ -21,7 +20,7 @@ func OfflineStore(dir string, log *slog.Logger) (store.Options, error) {
 	if err != nil {
 		return store.Options{}, fmt.Errorf("%s holds no edge: %w", dir, err)
 	}
-	machine, err := keyring.LoadMachine(filepath.Join(dir, fileMachine))
+	machine, err := machineKey(dir)
 	if err != nil {
 		return store.Options{}, err
 	}

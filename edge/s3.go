@@ -61,7 +61,7 @@ type s3Server struct {
 
 // newS3 opens the store below the node's directory. The keys come with the configuration.
 func newS3(c *Config, log *os.File) (*s3Server, error) {
-	machine, err := keyring.LoadMachine(filepath.Join(c.Dir, fileMachine))
+	machine, err := machineKey(c.Dir)
 	if err != nil {
 		return nil, err
 	}

@@ -109,17 +109,19 @@ func (e *edgeSettings) open(log *slog.Logger, o *observed) (*edge.Node, error) {
 	if err != nil {
 		return nil, e.noSelf(err)
 	}
-	creds, err := edge.Credentials(e.dir)
-	if err != nil {
-		return nil, err
-	}
-	r := &renewal{creds: creds}
 	cfg := edge.Config{
 		Dir: e.dir, Name: self.Name, ClusterID: self.ClusterID, PublishingKey: self.PublishingKey,
-		TLS:     func() (*tls.Config, error) { return creds.TLS(), nil },
-		Control: controlNodes(self.ClusterID, creds),
-		Feeds:   append(self.Feeds, e.feeds...), Certificate: creds.Leaf, Request: r.request, Install: r.install,
-		DNS: e.dns, Services: e.parts, Version: version(), Logger: log, MetricNames: e.metricNames,
+		Feeds: append(self.Feeds, e.feeds...),
+		DNS:   e.dns, Services: e.parts, Version: version(), Logger: log, MetricNames: e.metricNames,
+	}
+	creds, err := edge.Credentials(e.dir)
+	if err != nil {
+		e.withoutCertificate(&cfg, err)
+	} else {
+		r := &renewal{creds: creds}
+		cfg.TLS = func() (*tls.Config, error) { return creds.TLS(), nil }
+		cfg.Control = controlNodes(self.ClusterID, creds)
+		cfg.Certificate, cfg.Request, cfg.Install = creds.Leaf, r.request, r.install
 	}
 	if o != nil {
 		cfg.Metrics = o
@@ -131,6 +133,16 @@ func (e *edgeSettings) open(log *slog.Logger, o *observed) (*edge.Node, error) {
 		return nil, err
 	}
 	return edge.New(cfg)
+}
+
+// withoutCertificate has an edge serve what it was told before, though it cannot prove to a
+// control node who it is.
+func (e *edgeSettings) withoutCertificate(cfg *edge.Config, lost error) {
+	lost = fmt.Errorf("the certificate of this edge cannot be read: %w", lost)
+	cfg.TLS = func() (*tls.Config, error) { return nil, lost }
+	cfg.Logger.Error("this edge serves what it has and hears no control node", "error", lost,
+		"do", "put the file back "+
+			"from a copy of the directory and start again; or let the edge join again: docs/operations/nodes.md")
 }
 
 // noSelf explains why the directory's edge.json was not read.

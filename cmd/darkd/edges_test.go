@@ -28,6 +28,7 @@ type installation struct {
 	cfg     controlplane.Config
 	edgeDir string // of the edge that joined last
 	stop    func() // ends the control node
+	endEdge func() // ends the edge that joined last
 }
 
 func newInstallation(t *testing.T) *installation {
@@ -83,7 +84,7 @@ func (in *installation) join(name string, dns ...string) *edge.Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inBackground(t, n.Run)
+	in.endEdge = inBackground(t, n.Run)
 	return n
 }
 

@@ -47,6 +47,11 @@ func (s *s3Settings) configure(c *edge.Config, creds *ca.Credentials) error {
 		}
 		c.S3TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: f.get}
 	case slices.ContainsFunc(s.addresses, func(a string) bool { return !loopback(a) }):
+		if creds == nil { // it would have been the certificate
+			c.Logger.Error("S3 is off, for it has no certificate; --s3-cert and --s3-key give it one of its own")
+			c.S3 = nil
+			return nil
+		}
 		c.S3TLS = creds.ServerTLS()
 	}
 	return nil

@@ -229,7 +229,9 @@ func (n *Node) build() error {
 		Current: n.core.log.Current,
 	}
 	if n.storage != nil {
-		auth.AccessKeys = identity.AccessKeys{Secret: n.storage.Secret, Regions: n.storage.Regions()}
+		auth.AccessKeys = identity.AccessKeys{
+			Secret: n.storage.Secret, Regions: n.storage.Regions(), Domains: n.storage.Domains(),
+		}
 		auth.AccessKeys.Allow, auth.AccessKeys.Asked = n.storage.Signed()
 	}
 	opts := api.Options{

@@ -259,7 +259,7 @@ func (d *dev) serve(ctx context.Context) error {
 		dir: d.path("edge"), dns: d.addrs(portDNS), log: d.level, answers: d.answers, objects: d.objects,
 		metricNames: true,
 	}
-	e.objects.addresses = d.addrs(portS3)
+	e.objects.addresses, e.objects.domains = d.addrs(portS3), d.buckets.domains
 	node, err := e.open(d.log, seen)
 	if err != nil {
 		return err

@@ -21,13 +21,14 @@ import (
 // the same.
 type bucketSettings struct {
 	region, ownership string
-	aliases           []string
+	aliases, domains  []string
 	publicAccess      bool
 }
 
 func (b *bucketSettings) declare(s *settings) {
 	s.text(&b.region, "region", storage.DefaultRegion, "`NAME` of the region that S3 clients sign for")
 	s.list(&b.aliases, "region-aliases", []string{"us-east-1"}, "further `NAMES` of that region")
+	s.list(&b.domains, "s3-domain", nil, "`DOMAIN` whose subdomains are buckets, as edges have it, one or more")
 	s.text(&b.ownership, "bucket-ownership", "",
 		"object ownership of buckets that do not say: BucketOwnerEnforced (when empty), BucketOwnerPreferred or "+
 			"ObjectWriter")
@@ -59,7 +60,8 @@ var ownerships = map[string]storagev1.BucketSpec_Ownership{
 // options are what the kinds are made with.
 func (b *bucketSettings) options() storage.Options {
 	return storage.Options{
-		Region: b.region, Aliases: b.aliases, Ownership: ownerships[b.ownership], PublicAccess: b.publicAccess,
+		Region: b.region, Aliases: b.aliases, Domains: b.domains, Ownership: ownerships[b.ownership],
+		PublicAccess: b.publicAccess,
 		CheckBucket: func(name string, spec *storagev1.BucketSpec) []kind.Violation {
 			return s3.ValidateBucketSpec(spec, name)
 		},

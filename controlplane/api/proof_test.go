@@ -248,6 +248,18 @@ func TestASignedS3RequestIsACredentialForItselfAlone(t *testing.T) {
 		},
 
 		{"itself", good.proof(), "acme", "CreateBucket", create("photos"), codes.OK},
+		{
+			"of an object of that name", with(func(r *s3Request) {
+				r.method, r.path, r.host = "DELETE", "/photos", "other.s3.dark.test"
+			}).proof(), "acme", "DeleteBucket", &storagev1.DeleteBucketRequest{Name: "buckets/photos"},
+			codes.PermissionDenied,
+		},
+		{"of a bucket with a longer name", with(func(r *s3Request) {
+			r.path, r.host = "/", "photos.bucket.s3.dark.test"
+		}).proof(), "acme", "CreateBucket", create("photos"), codes.PermissionDenied},
+		{"by the name of a host that is none of ours", with(func(r *s3Request) {
+			r.path, r.host = "/", "photos.s3.elsewhere.test"
+		}).proof(), "acme", "CreateBucket", create("photos"), codes.PermissionDenied},
 		{"by host", with(func(r *s3Request) {
 			r.path, r.host = "/", "hosted.s3.dark.test:9000"
 		}).proof(), "", "CreateBucket", create("hosted"), codes.OK},

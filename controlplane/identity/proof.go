@@ -33,6 +33,8 @@ type AccessKeys struct {
 	// of an organization's asks for: all of a new bucket's, or the one field that it is about.
 	Allow func(scopes []*storagev1.Scope, action, bucket string) bool
 	Asked func(organization string, r *sigv4.Signed) (*storagev1.BucketSpec, error)
+	// Domains are the base domains whose subdomains are buckets.
+	Domains []string
 }
 
 // refusedProof makes an error of what sigv4 found wrong.
@@ -116,8 +118,8 @@ func (k *AccessKeys) allows(organization string, key *storagev1.AccessKey, p *si
 	req proto.Message,
 ) error {
 	action, bucket, err := k.asks(organization, p, req)
-	if err == nil && !p.Names(bucket) {
-		err = errors.New("it names another bucket")
+	if err == nil && !p.Names(bucket, k.Domains) {
+		err = errors.New("it names another bucket; one in the name of the host needs --s3-domain at control nodes, too")
 	}
 	if err != nil {
 		return errs.New(errs.Denied, "the signed request %s %s is not for %s: %v", p.Method, p.Path, path.Base(method),

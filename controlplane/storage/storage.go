@@ -55,6 +55,8 @@ type Options struct {
 	// the same.
 	Region  string
 	Aliases []string
+	// Domains are the base domains whose subdomains are buckets, as the edges have them.
+	Domains []string
 	// Ownership of buckets that do not say; unspecified means BucketOwnerEnforced.
 	Ownership storagev1.BucketSpec_Ownership
 	// PublicAccess: buckets that do not say block no public access, as old clients expect.
@@ -170,6 +172,9 @@ func (s *Storage) Signed() (allow func([]*storagev1.Scope, string, string) bool,
 
 // Region is the installation's.
 func (s *Storage) Region() string { return s.o.Region }
+
+// Domains are the base domains whose subdomains are buckets.
+func (s *Storage) Domains() []string { return s.o.Domains }
 
 // Regions are all names that requests may be signed for, the installation's own first.
 func (s *Storage) Regions() []string { return append([]string{s.o.Region}, s.o.Aliases...) }

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -196,14 +197,22 @@ func (s *Signed) Part() (sub string, part Part, plain bool) {
 	return sub, part, plain
 }
 
-// Names says whether the request is for a bucket itself: by its path, or by its host with
-// an empty path.
-func (s *Signed) Names(bucket string) bool {
+// Names says whether the request is for a bucket itself. A host below one of the base domains
+// is the name of a bucket, and its path then that of an object: DELETE /logs at
+// photos.s3.example.com deletes the object logs, and not the bucket logs. At any other host
+// the bucket is in the path.
+func (s *Signed) Names(bucket string, domains []string) bool {
 	if bucket == "" || strings.Contains(bucket, "/") {
 		return false
 	}
-	if s.Path == "/"+bucket || s.Path == "/"+bucket+"/" {
-		return true
+	host := strings.TrimSuffix(strings.ToLower(s.Host), ".")
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = strings.TrimSuffix(name, ".")
 	}
-	return s.Path == "/" && strings.HasPrefix(strings.ToLower(s.Host), bucket+".")
+	for _, d := range domains {
+		if name, ok := strings.CutSuffix(host, "."+strings.ToLower(d)); ok {
+			return s.Path == "/" && name == bucket
+		}
+	}
+	return s.Path == "/"+bucket || s.Path == "/"+bucket+"/"
 }

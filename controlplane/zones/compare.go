@@ -156,7 +156,10 @@ func (i *importing) compare() (*difference, error) {
 	if i.first.DryRun {
 		d.room = maxListedBytes
 	}
-	i.lint = lint{apex: i.apex, targets: map[string]*target{}}
+	i.lint = lint{apex: i.apex, targets: map[string]*target{}, aliases: map[string]at{}}
+	for _, w := range i.doubts {
+		i.lint.warn(w.at, "%s", w.text)
+	}
 	file, err := i.sorter.sets()
 	if err != nil {
 		return nil, err

@@ -17,18 +17,20 @@ import (
 	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
 )
 
-// soa takes from the file's SOA what a zone says of it (RFC 1035 3.3.13). The reader of
+// takeSOA takes from the file's SOA what a zone says of it (RFC 1035 3.3.13). The reader of
 // the file has brought it to seven fields with absolute names and seconds.
-func (i *importing) soa(owner string, l Line) {
+func (i *importing) takeSOA(owner string, l Line) {
 	switch {
 	case owner != "@":
 		i.faults.add(l.Line, l.Column, "a SOA belongs to the apex, not to %s", owner)
 		return
-	case i.soaLine != 0:
-		i.faults.add(l.Line, l.Column, "a zone has one SOA; the first is on line %d", i.soaLine)
+	case i.soa.Line != 0 && l.Text == i.soa.Text:
+		return // a transfer ends with its first record (RFC 5936 2.2), and so does what dig writes of it
+	case i.soa.Line != 0:
+		i.faults.add(l.Line, l.Column, "a zone has one SOA; the first is on line %d", i.soa.Line)
 		return
 	}
-	i.soaLine = l.Line
+	i.soa = l
 	f := strings.Fields(l.Text)
 	var n [5]uint32
 	for j := range n {

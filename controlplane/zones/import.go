@@ -62,7 +62,8 @@ type importing struct {
 	bytes               *counter
 	faults              faults
 	lint                lint
-	soaLine             int // of the file's SOA; 0 before it
+	soa                 Line      // of the file; without a line before it
+	doubts              []warning // of single lines
 }
 
 // Import makes a zone's record sets be those of a master file. It reads the file to
@@ -146,6 +147,9 @@ func (i *importing) read() error {
 	if err != nil && !i.faults.take(err) {
 		return i.fileError(err)
 	}
+	if i.base != nil && i.progress.Records == 0 && len(i.faults) == 0 {
+		return errs.Bad(errs.Field{Name: "data", Text: "the file has no records; a zone is ended by deleting it"})
+	}
 	return i.say()
 }
 
@@ -177,8 +181,12 @@ func (i *importing) line(l Line) error {
 			return nil
 		}
 	}
+	if l.Doubt != "" && len(i.doubts) < maxWarnings {
+		i.doubts = append(i.doubts, warning{at{uint32(l.Line), uint32(l.Column)}, owner + "/" +
+			i.z.o.FormatType(l.Type) + ": " + l.Doubt})
+	}
 	if l.Type == typeSOA {
-		i.soa(owner, l)
+		i.takeSOA(owner, l)
 		return nil
 	}
 	if i.first.WithoutDnssec && madeBySigning(l.Type) {

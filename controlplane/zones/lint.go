@@ -26,6 +26,14 @@ type lint struct {
 	warnings []string
 	hasNS    bool
 	targets  map[string]*target // of NS and MX within the zone, by relative name
+	aliases  map[string]at      // owners of DNAME
+	told     string             // the last owner that was told to be below one
+}
+
+// warning is told with its place.
+type warning struct {
+	at   at
+	text string
 }
 
 // target is a name that NS or MX lead to.
@@ -59,7 +67,12 @@ func (l *lint) set(key string, s Set, places []at) {
 		l.names(key, s, 0, p)
 	case typeMX:
 		l.names(key, s, 2, p)
-	case typeCNAME, typePTR, typeDNAME:
+	case typeDNAME:
+		l.names(key, s, 0, p)
+		if len(l.aliases) < maxReferences {
+			l.aliases[owner] = p
+		}
+	case typeCNAME, typePTR:
 		l.names(key, s, 0, p)
 	case typeSRV:
 		l.names(key, s, 6, p)
@@ -154,12 +167,32 @@ func wholeKey(text string) bool {
 
 // seen notes what an owner has, when the file is read for the second time.
 func (l *lint) seen(owner string, typ uint16) {
+	l.hidden(owner)
 	t := l.targets[owner]
 	if t == nil {
 		return
 	}
 	t.address = t.address || typ == typeA || typ == typeAAAA
 	t.alias = t.alias || typ == typeCNAME
+}
+
+// hidden tells of names below a DNAME, which nobody sees (RFC 6672 2.4).
+func (l *lint) hidden(owner string) {
+	if len(l.aliases) == 0 || owner == "@" || owner == l.told || strings.Contains(owner, `\`) {
+		return
+	}
+	for above := owner; above != "@"; {
+		if _, rest, ok := strings.Cut(above, "."); ok {
+			above = rest
+		} else {
+			above = "@"
+		}
+		if p, ok := l.aliases[above]; ok {
+			l.told = owner
+			l.warn(p, "%s is below the DNAME of %s, which hides it (RFC 6672 2.4)", owner, above)
+			return
+		}
+	}
 }
 
 // end tells what only the whole file shows.
@@ -185,7 +218,7 @@ func (l *lint) end() {
 
 // lints looks at the sorted file once more, for what the targets have.
 func (i *importing) lints() error {
-	if len(i.lint.targets) > 0 {
+	if len(i.lint.targets)+len(i.lint.aliases) > 0 {
 		file, err := i.sorter.sets()
 		if err != nil {
 			return err

@@ -105,3 +105,44 @@ sub DS 12345 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd
 		t.Fatalf("%v %v", got, err)
 	}
 }
+
+// TestImportWarnsOfWhatIsHidden: of a name below a DNAME, once, and of a string that is split.
+func TestImportWarnsOfWhatIsHidden(t *testing.T) {
+	w := newWorld(t)
+	got, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true}, "$TTL 60\n"+
+		"@ NS ns.example.net.\nd DNAME example.net.\na.b.d A 192.0.2.1\na.b.d TXT x\nad A 192.0.2.1\n"+
+		"long TXT \""+strings.Repeat("x", 300)+"\"\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Join(got.Warnings, "\n")
+	if len(got.Warnings) != 2 ||
+		!strings.Contains(all, "line 7, column 6: long/TXT: a string of 300 octets is stored as 2") ||
+		!strings.Contains(all, "line 3, column 3: a.b.d is below the DNAME of d, which hides it") {
+		t.Errorf("%q", got.Warnings)
+	}
+}
+
+// TestTransferAsFile: what dig writes of a transfer ends with its SOA again. An empty file does
+// not empty a zone, whatever is allowed.
+func TestTransferAsFile(t *testing.T) {
+	const soa = "@ 60 SOA ns.example.net. h.example.net. 7 1 2 3 4\n"
+	w := newWorld(t)
+	got, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true},
+		soa+"@ 60 NS ns.example.net.\n"+soa)
+	if err != nil || got.Created != 1 {
+		t.Fatalf("%v %v", got, err)
+	}
+	_, err = w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", AllowLargeDeletion: true}, "; nothing\n")
+	if !strings.Contains(told(err), "the file has no records") {
+		t.Errorf("an empty file: %v", err)
+	}
+	_, err = w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com"}, "a 60 TXT \"open")
+	if s := told(err); strings.Count(s, "line ") != 1 {
+		t.Errorf("the place is told more than once: %s", s)
+	}
+	_, err = w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com"}, "a 60 TXT (x\n")
+	if s := told(err); strings.Count(s, "line ") != 1 {
+		t.Errorf("the place is told more than once: %s", s)
+	}
+}

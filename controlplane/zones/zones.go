@@ -44,7 +44,8 @@ type Line struct {
 	TTL   uint32
 	Text  string // RDATA in presentation format, relative names being below the zone
 
-	Line, Column int // of the type
+	Line, Column int    // of the type
+	Doubt        string // what is not kept as it is written
 }
 
 // SOA is the settings of a zone's SOA record (RFC 1035 3.3.13).

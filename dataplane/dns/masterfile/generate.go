@@ -4,13 +4,17 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/dark-ecosystem/dark/dataplane/dns/rdata"
 )
 
 // maxGenerate is the most records of one $GENERATE.
 const maxGenerate = 65536
 
 // generate obeys $GENERATE start-stop[/step] owner [TTL] [class] type RDATA, where $
-// stands for the number, ${offset,width,base} for a form of it and \$ for itself.
+// stands for the number, ${offset,width,base} for a form of it and \$ for itself. Data that
+// are one string in quotes are what is within: BIND takes one word there, and so has files
+// whose TXT "x $" is the strings x and 1, and whose MX is "10 mail$".
 func (f *reader) generate(ts []token) error {
 	if len(ts) < 5 {
 		return at(ts[0], "$GENERATE takes a range, an owner, a type and data")
@@ -18,6 +22,10 @@ func (f *reader) generate(ts []token) error {
 	start, stop, step, err := parseRange(ts[1].text)
 	if err != nil {
 		return at(ts[1], "%v", err)
+	}
+	ts, err = withoutQuotes(ts)
+	if err != nil {
+		return err
 	}
 	words := make([]token, len(ts)-2)
 	for i := start; i <= stop; i += step {
@@ -36,6 +44,25 @@ func (f *reader) generate(ts []token) error {
 		}
 	}
 	return nil
+}
+
+// withoutQuotes puts the words of the last token in its place where that is the data and is
+// in quotes. \" within is a quote of the data.
+func withoutQuotes(ts []token) ([]token, error) {
+	last := ts[len(ts)-1]
+	before, err := rdata.ParseType(ts[len(ts)-2].text)
+	if err != nil || before == 0 || !rdata.IsQuoted(last.text) {
+		return ts, nil
+	}
+	words, err := rdata.Split(strings.ReplaceAll(last.text[1:len(last.text)-1], `\"`, `"`))
+	if err != nil {
+		return nil, at(last, "%v", err)
+	}
+	out := append([]token{}, ts[:len(ts)-1]...)
+	for _, w := range words {
+		out = append(out, token{w, last.line, last.col})
+	}
+	return out, nil
 }
 
 func parseRange(s string) (start, stop, step int64, err error) {
@@ -116,31 +143,32 @@ func numberForm(form string, i int64) (string, error) {
 	case "d":
 		return fmt.Sprintf("%0*d", width, i), nil
 	case "o":
-		return fmt.Sprintf("%0*o", width, i), nil
+		return fmt.Sprintf("%0*o", width, uint32(i)), nil
 	case "x":
-		return fmt.Sprintf("%0*x", width, i), nil
+		return fmt.Sprintf("%0*x", width, uint32(i)), nil
 	case "X":
-		return fmt.Sprintf("%0*X", width, i), nil
+		return fmt.Sprintf("%0*X", width, uint32(i)), nil
 	case "n":
-		return nibbles(fmt.Sprintf("%x", i), width), nil
+		return nibbles(fmt.Sprintf("%x", uint32(i)), width), nil
 	case "N":
-		return nibbles(fmt.Sprintf("%X", i), width), nil
+		return nibbles(fmt.Sprintf("%X", uint32(i)), width), nil
 	}
 	return "", bad
 }
 
 // nibbles are hex digits from the last to the first with dots between, as the owners
-// under ip6.arpa have them; width counts the dots, as BIND does.
+// under ip6.arpa have them. width counts the dots, as BIND does: an even one ends with a
+// dot, so that 6 makes of 17 the absolute name 1.1.0. there and here.
 func nibbles(hex string, width int) string {
 	var b strings.Builder
 	for k := len(hex) - 1; k >= 0 || b.Len() < width; k-- {
-		if b.Len() > 0 {
-			b.WriteByte('.')
-		}
 		if k >= 0 {
 			b.WriteByte(hex[k])
 		} else {
 			b.WriteByte('0')
+		}
+		if k > 0 || b.Len() < width {
+			b.WriteByte('.')
 		}
 	}
 	return b.String()

@@ -107,6 +107,7 @@ func TestErrorsHaveTheirPlace(t *testing.T) {
 		{"$TTL 60\n$GENERATE 1-99999999 a$ A 192.0.2.1\n", 2, 11, "range"},
 		{"$TTL 60\n$GENERATE 1-300 a$ A 192.0.2.$\n", 2, 22, "192.0.2.256"},
 		{"www 4294967296 A 192.0.2.1\n", 1, 5, "above"},
+		{"$TTL 60\n$GENERATE 17-18 ${0,6,n} A 192.0.2.1\n", 2, 17, "1.1.0. is not within"},
 	} {
 		_, err := readAll(c.text, "example.com")
 		var e *Error
@@ -234,4 +235,29 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("error without a place: %v", err)
 		}
 	})
+}
+
+// TestLongStringIsTold: a string that is longer than one can be is stored as several, which is
+// told; what is within, and what types hold whole, is not.
+func TestLongStringIsTold(t *testing.T) {
+	long := strings.Repeat("x", 300)
+	for text, want := range map[string]string{
+		`TXT "` + long + `"`:                   "a string of 300 octets is stored as 2",
+		`SPF ` + long:                          "a string of 300 octets is stored as 2",
+		`TXT "` + strings.Repeat("\\120", 255): "", // 255 octets in their escapes
+		`CAA 0 issue "` + long + `"`:           "",
+	} {
+		if strings.Count(text, `"`) == 1 {
+			text += `"`
+		}
+		err := Read(strings.NewReader("a 60 "+text+"\n"), "example.com", func(r Record) error {
+			if !strings.HasPrefix(r.Doubt, want) || want == "" && r.Doubt != "" {
+				t.Errorf("%.20s: %q, want %q", text, r.Doubt, want)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Errorf("%.20s: %v", text, err)
+		}
+	}
 }

@@ -24,6 +24,9 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
+	if e.Column == 0 {
+		return fmt.Sprintf("line %d: %s", e.Line, e.Text)
+	}
 	return fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.Text)
 }
 
@@ -64,6 +67,8 @@ type Record struct {
 	Text string
 	// Line and Column are where the type stands.
 	Line, Column int
+	// Doubt is what is not kept as it is written; "" for nearly all.
+	Doubt string
 }
 
 // reader is the state of a file being read.
@@ -237,6 +242,7 @@ func isClass(s string) bool {
 
 // data checks the RDATA and emits the record; head is the token of its type.
 func (f *reader) data(owner string, ttl int64, typ uint16, head token, ts []token) error {
+	ts = splitQuotes(typ, ts)
 	text, rd, err := f.check(typ, head, ts)
 	if err != nil {
 		return err
@@ -253,7 +259,9 @@ func (f *reader) data(owner string, ttl int64, typ uint16, head token, ts []toke
 		return at(head, "the record has no TTL and there is no $TTL above it")
 	}
 	f.lastTTL = ttl
-	return f.emit(Record{Owner: owner, Type: typ, TTL: uint32(ttl), Text: text, Line: head.line, Column: head.col})
+	return f.emit(Record{
+		Owner: owner, Type: typ, TTL: uint32(ttl), Text: text, Line: head.line, Column: head.col, Doubt: doubt(typ, ts),
+	})
 }
 
 // check compiles RDATA and returns its text relative to the apex.

@@ -214,3 +214,40 @@ func TestBrokenFormsAsBIND(t *testing.T) {
 		}
 	}
 }
+
+// TestGenerateAsBIND: each form of $GENERATE, and quotes within a word, make the records that
+// BIND makes of them, or both refuse them.
+func TestGenerateAsBIND(t *testing.T) {
+	for _, l := range linesOf(t, "generate.txt") {
+		path := filepath.Join(t.TempDir(), "z.zone")
+		text := "$ORIGIN z.test.\n$TTL 300\n@ SOA ns h 1 2 3 4 5\n@ NS ns.example.\n" + l + "\n"
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		theirs, theirErr := bind(t, path)
+		ours := map[string][]byte{}
+		ourErr := masterfile.Read(strings.NewReader(text), "z.test", func(r masterfile.Record) error {
+			owner, err := rdata.ParseName(r.Owner, textOrigin)
+			if err != nil {
+				return err
+			}
+			rr, bad := zone.ParseRecordSet("z.test", r.Owner, rdata.FormatType(r.Type), 300, []string{r.Text})
+			if r.Type != 6 && len(bad) > 0 {
+				return fmt.Errorf("%v", bad)
+			}
+			if r.Type != 6 {
+				ours[strings.TrimSuffix(rdata.FormatName(owner), ".z.test.")] = rr.RData[0]
+			}
+			return nil
+		})
+		delete(theirs, "z.test.")
+		delete(ours, "z.test.")
+		if (ourErr == nil) != (theirErr == nil) {
+			t.Errorf("%s: Dark %v, BIND %v", l, ourErr, theirErr)
+			continue
+		}
+		if ourErr == nil && fmt.Sprintf("%X", ours) != fmt.Sprintf("%X", theirs) {
+			t.Errorf("%s\nDark %q\nBIND %q", l, ours, theirs)
+		}
+	}
+}

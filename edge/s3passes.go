@@ -59,7 +59,7 @@ func (s *s3Server) scrub(ctx context.Context) {
 	passes(ctx, scrubFirst, orEvery(s.c.Scrub, scrubEvery), func() {
 		p, err := s.store.Scrub(ctx, func(_ store.Progress, d *store.Damaged) {
 			if d != nil {
-				s.c.Logger.Error("scrub: damaged", "what", d.What, "err", d.Err)
+				s.c.Logger.Error("scrub: damaged", "what", d.Name(), "err", d.Err)
 			}
 		})
 		if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrClosed) {

@@ -85,7 +85,7 @@ func (o *offline) run(ctx context.Context, out, stderr io.Writer) error {
 	last := time.Now()
 	p, err := o.work(ctx, opts, func(p store.Progress, d *store.Damaged) {
 		if d != nil && len(r.Found) < maxListed {
-			r.Found = append(r.Found, found{d.What, d.Err.Error()})
+			r.Found = append(r.Found, found{d.Name(), d.Err.Error()})
 		}
 		if time.Since(last) >= time.Second {
 			last = time.Now()

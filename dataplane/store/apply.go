@@ -378,26 +378,32 @@ func eachKeyInSteps(r pebble.Reader, prefix []byte, f func(k, v []byte) error) (
 	return err
 }
 
-// someKeys goes over at most so many records, and says where the next one is.
+// someKeys goes over at most so many records, and says where the next one is; after an error,
+// where it is at least.
 func someKeys(r pebble.Reader, from, to []byte, most int, f func(k, v []byte) error) (next []byte, err error) {
 	iter, err := r.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
-		return nil, err
+		return from, err
 	}
 	defer iter.Close()
+	next = from
 	for iter.First(); iter.Valid(); iter.Next() {
 		if most--; most < 0 {
 			return bytes.Clone(iter.Key()), nil
 		}
 		v, err := iter.ValueAndErr()
 		if err != nil {
-			return nil, err
+			return next, err
 		}
 		if err := f(iter.Key(), v); err != nil {
-			return nil, err
+			return next, err
 		}
+		next = append(bytes.Clone(iter.Key()), 0)
 	}
-	return nil, iter.Error()
+	if err := iter.Error(); err != nil {
+		return next, err
+	}
+	return nil, nil
 }
 
 func sameKey(iter *pebble.Iterator, prefix []byte) bool {

@@ -28,9 +28,10 @@ func (r Reason) String() string {
 }
 
 // Error names what is damaged.
-func (d *Damaged) Error() string { return fmt.Sprintf("damaged: %s: %v", d.name(), d.Err) }
+func (d *Damaged) Error() string { return fmt.Sprintf("damaged: %s: %v", d.Name(), d.Err) }
 
-func (d *Damaged) name() string {
+// Name names what is damaged, for people.
+func (d *Damaged) Name() string {
 	if d.What == "" {
 		return d.Thing.String()
 	}

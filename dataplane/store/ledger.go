@@ -85,6 +85,10 @@ func (t *Thing) String() string {
 	case DamagedRow:
 		return fmt.Sprintf("row %q version %d of space %x", t.Key, t.Version, t.Space)
 	case DamagedExtent:
+		if t.Key != nil {
+			return fmt.Sprintf("the body of key %q version %d of space %x (extent %x)", t.Key, t.Version, t.Space,
+				t.Extent)
+		}
 		return fmt.Sprintf("extent %x", t.Extent)
 	case DamagedRange:
 		return fmt.Sprintf("rows from %s to %s in %s", nameKey(t.From), nameKey(t.To), t.File)
@@ -262,7 +266,7 @@ func (s *Store) hurt(err error) error {
 		err = s.damagedTable(err)
 	}
 	if errors.As(err, &d) && s.ledger.enter(d.Thing, fmt.Sprint(d.Err), time.Now()) {
-		s.opt.Logger.Error("stored data is damaged", "what", d.name(), "error", d.Err)
+		s.opt.Logger.Error("stored data is damaged", "what", d.Name(), "error", d.Err)
 	}
 	return err
 }

@@ -45,6 +45,9 @@ type scrub struct {
 	buf  chunkBuffer
 	each func(k, v []byte, r *row) // told of each row that has a good header
 	held func(id ID, x *extent)    // told of each extent that has a good record
+	gaps uint64                    // ranges of records that could not be read
+	// lost are extents that do not open. They are told at the end, by the rows that need them.
+	lost map[ID]*Damaged
 }
 
 func (c *scrub) all() error {
@@ -53,7 +56,7 @@ func (c *scrub) all() error {
 	if n, err := c.s.db.EstimateDiskUsage([]byte{0}, []byte{0xFF}); err == nil {
 		c.Total += n
 	}
-	for _, step := range []func() error{c.epochs, c.rows, c.extents} {
+	for _, step := range []func() error{c.aside, c.epochs, c.rows, c.extents, c.nameLost} {
 		if err := step(); err != nil {
 			return fmt.Errorf("scrub: %w", c.s.hurt(err))
 		}
@@ -80,9 +83,28 @@ func (c *scrub) report(err error) {
 	}
 }
 
+// aside tells of the ranges that were set aside before: nothing of them can be looked at.
+func (c *scrub) aside() error {
+	for _, d := range c.s.Damage() {
+		if d.index != 0 {
+			c.skipped(&Damaged{Thing: d.Thing, Err: fmt.Errorf("it was set aside: %s", d.Cause)})
+		}
+	}
+	return nil
+}
+
+// skipped tells of a range of records that could not be read.
+func (c *scrub) skipped(d *Damaged) {
+	c.gaps++
+	c.report(d)
+}
+
 // judge passes over what is damaged, which is told, and over keys that are not here.
 func (c *scrub) judge(err error) error {
 	var d *Damaged
+	if pebble.IsCorruptionError(err) && !errors.As(err, &d) {
+		err = c.s.damagedTable(err) // a record that it needed lies in a block that cannot be read
+	}
 	switch {
 	case err == nil, errors.Is(err, ErrKey):
 		return nil
@@ -105,7 +127,7 @@ func (c *scrub) did(n int) error {
 
 // epochs opens every epoch key.
 func (c *scrub) epochs() error {
-	return eachKeyInSteps(c.s.db, []byte{tagEpoch}, func(k, v []byte) error {
+	return c.s.walk([]byte{tagEpoch}, c.skipped, func(k, v []byte) error {
 		id, e, err := readEpoch(k, v)
 		if err == nil {
 			_, err = c.s.chain.unwrap(id, &e)
@@ -116,7 +138,7 @@ func (c *scrub) epochs() error {
 
 // rows opens every row's value.
 func (c *scrub) rows() error {
-	return eachKeyInSteps(c.s.db, []byte{tagRow}, func(k, v []byte) error {
+	return c.s.walk([]byte{tagRow}, c.skipped, func(k, v []byte) error {
 		c.Rows++
 		if err := c.judge(c.row(k, v)); err != nil {
 			return err
@@ -144,7 +166,7 @@ func (c *scrub) row(k, v []byte) error {
 
 // extents opens every body. What is deleted or moved meanwhile is passed over.
 func (c *scrub) extents() error {
-	return eachKeyInSteps(c.s.db, []byte{tagExtent}, func(k, v []byte) error {
+	return c.s.walk([]byte{tagExtent}, c.skipped, func(k, v []byte) error {
 		c.Extents++
 		id := ID(k[1:])
 		var x extent
@@ -158,11 +180,59 @@ func (c *scrub) extents() error {
 		if errors.Is(err, ErrGone) {
 			err = nil
 		}
+		if c.keep(id, err) {
+			err = nil
+		}
 		if err := c.judge(err); err != nil {
 			return err
 		}
 		return c.ctx.Err()
 	})
+}
+
+// keep takes in an extent that does not open, to be told with its row.
+func (c *scrub) keep(id ID, err error) bool {
+	var d *Damaged
+	if !errors.As(err, &d) || d.Kind != DamagedExtent || len(c.lost) >= maxThings {
+		return false
+	}
+	if c.lost == nil {
+		c.lost = map[ID]*Damaged{}
+	}
+	c.lost[id] = d
+	return true
+}
+
+// nameLost tells of the extents that do not open: each by the first row that needs it, where
+// one does.
+func (c *scrub) nameLost() error {
+	if len(c.lost) == 0 {
+		return nil
+	}
+	err := c.s.walk([]byte{tagRow}, func(*Damaged) {}, func(k, v []byte) error {
+		var r row
+		escaped, version, ok := rowKey(k)
+		if !ok || r.parse(v) != nil {
+			return nil // told before
+		}
+		r.each(func(e extentRef) {
+			d := c.lost[e.id]
+			if d == nil {
+				return
+			}
+			delete(c.lost, e.id)
+			where := d.Name()
+			d.Space, d.Key, d.Version = ID(k[1:spaceLen]), unescape(nil, escaped), version
+			d.What = fmt.Sprintf("the body of key %q version %d of space %x (%s)", d.Key, version, d.Space, where)
+			c.report(d)
+		})
+		return c.ctx.Err()
+	})
+	for _, d := range c.lost {
+		c.report(d)
+	}
+	c.lost = nil
+	return err
 }
 
 func (c *scrub) extent(id ID, x *extent) error {
@@ -270,6 +340,13 @@ func Check(ctx context.Context, o Options, report func(Progress, *Damaged)) (Pro
 	t := newTally(c)
 	if err := c.all(); err != nil {
 		return c.Progress, fmt.Errorf("check %s: %w", o.Dir, err)
+	}
+	if c.gaps > 0 {
+		c.report(&Damaged{
+			What: "the counts of " + o.Dir,
+			Err:  errors.New("they were not compared, since rows are lost"),
+		})
+		return c.Progress, nil
 	}
 	if err := t.compare(); err != nil {
 		return c.Progress, fmt.Errorf("check %s: %w", o.Dir, err)

@@ -1,0 +1,82 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// heard is what a scrub or a check told of damage.
+type heard []*Damaged
+
+func (d *heard) hear(_ Progress, one *Damaged) {
+	if one != nil {
+		*d = append(*d, one)
+	}
+}
+
+func (d heard) has(kind DamageKind, text string) bool {
+	for _, one := range d {
+		if one.Kind == kind && strings.Contains(one.Name(), text) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestACheckGoesOnBehindARottenBlock: the block is told with the keys that it lies between,
+// every row behind it is read, a body that does not open is named by its key, and what could
+// not be looked at is not called whole.
+func TestACheckGoesOnBehindARottenBlock(t *testing.T) {
+	var file string
+	var at int64
+	r := newRotten(t, func(p *Space) {
+		put(t, p, "spoilt", pattern(100<<10, 3))
+		ref, ok, err := p.s.place(get1(t, p, "spoilt").Body.extents[0].id)
+		if err != nil || !ok {
+			t.Fatal(err)
+		}
+		file, at = fmt.Sprintf("store/segments/%08d.seg", ref.Segment), int64(ref.Page)*4096+50_000
+	})
+	if err := r.s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	flip(t, r.fs, file, at)
+	var d heard
+	got, err := Check(context.Background(), r.opt, d.hear)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !d.has(DamagedRange, "key ") || !d.has(DamagedExtent, `"spoilt"`) || !d.has("", "the counts of") {
+		for _, one := range d {
+			t.Error(one)
+		}
+		t.Fatal("the rotten block, the body by its key and the counts are wanted")
+	}
+	if got.Rows < 500 || got.Rows > 1000 || got.Damaged != uint64(len(d)) {
+		t.Errorf("%d rows were read, %d damaged of %d that were told", got.Rows, got.Damaged, len(d))
+	}
+	var again heard
+	if _, err := Check(context.Background(), r.opt, again.hear); err != nil || len(again) != len(d) {
+		t.Errorf("a second check told of %d, the first of %d: %v", len(again), len(d), err)
+	}
+}
+
+// TestAScrubGoesOnBehindARottenBlock: of a store that runs.
+func TestAScrubGoesOnBehindARottenBlock(t *testing.T) {
+	r := newRotten(t)
+	defer func() { _ = r.s.Close() }()
+	var d heard
+	got, err := r.s.Scrub(context.Background(), d.hear)
+	if err != nil && !errors.Is(err, ErrReadOnly) {
+		t.Fatal(err)
+	}
+	if got.Rows < 500 || got.Rows > 1000 || len(d) == 0 {
+		t.Errorf("%d rows were read, %d damages told", got.Rows, len(d))
+	}
+	if len(r.s.Damage()) == 0 {
+		t.Error("the ledger has nothing of it")
+	}
+}

@@ -86,6 +86,14 @@ func (i *importing) setChanged(c changed, now proto.Message, revision uint64) er
 		i.name, c.key, revision, i.setText(stored.GetSpec()), i.setText(c.set))
 }
 
+// setDeleted refuses to put again what somebody deleted meanwhile.
+func (i *importing) setDeleted(c changed) error {
+	return admit.Because(errs.Conflict, admit.ReasonChanged,
+		"%s/records/%s was deleted while the file was read; the file has %s; import it again, if it is to be made "+
+			"again",
+		i.name, c.key, i.setText(c.set))
+}
+
 // setText is a record set's TTL and records in one line; nil is none.
 func (i *importing) setText(s *dnsv1.RecordSetSpec) string {
 	if s == nil {

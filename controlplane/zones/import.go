@@ -55,6 +55,7 @@ type importing struct {
 	name, segment, apex string
 	base                *dnsv1.Zone // as it was when the import began; nil when it is made
 	baseRev             uint64
+	opened              uint64          // the revision that base was read at, before the file
 	spec                *dnsv1.ZoneSpec // as it will be
 	holding             *holding
 	sorter              sorter
@@ -70,7 +71,7 @@ type importing struct {
 // its end, compares it with the zone in the order of stored names, and makes the
 // difference active at one revision: up to 2,000 sets by one transaction where
 // they fit, more by filling another generation and turning the zone to it. Sets that others change
-// meanwhile are a conflict in the first way; in the second the file's word is last.
+// or delete meanwhile are a conflict in the first way; in the second the file's word is last.
 func (t *Transfers) Import(s grpc.ServerStream) error {
 	i := &importing{Transfers: t, ctx: s.Context(), stream: &importStream{ServerStream: s}}
 	i.caller, _ = identity.From(i.ctx)
@@ -112,6 +113,7 @@ func (i *importing) open() error {
 		return err
 	}
 	defer r.Close()
+	i.opened = r.Revision()
 	i.base, i.baseRev, err = getZone(i.ctx, admit.NewView(r, nil), i.caller.Organization, i.segment)
 	if err != nil {
 		return err
@@ -306,12 +308,20 @@ func (i *importing) small(d *difference) (admit.Done, error) {
 		}
 		return 1
 	})
+	var before admit.Reader // as the zone was before the file was read
+	if i.base != nil {
+		var err error
+		if before, err = i.w.State.At(max(i.opened, i.w.State.Oldest())); err != nil {
+			return admit.Done{}, err
+		}
+		defer before.Close()
+	}
 	return i.w.Do(i.ctx, i.request(), func(ctx context.Context, tx *admit.Tx) error {
 		if err := i.putZone(ctx, tx); err != nil {
 			return err
 		}
 		for _, c := range d.changes {
-			if err := i.unchanged(ctx, tx, c, d.revision); err != nil {
+			if err := i.unchanged(ctx, tx, before, c); err != nil {
 				return err
 			}
 			if err := i.write(ctx, tx, c); err != nil {
@@ -322,16 +332,25 @@ func (i *importing) small(d *difference) (admit.Done, error) {
 	})
 }
 
-// unchanged refuses a set that somebody changed since it was compared. That it does not
-// change from here to the commit, the write itself asks.
-func (i *importing) unchanged(ctx context.Context, tx *admit.Tx, c changed, revision uint64) error {
+// unchanged refuses a set that somebody changed or deleted since the import began. That it does
+// not change from here to the commit, the write itself asks.
+func (i *importing) unchanged(ctx context.Context, tx *admit.Tx, before admit.Reader, c changed) error {
 	if i.base == nil {
 		return nil
 	}
 	stored := setPrefix(i.segment, i.base.GetStatus().GetGeneration()) + c.key
 	now, rev, err := tx.Reader().Get(ctx, setName, i.caller.Organization, stored)
-	if err == nil && rev > revision {
-		err = i.setChanged(c, now, rev)
+	switch {
+	case err != nil:
+		return err
+	case rev > i.opened:
+		return i.setChanged(c, now, rev)
+	case rev != 0 || c.set == nil:
+		return nil
+	}
+	_, was, err := before.Get(setName, i.caller.Organization, stored)
+	if err == nil && was {
+		err = i.setDeleted(c)
 	}
 	return err
 }

@@ -78,6 +78,14 @@ func (w *world) set(org, name string, ttl int, records ...string) error {
 	})
 }
 
+// end deletes a record set.
+func (w *world) end(org, name string) error {
+	return w.do(org, false, func(ctx context.Context, tx *admit.Tx) error {
+		_, err := tx.Delete(ctx, w.z.RecordSet(), name, admit.Options{})
+		return err
+	})
+}
+
 func (w *world) get(org, name string) *dnsv1.Zone {
 	w.t.Helper()
 	r, err := w.state.At(0)
@@ -341,6 +349,12 @@ func TestAnImportConflictShowsBothSides(t *testing.T) {
 			func(w *world) error { return w.set("acme", "zones/example.com/records/old/A", 30, "192.0.2.9") },
 			"zones/example.com/records/old/A was changed at revision 2, while the file was read: " +
 				"stored is TTL 30 with 192.0.2.9, the file has no such record set; import it again",
+		},
+		{
+			"a record set that ends",
+			func(w *world) error { return w.end("acme", "zones/example.com/records/www/A") },
+			"zones/example.com/records/www/A was deleted while the file was read; the file has TTL 60 with " +
+				"192.0.2.2; import it again",
 		},
 		{
 			"a field of the zone",

@@ -204,3 +204,31 @@ func TestErrorsEndAtAHundred(t *testing.T) {
 		t.Errorf("%d mistakes told: %.300s", n, told(err))
 	}
 }
+
+// TestOperatorsFiles loads zone files in the style of operators of many servers. The export of
+// each loads in BIND, Knot and NSD, and comes back unchanged.
+func TestOperatorsFiles(t *testing.T) {
+	files, err := filepath.Glob("testdata/operators/*.zone")
+	if err != nil || len(files) < 20 {
+		t.Fatalf("%d files: %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := newWorld(t)
+			_, err = w.imports("acme", &dnsv1.ImportZoneRequest{Name: "real.test", Create: true}, string(text))
+			if err != nil {
+				t.Fatal(told(err))
+			}
+			export := w.exports("acme", "real.test")
+			again, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "real.test"}, export)
+			if err != nil || again.Created+again.Updated+again.Deleted != 0 {
+				t.Errorf("the export comes back as %v %v", again, err)
+			}
+			loads(t, "real.test", export)
+		})
+	}
+}

@@ -45,6 +45,12 @@ func quoted(typ string, values []string) string {
 	case typ == "TXT":
 		text := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(strings.Join(values, " "))
 		return inShell(`"` + text + `"`)
+	case typ == "CAA" && len(values) == 1:
+		f := strings.SplitN(values[0], " ", 3)
+		if len(f) < 3 || strings.Contains(f[2], `"`) {
+			return ""
+		}
+		return inShell(f[0] + " " + f[1] + ` "` + f[2] + `"`)
 	case n == 0 || strings.ContainsAny(strings.Join(values, ""), " \t"):
 		return ""
 	case typ == "MX" && len(values) == 1:

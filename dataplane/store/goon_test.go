@@ -1,11 +1,15 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // heard is what a scrub or a check told of damage.
@@ -78,5 +82,87 @@ func TestAScrubGoesOnBehindARottenBlock(t *testing.T) {
 	}
 	if len(r.s.Damage()) == 0 {
 		t.Error("the ledger has nothing of it")
+	}
+}
+
+const segmentFile = "store/segments/00000000.seg"
+
+// TestRowsThatAreGoneAreNotBegunAnew: a store without its rows, and without its floor, opens
+// for nobody while it has bodies, and changes nothing of them.
+func TestRowsThatAreGoneAreNotBegunAnew(t *testing.T) {
+	for _, how := range []string{"gone", "empty"} {
+		fs := vfs.NewMem()
+		o := testOptions(fs)
+		s := open(t, o)
+		p := at(t, s, space1)
+		put(t, p, "kept", pattern(100<<10, 3))
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		before := contentOf(t, fs, segmentFile)
+		if err := errors.Join(fs.RemoveAll("store/rows"), fs.Remove("store/floor")); err != nil {
+			t.Fatal(err)
+		}
+		if how == "empty" {
+			if err := fs.MkdirAll("store/rows", 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for what, try := range map[string]func() error{
+			"open": func() error {
+				s, err := Open(o)
+				if err == nil {
+					_ = s.Close()
+				}
+				return err
+			},
+			"check":   func() error { _, err := Check(context.Background(), o, nil); return err },
+			"rebuild": func() error { _, err := Rebuild(context.Background(), o, nil); return err },
+		} {
+			var d *Damaged
+			if err := try(); !errors.As(err, &d) || !strings.Contains(err.Error(), "put it back") {
+				t.Errorf("%s, rows %s: %v", what, how, err)
+			}
+		}
+		if !bytes.Equal(before, contentOf(t, fs, segmentFile)) {
+			t.Errorf("rows %s: a segment was written to", how)
+		}
+	}
+}
+
+// TestARebuildKeepsWhatCanStillBeRead: a body of which one chunk has rotted keeps its place,
+// so that its other chunks are read, and the rebuild names it.
+func TestARebuildKeepsWhatCanStillBeRead(t *testing.T) {
+	fs := vfs.NewMem()
+	o := testOptions(fs)
+	s := open(t, o)
+	p := at(t, s, space1)
+	content := pattern(300<<10, 3)
+	put(t, p, "spoilt", content)
+	put(t, p, "whole", content)
+	ref, ok, err := s.place(get1(t, p, "spoilt").Body.extents[0].id)
+	if err != nil || !ok {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	flip(t, fs, fmt.Sprintf("store/segments/%08d.seg", ref.Segment), int64(ref.Page)*4096+200_000)
+	var d heard
+	if _, err := Rebuild(context.Background(), o, d.hear); err != nil || !d.has(DamagedExtent, "extent") {
+		t.Fatalf("%v, told %v", err, d)
+	}
+	s = open(t, o)
+	p = at(t, s, space1)
+	defer func() { _ = s.Close() }()
+	wantBody(t, p, "whole", content)
+	r, err := p.Read(context.Background(), get1(t, p, "spoilt").Body, Sealing{}, 0, 64<<10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	got, err := io.ReadAll(r)
+	if err != nil || !bytes.Equal(got, content[:64<<10]) {
+		t.Errorf("the chunks that are whole: %d octets, %v", len(got), err)
 	}
 }

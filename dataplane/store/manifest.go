@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
@@ -39,6 +41,28 @@ func checkManifest(fs vfs.FS, dir string) error {
 		}
 	}
 	return nil
+}
+
+// rowsAreThere refuses a store that has segments and no rows: new rows would know no body, and
+// the segments would be used again. The rows are made before the first segment is.
+func (s *Store) rowsAreThere(rows string) error {
+	if names, err := s.fs.List(rows); err == nil && len(names) > 0 {
+		return nil
+	}
+	names, err := s.fs.List(s.fs.PathJoin(s.opt.Dir, "segments"))
+	if err != nil {
+		return nil //nolint:nilerr // there are none, or segment.Open tells
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".seg") })
+	if len(names) == 0 {
+		return nil
+	}
+	return &Damaged{
+		Thing: fileThing(rows),
+		Err: fmt.Errorf("it is gone or empty, and %d segments are there, whose bodies "+
+			"nobody could name without it; put it back from a backup, or begin an empty store by moving %s away",
+			len(names), s.opt.Dir),
+	}
 }
 
 var errChunk = errors.New("a record's checksum is wrong, and there are others after it")

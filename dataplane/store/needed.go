@@ -147,7 +147,7 @@ func (s *Store) seekMissing(ctx context.Context, ids map[ID]bool) {
 			}
 		}
 		return ctx.Err()
-	})
+	}, nil)
 	if err != nil {
 		if ctx.Err() == nil {
 			s.opt.Logger.Error("bodies were not looked for; no segment is used again before the next start",

@@ -372,21 +372,25 @@ func Rebuild(ctx context.Context, o Options, report func(Progress, *Damaged)) (P
 // rebuild is one run.
 type rebuild struct {
 	Progress
-	s     *Store
-	ctx   context.Context
-	tell  func(Progress, *Damaged)
-	batch *pebble.Batch
+	s      *Store
+	ctx    context.Context
+	tell   func(Progress, *Damaged)
+	batch  *pebble.Batch
+	spoilt map[ID]segment.Ref
 }
 
 func (b *rebuild) all() error {
 	b.batch = b.s.db.NewBatch()
-	defer b.batch.Close()
+	defer func() { b.batch.Close() }()
 	b.Total = uint64(b.s.files.Stats().Size)
 	prefix := []byte{tagLocal, localExtent}
 	if err := b.batch.DeleteRange(prefix, after(prefix), nil); err != nil {
 		return err
 	}
-	if err := b.s.files.Walk(b.found); err != nil {
+	if err := b.s.files.Walk(b.found, b.foundSpoilt); err != nil {
+		return err
+	}
+	if err := b.keepSpoilt(); err != nil {
 		return err
 	}
 	if err := b.batch.Commit(pebble.Sync); err != nil {
@@ -396,12 +400,66 @@ func (b *rebuild) all() error {
 	return b.missing()
 }
 
+// foundSpoilt remembers a place with a good header and a chunk that has rotted: where there
+// is no whole copy, the chunks that are whole can still be read there.
+func (b *rebuild) foundSpoilt(r segment.Ref, h segment.Header) error {
+	if x, err := b.s.extent(h.ID); err != nil || x.inline || x.length != h.Clear || x.hash != h.Hash {
+		return b.ctx.Err() //nolint:nilerr // nothing needs it, or missing tells
+	}
+	if b.spoilt == nil {
+		b.spoilt = map[ID]segment.Ref{}
+	}
+	if len(b.spoilt) < maxSpoilt {
+		b.spoilt[h.ID] = r
+	}
+	return b.ctx.Err()
+}
+
+// maxSpoilt bounds the places of spoilt extents that a rebuild keeps in mind.
+const maxSpoilt = 1 << 18
+
+// keepSpoilt gives spoilt extents that have no whole copy their place, and tells of them.
+func (b *rebuild) keepSpoilt() error {
+	if err := b.next(); err != nil {
+		return err
+	}
+	for id, r := range b.spoilt {
+		if _, ok, err := b.s.place(id); err != nil || ok {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		b.report(damagedExtent(id, errors.New("a part of it has rotted; the rest can be read")))
+		if err := b.batch.Set(placeKey(id), r.Append(nil), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// next writes what was found so far, and begins another batch.
+func (b *rebuild) next() error {
+	if err := b.batch.Commit(pebble.NoSync); err != nil {
+		return err
+	}
+	b.batch.Close()
+	b.batch = b.s.db.NewBatch()
+	return nil
+}
+
+// rebuildBatch is how many octets a rebuild writes at a time.
+const rebuildBatch = 4 << 20
+
 // found keeps an extent's place where it is what its record says.
 func (b *rebuild) found(r segment.Ref, h segment.Header) error {
 	b.Done += uint64(r.Sealed)
 	x, err := b.s.extent(h.ID)
 	if errors.Is(err, ErrGone) {
 		return b.ctx.Err() // deleted, or never committed
+	}
+	if pebble.IsCorruptionError(err) {
+		err = b.s.hurt(err) // its record lies in a block that cannot be read; missing tells of that
 	}
 	if d := (*Damaged)(nil); errors.As(err, &d) {
 		b.report(d)
@@ -414,7 +472,11 @@ func (b *rebuild) found(r segment.Ref, h segment.Header) error {
 		return nil
 	}
 	b.report(nil)
-	return firstOf(b.ctx.Err(), b.batch.Set(placeKey(h.ID), r.Append(nil), nil))
+	err = firstOf(b.ctx.Err(), b.batch.Set(placeKey(h.ID), r.Append(nil), nil))
+	if err == nil && b.batch.Len() > rebuildBatch {
+		err = b.next()
+	}
+	return err
 }
 
 func (b *rebuild) report(d *Damaged) {
@@ -428,7 +490,7 @@ func (b *rebuild) report(d *Damaged) {
 
 // missing tells of extents that are in no segment.
 func (b *rebuild) missing() error {
-	return eachKey(b.s.db, []byte{tagExtent}, func(k, v []byte) error {
+	return b.s.walk([]byte{tagExtent}, b.report, func(k, v []byte) error {
 		var x extent
 		id := ID(k[1:])
 		b.Extents++

@@ -192,6 +192,9 @@ func (s *Store) openFiles(readOnly bool) (err error) {
 	s.loadLedger()
 	rows := s.fs.PathJoin(s.opt.Dir, "rows")
 	if !s.control.unchecked {
+		if err := s.rowsAreThere(rows); err != nil {
+			return err
+		}
 		if err := checkManifest(s.rowsFS(), rows); err != nil {
 			return fmt.Errorf("open rows: %w", err)
 		}

@@ -215,7 +215,7 @@ func (v *life) recover(rebuild bool) error {
 		}
 		found[i] = place{r, n}
 		return readBack(v.f, found[i], i)
-	})
+	}, nil)
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func walked(t *testing.T, f *Files, rows map[int]place, want int) {
 			t.Errorf("extent %d is at %v, not %v", i, r, rows[i].ref)
 		}
 		return readBack(f, rows[i], i)
-	}))
+	}, nil))
 	if n != want {
 		t.Fatalf("the walk finds %d extents, want %d", n, want)
 	}

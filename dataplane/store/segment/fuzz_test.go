@@ -117,6 +117,6 @@ func FuzzWalk(f *testing.F) {
 			}
 			_, err := files.Verify(r)
 			return err
-		}))
+		}, nil))
 	})
 }

@@ -151,7 +151,7 @@ func TestWalkFindsWhatWasOpenedAgain(t *testing.T) {
 		}
 		delete(want, r)
 		return f.Adopt(r)
-	})
+	}, nil)
 	if err != nil || len(want) != 0 {
 		t.Fatalf("%v; not found: %v", err, want)
 	}

@@ -10,21 +10,23 @@ import (
 )
 
 // Walk finds every whole extent of the segments by what they hold alone, in the order of
-// segments and places; an error of fn ends it. It reads every octet: an extent counts by
+// segments and places; an error of fn ends it. spoilt, which may be nil, is told of places
+// with a header that is good and octets that are not those that the header was made for. It reads every octet: an
+// extent counts by
 // its generation and its hash, and where one is torn or damaged the search goes on 4 KiB
 // further. It also finds extents that were freed and not overwritten yet; and of one that
 // was being moved both copies, which are the same.
-func (f *Files) Walk(fn func(Ref, Header) error) error {
+func (f *Files) Walk(fn, spoilt func(Ref, Header) error) error {
 	all := f.segments()
 	for _, number := range slices.Sorted(maps.Keys(all)) {
-		if err := f.walkSegment(all[number], fn); err != nil {
+		if err := f.walkSegment(all[number], fn, spoilt); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f *Files) walkSegment(s *segment, fn func(Ref, Header) error) error {
+func (f *Files) walkSegment(s *segment, fn, spoilt func(Ref, Header) error) error {
 	if !s.pin() {
 		return nil // it is being recycled: nothing in it is needed
 	}
@@ -38,6 +40,8 @@ func (f *Files) walkSegment(s *segment, fn func(Ref, Header) error) error {
 			return 1, nil
 		}
 		switch err := (Pin{f, s, r}).verify(h); {
+		case errors.Is(err, ErrDamaged) && spoilt != nil:
+			return 1, spoilt(r, h)
 		case errors.Is(err, ErrDamaged):
 			return 1, nil
 		case err != nil:

@@ -50,8 +50,7 @@ func (f *reader) generate(ts []token) error {
 // in quotes. \" within is a quote of the data.
 func withoutQuotes(ts []token) ([]token, error) {
 	last := ts[len(ts)-1]
-	before, err := rdata.ParseType(ts[len(ts)-2].text)
-	if err != nil || before == 0 || !rdata.IsQuoted(last.text) {
+	if !rdata.IsQuoted(last.text) || !isType(ts[len(ts)-2].text) {
 		return ts, nil
 	}
 	words, err := rdata.Split(strings.ReplaceAll(last.text[1:len(last.text)-1], `\"`, `"`))
@@ -63,6 +62,11 @@ func withoutQuotes(ts []token) ([]token, error) {
 		out = append(out, token{w, last.line, last.col})
 	}
 	return out, nil
+}
+
+func isType(word string) bool {
+	_, err := rdata.ParseType(word)
+	return err == nil
 }
 
 func parseRange(s string) (start, stop, step int64, err error) {

@@ -85,8 +85,6 @@ func TestAScrubGoesOnBehindARottenBlock(t *testing.T) {
 	}
 }
 
-const segmentFile = "store/segments/00000000.seg"
-
 // TestRowsThatAreGoneAreNotBegunAnew: a store without its rows, and without its floor, opens
 // for nobody while it has bodies, and changes nothing of them.
 func TestRowsThatAreGoneAreNotBegunAnew(t *testing.T) {
@@ -99,6 +97,7 @@ func TestRowsThatAreGoneAreNotBegunAnew(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
+		segmentFile := filesOf(t, fs, "store/segments")[0]
 		before := contentOf(t, fs, segmentFile)
 		if err := errors.Join(fs.RemoveAll("store/rows"), fs.Remove("store/floor")); err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -15,8 +16,11 @@ import (
 // walk goes over all records whose keys begin with prefix. What cannot be read is handed to
 // skipped, by its range, and passed over.
 func (s *Store) walk(prefix []byte, skipped func(*Damaged), f func(k, v []byte) error) error {
-	end := after(prefix)
-	for from := prefix; from != nil; {
+	return s.walkFrom(prefix, after(prefix), skipped, f)
+}
+
+func (s *Store) walkFrom(from, end []byte, skipped func(*Damaged), f func(k, v []byte) error) error {
+	for from != nil {
 		var own error // of f, which is not about the walk
 		next, err := someKeys(s.db, from, end, stepKeys, func(k, v []byte) error {
 			own = f(k, v)
@@ -29,6 +33,11 @@ func (s *Store) walk(prefix []byte, skipped func(*Damaged), f func(k, v []byte) 
 			d, behind, serr := s.skip(err, next, end)
 			if serr != nil {
 				return serr
+			}
+			if bytes.Compare(next, d.From) < 0 { // other tables have records before the block
+				if err := s.walkFrom(next, d.From, skipped, f); err != nil {
+					return err
+				}
 			}
 			skipped(d)
 			next = behind
@@ -57,10 +66,7 @@ func (s *Store) skip(err error, at, end []byte) (d *Damaged, behind []byte, _ er
 		if bytes.Compare(r.to, at) <= 0 {
 			continue
 		}
-		thing.From, thing.To = r.from, r.to
-		if bytes.Compare(thing.From, at) < 0 {
-			thing.From = bytes.Clone(at)
-		}
+		thing = Thing{Kind: DamagedRange, From: latest(r.from, thing.From, at), To: r.to, File: thing.File}
 		if cause == nil {
 			cause = err
 		}
@@ -72,3 +78,6 @@ func (s *Store) skip(err error, at, end []byte) (d *Damaged, behind []byte, _ er
 	}
 	return nil, nil, fmt.Errorf("%w: %w", errNoWay, err)
 }
+
+// latest is the greatest of keys.
+func latest(keys ...[]byte) []byte { return bytes.Clone(slices.MaxFunc(keys, bytes.Compare)) }

@@ -31,7 +31,9 @@ func (s *Store) Scrub(ctx context.Context, progress func(Progress, *Damaged)) (P
 	s.mu.progress = 0
 	if err == nil {
 		s.mu.scrubbed = s.opt.Clock.Now()
-		s.ledger.scrubbed(began)
+		if c.gaps == 0 { // else what was damaged before may lie where nobody could look
+			s.ledger.scrubbed(began)
+		}
 	}
 	return c.Progress, err
 }
@@ -383,14 +385,10 @@ func (b *rebuild) all() error {
 	b.batch = b.s.db.NewBatch()
 	defer func() { b.batch.Close() }()
 	b.Total = uint64(b.s.files.Stats().Size)
-	prefix := []byte{tagLocal, localExtent}
-	if err := b.batch.DeleteRange(prefix, after(prefix), nil); err != nil {
-		return err
-	}
 	if err := b.s.files.Walk(b.found, b.foundSpoilt); err != nil {
 		return err
 	}
-	if err := b.keepSpoilt(); err != nil {
+	if err := firstOf(b.keepSpoilt(), b.dropStale()); err != nil {
 		return err
 	}
 	if err := b.batch.Commit(pebble.Sync); err != nil {
@@ -424,11 +422,12 @@ func (b *rebuild) keepSpoilt() error {
 		return err
 	}
 	for id, r := range b.spoilt {
-		if _, ok, err := b.s.place(id); err != nil || ok {
-			if err != nil {
-				return err
-			}
-			continue
+		at, ok, err := b.s.place(id)
+		if err != nil {
+			return err
+		}
+		if x, err := b.s.extent(id); err == nil && ok && at != r && b.stands(id, &x) {
+			continue // there is a whole copy
 		}
 		b.report(damagedExtent(id, errors.New("a part of it has rotted; the rest can be read")))
 		if err := b.batch.Set(placeKey(id), r.Append(nil), nil); err != nil {
@@ -436,6 +435,33 @@ func (b *rebuild) keepSpoilt() error {
 		}
 	}
 	return nil
+}
+
+// stands says whether an extent's place leads to its header.
+func (b *rebuild) stands(id ID, x *extent) bool {
+	p := piece{extentRef: extentRef{id: id, length: x.length}, n: x.length}
+	if b.s.pin(&p) != nil {
+		return false
+	}
+	defer p.unpin()
+	return p.judgeHeader(x) == nil
+}
+
+// dropStale drops the places that lead nowhere, and those of extents that are no more. Until
+// then all places stay, so that a rebuild that was interrupted has made nothing worse.
+func (b *rebuild) dropStale() error {
+	if err := b.next(); err != nil {
+		return err
+	}
+	prefix := []byte{tagLocal, localExtent}
+	return b.s.walk(prefix, b.report, func(k, _ []byte) error {
+		id := ID(k[len(prefix):])
+		x, err := b.s.extent(id)
+		if err != nil && !errors.Is(err, ErrGone) || err == nil && b.stands(id, &x) {
+			return b.ctx.Err()
+		}
+		return firstOf(b.ctx.Err(), b.batch.Delete(placeKey(id), nil))
+	})
 }
 
 // next writes what was found so far, and begins another batch.

@@ -215,7 +215,7 @@ func (c *scrub) nameLost() error {
 		var r row
 		escaped, version, ok := rowKey(k)
 		if !ok || r.parse(v) != nil {
-			return nil // told before
+			return nil //nolint:nilerr // told before
 		}
 		r.each(func(e extentRef) {
 			d := c.lost[e.id]

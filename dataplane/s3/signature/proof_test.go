@@ -52,7 +52,7 @@ func TestProofs(t *testing.T) {
 	if err := s.Verify(exampleSecret, regions, exampleTime); err != nil {
 		t.Fatal(err)
 	}
-	if sub, _, _ := s.Part(); s.Method != http.MethodPut || !s.Names("newbucket") || s.Names("new") ||
+	if sub, _, _ := s.Part(); s.Method != http.MethodPut || !s.Names("newbucket", nil) || s.Names("new", nil) ||
 		sub != "policy" || s.AccessKeyID != exampleID {
 		t.Errorf("%+v", s)
 	}

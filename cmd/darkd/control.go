@@ -58,6 +58,7 @@ func newControl() *cobra.Command {
 	s.text(&c.through, "through", "", "`HOST:PORT` of the API of a control node to join through")
 	s.text(&c.log, "log", "info", "debug, info, warn or error")
 	c.buckets.declare(s)
+	c.buckets.declareDomains(s)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := s.load(); err != nil {
 			return err

@@ -221,6 +221,7 @@ func (d *dev) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.buckets.domains = d.objects.domains
 	control, err := controlplane.New(controlplane.Config{
 		Dir: d.path("control"), Transport: d.addr(portTransport), Feed: d.addr(portFeed), API: d.addrs(portAdmin),
 		Insecure: true,
@@ -259,7 +260,7 @@ func (d *dev) serve(ctx context.Context) error {
 		dir: d.path("edge"), dns: d.addrs(portDNS), log: d.level, answers: d.answers, objects: d.objects,
 		metricNames: true,
 	}
-	e.objects.addresses, e.objects.domains = d.addrs(portS3), d.buckets.domains
+	e.objects.addresses = d.addrs(portS3)
 	node, err := e.open(d.log, seen)
 	if err != nil {
 		return err

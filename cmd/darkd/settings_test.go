@@ -65,3 +65,18 @@ func TestUnknownSettingIsNamedWithItsLine(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryCommandIsMade: two settings of one name are a panic before anything is said. Who
+// takes a bucket's name from a host is told the base domains, on both sides.
+func TestEveryCommandIsMade(t *testing.T) {
+	for _, cmd := range []*cobra.Command{newDev(), newControl(), newEdge()} {
+		if cmd.Flags().Lookup("s3-domain") == nil {
+			t.Errorf("darkd %s has no --s3-domain", cmd.Name())
+		}
+	}
+	for _, cmd := range []*cobra.Command{newInit(), newDoctor(), newRejoin(), newFsck(), newRebuild(), newVersion()} {
+		if cmd.Short == "" {
+			t.Errorf("darkd %s says nothing of itself", cmd.Name())
+		}
+	}
+}

@@ -28,12 +28,17 @@ type bucketSettings struct {
 func (b *bucketSettings) declare(s *settings) {
 	s.text(&b.region, "region", storage.DefaultRegion, "`NAME` of the region that S3 clients sign for")
 	s.list(&b.aliases, "region-aliases", []string{"us-east-1"}, "further `NAMES` of that region")
-	s.list(&b.domains, "s3-domain", nil, "`DOMAIN` whose subdomains are buckets, as edges have it, one or more")
 	s.text(&b.ownership, "bucket-ownership", "",
 		"object ownership of buckets that do not say: BucketOwnerEnforced (when empty), BucketOwnerPreferred or "+
 			"ObjectWriter")
 	s.bool(&b.publicAccess, "bucket-public-access",
 		"block no public access of buckets that do not say, as old clients expect")
+}
+
+// declareDomains is of a control node alone; an edge has the flag for itself, and darkd dev
+// for both.
+func (b *bucketSettings) declareDomains(s *settings) {
+	s.list(&b.domains, "s3-domain", nil, "`DOMAIN` whose subdomains are buckets, as edges have it, one or more")
 }
 
 // check says what is wrong with the settings.

@@ -3,9 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -45,7 +48,9 @@ func aNode(t *testing.T, role, self string) string {
 	if _, err := keyring.LoadMachine(filepath.Join(dir, "machine.key")); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{self: `{"name":"n","clusterID":"cluster"}`, "root.age": "sealed"} {
+	who := fmt.Sprintf(`{"name":"n","clusterID":"cluster","publishingKey":%q}`,
+		base64.StdEncoding.EncodeToString(make([]byte, ed25519.PublicKeySize)))
+	for name, text := range map[string]string{self: who, "root.age": "sealed"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -119,6 +119,8 @@ func (l *localLog) enter(cmd *storev1.Command) (batch *pebble.Batch, out outcome
 	}
 	out, err = m.Apply(batch, m.applied+1, cmd)
 	if err == nil {
+		// Before the rows can be seen: who finds one holds it against what was applied.
+		l.at.Store(out.index)
 		err = l.s.guarded(func() error { return m.db.ApplyNoSyncWait(batch, pebble.Sync) })
 	}
 	if err != nil {
@@ -126,7 +128,6 @@ func (l *localLog) enter(cmd *storev1.Command) (batch *pebble.Batch, out outcome
 		return nil, outcome{}, err
 	}
 	m.done(&out)
-	l.at.Store(m.applied)
 	return batch, out, nil
 }
 

@@ -131,6 +131,11 @@ func (l *Log) try(ctx context.Context, tx *statev1.Transaction) (Outcome, error)
 }
 
 func (l *Log) enqueue(ctx context.Context, tx *statev1.Transaction) (Outcome, error) {
+	// Before it waits: entries that no majority has room for hold all places, and who came
+	// after them would be told after 30 s that nobody knows what became of the write.
+	if err := l.group.Room(); err != nil {
+		return Outcome{}, err
+	}
 	p := &pending{tx: tx, size: proto.Size(tx), result: make(chan proposed, 1)}
 	select {
 	case l.queue <- p:

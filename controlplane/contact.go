@@ -25,6 +25,7 @@ type contact struct {
 	mu struct {
 		sync.Mutex
 		began, led time.Time // the first look, and the last one that found a leader
+		caughtUp   bool      // it has read what was true, since it was out of contact last
 	}
 }
 
@@ -36,6 +37,9 @@ func (c *contact) look(now time.Time, led bool) (silent time.Duration, ever bool
 	if c.mu.began.IsZero() {
 		c.mu.began = now
 	}
+	if c.mu.led.IsZero() || now.Sub(c.mu.led) >= contactTime {
+		c.mu.caughtUp = false
+	}
 	if led {
 		c.mu.led = now
 	}
@@ -43,6 +47,18 @@ func (c *contact) look(now time.Time, led bool) (silent time.Duration, ever bool
 		return now.Sub(c.mu.began), false
 	}
 	return now.Sub(c.mu.led), true
+}
+
+func (c *contact) hasCaughtUp() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.caughtUp
+}
+
+func (c *contact) catchUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.caughtUp = true
 }
 
 // inContact says why no bearer credential can be judged here; nil while a leader is known,
@@ -60,7 +76,14 @@ func (n *Node) inContact(ctx context.Context) error {
 			return errs.New(errs.Unavailable, "this control node has known no leader for %d s, and cannot know which "+
 				"keys were ended meanwhile; ask another control node, or use this one's socket (dark --addr "+
 				"unix://DIR/control.sock)", int(silent.Seconds()))
-		case led || ever:
+		case led && !n.contact.hasCaughtUp():
+			// What was ended while this node was away it has not carried out yet, perhaps.
+			if err := n.core.log.Current(ctx); err != nil {
+				return err
+			}
+			n.contact.catchUp()
+			return nil
+		case ever && n.contact.hasCaughtUp():
 			return nil
 		}
 		if !pause(ctx, 20*time.Millisecond) {

@@ -87,7 +87,7 @@ func (n *Node) runPublisher(ctx context.Context) {
 		Kinds: n.cfg.kinds(), System: n.systemRecords, Wake: n.wake, Clock: n.cfg.Clock, Log: n.cfg.Logger,
 	})
 	every(ctx, 100*time.Millisecond, func(ctx context.Context) {
-		if err := p.Run(ctx); err != nil && ctx.Err() == nil {
+		if err := p.Run(ctx); err != nil && ctx.Err() == nil && !n.diskFull() { // watchDisk told of that
 			n.cfg.Logger.Error("publisher stopped; it starts again", "err", err)
 		}
 	})

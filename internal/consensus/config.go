@@ -25,8 +25,8 @@ type Config struct {
 	Timing    Timing // zero: LAN
 	Logger    *slog.Logger
 	// Disk is where Dir lies. Below half its reserve nothing is proposed through this member,
-	// and it stands for no election; below an eighth nothing is appended to its log. nil:
-	// the disk has no end.
+	// and it leaves elections to others while there are any; below an eighth, and without a
+	// ballast, nothing is appended to its log. nil: the disk has no end.
 	Disk *diskroom.Disk
 	// Synced is told how long each write of the log waited for its sync; nil: nobody is.
 	Synced func(time.Duration)

@@ -25,6 +25,7 @@ type Group struct {
 	mark    *watermark
 	stream  *streamLayer
 	reads   reader
+	began   time.Time
 
 	calls sync.WaitGroup // futures of raft that somebody must wait for
 	tasks sync.WaitGroup // goroutines that end with the group

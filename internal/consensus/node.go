@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -38,7 +39,7 @@ func Open(cfg Config) (*Node, error) {
 		return nil, errors.Join(err, cfg.Listener.Close())
 	}
 	n.db.synced = cfg.Synced
-	n.db.room = func() error { return n.room(appendPart) }
+	n.db.room = n.appendRoom
 	n.trans = newTransport(n)
 	n.Handle(methodReadIndex, n.handleReadIndex)
 	n.Handle(methodConfirm, n.handleConfirm)
@@ -94,7 +95,7 @@ func (n *Node) reserve(name string) error {
 }
 
 func (n *Node) start(cfg GroupConfig) (*Group, error) {
-	g := &Group{node: n, name: cfg.Name, machine: cfg.Machine}
+	g := &Group{node: n, name: cfg.Name, machine: cfg.Machine, began: time.Now()}
 	fsys, dir := n.cfg.FS, n.cfg.Dir
 	var err error
 	if g.log, err = openGroupLog(n.db, fsys, fsys.PathJoin(dir, sideDir), cfg.Name); err != nil {
@@ -187,7 +188,7 @@ func (g *Group) startRaft(cfg GroupConfig, logs raft.LogStore) error {
 		Stream: g.stream, MaxPool: 4, Timeout: t.RPC, Logger: logger, MsgpackUseNewTimeFormat: true,
 	})
 	var err error
-	if g.raft, err = raft.NewRaft(rc, g.fsm, logs, g.log, g.snaps, voteless{trans, g.Room}); err != nil {
+	if g.raft, err = raft.NewRaft(rc, g.fsm, logs, g.log, g.snaps, voteless{trans, g.stands}); err != nil {
 		err = errors.Join(fmt.Errorf("group %s: %w", g.name, err), trans.Close())
 		g.stream.shut()
 		return err

@@ -1,6 +1,8 @@
 package consensus
 
 import (
+	"time"
+
 	"github.com/hashicorp/raft"
 
 	"github.com/dark-ecosystem/dark/internal/errs"
@@ -34,18 +36,49 @@ const (
 // refusal, which matches ErrDiskFull, when it has none.
 func (g *Group) Room() error { return g.node.room(proposePart) }
 
-// voteless is a transport for members that stand for no election while their disk is
-// full: they could not append the first entry of their term.
+// appendRoom is nil while entries may be appended. They get the ballast: a leader that has an
+// entry which the others cannot take could have nothing confirmed, not even a read.
+func (n *Node) appendRoom() error {
+	err := n.room(appendPart)
+	if err != nil && n.cfg.Disk.GiveUp() {
+		err = n.room(appendPart)
+	}
+	return err
+}
+
+// A member without space for proposals leaves elections to those that have some. When it
+// has known no leader for so many election timeouts nobody has any, and it stands: reads need a
+// leader, and an election needs little more than the space for one entry.
+const patience = 10
+
+// voteless is a transport for members that stand for no election that another should win.
 type voteless struct {
 	*raft.NetworkTransport
-	room func() error
+	stands func() error
+}
+
+// stands is an error while this member leaves an election to others.
+func (g *Group) stands() error {
+	err := g.Room()
+	if err == nil || time.Since(g.ledAt()) < patience*g.node.cfg.Timing.Election {
+		return err
+	}
+	return g.node.appendRoom()
+}
+
+// ledAt is when this member heard from a leader, or was one; when it started, if neither was.
+func (g *Group) ledAt() time.Time {
+	if at := g.raft.LastContact(); at.After(g.began) {
+		return at
+	}
+	return g.began
 }
 
 // RequestVote implements raft.Transport.
 func (t voteless) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest,
 	resp *raft.RequestVoteResponse,
 ) error {
-	if err := t.room(); err != nil {
+	if err := t.stands(); err != nil {
 		return err
 	}
 	return t.NetworkTransport.RequestVote(id, target, args, resp)
@@ -55,7 +88,7 @@ func (t voteless) RequestVote(id raft.ServerID, target raft.ServerAddress, args 
 func (t voteless) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest,
 	resp *raft.RequestPreVoteResponse,
 ) error {
-	if err := t.room(); err != nil {
+	if err := t.stands(); err != nil {
 		return err
 	}
 	return t.NetworkTransport.RequestPreVote(id, target, args, resp)

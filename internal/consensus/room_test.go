@@ -3,6 +3,8 @@ package consensus_test
 import (
 	"context"
 	"errors"
+	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -70,4 +72,41 @@ func TestAFullDiskAcknowledgesNothing(t *testing.T) {
 	disks[leader.ID].Believe(plenty, time.Hour)
 	propose(t, ct.WaitLeader(t, a, b), 12, 15)
 	wantOnce(t, ct.WaitLeader(t, a, b), 15)
+}
+
+// TestFullDisksElectSomebody: no member has space for proposals when the leader ends. One that
+// has space for an entry leads after a while, and reads are answered.
+func TestFullDisksElectSomebody(t *testing.T) {
+	ca := ct.NewCA(t)
+	listeners := map[consensus.ServerID]net.Listener{"a": ct.Listen(t, ""), "b": ct.Listen(t, ""), "c": ct.Listen(t, "")}
+	var servers []consensus.Server
+	for id, l := range listeners {
+		servers = append(servers, consensus.Server{ID: id, Addr: l.Addr().String()})
+	}
+	disks, members := map[consensus.ServerID]*diskroom.Disk{}, []*ct.Member{}
+	for id, l := range listeners {
+		disks[id] = roomy()
+		m, err := ca.Open(ct.Setup{FS: vfs.NewMem(), ID: id, Listener: l, Bootstrap: servers, Disk: disks[id]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		members = append(members, m)
+	}
+	leader := ct.WaitLeader(t, members...)
+	propose(t, leader, 0, 5)
+	for _, d := range disks {
+		d.Believe(20<<20, time.Hour)
+	}
+	mustClose(t, leader)
+	members = slices.DeleteFunc(members, func(m *ct.Member) bool { return m == leader })
+	for _, m := range members {
+		defer mustClose(t, m)
+	}
+	leader = ct.WaitLeader(t, members...)
+	if err := leader.Group.Read(within(t, time.Minute)); err != nil {
+		t.Error("a read while every disk is full:", err)
+	}
+	if _, err := leader.Group.Propose(within(t, time.Minute), []byte("no")); !errors.Is(err, consensus.ErrDiskFull) {
+		t.Error("proposed on a full disk:", err)
+	}
 }

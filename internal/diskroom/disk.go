@@ -124,6 +124,16 @@ func (d *Disk) Relieve(fs vfs.FS) vfs.FS {
 	})
 }
 
+// GiveUp gives the ballast up before anything has met a full disk, for what must be written
+// all the same. It reports whether there was one.
+func (d *Disk) GiveUp() bool {
+	if d.fs.Remove(d.ballast()) != nil {
+		return false
+	}
+	d.Look()
+	return true
+}
+
 func (d *Disk) ballast() string { return d.fs.PathJoin(d.dir, "ballast") }
 
 // Restock makes the ballast anew when there is space for it. Where the file system can, its

@@ -63,6 +63,26 @@ func TestTheBallastIsGivenUpForAWrite(t *testing.T) {
 	}
 }
 
+func TestTheBallastIsGivenUpBeforeAWrite(t *testing.T) {
+	fs := &small{FS: vfs.NewMem(), total: 8 << 30, avail: 1 << 30}
+	d := New(fs, "", 0)
+	d.Measure()
+	if d.GiveUp() {
+		t.Error("a ballast was given up that nobody made")
+	}
+	if err := d.Restock(); err != nil {
+		t.Fatal(err)
+	}
+	fs.avail = 0
+	d.Look()
+	if !d.Below(1) || !d.GiveUp() || d.GiveUp() {
+		t.Error("the ballast is not given up once")
+	}
+	if fs.avail = 1; d.Below(1) {
+		t.Error("the old answer outlives the ballast")
+	}
+}
+
 func TestAnAnswerLastsATenthOfASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := &small{FS: vfs.NewMem(), avail: 10}

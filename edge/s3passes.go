@@ -56,7 +56,9 @@ func (s *s3Server) expire(ctx context.Context) {
 // scrub opens every seal from time to time, so that what is damaged is found while
 // somebody may still have a copy.
 func (s *s3Server) scrub(ctx context.Context) {
-	passes(ctx, scrubFirst, orEvery(s.c.Scrub, scrubEvery), func() {
+	every := orEvery(s.c.Scrub, scrubEvery)
+	first := max(scrubFirst, every-s.c.Clock.Now().Sub(s.store.Stats().Scrubbed)) // also an earlier process's
+	passes(ctx, first, every, func() {
 		p, err := s.store.Scrub(ctx, func(_ store.Progress, d *store.Damaged) {
 			if d != nil {
 				s.c.Logger.Error("scrub: damaged", "what", d.Name(), "err", d.Err)

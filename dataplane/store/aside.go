@@ -272,7 +272,7 @@ func (s *Store) setRangeAside(ctx context.Context, lost keyRange, path string, c
 	if err != nil {
 		return err
 	}
-	now := time.Now()
+	now := s.now()
 	d := &Damage{
 		Thing: Thing{Kind: DamagedRange, From: lost.from, To: lost.to, File: path},
 		Cause: fmt.Sprint(cause), First: now, Last: now, index: max(index, 1),

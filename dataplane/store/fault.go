@@ -129,7 +129,7 @@ func (l pebbleLog) damaged(i pebble.DataCorruptionInfo) {
 	n := l.s.damages.count(i.Path, time.Now())
 	if n == 1 {
 		l.Errorf("damaged: %s", i)
-		_ = l.s.ledger.enter(tableThing(&i), fmt.Sprint(i.Details), time.Now())
+		_ = l.s.ledger.enter(tableThing(&i), fmt.Sprint(i.Details), l.s.now())
 	}
 	l.s.ailing.report(i.Path)
 	if n <= damagesFree {

@@ -112,9 +112,9 @@ func nameKey(k []byte) string {
 
 // scrubRun is how the last scrub went, or how the one that runs goes.
 type scrubRun struct {
-	began, ended         time.Time
-	done, total, damaged uint64
-	at                   []byte // where it goes on after a restart
+	Progress
+	began, ended time.Time
+	at           []byte // where it goes on after an interruption
 }
 
 // maxThings bounds the ledger; things beyond it are only counted.
@@ -131,7 +131,8 @@ type damageLedger struct {
 		sync.Mutex
 		things  map[thingID]*Damage
 		beyond  map[DamageKind]uint64
-		scrub   scrubRun
+		last    scrubRun // the last that ended
+		going   scrubRun // the one that runs or was interrupted
 		changed bool
 	}
 }
@@ -144,6 +145,9 @@ func (l *damageLedger) enter(t Thing, cause string, now time.Time) bool {
 	id := t.id()
 	if d := l.mu.things[id]; d != nil {
 		d.Last = now
+		if d.Key == nil && t.Key != nil {
+			d.Thing = t // the row that needs it is known now
+		}
 		return false
 	}
 	if len(l.mu.things) >= maxThings {
@@ -202,13 +206,45 @@ func (l *damageLedger) forgetWhere(f func(d *Damage) bool) {
 	l.mu.changed = l.mu.changed || len(l.mu.things) != before
 }
 
-// scrubbed drops what a whole scrub that began at a time did not meet. A range that was set
-// aside is not there to be met; it stays until it is given up.
-func (l *damageLedger) scrubbed(began time.Time) {
-	l.forgetWhere(func(d *Damage) bool { return d.Last.Before(began) && d.index == 0 })
+// goOn gives the run that was interrupted, or begins one.
+func (l *damageLedger) goOn(now time.Time) scrubRun {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.mu.beyond = nil
+	if l.mu.going.began.IsZero() {
+		l.mu.going = scrubRun{began: now}
+		l.mu.changed = true
+	}
+	return l.mu.going
+}
+
+// goes notes how far a run came.
+func (l *damageLedger) goes(r scrubRun) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.going, l.mu.changed = r, true
+}
+
+// scrubbed keeps the result of a run that ended, and drops what it did not meet. Where there are
+// ranges that could not be read, or were set aside, that may lie in these, and stays.
+func (l *damageLedger) scrubbed(r scrubRun) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	gap := false
+	for _, d := range l.mu.things {
+		gap = gap || d.index != 0 || d.Kind == DamagedRange && !d.Last.Before(r.began)
+	}
+	if !gap {
+		maps.DeleteFunc(l.mu.things, func(_ thingID, d *Damage) bool { return d.Last.Before(r.began) })
+		l.mu.beyond = nil
+	}
+	l.mu.last, l.mu.going, l.mu.changed = r, scrubRun{}, true
+}
+
+// runs are the last scrub that ended and the one that goes on; zero where there is none.
+func (l *damageLedger) runs() (last, going scrubRun) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.last, l.mu.going
 }
 
 func (l *damageLedger) empty() bool {
@@ -265,7 +301,7 @@ func (s *Store) hurt(err error) error {
 	if pebble.IsCorruptionError(err) && !errors.As(err, &d) {
 		err = s.damagedTable(err)
 	}
-	if errors.As(err, &d) && s.ledger.enter(d.Thing, fmt.Sprint(d.Err), time.Now()) {
+	if errors.As(err, &d) && s.ledger.enter(d.Thing, fmt.Sprint(d.Err), s.now()) {
 		s.opt.Logger.Error("stored data is damaged", "what", d.Name(), "error", d.Err)
 	}
 	return err
@@ -360,12 +396,24 @@ func (l *damageLedger) decode(b []byte) error {
 		}
 		l.mu.beyond[DamageKind(kind)] = n
 	}
-	r := m.GetScrub()
-	l.mu.scrub = scrubRun{
-		began: timeOf(r.GetBegan()), ended: timeOf(r.GetEnded()),
-		done: r.GetDone(), total: r.GetTotal(), damaged: r.GetDamaged(), at: r.GetAt(),
-	}
+	l.mu.last, l.mu.going = decodeRun(m.GetScrub()), decodeRun(m.GetGoing())
 	return nil
+}
+
+func decodeRun(r *storev1.ScrubRun) scrubRun {
+	return scrubRun{
+		began: timeOf(r.GetBegan()), ended: timeOf(r.GetEnded()), at: r.GetAt(),
+		Progress: Progress{
+			Done: r.GetDone(), Total: r.GetTotal(), Damaged: r.GetDamaged(), Extents: r.GetExtents(), Rows: r.GetRows(),
+		},
+	}
+}
+
+func (r *scrubRun) encode() *storev1.ScrubRun {
+	return &storev1.ScrubRun{
+		Began: nanoseconds(r.began), Ended: nanoseconds(r.ended), At: r.at,
+		Done: r.Done, Total: r.Total, Damaged: r.Damaged, Extents: r.Extents, Rows: r.Rows,
+	}
 }
 
 func (l *damageLedger) encodeLocked() ([]byte, error) {
@@ -376,11 +424,7 @@ func (l *damageLedger) encodeLocked() ([]byte, error) {
 	for kind, n := range l.mu.beyond {
 		m.Uncounted[string(kind)] = n
 	}
-	r := &l.mu.scrub
-	m.Scrub = &storev1.ScrubRun{
-		Began: nanoseconds(r.began), Ended: nanoseconds(r.ended),
-		Done: r.done, Total: r.total, Damaged: r.damaged, At: r.at,
-	}
+	m.Scrub, m.Going = l.mu.last.encode(), l.mu.going.encode()
 	b, err := proto.MarshalOptions{}.MarshalAppend(make([]byte, ledgerHeader), m)
 	if err != nil {
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -155,7 +154,7 @@ func (s *Store) seekMissing(ctx context.Context, ids map[ID]bool) {
 		}
 		return
 	}
-	now := time.Now()
+	now := s.now()
 	for id := range ids {
 		if _, err := s.extent(id); !errors.Is(err, ErrGone) {
 			s.ledger.lose(Thing{Kind: DamagedExtent, Extent: id}, "it lies in no segment", now)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,9 @@ import (
 // Scrub opens every seal, of rows and extents, and tells what does not open. progress may
 // be nil; it is called now and then, and with each *Damaged. A body that only its customer
 // can open, or whose key is not here, is compared with its hash.
+//
+// It reads Options.MoveRate octets a second. One that was interrupted, by ctx or by the end of
+// the process, is gone on with; its result is kept with the ledger of damage.
 func (s *Store) Scrub(ctx context.Context, progress func(Progress, *Damaged)) (Progress, error) {
 	if err := s.gate.enter(); err != nil {
 		return Progress{}, err
@@ -23,20 +27,28 @@ func (s *Store) Scrub(ctx context.Context, progress func(Progress, *Damaged)) (P
 	s.gate.leave()
 	s.scrubbing.Lock()
 	defer s.scrubbing.Unlock()
-	began := time.Now()
-	c := &scrub{s: s, ctx: ctx, tell: progress}
-	err := c.all()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.mu.progress = 0
-	if err == nil {
-		s.mu.scrubbed = s.opt.Clock.Now()
-		if c.gaps == 0 { // else what was damaged before may lie where nobody could look
-			s.ledger.scrubbed(began)
-		}
+	c := &scrub{
+		s: s, ctx: ctx, tell: progress, kept: true,
+		budget: segment.NewBudget(s.opt.MoveRate), run: s.ledger.goOn(s.now()),
 	}
-	return c.Progress, err
+	c.Progress = c.run.Progress
+	c.takeUp()
+	err := c.all()
+	c.run.Progress = c.Progress
+	switch {
+	case err == nil:
+		c.run.ended, c.run.at = s.now(), nil
+		s.ledger.scrubbed(c.run)
+	case ctx.Err() != nil:
+		c.pause()
+	default:
+		s.ledger.goes(scrubRun{}) // the next one begins anew, and not where this one failed
+	}
+	return c.Progress, firstOf(err, s.saveLedger())
 }
+
+// now is the time by the store's clock, without a monotonic reading.
+func (s *Store) now() time.Time { return s.opt.Clock.Now().Round(0) }
 
 // scrub is one run.
 type scrub struct {
@@ -50,6 +62,44 @@ type scrub struct {
 	gaps uint64                    // ranges of records that could not be read
 	// lost are extents that do not open. They are told at the end, by the rows that need them.
 	lost map[ID]*Damaged
+
+	kept   bool // it is gone on with after an interruption
+	run    scrubRun
+	at     []byte          // the record that is looked at
+	budget *segment.Budget // nil: no bound
+}
+
+// takeUp brings back the extents that an interrupted run found, and had not told by their rows.
+func (c *scrub) takeUp() {
+	for _, d := range c.s.Damage() {
+		if d.Kind == DamagedExtent && d.Key == nil && !d.Last.Before(c.run.began) {
+			c.keep(d.Extent, &Damaged{Thing: d.Thing, Err: errors.New(d.Cause)})
+		}
+	}
+}
+
+// pause notes how far the run came: the record that it looked at last is looked at again.
+func (c *scrub) pause() {
+	if c.at != nil {
+		c.run.at = bytes.Clone(c.at)
+	}
+	c.run.Progress = c.Progress
+	c.s.ledger.goes(c.run)
+}
+
+// walk goes over the records whose keys begin with a prefix, from where the run goes on.
+func (c *scrub) walk(prefix []byte, f func(k, v []byte) error) error {
+	from, end := prefix, after(prefix)
+	if bytes.Compare(from, c.run.at) < 0 {
+		from = c.run.at
+	}
+	if bytes.Compare(from, end) >= 0 {
+		return nil
+	}
+	return c.s.walkFrom(from, end, c.skipped, func(k, v []byte) error {
+		c.at = append(c.at[:0], k...)
+		return f(k, v)
+	})
 }
 
 func (c *scrub) all() error {
@@ -77,9 +127,6 @@ func (c *scrub) report(err error) {
 	if c.Done > c.Total {
 		c.Total = c.Done
 	}
-	c.s.mu.Lock()
-	c.s.mu.progress = uint32(c.Done * 1000 / max(c.Total, 1))
-	c.s.mu.Unlock()
 	if c.tell != nil {
 		c.tell(c.Progress, d)
 	}
@@ -123,13 +170,19 @@ func (c *scrub) did(n int) error {
 	before := c.Done / often
 	if c.Done += uint64(n); c.Done/often != before {
 		c.report(nil)
+		if c.kept {
+			c.pause()
+			if err := c.s.saveLedger(); err != nil {
+				c.s.opt.Logger.Warn("scrub", "error", err)
+			}
+		}
 	}
-	return c.ctx.Err()
+	return c.budget.Take(c.ctx, int64(n))
 }
 
 // epochs opens every epoch key.
 func (c *scrub) epochs() error {
-	return c.s.walk([]byte{tagEpoch}, c.skipped, func(k, v []byte) error {
+	return c.walk([]byte{tagEpoch}, func(k, v []byte) error {
 		id, e, err := readEpoch(k, v)
 		if err == nil {
 			_, err = c.s.chain.unwrap(id, &e)
@@ -140,7 +193,7 @@ func (c *scrub) epochs() error {
 
 // rows opens every row's value.
 func (c *scrub) rows() error {
-	return c.s.walk([]byte{tagRow}, c.skipped, func(k, v []byte) error {
+	return c.walk([]byte{tagRow}, func(k, v []byte) error {
 		c.Rows++
 		if err := c.judge(c.row(k, v)); err != nil {
 			return err
@@ -168,7 +221,7 @@ func (c *scrub) row(k, v []byte) error {
 
 // extents opens every body. What is deleted or moved meanwhile is passed over.
 func (c *scrub) extents() error {
-	return c.s.walk([]byte{tagExtent}, c.skipped, func(k, v []byte) error {
+	return c.walk([]byte{tagExtent}, func(k, v []byte) error {
 		c.Extents++
 		id := ID(k[1:])
 		var x extent
@@ -202,6 +255,7 @@ func (c *scrub) keep(id ID, err error) bool {
 		c.lost = map[ID]*Damaged{}
 	}
 	c.lost[id] = d
+	_ = c.s.hurt(d) // known from now on, though it is told with its row
 	return true
 }
 
@@ -230,11 +284,14 @@ func (c *scrub) nameLost() error {
 		})
 		return c.ctx.Err()
 	})
+	if err != nil {
+		return err
+	}
 	for _, d := range c.lost {
 		c.report(d)
 	}
 	c.lost = nil
-	return err
+	return nil
 }
 
 func (c *scrub) extent(id ID, x *extent) error {

@@ -6,15 +6,16 @@ import (
 
 // Stats are counts of a store, as they are now.
 type Stats struct {
-	SegmentBytes uint64 // of segments on disk
-	LiveBytes    uint64 // of them, octets that rows need
-	FreeBytes    uint64 // that the file system has left
-	Extents      uint64 // in segments
-	Damaged      uint64 // things that are damaged; see Damage
-	Scrubbed     time.Time
-	Progress     uint32 // of the scrub that runs, per mille
-	ReadOnly     string // why writes are refused; empty when they are not
-	Applied      uint64 // index of the last command
+	SegmentBytes uint64    // of segments on disk
+	LiveBytes    uint64    // of them, octets that rows need
+	FreeBytes    uint64    // that the file system has left
+	Extents      uint64    // in segments
+	Damaged      uint64    // things that are damaged; see Damage
+	Scrubbed     time.Time // when the last scrub ended; zero for never
+	ScrubDamaged uint64    // things that it found damaged
+	Progress     uint32    // of the scrub that runs or was interrupted, per mille
+	ReadOnly     string    // why writes are refused; empty when they are not
+	Applied      uint64    // index of the last command
 }
 
 // Stats tells what the store holds.
@@ -32,9 +33,9 @@ func (s *Store) Stats() Stats {
 	if err := s.writable(); err != nil {
 		st.ReadOnly = err.Error()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st.Scrubbed, st.Progress = s.mu.scrubbed, s.mu.progress
+	last, going := s.ledger.runs()
+	st.Scrubbed, st.ScrubDamaged = last.ended, last.Damaged
+	st.Progress = uint32(going.Done * 1000 / max(going.Total, 1))
 	return st
 }
 

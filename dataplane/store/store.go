@@ -62,8 +62,6 @@ type Store struct {
 		sync.Mutex
 		generations map[ID]uint64
 		shredAfter  map[ID]time.Duration
-		scrubbed    time.Time
-		progress    uint32
 	}
 }
 

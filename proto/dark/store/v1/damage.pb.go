@@ -29,8 +29,10 @@ type Ledger struct {
 	Things []*DamagedThing `protobuf:"bytes,1,rep,name=things,proto3" json:"things,omitempty"`
 	// Things beyond the ledger's bound, by their kind: only counted.
 	Uncounted map[string]uint64 `protobuf:"bytes,2,rep,name=uncounted,proto3" json:"uncounted,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
-	// The last scrub, or the one that runs.
-	Scrub         *ScrubRun `protobuf:"bytes,3,opt,name=scrub,proto3" json:"scrub,omitempty"`
+	// The last scrub that ended.
+	Scrub *ScrubRun `protobuf:"bytes,3,opt,name=scrub,proto3" json:"scrub,omitempty"`
+	// The one that runs or was interrupted.
+	Going         *ScrubRun `protobuf:"bytes,4,opt,name=going,proto3" json:"going,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -82,6 +84,13 @@ func (x *Ledger) GetUncounted() map[string]uint64 {
 func (x *Ledger) GetScrub() *ScrubRun {
 	if x != nil {
 		return x.Scrub
+	}
+	return nil
+}
+
+func (x *Ledger) GetGoing() *ScrubRun {
+	if x != nil {
+		return x.Going
 	}
 	return nil
 }
@@ -254,8 +263,12 @@ type ScrubRun struct {
 	Total uint64 `protobuf:"varint,4,opt,name=total,proto3" json:"total,omitempty"`
 	// Damaged things that it found.
 	Damaged uint64 `protobuf:"varint,5,opt,name=damaged,proto3" json:"damaged,omitempty"`
-	// Where it goes on after a restart, as a key of the database.
-	At            []byte `protobuf:"bytes,6,opt,name=at,proto3" json:"at,omitempty"`
+	// Where it goes on after an interruption, as a key of the database.
+	At []byte `protobuf:"bytes,6,opt,name=at,proto3" json:"at,omitempty"`
+	// Extents that it looked at.
+	Extents uint64 `protobuf:"varint,7,opt,name=extents,proto3" json:"extents,omitempty"`
+	// Rows that it looked at.
+	Rows          uint64 `protobuf:"varint,8,opt,name=rows,proto3" json:"rows,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -332,15 +345,30 @@ func (x *ScrubRun) GetAt() []byte {
 	return nil
 }
 
+func (x *ScrubRun) GetExtents() uint64 {
+	if x != nil {
+		return x.Extents
+	}
+	return 0
+}
+
+func (x *ScrubRun) GetRows() uint64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
 var File_dark_store_v1_damage_proto protoreflect.FileDescriptor
 
 const file_dark_store_v1_damage_proto_rawDesc = "" +
 	"\n" +
-	"\x1adark/store/v1/damage.proto\x12\rdark.store.v1\"\xee\x01\n" +
+	"\x1adark/store/v1/damage.proto\x12\rdark.store.v1\"\x9d\x02\n" +
 	"\x06Ledger\x123\n" +
 	"\x06things\x18\x01 \x03(\v2\x1b.dark.store.v1.DamagedThingR\x06things\x12B\n" +
 	"\tuncounted\x18\x02 \x03(\v2$.dark.store.v1.Ledger.UncountedEntryR\tuncounted\x12-\n" +
-	"\x05scrub\x18\x03 \x01(\v2\x17.dark.store.v1.ScrubRunR\x05scrub\x1a<\n" +
+	"\x05scrub\x18\x03 \x01(\v2\x17.dark.store.v1.ScrubRunR\x05scrub\x12-\n" +
+	"\x05going\x18\x04 \x01(\v2\x17.dark.store.v1.ScrubRunR\x05going\x1a<\n" +
 	"\x0eUncountedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x9e\x02\n" +
@@ -358,14 +386,16 @@ const file_dark_store_v1_damage_proto_rawDesc = "" +
 	" \x01(\x03R\x05first\x12\x12\n" +
 	"\x04last\x18\v \x01(\x03R\x04last\x12\x12\n" +
 	"\x04lost\x18\f \x01(\bR\x04lost\x12\x14\n" +
-	"\x05index\x18\r \x01(\x04R\x05index\"\x8a\x01\n" +
+	"\x05index\x18\r \x01(\x04R\x05index\"\xb8\x01\n" +
 	"\bScrubRun\x12\x14\n" +
 	"\x05began\x18\x01 \x01(\x03R\x05began\x12\x14\n" +
 	"\x05ended\x18\x02 \x01(\x03R\x05ended\x12\x12\n" +
 	"\x04done\x18\x03 \x01(\x04R\x04done\x12\x14\n" +
 	"\x05total\x18\x04 \x01(\x04R\x05total\x12\x18\n" +
 	"\adamaged\x18\x05 \x01(\x04R\adamaged\x12\x0e\n" +
-	"\x02at\x18\x06 \x01(\fR\x02atB<Z:github.com/dark-ecosystem/dark/proto/dark/store/v1;storev1b\x06proto3"
+	"\x02at\x18\x06 \x01(\fR\x02at\x12\x18\n" +
+	"\aextents\x18\a \x01(\x04R\aextents\x12\x12\n" +
+	"\x04rows\x18\b \x01(\x04R\x04rowsB<Z:github.com/dark-ecosystem/dark/proto/dark/store/v1;storev1b\x06proto3"
 
 var (
 	file_dark_store_v1_damage_proto_rawDescOnce sync.Once
@@ -390,11 +420,12 @@ var file_dark_store_v1_damage_proto_depIdxs = []int32{
 	1, // 0: dark.store.v1.Ledger.things:type_name -> dark.store.v1.DamagedThing
 	3, // 1: dark.store.v1.Ledger.uncounted:type_name -> dark.store.v1.Ledger.UncountedEntry
 	2, // 2: dark.store.v1.Ledger.scrub:type_name -> dark.store.v1.ScrubRun
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	2, // 3: dark.store.v1.Ledger.going:type_name -> dark.store.v1.ScrubRun
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_dark_store_v1_damage_proto_init() }

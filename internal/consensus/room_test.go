@@ -78,7 +78,10 @@ func TestAFullDiskAcknowledgesNothing(t *testing.T) {
 // has space for an entry leads after a while, and reads are answered.
 func TestFullDisksElectSomebody(t *testing.T) {
 	ca := ct.NewCA(t)
-	listeners := map[consensus.ServerID]net.Listener{"a": ct.Listen(t, ""), "b": ct.Listen(t, ""), "c": ct.Listen(t, "")}
+	listeners := map[consensus.ServerID]net.Listener{}
+	for _, id := range []consensus.ServerID{"a", "b", "c"} {
+		listeners[id] = ct.Listen(t, "")
+	}
 	var servers []consensus.Server
 	for id, l := range listeners {
 		servers = append(servers, consensus.Server{ID: id, Addr: l.Addr().String()})

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -29,7 +30,8 @@ type lexer struct {
 	size      int
 	blank     bool // the entry began with white space: it has no owner of its own
 	depth     int
-	ended     bool // the mistake that was told last took the end of its line
+	opened    token // the parenthesis that was opened last
+	ended     bool  // the mistake that was told last took the end of its line
 }
 
 func newLexer(r io.Reader) *lexer {
@@ -49,7 +51,15 @@ func (l *lexer) mark() error {
 	return nil
 }
 
-func (l *lexer) fail(text string) error { return &Error{l.line, l.col, text} }
+// fail is a mistake where the lexer stands. Within parentheses that opened on a line above, one
+// that is not closed is often the cause.
+func (l *lexer) fail(text string) error {
+	if l.depth > 0 && l.opened.line != l.line {
+		text += fmt.Sprintf("; the parenthesis that opens on line %d, column %d, is still open", l.opened.line,
+			l.opened.col)
+	}
+	return &Error{l.line, l.col, text}
+}
 
 // skip goes to the end of the line after a mistake, out of all parentheses.
 func (l *lexer) skip() {
@@ -92,7 +102,7 @@ func (l *lexer) entry() error {
 		c, err := l.read()
 		if err != nil {
 			if errors.Is(err, io.EOF) && l.depth > 0 {
-				return l.fail("the file ends within parentheses")
+				return at(l.opened, "the parenthesis that opens here is not closed before the file ends")
 			}
 			return err
 		}
@@ -109,10 +119,10 @@ func (l *lexer) entry() error {
 				return err
 			}
 		case '(':
-			l.depth++
-			if l.depth > 1 {
+			if l.depth > 0 {
 				return l.fail("parentheses do not nest")
 			}
+			l.depth, l.opened = 1, token{"(", l.line, l.col}
 		case ')':
 			if l.depth == 0 {
 				return l.fail("a closing parenthesis without an opening one")

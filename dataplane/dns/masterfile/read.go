@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -80,7 +81,12 @@ type reader struct {
 	atApex   bool   // origin is the apex
 	owner    string // the last one, relative
 	hasOwner bool
-	ttl      int64 // $TTL; negative when none
+	refused  bool // the owner that was given last; records without one of their own are its
+	within   bool // a record of the zone was emitted
+	outside  outside
+	doubts   []string // of the next record
+	told     token    // the name that the last doubt is of
+	ttl      int64    // $TTL; negative when none
 	lastTTL  int64
 	emit     func(Record) error
 	bad      Errors
@@ -110,6 +116,9 @@ func Read(r io.Reader, origin string, emit func(Record) error) error {
 		} else {
 			err = f.entry(f.lex.tokens)
 		}
+		if errors.Is(err, errOutside) {
+			err = nil // told once, at the end
+		}
 		var own *Error
 		if err != nil && !errors.As(err, &own) {
 			return err
@@ -120,6 +129,9 @@ func Read(r io.Reader, origin string, emit func(Record) error) error {
 		if len(f.bad) == maxErrors {
 			break
 		}
+	}
+	if f.outside.records > 0 {
+		f.bad = slices.Insert(f.bad[:min(len(f.bad), maxErrors-1)], 0, f.outside.err(f.apex, f.within))
 	}
 	if f.bad == nil {
 		return nil
@@ -142,7 +154,9 @@ func (f *reader) entry(ts []token) error {
 	}
 	if !f.lex.blank {
 		owner, err := f.name(ts[0])
+		f.refused = err != nil
 		if err != nil {
+			f.outside.see(err, ts)
 			return err
 		}
 		f.owner, f.hasOwner = owner, true
@@ -150,6 +164,9 @@ func (f *reader) entry(ts []token) error {
 			return at(ts[0], "the record of %q has no type", ts[0].text)
 		}
 		ts = ts[1:]
+	}
+	if f.lex.blank && f.refused {
+		return f.outside.again() // its owner was told
 	}
 	if !f.hasOwner {
 		return at(ts[0], "the first record has no owner")
@@ -172,8 +189,9 @@ func (f *reader) name(t token) (string, error) {
 	}
 	owner, ok := zone.RelativeName(wire, f.apexWire)
 	if !ok {
-		return "", at(t, "%s is not within the zone %s", rdata.FormatName(wire), f.apex)
+		return "", f.outside.add(t, wire)
 	}
+	f.foreign(t, text, "")
 	return owner, nil
 }
 
@@ -258,10 +276,17 @@ func (f *reader) data(owner string, ttl int64, typ uint16, head token, ts []toke
 	default:
 		return at(head, "the record has no TTL and there is no $TTL above it")
 	}
-	f.lastTTL = ttl
-	return f.emit(Record{
-		Owner: owner, Type: typ, TTL: uint32(ttl), Text: text, Line: head.line, Column: head.col, Doubt: doubt(typ, ts),
-	})
+	f.lastTTL, f.within = ttl, true
+	f.foreignData(typ, ts)
+	if d := doubt(typ, ts); d != "" {
+		f.doubts = append(f.doubts, d)
+	}
+	r := Record{
+		Owner: owner, Type: typ, TTL: uint32(ttl), Text: text, Line: head.line, Column: head.col,
+		Doubt: strings.Join(f.doubts, "; "),
+	}
+	f.doubts = f.doubts[:0]
+	return f.emit(r)
 }
 
 // check compiles RDATA and returns its text relative to the apex.
@@ -310,6 +335,10 @@ func (f *reader) locate(typ uint16, head token, ts []token, err error) error {
 	if errors.As(err, &e) && len(ts) > 0 {
 		where = ts[min(e.Word, len(ts)-1)]
 	}
+	if where.line != head.line {
+		return at(where, "%s: %v; the parenthesis that opens on line %d, column %d, encloses it", rdata.Mnemonic(typ), err,
+			f.lex.opened.line, f.lex.opened.col)
+	}
 	return at(where, "%s: %v", rdata.Mnemonic(typ), err)
 }
 
@@ -333,6 +362,7 @@ func (f *reader) directive(ts []token) error {
 			return at(ts[1], "%v", err)
 		}
 		f.setOrigin(wire)
+		f.foreign(ts[1], ts[1].text, fmt.Sprintf("line %d: $ORIGIN ", ts[1].line))
 	case "$TTL":
 		if len(ts) != 2 {
 			return at(ts[0], "$TTL takes one number of seconds")

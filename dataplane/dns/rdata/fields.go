@@ -136,7 +136,7 @@ func domain(what string) field {
 			if err != nil {
 				return p.bad("the %s %v", what, err)
 			}
-			p.out = append(p.out, n...)
+			p.out, p.names = append(p.out, n...), append(p.names, p.at-1)
 			return nil
 		},
 		showDomain,

@@ -34,7 +34,20 @@ func (e *Error) Error() string { return e.Text }
 // Parse packs the words of a record's data, their quotes and escapes as written. Names
 // without a last dot are below origin, which is a name in wire format.
 func Parse(typ uint16, words []string, origin string) ([]byte, error) {
+	return (&input{words: words, origin: origin}).parse(typ)
+}
+
+// Names says which words of data that Parse takes are domain names.
+func Names(typ uint16, words []string, origin string) []int {
 	p := &input{words: words, origin: origin}
+	if _, err := p.parse(typ); err != nil {
+		return nil
+	}
+	return p.names
+}
+
+func (p *input) parse(typ uint16) ([]byte, error) {
+	words := p.words
 	if len(words) > 0 && words[0] == `\#` {
 		return p.generic(typ)
 	}
@@ -125,6 +138,7 @@ type input struct {
 	at     int
 	origin string
 	out    []byte
+	names  []int // the words that were read as domain names
 }
 
 func (p *input) failAt(word int, format string, args ...any) error {

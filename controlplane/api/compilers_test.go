@@ -32,6 +32,7 @@ func compilers() zones.Compilers {
 		ParseType: rdata.ParseType, FormatType: rdata.FormatType, CheckOwner: zone.CheckOwner,
 		ParseRecordSet: records(zone.ParseRecordSet),
 		LoadRecordSet:  records(zone.LoadRecordSet),
+		StoredRecords:  zone.StoredRecords,
 		ReadMaster: func(r io.Reader, apex string, emit func(zones.Line) error) error {
 			return masterfile.Read(r, apex, func(rec masterfile.Record) error {
 				return emit(zones.Line(rec))

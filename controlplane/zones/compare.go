@@ -80,6 +80,17 @@ type sets struct {
 	more bool
 }
 
+// fileSet is a record set of the file; without a key at its end.
+type fileSet struct {
+	key   string
+	spec  *dnsv1.RecordSetSpec
+	lines []at // of the records
+
+	first   entry  // of the set's entries
+	mixed   *entry // the first whose TTL is another than that one's
+	doubled *entry // the first that is there already
+}
+
 func (s *sorter) sets() (*sets, error) {
 	m, err := s.sorted()
 	if err != nil {
@@ -90,28 +101,38 @@ func (s *sorter) sets() (*sets, error) {
 	return out, err
 }
 
-// next returns the next set and the places of its records.
-func (s *sets) next() (key string, spec *dnsv1.RecordSetSpec, lines []at, err error) {
+// next returns the next set.
+func (s *sets) next() (set fileSet, err error) {
 	if !s.more {
-		return "", nil, nil, nil
+		return set, nil
 	}
-	key = s.head.key
-	spec = &dnsv1.RecordSetSpec{Ttl: proto.Uint32(s.head.ttl)}
-	for s.more && s.head.key == key {
-		// RFC 2181 5.2: the TTLs of a set are equal; where a file's differ the least counts.
-		*spec.Ttl = min(*spec.Ttl, s.head.ttl)
-		if !slices.Contains(spec.Records, s.head.text) {
-			spec.Records = append(spec.Records, s.head.text)
-			lines = append(lines, at{s.head.line, s.head.column})
-		}
-		if len(spec.Records) > maxSetRecords {
-			return "", nil, nil, fmt.Errorf("line %d: %s has more than %d records", s.head.line, key, maxSetRecords)
+	set.first, set.key = s.head, s.head.key
+	set.spec = &dnsv1.RecordSetSpec{Ttl: proto.Uint32(s.head.ttl)}
+	for s.more && s.head.key == set.key {
+		set.add(s.head)
+		if len(set.spec.Records) > maxSetRecords {
+			return fileSet{}, fmt.Errorf("line %d: %s has more than %d records", s.head.line, set.key, maxSetRecords)
 		}
 		if s.head, s.more, err = s.m.pop(); err != nil {
-			return "", nil, nil, err
+			return fileSet{}, err
 		}
 	}
-	return key, spec, lines, nil
+	return set, nil
+}
+
+func (s *fileSet) add(e entry) {
+	if e.ttl != s.first.ttl && s.mixed == nil {
+		s.mixed = &e
+	}
+	// RFC 2181 5.2: the TTLs of a set are equal; where a file's differ the least counts.
+	*s.spec.Ttl = min(*s.spec.Ttl, e.ttl)
+	switch {
+	case !slices.Contains(s.spec.Records, e.text):
+		s.spec.Records = append(s.spec.Records, e.text)
+		s.lines = append(s.lines, at{e.line, e.column})
+	case s.doubled == nil:
+		s.doubled = &e
+	}
 }
 
 // present walks the zone's present record sets.
@@ -156,7 +177,9 @@ func (i *importing) compare() (*difference, error) {
 	if i.first.DryRun {
 		d.room = maxListedBytes
 	}
-	i.lint = lint{apex: i.apex, targets: map[string]*target{}, aliases: map[string]at{}}
+	i.lint = lint{
+		apex: i.apex, primary: i.z.soa(i.apex, i.spec).MName, targets: map[string]*target{}, aliases: map[string]at{},
+	}
 	for _, w := range i.doubts {
 		i.lint.warn(w.at, "%s", w.text)
 	}
@@ -169,27 +192,27 @@ func (i *importing) compare() (*difference, error) {
 		now.prefix = setPrefix(i.segment, i.base.GetStatus().GetGeneration())
 	}
 	c := &checker{i: i}
-	fkey, spec, lines, err := file.next()
+	f, err := file.next()
 	if err != nil {
 		return nil, i.fileError(err)
 	}
 	nkey, v, err := now.next()
-	for err == nil && (fkey != "" || nkey != "") {
+	for err == nil && (f.key != "" || nkey != "") {
 		switch {
-		case nkey == "" || fkey != "" && fkey < nkey:
-			c.check(fkey, spec, lines)
+		case nkey == "" || f.key != "" && f.key < nkey:
+			c.check(f)
 			d.created++
-			d.list(i.name+"/records/"+fkey, nil, spec)
-			d.add(changed{fkey, spec, lines[0]})
-		case fkey == "" || nkey < fkey:
+			d.list(i.name+"/records/"+f.key, nil, f.spec)
+			d.add(changed{f.key, f.spec, f.lines[0]})
+		case f.key == "" || nkey < f.key:
 			d.deleted++
 			if err := i.list(d, nkey, nil, v); err != nil {
 				return nil, err
 			}
 			d.add(changed{key: nkey})
 		default:
-			c.check(fkey, spec, lines)
-			same, serr := i.same(fkey, spec, v)
+			c.check(f)
+			same, serr := i.same(f.key, f.spec, v)
 			if serr != nil {
 				return nil, serr
 			}
@@ -197,19 +220,19 @@ func (i *importing) compare() (*difference, error) {
 				d.unchanged++
 			} else {
 				d.updated++
-				if err := i.list(d, fkey, spec, v); err != nil {
+				if err := i.list(d, f.key, f.spec, v); err != nil {
 					return nil, err
 				}
-				d.add(changed{fkey, spec, lines[0]})
+				d.add(changed{f.key, f.spec, f.lines[0]})
 			}
 		}
-		f, n := fkey, nkey
-		if n == "" || f != "" && f <= n {
-			if fkey, spec, lines, err = file.next(); err != nil {
+		was, n := f.key, nkey
+		if n == "" || was != "" && was <= n {
+			if f, err = file.next(); err != nil {
 				return nil, i.fileError(err)
 			}
 		}
-		if f == "" || n != "" && n <= f {
+		if was == "" || n != "" && n <= was {
 			nkey, v, err = now.next()
 		}
 	}
@@ -253,6 +276,16 @@ func (i *importing) same(key string, spec *dnsv1.RecordSetSpec, v admit.Version)
 	return len(bad)+len(bad2) == 0 && slices.EqualFunc(a.RData, b.RData, slices.Equal[[]byte]), nil
 }
 
+// stored are the records of a set as they are stored; only several can be otherwise, since the
+// reader of the file has brought each to its form.
+func (i *importing) stored(key string, records []string) []string {
+	if len(records) < 2 {
+		return records
+	}
+	_, typ := splitKey(key)
+	return i.z.o.StoredRecords(i.apex, typ, records)
+}
+
 func splitKey(key string) (owner, typ string) {
 	at := strings.LastIndexByte(key, '/')
 	return decode(key[:at]), key[at+1:]
@@ -270,24 +303,26 @@ func (c *checker) fail(p at, text string) {
 	c.i.faults.add(int(p.line), int(p.column), "%s", text)
 }
 
-func (c *checker) check(key string, spec *dnsv1.RecordSetSpec, lines []at) {
-	owner, typ := splitKey(key)
-	set, bad := c.i.z.o.ParseRecordSet(c.i.apex, owner, typ, spec.GetTtl(), spec.Records)
+func (c *checker) check(f fileSet) {
+	owner, typ := splitKey(f.key)
+	set, bad := c.i.z.o.ParseRecordSet(c.i.apex, owner, typ, f.spec.GetTtl(), f.spec.Records)
 	for _, b := range bad {
-		line := lines[0]
+		line := f.lines[0]
 		if b.Index >= 0 {
-			line = lines[b.Index]
+			line = f.lines[b.Index]
 		}
-		c.fail(line, key+": "+b.Text)
+		c.fail(line, f.key+": "+b.Text)
 	}
 	if len(bad) == 0 {
-		c.i.lint.set(key, set, lines)
+		c.i.lint.set(f.key, set, f.lines)
+		c.i.lint.kept(f, len(set.RData))
+		f.spec.Records = c.i.stored(f.key, f.spec.Records)
 	}
 	if owner != c.owner || c.types == nil {
 		c.together()
 		c.owner, c.types, c.at = owner, nil, nil
 	}
-	c.types, c.at = append(c.types, set.Type), append(c.at, lines[0])
+	c.types, c.at = append(c.types, set.Type), append(c.at, f.lines[0])
 }
 
 // together judges the owner that has just ended.

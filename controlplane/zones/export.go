@@ -78,11 +78,13 @@ func (t *Transfers) export(ctx context.Context, r admit.Reader, name string, out
 	if err := w.SOA(t.z.soa(apex, zone.GetSpec()), serial); err != nil {
 		return err
 	}
+	prefix := setPrefix(segment, zone.GetStatus().GetGeneration())
+	l := loadable{r: r, org: caller.Organization, prefix: prefix, apex: apex}
 	var bad error
-	err = r.Scan(setName, caller.Organization, setPrefix(segment, zone.GetStatus().GetGeneration()), "",
+	err = r.Scan(setName, caller.Organization, prefix, "",
 		func(v admit.Version) bool {
 			out.sets++
-			bad = t.exportSet(w, zone, v)
+			bad = t.exportSet(w, zone, v, &l)
 			return bad == nil && ctx.Err() == nil
 		})
 	if err == nil {
@@ -91,10 +93,25 @@ func (t *Transfers) export(ctx context.Context, r admit.Reader, name string, out
 	if err == nil {
 		err = w.Flush()
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	warnings, err := l.warnings(t.z.soa(apex, zone.GetSpec()).MName)
+	if err != nil {
+		return err
+	}
+	return out.warn(warnings)
 }
 
-func (t *Transfers) exportSet(w MasterWriter, zone *dnsv1.Zone, v admit.Version) error {
+// warn ends the file with why other servers refuse it.
+func (p *pieces) warn(warnings []string) error {
+	if len(warnings) == 0 {
+		return nil
+	}
+	return p.stream.Send(&dnsv1.ExportZoneResponse{RecordSets: p.sets, Warnings: warnings})
+}
+
+func (t *Transfers) exportSet(w MasterWriter, zone *dnsv1.Zone, v admit.Version, l *loadable) error {
 	set := &dnsv1.RecordSet{}
 	if err := proto.Unmarshal(v.Value, set); err != nil {
 		return fmt.Errorf("read %s: %w", v.Name, err)
@@ -107,5 +124,6 @@ func (t *Transfers) exportSet(w MasterWriter, zone *dnsv1.Zone, v admit.Version)
 	if len(bad) > 0 {
 		return errs.New(errs.Internal, "%s cannot be compiled: %s", v.Name, bad[0].Text)
 	}
+	l.see(id.owner, compiled)
 	return w.RRset(compiled)
 }

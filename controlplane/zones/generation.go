@@ -263,11 +263,12 @@ func (f *filling) chunks() error {
 func (f *filling) cut(s *sending, file *sets) (chunk, error) {
 	var c chunk
 	for n := 1; s.ctx.Err() == nil; n++ {
-		key, spec, _, err := file.next()
-		if err != nil || key == "" {
+		set, err := file.next()
+		if err != nil || set.key == "" {
 			return c, err
 		}
-		op, err := f.i.putSet(setPrefix(f.i.segment, f.generation), key, spec)
+		set.spec.Records = f.i.stored(set.key, set.spec.Records)
+		op, err := f.i.putSet(setPrefix(f.i.segment, f.generation), set.key, set.spec)
 		if err != nil {
 			return c, err
 		}

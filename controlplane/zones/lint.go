@@ -20,9 +20,13 @@ const (
 	typeA, typeNS, typeCNAME, typePTR, typeMX, typeTXT, typeAAAA, typeSRV, typeDNAME = 1, 2, 5, 12, 15, 16, 28, 33, 39
 )
 
+// noNS is of a zone that has no name servers of its own.
+const noNS = "the zone has no NS at its apex: resolvers will not find it, and BIND and Knot refuse a file of it"
+
 // lint looks for what servers take and people do not mean. It refuses nothing.
 type lint struct {
 	apex     string
+	primary  string // name server of the SOA
 	warnings []string
 	hasNS    bool
 	targets  map[string]*target // of NS and MX within the zone, by relative name
@@ -78,6 +82,21 @@ func (l *lint) set(key string, s Set, places []at) {
 		l.names(key, s, 6, p)
 	case typeTXT:
 		l.texts(owner, s, p)
+	}
+}
+
+// kept tells what of a set's entries is not kept as it is written, each once a set; distinct is how
+// many of its records differ.
+func (l *lint) kept(f fileSet, distinct int) {
+	if m := f.mixed; m != nil {
+		l.warn(at{m.line, m.column}, "%s: the TTL is %d here and %d on line %d; a set has one (RFC 2181 5.2), and the "+
+			"least is kept, %d", f.key, m.ttl, f.first.ttl, f.first.line, f.spec.GetTtl())
+	}
+	switch d := f.doubled; {
+	case d != nil:
+		l.warn(at{d.line, d.column}, "%s: the record is in the set already; it is kept once (RFC 2181 5)", f.key)
+	case distinct < len(f.spec.Records):
+		l.warn(f.lines[0], "%s: a record is written in two ways; it is kept once (RFC 2181 5)", f.key)
 	}
 }
 
@@ -198,7 +217,7 @@ func (l *lint) hidden(owner string) {
 // end tells what only the whole file shows.
 func (l *lint) end() {
 	if !l.hasNS {
-		l.warn(at{1, 1}, "the zone has no NS at its apex; resolvers will not find it")
+		l.warn(at{1, 1}, "%s; add it: @ NS %s", noNS, l.primary)
 	}
 	var names []string
 	for n := range l.targets {
@@ -224,14 +243,14 @@ func (i *importing) lints() error {
 			return err
 		}
 		for {
-			key, _, _, err := file.next()
+			set, err := file.next()
 			if err != nil {
 				return err
 			}
-			if key == "" {
+			if set.key == "" {
 				break
 			}
-			owner, typ := splitKey(key)
+			owner, typ := splitKey(set.key)
 			if t, err := i.z.o.ParseType(typ); err == nil {
 				i.lint.seen(owner, t)
 			}

@@ -64,7 +64,19 @@ func (z *Zones) admitSet(ctx context.Context, a *kind.Admission) error {
 	if len(bad) > 0 {
 		return nil
 	}
+	set.Spec.Records = z.o.StoredRecords(id.apex(), id.typ, set.Spec.Records)
 	return z.beside(ctx, a, id)
+}
+
+// showSet shows what an earlier version stored as it was written as it is served.
+func (z *Zones) showSet(_ context.Context, _ kind.Reader, m proto.Message) error {
+	set := m.(*dnsv1.RecordSet)
+	f := strings.Split(set.GetName(), "/")
+	records := set.GetSpec().GetRecords()
+	if len(f) == 5 && (len(records) > 1 || len(records) == 1 && len(records[0]) > 255) {
+		set.Spec.Records = z.o.StoredRecords(decode(f[1]), f[4], records)
+	}
+	return nil
 }
 
 // beside refuses types that cannot be at one owner together.

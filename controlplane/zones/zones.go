@@ -73,6 +73,9 @@ type Compilers struct {
 	ParseRecordSet func(apex, owner, typ string, ttl uint32, records []string) (Set, []Bad)
 	// LoadRecordSet compiles what is stored, perhaps since a version that admitted more.
 	LoadRecordSet func(apex, owner, typ string, ttl uint32, records []string) (Set, []Bad)
+	// StoredRecords are records that ParseRecordSet takes as they are stored and served, which
+	// is nearly always as they were written.
+	StoredRecords func(apex, typ string, records []string) []string
 	// CheckOwner refuses types that cannot be at one owner together, and says which is too
 	// many.
 	CheckOwner func(apex bool, types []uint16) (culprit uint16, err error)
@@ -132,6 +135,7 @@ func New(o Options) *Zones {
 		Message: &dnsv1.RecordSet{}, Plural: "recordsets", Pattern: "zones/{zone}/records/{owner}/{type}",
 		Service: "dns", Lane: kind.LaneData,
 		NameRule: z.setIDs, Locate: z.locate, Unlocate: unlocate, Displaces: z.displaces, Admit: z.admitSet,
+		Show:   z.showSet,
 		Silent: silentSet, Publish: z.publishSet,
 		Columns: []kind.Column{{Title: "TTL", Path: "spec.ttl"}, {Title: "RECORDS", Path: "spec.records"}},
 	}

@@ -97,7 +97,7 @@ func TestErrorsHaveTheirPlace(t *testing.T) {
 			"$TTL 60\nwww IN A ( 192.0.2.1\nb A 192.0.2.2 )\n", 3, 1,
 			"the parenthesis that opens on line 2, column 10, encloses it",
 		},
-		{"$TTL 60\nwww IN TXT (\n" + strings.Repeat("a\n", maxTokens-2), maxTokens, 1, "opens on line 2, column 12, is"},
+		{"$TTL 60\nwww IN TXT (\n" + strings.Repeat("a\n", maxTokens-2), maxTokens, 1, "opens on line 2, column 12"},
 		{"$TTL 60\nwww MX 10\n", 2, 8, "MX"},
 		{"$TTL 60\n@ SOA a b 1 2 x 4 5\n", 2, 15, "SOA"},
 		{"$TTL 60\n@ SOA a b (1\n 2\n x 4 5 )\n", 4, 2, "SOA"},

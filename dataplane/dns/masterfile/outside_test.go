@@ -9,15 +9,15 @@ import (
 // the first, with what to do. What else is wrong is told beside it.
 func TestAnotherZoneIsOneMistake(t *testing.T) {
 	for text, want := range map[string]string{
-		"$TTL 60\n$ORIGIN example.org.\n@ SOA ns h 1 2 3 4 5\n NS ns\n\tMX 10 mail\nwww A 192.0.2.1\n": "line 3, column 1: " +
-			"example.org. is not within the zone example.com, and neither are 3 more records; the file has the SOA of " +
-			"example.org: give the name of that zone",
-		"$TTL 60\nwww.example.org. A 192.0.2.1\n A 192.0.2.2\n": "line 2, column 1: www.example.org. is not within the zone " +
-			"example.com, and neither is 1 more record; the file has no record of this zone: give the name of the zone " +
-			"that it is of",
-		"$TTL 60\nwww A 192.0.2.1\nns.example.org. A 192.0.2.1\nx A 192.0.2.256\n": "line 3, column 1: ns.example.org. is " +
-			"not within the zone example.com; leave out what belongs to other zones\nline 4, column 5: A: " +
-			"192.0.2.256 is not an IPv4 address such as 192.0.2.1",
+		"$TTL 60\n$ORIGIN example.org.\n@ SOA ns h 1 2 3 4 5\n NS ns\n\tMX 10 mail\nwww A 192.0.2.1\n": "line 3, " +
+			"column 1: example.org. is not within the zone example.com, and neither are 3 more records; the file has " +
+			"the SOA of example.org: give the name of that zone",
+		"$TTL 60\nwww.example.org. A 192.0.2.1\n A 192.0.2.2\n": "line 2, column 1: www.example.org. is not within " +
+			"the zone example.com, and neither is 1 more record; the file has no record of this zone: give the name " +
+			"of the zone that it is of",
+		"$TTL 60\nwww A 192.0.2.1\nns.example.org. A 192.0.2.1\nx A 192.0.2.256\n": "line 3, column 1: " +
+			"ns.example.org. is not within the zone example.com; leave out what belongs to other zones\n" +
+			"line 4, column 5: A: 192.0.2.256 is not an IPv4 address such as 192.0.2.1",
 		// A record below a refused owner is neither the owner's above it nor a mistake of its own.
 		"$TTL 60\na..b A 192.0.2.1\n A 192.0.2.2\n": `line 2, column 1: "a..b": the name has an empty label`,
 	} {

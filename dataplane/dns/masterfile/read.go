@@ -336,8 +336,8 @@ func (f *reader) locate(typ uint16, head token, ts []token, err error) error {
 		where = ts[min(e.Word, len(ts)-1)]
 	}
 	if where.line != head.line {
-		return at(where, "%s: %v; the parenthesis that opens on line %d, column %d, encloses it", rdata.Mnemonic(typ), err,
-			f.lex.opened.line, f.lex.opened.col)
+		return at(where, "%s: %v; the parenthesis that opens on line %d, column %d, encloses it", rdata.Mnemonic(typ),
+			err, f.lex.opened.line, f.lex.opened.col)
 	}
 	return at(where, "%s: %v", rdata.Mnemonic(typ), err)
 }

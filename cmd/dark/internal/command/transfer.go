@@ -274,6 +274,9 @@ func inFile(err error, path string) error {
 	if places > 0 {
 		e.Next = "mend these lines; with --dry-run the same command tries the file and changes nothing"
 	}
+	if strings.Contains(e.Error(), ofAnother) {
+		e.Next = "dark zones import NAME " + path + ", where NAME is the zone that the file is of"
+	}
 	if signed {
 		e.Next = "with --without-dnssec what signing made is left out of a signed file"
 	}
@@ -285,6 +288,9 @@ func inFile(err error, path string) error {
 	}
 	return &e
 }
+
+// ofAnother is how the server ends what it says of a file of another zone.
+const ofAnother = ": give the name of "
 
 // withFile puts the file's name before a place in it.
 func withFile(l, path string) string {
@@ -336,14 +342,14 @@ func (s *session) exportZone(ctx context.Context, name string, revision uint64, 
 		return err
 	}
 	if path == "" || path == "-" {
-		return receiveFile(stream, s.Out)
+		return receiveFile(stream, s.Out, s.Err)
 	}
 	// The file appears whole or not at all.
 	f, err := os.CreateTemp(dirOf(path), ".export-*")
 	if err != nil {
 		return exit.New(exit.Failed, "", "%w", err)
 	}
-	err = errors.Join(receiveFile(stream, f), f.Chmod(0o644), f.Close())
+	err = errors.Join(receiveFile(stream, f, s.Err), f.Chmod(0o644), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
@@ -353,7 +359,8 @@ func (s *session) exportZone(ctx context.Context, name string, revision uint64, 
 	return err
 }
 
-func receiveFile(stream dnsgrpc.ZoneService_ExportZoneClient, w io.Writer) error {
+// receiveFile writes a master file. Why other servers refuse it comes at its end.
+func receiveFile(stream dnsgrpc.ZoneService_ExportZoneClient, w, notes io.Writer) error {
 	for {
 		r, err := stream.Recv()
 		if isEOF(err) {
@@ -364,6 +371,9 @@ func receiveFile(stream dnsgrpc.ZoneService_ExportZoneClient, w io.Writer) error
 		}
 		if _, err := w.Write(r.Data); err != nil {
 			return exit.New(exit.Failed, "", "write the master file: %w", err)
+		}
+		for _, warning := range r.Warnings {
+			fmt.Fprintf(notes, "warning: %s\n", warning)
 		}
 	}
 }

@@ -84,8 +84,8 @@ func (i *importZone) exported(ctx context.Context, name string) (io.ReadCloser, 
 	if err != nil {
 		return nil, err
 	}
-	var b bytes.Buffer
-	if err := receiveFile(stream, &b); err != nil {
+	var b bytes.Buffer // what refuses a file is told of it below
+	if err := receiveFile(stream, &b, io.Discard); err != nil {
 		return nil, err
 	}
 	return io.NopCloser(&b), nil

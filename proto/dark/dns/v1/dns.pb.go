@@ -1317,7 +1317,9 @@ type ExportZoneResponse struct {
 	// Text of the master file.
 	Data []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
 	// Record sets written so far.
-	RecordSets    uint64 `protobuf:"varint,2,opt,name=record_sets,json=recordSets,proto3" json:"record_sets,omitempty"`
+	RecordSets uint64 `protobuf:"varint,2,opt,name=record_sets,json=recordSets,proto3" json:"record_sets,omitempty"`
+	// In the last message: why some servers refuse the file, with what to do.
+	Warnings      []string `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1364,6 +1366,13 @@ func (x *ExportZoneResponse) GetRecordSets() uint64 {
 		return x.RecordSets
 	}
 	return 0
+}
+
+func (x *ExportZoneResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
 }
 
 // GetZoneRequest names one Zone.
@@ -2503,11 +2512,12 @@ const file_dark_dns_v1_dns_proto_rawDesc = "" +
 	"\x11ExportZoneRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xac\x02R\x04name\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x04R\brevision\"I\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\"e\n" +
 	"\x12ExportZoneResponse\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x1f\n" +
 	"\vrecord_sets\x18\x02 \x01(\x04R\n" +
-	"recordSets\"b\n" +
+	"recordSets\x12\x1a\n" +
+	"\bwarnings\x18\x03 \x03(\tR\bwarnings\"b\n" +
 	"\x0eGetZoneRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\bR\x04name\x12\x1a\n" +

@@ -90,3 +90,20 @@ func TestADamagedLedgerIsToldOf(t *testing.T) {
 	}
 	s.Close()
 }
+
+// TestTheLedgerKeepsItsOwnKeys: what a scrub tells of a row does not change with the buffer that
+// the row was read into.
+func TestTheLedgerKeepsItsOwnKeys(t *testing.T) {
+	s, p := openMem(t)
+	for i := range 200 {
+		put(t, p, fmt.Sprintf("key %03d", i), pattern(smallBody, 1))
+	}
+	v := get1(t, p, "key 007").Version
+	spoil(t, s, appendVersion(appendKey(nil, tagRow, p.id, []byte("key 007")), v))
+	if _, err := s.Scrub(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Damage(); len(got) != 1 || string(got[0].Key) != "key 007" || got[0].Version != v {
+		t.Fatalf("%+v", got)
+	}
+}

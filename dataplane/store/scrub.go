@@ -278,7 +278,7 @@ func (c *scrub) nameLost() error {
 			}
 			delete(c.lost, e.id)
 			where := d.Name()
-			d.Space, d.Key, d.Version = ID(k[1:spaceLen]), unescape(nil, escaped), version
+			d.Space, d.Key, d.Version = ID(k[1:spaceLen]), unescape(nil, bytes.Clone(escaped)), version
 			d.What = fmt.Sprintf("the body of key %q version %d of space %x (%s)", d.Key, version, d.Space, where)
 			c.report(d)
 		})

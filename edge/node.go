@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -108,6 +109,8 @@ type Part struct {
 	// Ends is when the first of the keys that the part was given ends, the zero time for
 	// never; nil where there are none.
 	Ends func() time.Time
+	// Local adds what the part answers on the edge's local socket, nil for nothing.
+	Local func(mux *http.ServeMux)
 	// Close releases what the part holds, after Serve has returned or was never called;
 	// nil for nothing.
 	Close func() error
@@ -232,6 +235,11 @@ func (n *Node) Run(ctx context.Context) error {
 			cancel()
 		})
 	}
+	following.Go(func() {
+		if err := n.serveLocal(ctx); err != nil {
+			n.cfg.Logger.Warn("edge: the local socket is not served; `darkd fsck` needs the edge stopped", "err", err)
+		}
+	})
 	n.setServing(true)
 	// The feed is followed until nothing is served any more.
 	fctx, stop := context.WithCancel(context.Background())

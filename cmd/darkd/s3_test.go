@@ -258,7 +258,7 @@ func TestDevServesTheAWSCommand(t *testing.T) {
 	p.fsck()
 }
 
-// fsck is refused while the edge runs, and finds nothing wrong afterwards.
+// fsck is done by the edge while it runs, and finds nothing wrong afterwards; rebuild is refused.
 func (p *platform) fsck() {
 	p.t.Helper()
 	run := func(command string) (result, error) {
@@ -267,13 +267,16 @@ func (p *platform) fsck() {
 		_ = json.Unmarshal(out, &r)
 		return r, err
 	}
-	if _, err := run("fsck"); err == nil {
-		p.t.Error("fsck ran beside the edge")
+	if r, err := run("fsck"); err != nil || !r.Running || r.Damaged != 0 || r.Extents == 0 {
+		p.t.Errorf("fsck beside the edge: %+v, %v", r, err)
+	}
+	if _, err := run("rebuild"); err == nil {
+		p.t.Error("rebuild ran beside the edge")
 	}
 	p.stop(syscall.SIGTERM)
 	for _, command := range []string{"fsck", "rebuild", "fsck"} {
 		r, err := run(command)
-		if err != nil || r.Damaged != 0 || r.Extents == 0 {
+		if err != nil || r.Running || r.Damaged != 0 || r.Extents == 0 {
 			p.t.Errorf("%s: %+v, %v", command, r, err)
 		}
 	}

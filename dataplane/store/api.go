@@ -164,17 +164,18 @@ const (
 
 // Errors, besides *Refused and *Damaged. What they are wrapped in says what was tried.
 var (
-	ErrNotFound = errors.New("no such row")
-	ErrGone     = errors.New("the body is gone; read the row again")    // deleted since the row was read
-	ErrMoved    = errors.New("the space has moved")                     // another generation
-	ErrKey      = errors.New("the key is not here")                     // never came, retired past use, or destroyed
-	ErrWrongKey = errors.New("the customer's key is not the right one") // SSE-C
-	ErrFull     = errors.New("the disk is full; writes are refused")    // 507; reads go on
-	ErrBusy     = errors.New("the rows' database takes no writes now")  // 503; try again
-	ErrReadOnly = errors.New("the store failed to sync and only reads") // until a restart
-	ErrErased   = errors.New("the space was erased")                    // deleted for good
-	ErrTooLarge = errors.New("larger than the store takes")             // see Limits
-	ErrClosed   = errors.New("the store is closed")
+	ErrNotFound  = errors.New("no such row")
+	ErrGone      = errors.New("the body is gone; read the row again")    // deleted since the row was read
+	ErrMoved     = errors.New("the space has moved")                     // another generation
+	ErrKey       = errors.New("the key is not here")                     // never came, retired past use, or destroyed
+	ErrWrongKey  = errors.New("the customer's key is not the right one") // SSE-C
+	ErrFull      = errors.New("the disk is full; writes are refused")    // 507; reads go on
+	ErrBusy      = errors.New("the rows' database takes no writes now")  // 503; try again
+	ErrReadOnly  = errors.New("the store failed to sync and only reads") // until a restart
+	ErrErased    = errors.New("the space was erased")                    // deleted for good
+	ErrTooLarge  = errors.New("larger than the store takes")             // see Limits
+	ErrScrubbing = errors.New("a scrub runs already")
+	ErrClosed    = errors.New("the store is closed")
 )
 
 // Reason is why a command was refused.

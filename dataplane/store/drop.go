@@ -99,7 +99,8 @@ func (d *drop) giveUp() error {
 			d.report(d.Progress, one)
 		case DamagedRecord: // counts are made anew
 		default:
-			d.report(d.Progress, &Damaged{Thing: one.Thing, What: one.What, Err: fmt.Errorf("%w: %w", ErrKept, one.Err)})
+			one.Err = fmt.Errorf("%w: %w", ErrKept, one.Err)
+			d.report(d.Progress, one)
 		}
 	}
 	for _, gap := range d.s.Damage() {

@@ -19,13 +19,16 @@ import (
 // can open, or whose key is not here, is compared with its hash.
 //
 // It reads Options.MoveRate octets a second. One that was interrupted, by ctx or by the end of
-// the process, is gone on with; its result is kept with the ledger of damage.
+// the process, is gone on with; its result is kept with the ledger of damage. One runs at a
+// time: a second is ErrScrubbing.
 func (s *Store) Scrub(ctx context.Context, progress func(Progress, *Damaged)) (Progress, error) {
 	if err := s.gate.enter(); err != nil {
 		return Progress{}, err
 	}
 	s.gate.leave()
-	s.scrubbing.Lock()
+	if !s.scrubbing.TryLock() {
+		return Progress{}, ErrScrubbing
+	}
 	defer s.scrubbing.Unlock()
 	c := &scrub{
 		s: s, ctx: ctx, tell: progress, kept: true,
@@ -113,7 +116,7 @@ func (c *scrub) all() error {
 			return fmt.Errorf("scrub: %w", c.s.hurt(err))
 		}
 	}
-	c.Done = c.Total
+	c.Total = c.Done
 	c.report(nil)
 	return nil
 }

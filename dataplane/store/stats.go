@@ -41,8 +41,9 @@ func (s *Store) Stats() Stats {
 
 // Progress is how far a scrub, a check or a rebuild came.
 type Progress struct {
-	Done, Total uint64 // octets, roughly
-	Extents     uint64
-	Rows        uint64
-	Damaged     uint64
+	Done    uint64 `json:"bytes"` // octets, roughly
+	Total   uint64 `json:"total"` // of Done
+	Extents uint64 `json:"extents"`
+	Rows    uint64 `json:"rows"`
+	Damaged uint64 `json:"damaged"`
 }

@@ -230,7 +230,7 @@ func (n *Node) build() error {
 	}
 	if n.storage != nil {
 		auth.AccessKeys = identity.AccessKeys{
-			Secret: n.storage.Secret, Regions: n.storage.Regions(), Domains: n.storage.Domains(),
+			Secret: n.storage.Secret, Regions: n.storage.Regions(), Hosts: n.storage.Hosts(),
 		}
 		auth.AccessKeys.Allow, auth.AccessKeys.Asked = n.storage.Signed()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -38,8 +39,8 @@ func (s *s3Server) CreateBucket(ctx context.Context, proof, organization string,
 	})
 }
 
-// UpdateBucket implements s3.Control. It names the fields that change, as the customer's
-// request is a credential for those alone.
+// UpdateBucket implements s3.Control. The change names all fields of the part that the customer's
+// request is about, as that is a credential for the whole part and for nothing else.
 func (s *s3Server) UpdateBucket(ctx context.Context, proof, organization string, b *storagev1.Bucket) error {
 	now, ok := s.handler.View().Bucket(strings.TrimPrefix(b.GetName(), "buckets/"))
 	if !ok {
@@ -48,9 +49,13 @@ func (s *s3Server) UpdateBucket(ctx context.Context, proof, organization string,
 	if now.ETag != b.GetEtag() {
 		return errs.New(errs.Conflict, "%s has changed meanwhile", b.GetName())
 	}
-	paths := changed(now.Spec, b.GetSpec())
-	if len(paths) == 0 {
+	some := changed(now.Spec, b.GetSpec())
+	if len(some) == 0 {
 		return nil
+	}
+	paths, err := signedFields(proof, some)
+	if err != nil {
+		return err
 	}
 	return s.submit(ctx, proof, organization, "UpdateBucket", &storagev1.UpdateBucketRequest{
 		Bucket: b, UpdateMask: &fieldmaskpb.FieldMask{Paths: paths}, RequestId: requestID(), Reason: "S3",
@@ -91,6 +96,21 @@ func credential(proof string) (subject string, err error) {
 		return "", errs.Wrap(errs.Internal, err, "the proof of a signed request cannot be read")
 	}
 	return "accesskey:" + p.AccessKeyID, nil
+}
+
+// signedFields are all fields of the part that a proof is about. Those that change are among them.
+func signedFields(proof string, change []string) ([]string, error) {
+	p, err := sigv4.ReadToken(proof)
+	if err != nil {
+		return nil, errs.Wrap(errs.Internal, err, "the proof of a signed request cannot be read")
+	}
+	sub, part, _ := p.Part()
+	for _, path := range change {
+		if !slices.Contains(part.Fields, path) {
+			return nil, errs.New(errs.Internal, "a signed request about %q would change %s", sub, path)
+		}
+	}
+	return part.Fields, nil
 }
 
 // changed lists the fields in which two specs differ, as an update mask names them.

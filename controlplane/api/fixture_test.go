@@ -91,7 +91,7 @@ func start(t *testing.T, more ...api.Registration) *installation {
 		State: i.state, Proposer: i.state, Auth: &identity.Authenticator{
 			State: i.state, Pepper: pepper, Current: i.state.Current,
 			AccessKeys: identity.AccessKeys{
-				Secret: st.Secret, Regions: st.Regions(), Domains: []string{"s3.dark.test"}, Allow: s3.ScopesAllow,
+				Secret: st.Secret, Regions: st.Regions(), Hosts: sigv4.NewHosts("s3.dark.test"), Allow: s3.ScopesAllow,
 				Asked: func(organization string, r *sigv4.Signed) (*storagev1.BucketSpec, error) {
 					return s3.Asked(organization, r,
 						s3.Defaults{Ownership: storagev1.BucketSpec_OWNERSHIP_BUCKET_OWNER_ENFORCED}, nil)

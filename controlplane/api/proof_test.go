@@ -117,6 +117,7 @@ func TestASignedS3RequestIsACredentialForItselfAlone(t *testing.T) {
 		return &storagev1.UpdateBucketRequest{
 			Bucket: &storagev1.Bucket{Name: "buckets/photos", Spec: &storagev1.BucketSpec{
 				Versioning: storagev1.BucketSpec_VERSIONING_ENABLED, Policy: "{}", Tags: map[string]string{"a": "b"},
+				EmptyAcl: true,
 			}}, UpdateMask: &fieldmaskpb.FieldMask{Paths: paths},
 		}
 	}
@@ -128,6 +129,7 @@ func TestASignedS3RequestIsACredentialForItselfAlone(t *testing.T) {
 		"tagging=":    "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>",
 		"versioning=": "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
 		"policy=":     "{}",
+		"acl=":        "<AccessControlPolicy><AccessControlList></AccessControlList></AccessControlPolicy>",
 	}
 	put := func(query string) s3Request {
 		return with(func(r *s3Request) { r.query, r.body = query, bodies[query] })
@@ -275,6 +277,23 @@ func TestASignedS3RequestIsACredentialForItselfAlone(t *testing.T) {
 		{
 			"another part", put("tagging=").proof(), "acme", "UpdateBucket", update("spec.policy"),
 			codes.PermissionDenied,
+		},
+		{"half of an ACL", put("acl=").proof(), "acme", "UpdateBucket", update("spec.grants"), codes.PermissionDenied},
+		{
+			"its other half", put("acl=").proof(), "acme", "UpdateBucket", update("spec.empty_acl"),
+			codes.PermissionDenied,
+		},
+		{
+			"a half of it twice", put("acl=").proof(), "acme", "UpdateBucket", update("spec.grants", "spec.grants"),
+			codes.PermissionDenied,
+		},
+		{
+			"an ACL, and tags", put("acl=").proof(), "acme", "UpdateBucket",
+			update("spec.grants", "spec.empty_acl", "spec.tags"), codes.PermissionDenied,
+		},
+		{
+			"an ACL", put("acl=").proof(), "acme", "UpdateBucket", update("spec.empty_acl", "spec.grants"),
+			codes.OK,
 		},
 		{"all of it", put("tagging=").proof(), "acme", "UpdateBucket", update(), codes.PermissionDenied},
 		{"labels", put("tagging=").proof(), "acme", "UpdateBucket", update("labels"), codes.PermissionDenied},

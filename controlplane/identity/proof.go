@@ -33,8 +33,8 @@ type AccessKeys struct {
 	// of an organization's asks for: all of a new bucket's, or the one field that it is about.
 	Allow func(scopes []*storagev1.Scope, action, bucket string) bool
 	Asked func(organization string, r *sigv4.Signed) (*storagev1.BucketSpec, error)
-	// Domains are the base domains whose subdomains are buckets.
-	Domains []string
+	// Hosts are those whose names name buckets.
+	Hosts sigv4.Hosts
 }
 
 // refusedProof makes an error of what sigv4 found wrong.
@@ -118,7 +118,7 @@ func (k *AccessKeys) allows(organization string, key *storagev1.AccessKey, p *si
 	req proto.Message,
 ) error {
 	action, bucket, err := k.asks(organization, p, req)
-	if err == nil && !p.Names(bucket, k.Domains) {
+	if err == nil && !p.Names(bucket, k.Hosts) {
 		err = errors.New("it names another bucket; one in the name of the host needs --s3-domain at control nodes, too")
 	}
 	if err != nil {
@@ -170,7 +170,9 @@ func (k *AccessKeys) newBucket(organization string, p *sigv4.Signed, b *storagev
 	return nil
 }
 
-// update holds a change of one field against what was signed.
+// update holds a change of one part of a bucket's configuration against what was signed. The
+// part is applied as a whole: with half of it, as the grants of an ACL without whether it is
+// empty, the bucket would have what nobody signed.
 func (k *AccessKeys) update(organization string, p *sigv4.Signed,
 	q *storagev1.UpdateBucketRequest,
 ) (action, bucket string, err error) {
@@ -180,18 +182,15 @@ func (k *AccessKeys) update(organization string, p *sigv4.Signed,
 	switch {
 	case p.Method == http.MethodGet || action == "":
 		return action, bucket, errors.New("it changes no configuration")
-	case len(paths) == 0 || !subset(paths, part.Fields) || q.GetAllowMissing():
-		return action, bucket, fmt.Errorf("it is about %s alone", strings.Join(part.Fields, ", "))
+	case !slices.Equal(slices.Sorted(slices.Values(paths)), slices.Sorted(slices.Values(part.Fields))),
+		q.GetAllowMissing():
+		return action, bucket, fmt.Errorf("it is about %s, all of it and nothing else", strings.Join(part.Fields, ", "))
 	}
 	want, err := k.Asked(organization, p)
 	if err == nil && !sameFields(want, q.GetBucket().GetSpec(), paths) {
 		err = fmt.Errorf("it asks for another %s", strings.Join(paths, ", "))
 	}
 	return action, bucket, err
-}
-
-func subset(some, all []string) bool {
-	return !slices.ContainsFunc(some, func(s string) bool { return !slices.Contains(all, s) })
 }
 
 // sameFields compares fields of two specs, as an update mask names them.

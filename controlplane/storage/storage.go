@@ -173,8 +173,8 @@ func (s *Storage) Signed() (allow func([]*storagev1.Scope, string, string) bool,
 // Region is the installation's.
 func (s *Storage) Region() string { return s.o.Region }
 
-// Domains are the base domains whose subdomains are buckets.
-func (s *Storage) Domains() []string { return s.o.Domains }
+// Hosts are those whose names name buckets.
+func (s *Storage) Hosts() sigv4.Hosts { return sigv4.NewHosts(s.o.Domains...) }
 
 // Regions are all names that requests may be signed for, the installation's own first.
 func (s *Storage) Regions() []string { return append([]string{s.o.Region}, s.o.Aliases...) }

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/dark-ecosystem/dark/dataplane/s3/signature"
 	"github.com/dark-ecosystem/dark/dataplane/store"
 	"github.com/dark-ecosystem/dark/internal/clock"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
@@ -108,7 +108,7 @@ func (l Limits) orDefaults() Limits {
 // goroutine.
 type Handler struct {
 	config  Config
-	domains []string // "." and a base domain each
+	hosts   sigv4.Hosts
 	view    atomic.Pointer[View]
 	serial  atomic.Uint64
 	salt    uint64
@@ -128,9 +128,9 @@ func New(c Config) *Handler {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	c.Limits = c.Limits.orDefaults()
-	h := &Handler{config: c, bounds: newBounds(c.Limits), slots: newSlots(c.Limits.InFlight)}
-	for _, d := range c.Domains {
-		h.domains = append(h.domains, "."+strings.ToLower(strings.Trim(d, ".")))
+	h := &Handler{
+		config: c, hosts: sigv4.NewHosts(c.Domains...),
+		bounds: newBounds(c.Limits), slots: newSlots(c.Limits.InFlight),
 	}
 	var salt [8]byte
 	_, _ = rand.Read(salt[:]) // never fails

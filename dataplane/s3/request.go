@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -149,12 +148,7 @@ func (q *request) parse() error {
 // and "%2F" are as good as any other octets of a key. net/url has taken the escapes out
 // once, "+" staying as it is.
 func (q *request) parsePath() {
-	path := strings.TrimPrefix(q.r.URL.Path, "/")
-	if name, ok := q.h.bucketOfHost(q.r.Host); ok {
-		q.virtual, q.name, q.key = true, name, path
-	} else {
-		q.name, q.key, _ = strings.Cut(path, "/")
-	}
+	q.name, q.key, q.virtual = q.h.hosts.Target(q.r.Host, q.r.URL.Path)
 	switch {
 	case q.name == "":
 		q.level = ofService
@@ -163,23 +157,6 @@ func (q *request) parsePath() {
 	default:
 		q.level = ofObject
 	}
-}
-
-// bucketOfHost finds a bucket's name before one of the base domains.
-func (h *Handler) bucketOfHost(host string) (string, bool) {
-	if len(h.domains) == 0 {
-		return "", false
-	}
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	for _, suffix := range h.domains {
-		if name, ok := strings.CutSuffix(host, suffix); ok && name != "" {
-			return name, true
-		}
-	}
-	return "", false
 }
 
 // query is the query's parameters in order, decoded.

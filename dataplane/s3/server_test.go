@@ -211,7 +211,7 @@ func (s *testServer) CreateBucket(_ context.Context, proof, organization string,
 	name := strings.TrimPrefix(b.GetName(), "buckets/")
 	if proof != "sigv4." { // not the tests' own
 		want, p, err := s.asked(proof, organization)
-		if err != nil || !p.Names(name, []string{"s3.test"}) || !proto.Equal(want, b.GetSpec()) {
+		if err != nil || !p.Names(name, sigv4.NewHosts("s3.test")) || !proto.Equal(want, b.GetSpec()) {
 			return errs.New(errs.Denied, "%v was signed, and %v is asked for (%v)", want, b.GetSpec(), err)
 		}
 	}
@@ -229,7 +229,7 @@ func (s *testServer) CreateBucket(_ context.Context, proof, organization string,
 
 func (s *testServer) UpdateBucket(_ context.Context, proof, organization string, b *storagev1.Bucket) error {
 	want, p, err := s.asked(proof, organization)
-	if err != nil || !p.Names(strings.TrimPrefix(b.GetName(), "buckets/"), []string{"s3.test"}) {
+	if err != nil || !p.Names(strings.TrimPrefix(b.GetName(), "buckets/"), sigv4.NewHosts("s3.test")) {
 		return errs.New(errs.Denied, "the proof is not for this: %v", err)
 	}
 	_, part, _ := p.Part()

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -197,22 +196,8 @@ func (s *Signed) Part() (sub string, part Part, plain bool) {
 	return sub, part, plain
 }
 
-// Names says whether the request is for a bucket itself. A host below one of the base domains
-// is the name of a bucket, and its path then that of an object: DELETE /logs at
-// photos.s3.example.com deletes the object logs, and not the bucket logs. At any other host
-// the bucket is in the path.
-func (s *Signed) Names(bucket string, domains []string) bool {
-	if bucket == "" || strings.Contains(bucket, "/") {
-		return false
-	}
-	host := strings.TrimSuffix(strings.ToLower(s.Host), ".")
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = strings.TrimSuffix(name, ".")
-	}
-	for _, d := range domains {
-		if name, ok := strings.CutSuffix(host, "."+strings.ToLower(d)); ok {
-			return s.Path == "/" && name == bucket
-		}
-	}
-	return s.Path == "/"+bucket || s.Path == "/"+bucket+"/"
+// Names says whether the request is for a bucket itself, and not for an object of it.
+func (s *Signed) Names(bucket string, hosts Hosts) bool {
+	name, key, _ := hosts.Target(s.Host, s.Path)
+	return bucket != "" && name == bucket && key == ""
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -306,4 +307,33 @@ func TestAnEdgeThatIsKeptOutSaysSo(t *testing.T) {
 	})
 	why.Store(nil)
 	eventually(t, "the edge forgot it when it was let in", func() bool { return noted() == "" })
+}
+
+// TestALongHelloHearsItsRefusal: an edge that is kept out hears why though it sends the longest
+// Hello first. A connection that were closed over what it sends would end in a reset.
+func TestALongHelloHearsItsRefusal(t *testing.T) {
+	w := start(t, newSource(t), func(o *feed.Options) {
+		o.Identify = func(*x509.Certificate) (string, error) { return "", errors.New("it was removed") }
+	})
+	cfg, err := w.clientTLS("e1")()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := tls.Dial("tcp", w.addr, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	hello := binary.BigEndian.AppendUint32(nil, frame.MaxHello)
+	if _, err := conn.Write(append(hello, make([]byte, frame.MaxHello)...)); err != nil {
+		t.Fatalf("the Hello is not read: %v", err)
+	}
+	msg, err := frame.ReadMsg(conn, nil, frame.MaxMessage)
+	down := &feedv1.Down{}
+	if err != nil || proto.Unmarshal(msg, down) != nil {
+		t.Fatalf("no refusal: %v", err)
+	}
+	if got := down.GetBehind().GetReason(); got != frame.ReasonRefused+"it was removed" {
+		t.Errorf("refused with %q", got)
+	}
 }

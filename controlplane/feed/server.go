@@ -195,10 +195,10 @@ func (s *Server) handshake(ctx context.Context, raw net.Conn) (c *conn, leave fu
 }
 
 // keepOut tells a peer with a certificate of the cluster's CA why it is not let in. It reads
-// the Hello away that the peer may have sent: a connection that is closed over unread octets
-// would take the answer with it.
+// the Hello away that the peer may still be sending, until the peer closes the connection or
+// the time for the handshake is over: a connection that is closed over unread octets would take
+// the answer with it.
 func (s *Server) keepOut(tc *tls.Conn, why error) {
-	tc.SetDeadline(time.Now().Add(time.Second))
 	reason := frame.ReasonRefused + why.Error()
 	if errors.Is(why, ErrAway) { // the edge is well, and finds another control node
 		reason = why.Error()
@@ -211,8 +211,9 @@ func (s *Server) keepOut(tc *tls.Conn, why error) {
 	}
 }
 
-// keepOutRead is how much of a Hello is read away.
-const keepOutRead = 64 << 10
+// keepOutRead is how much is read away: the longest Hello, and what TLS adds to its octets, which
+// is less than a sixteenth.
+const keepOutRead = frame.MaxHello + frame.MaxHello/16
 
 // greet reads an edge's Hello and turns it away if it belongs elsewhere.
 func (s *Server) greet(ctx context.Context, tc *tls.Conn, node string) (*conn, error) {

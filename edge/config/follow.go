@@ -44,6 +44,7 @@ func (c *Config) Run(ctx context.Context, sink Sink) error {
 		if err := c.waitRoom(ctx); err != nil {
 			return err
 		}
+		c.waitMarks(ctx)
 		if ctx.Err() != nil {
 			break
 		}

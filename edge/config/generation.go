@@ -25,7 +25,8 @@ type generation struct {
 
 	marked  uint64          // number of the first commit with a mark; 0: none has one
 	parts   uint64          // of the copy that it began as; 0: it is none
-	commits int             // since tables were made of the logs
+	commits int             // since tables were last begun to be made of the logs
+	held    int             // those of which tables are being made since then
 	flushed <-chan struct{} // closed when they are made; nil: none were yet
 
 	reading sync.WaitGroup        // goroutines that read all of it

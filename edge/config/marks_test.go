@@ -2,9 +2,11 @@ package config
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -42,6 +44,9 @@ func onlyStore(fs vfs.FS) *store {
 func numbered(t *testing.T, g *generation, first, n uint64, octets int) uint64 {
 	t.Helper()
 	for seq := first; seq < first+n; seq++ {
+		if wait := g.busy(0); wait != nil {
+			<-wait
+		}
 		b := g.db.NewBatch()
 		err := errors.Join(b.Set(spaced(spaceItem, string(rune(seq))), bytes.Repeat([]byte{byte(seq)}, octets), nil),
 			g.number(b, seq), b.Commit(pebble.Sync), g.committed())
@@ -236,6 +241,72 @@ func TestALostLogOfACopyIsNoticed(t *testing.T) {
 			if err := g.close(); err != nil {
 				t.Error(err)
 			}
+		}
+		s.cache.Unref()
+	}
+}
+
+// A disk on which no table can be made lets no mark be overwritten of a commit that is in a log
+// alone: whichever log is lost then, the start notices it. The follower waits meanwhile.
+func TestNoMarkIsOverwrittenWhileTablesAreStuck(t *testing.T) {
+	mem := crashmem.New()
+	held := noTables{FS: mem, hold: new(atomic.Bool), release: make(chan struct{})}
+	s := onlyStore(held)
+	defer s.cache.Unref()
+	if err := mem.MkdirAll("config", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	g, err := s.openGeneration("a", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.live = g
+	c := &Config{store: s, o: Options{Log: slog.New(slog.DiscardHandler)}}
+	held.hold.Store(true)
+	seq, waits := uint64(0), uint64(0) // the last commit, and the first one for which the follower waits
+	for ; seq < 2*markRing && err == nil; seq++ {
+		if waits == 0 && s.busy() != nil {
+			waits = seq + 1
+		}
+		b := g.db.NewBatch()
+		err = errors.Join(b.Set(spaced(spaceItem, string(rune(seq))), nil, nil), g.number(b, seq+1))
+		if err == nil {
+			err = errors.Join(b.Commit(pebble.NoSync), g.committed())
+		}
+		b.Close()
+	}
+	if seq--; !errors.Is(err, errNoMark) || waits == 0 || waits > seq-markSpare/2 {
+		t.Errorf("%d commits, then %v; the follower waits before commit %d", seq, err, waits)
+	}
+	if err := g.db.LogData(nil, pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	bad := copyFS(t, mem)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	c.waitMarks(ended) // it returns
+	close(held.release)
+	c.waitMarks(t.Context())
+	if wait := s.busy(); wait != nil {
+		t.Error("the follower waits though tables were made")
+	}
+	if err := g.close(); err != nil {
+		t.Fatal(err)
+	}
+	logs, err := filesLike(bad, "config/a", ".log")
+	if err != nil || len(logs) < 2 {
+		t.Fatalf("logs: %v, %v: the test proves nothing with one", logs, err)
+	}
+	slices.Sort(logs)
+	for _, name := range logs[:len(logs)-1] { // the commits of the last are the last
+		one := copyFS(t, bad)
+		if err := one.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+		s := onlyStore(one)
+		if g, err := s.openGeneration("a", false); err == nil {
+			t.Errorf("%s of %v is lost, and the generation opens at commit %d", name, logs, g.seq)
+			_ = g.close()
 		}
 		s.cache.Unref()
 	}

@@ -164,6 +164,9 @@ func (s *session) run(ctx context.Context, sink Sink) error {
 	alive.Go(func() { s.keepAlive(ctx) })
 	alive.Go(func() { s.keepCertificate(ctx) })
 	for {
+		if s.c.waitMarks(ctx); ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err := s.step(sink); err != nil {
 			return err
 		}

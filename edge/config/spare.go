@@ -220,6 +220,13 @@ func (s *store) adopt(g *generation) error {
 		}
 		s.mu.Unlock()
 		for _, repr := range todo {
+			if wait := g.busy(markSpare); wait != nil {
+				select {
+				case <-wait:
+				case <-s.stop:
+					return errStopped
+				}
+			}
 			if err := g.apply(repr, pebble.NoSync); err != nil {
 				return err
 			}

@@ -42,19 +42,24 @@ func TestExportWarnsOfWhatBINDRefuses(t *testing.T) {
 	none := "the zone has no NS at its apex: resolvers will not find it, and BIND and Knot refuse a file of it; " +
 		"add it: dark records set z.test @ NS ns1.dark.test."
 	for file, want := range map[string]string{
-		"":                                        none,
-		"sub NS ns.example.\n":                    none,
-		"@ NS ns.example.\n":                      "",
-		"@ NS ns\nns A 192.0.2.1\n":               "",
-		"@ NS ns\nns AAAA 2001:db8::1\n":          "",
-		"@ NS @\n@ A 192.0.2.1\n":                 "",
-		"@ NS a.ns\n*.ns A 192.0.2.1\n":           "",
-		"@ NS a.ns\n* A 192.0.2.1\n":              "",
-		"@ NS 1ns\n1ns A 192.0.2.1\n":             "",
-		"@ NS ns.sub\nsub NS ns.example.\n":       "",
-		"@ NS ns\n@ NS b.example.\n@ A 192.0.2.1": "@/NS leads to ns, which has no address: BIND refuses",
-		"@ NS @\n":                                "@/NS leads to @, which has no address: BIND refuses",
-		"@ NS ns\nns CNAME b.example.\n":          "@/NS leads to ns, which is a CNAME (RFC 2181 10.3): BIND refuses",
+		"":                                                     none,
+		"sub NS ns.example.\n":                                 none,
+		"@ NS ns.example.\n":                                   "",
+		"@ NS ns\nns A 192.0.2.1\n":                            "",
+		"@ NS ns\nns AAAA 2001:db8::1\n":                       "",
+		"@ NS @\n@ A 192.0.2.1\n":                              "",
+		"@ NS a.ns\n*.ns A 192.0.2.1\n":                        "",
+		"@ NS a.ns\n* A 192.0.2.1\n":                           "",
+		"@ NS 1ns\n1ns A 192.0.2.1\n":                          "",
+		"@ NS ns.sub\nsub NS ns.example.\n":                    "",
+		"@ NS ns\n@ NS b.example.\n@ A 192.0.2.1":              "@/NS leads to ns, which has no address: BIND refuses",
+		"@ NS b.example.\na MD b.example.\n":                   "a: BIND refuses MD and MF",
+		"@ NS b.example.\na X25 \"12\"\n":                      "a: BIND refuses an X25",
+		"@ NS b.example.\na X25 \"1234\"\n":                    "",
+		"@ NS b.example.\na IPSECKEY 10 3 0 g.example.\n":      "a: BIND refuses an IPSECKEY",
+		"@ NS b.example.\na IPSECKEY 10 3 2 g.example. AQID\n": "",
+		"@ NS @\n":                       "@/NS leads to @, which has no address: BIND refuses",
+		"@ NS ns\nns CNAME b.example.\n": "@/NS leads to ns, which is a CNAME (RFC 2181 10.3): BIND refuses",
 	} {
 		if err := w.zone("acme", "zones/z.test", true, nil); err != nil {
 			t.Fatal(err)

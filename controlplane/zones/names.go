@@ -28,6 +28,9 @@ func (z *Zones) setIDs(ids []string) ([]string, error) {
 	}
 	owner, err := z.owner(apex, decode(ids[1]))
 	if err != nil {
+		if strings.Contains(err.Error(), ids[1]) { // it names it
+			return nil, fmt.Errorf("the owner %w", err)
+		}
 		return nil, fmt.Errorf("owner %q: %w", ids[1], err)
 	}
 	typ, err := z.o.ParseType(ids[2])

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,10 +97,22 @@ func bind(t *testing.T, path string) (map[string][]byte, error) {
 	return got, nil
 }
 
+// examples are those that refusals show. The SOA's is not at an apex, and BIND has no text of MD, MF, UINFO, UID,
+// GID, CLA and IPN.
+func examples() (lines []string) {
+	not := []int{6, 3, 4, 100, 101, 102, 263, 264}
+	for typ := range 1 << 16 {
+		if e := rdata.Example(uint16(typ)); e[0] != '\\' && !slices.Contains(not, typ) {
+			lines = append(lines, rdata.Mnemonic(uint16(typ))+" "+e)
+		}
+	}
+	return lines
+}
+
 // TestEveryFormAsBIND: each form of each type is packed as BIND packs it, is printed so that
 // BIND reads the same of it, loads in NSD and Knot, and is data that dnspython takes apart.
 func TestEveryFormAsBIND(t *testing.T) {
-	lines := linesOf(t, "forms.txt")
+	lines := append(linesOf(t, "forms.txt"), examples()...)
 	var theirs, forPython []string
 	var ours [][]byte
 	var sets []zone.RRset
@@ -248,6 +262,49 @@ func TestGenerateAsBIND(t *testing.T) {
 		}
 		if ourErr == nil && fmt.Sprintf("%X", ours) != fmt.Sprintf("%X", theirs) {
 			t.Errorf("%s\nDark %q\nBIND %q", l, ours, theirs)
+		}
+	}
+}
+
+// fileRow is a row of the page for operators on what is taken beyond BIND: a line of a file, and one for BIND that
+// means the same.
+var fileRow = regexp.MustCompile("(?m)^\\| `([^`]*)` \\| [^|`]* \\| `([^`]*)` \\|$")
+
+// TestZoneFilesPageIsTrue: each line of the page is taken here and refused by BIND, and BIND takes what the page has
+// in its place.
+func TestZoneFilesPageIsTrue(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/operations/zone-files.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := fileRow.FindAllStringSubmatch(string(page), -1)
+	if len(rows) < 3 {
+		t.Fatalf("%d rows", len(rows))
+	}
+	const head = "$ORIGIN z.test.\n$TTL 300\n@ SOA ns h 1 2 3 4 5\n@ NS ns.example.\n"
+	for _, r := range rows {
+		var taken [2]string
+		for i, line := range r[1:] {
+			path := filepath.Join(t.TempDir(), "z.zone")
+			if err := os.WriteFile(path, []byte(head+line+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			err := masterfile.Read(strings.NewReader(head+line+"\n"), "z.test", func(r masterfile.Record) error {
+				rr, bad := zone.ParseRecordSet("z.test", r.Owner, rdata.FormatType(r.Type), 300, []string{r.Text})
+				if bad == nil {
+					taken[i] += fmt.Sprintf("%s %d %X\n", r.Owner, r.Type, rr.RData)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Errorf("%s: %v", line, err)
+			}
+			if _, err := bind(t, path); (err == nil) != (i == 1) {
+				t.Errorf("%s: BIND says %v", line, err)
+			}
+		}
+		if taken[0] != taken[1] {
+			t.Errorf("%s means\n%sand %s\n%s", r[1], taken[0], r[2], taken[1])
 		}
 	}
 }

@@ -42,7 +42,13 @@ type RecordError struct {
 // or TYPE123, each record the RDATA alone, also as \# of RFC 3597; names in it
 // without a last dot are relative to the apex. Every bad record is reported.
 func ParseRecordSet(apex, owner, typ string, ttl uint32, records []string) (RRset, []RecordError) {
-	return compileRecords(apex, owner, typ, ttl, records, parseValue)
+	rr, bad := compileRecords(apex, owner, typ, ttl, records, parseValue)
+	if len(bad) > 0 && bad[0].Index >= 0 { // otherwise no data of the type would be taken
+		for i := range bad {
+			bad[i].Text += example(rr.Type, bad[i].Text)
+		}
+	}
+	return rr, bad
 }
 
 // LoadRecordSet compiles records that were admitted before, perhaps by a version that read

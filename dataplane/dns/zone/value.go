@@ -33,7 +33,18 @@ func parseValue(apexWire string, typ uint16, text string) ([]byte, error) {
 			"`%s`",
 			shown(text), rdata.Quote([]byte(text)))
 	}
+	if err := foreignNames(apexWire, typ, text, words); err != nil {
+		return nil, err
+	}
 	return pack(apexWire, typ, text, words)
+}
+
+// example ends a refusal of data with a value that is taken, where it has none yet.
+func example(typ uint16, refusal string) string {
+	if strings.Contains(refusal, "it is written `") {
+		return ""
+	}
+	return "; one is written `" + rdata.Example(typ) + "`"
 }
 
 // shown is a value in a message: as it was given, where that can be read, since quotes and

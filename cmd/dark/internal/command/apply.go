@@ -92,6 +92,7 @@ func (a *apply) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.warnRecords(docs, r)
 	return a.report(ctx, r)
 }
 

@@ -108,6 +108,7 @@ func (f *fake) serve(t *testing.T) string {
 	clustergrpc.RegisterClusterServiceServer(s, f)
 	clustergrpc.RegisterNodeServiceServer(s, &f.nodes)
 	dnsgrpc.RegisterZoneServiceServer(s, &f.zones)
+	dnsgrpc.RegisterRecordSetServiceServer(s, judge{})
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
 	t.Cleanup(func() {

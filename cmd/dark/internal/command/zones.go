@@ -171,7 +171,8 @@ func (r *setRecords) run(ctx context.Context, args []string) error {
 			args[1], zone)
 	}
 	if len(args) > 4 && bareTag.MatchString(args[3]) {
-		fmt.Fprintf(r.Err, "warning: each argument is a record of its own; as one: %s\n", quoted(args[2], args[3:]))
+		fmt.Fprintf(r.Err, "warning: each argument is a record of its own; as one: %s\n",
+			inShell(quotedValue(strings.Join(args[3:], " "))))
 	}
 	if r.replace {
 		return r.instead(ctx, args)
@@ -193,9 +194,17 @@ func (r *setRecords) run(ctx context.Context, args []string) error {
 		return err
 	})
 	if err != nil {
-		return valueHint(err, args)
+		return r.valueHint(ctx, err, args)
 	}
+	r.warnStored(args[3:], m.GetSpec().GetRecords())
 	return r.report(ctx, m)
+}
+
+// warnStored tells of records that are stored otherwise than as they were given.
+func (s *session) warnStored(given, stored []string) {
+	for _, w := range storedOtherwise(given, stored) {
+		fmt.Fprintf(s.Err, "warning: %s\n", w)
+	}
 }
 
 // instead sets the records and ends what cannot stand beside them, in one transaction.
@@ -222,7 +231,12 @@ func (r *setRecords) instead(ctx context.Context, args []string) error {
 		return err
 	})
 	if err != nil {
-		return valueHint(err, args)
+		return r.valueHint(ctx, err, args)
+	}
+	for _, ch := range answer.Changes {
+		if ch.Kind == "RecordSet" && ch.Action != resourcev1.Change_ACTION_DELETE {
+			r.warnStored(args[3:], recordsOf(ch.After.AsMap()))
+		}
 	}
 	return a.report(ctx, answer)
 }

@@ -422,3 +422,25 @@ func TestWhatIsReservedDoesNothing(t *testing.T) {
 		t.Errorf("the object is %q", a.body)
 	}
 }
+
+// TestHeadersThatAReaderAsksFor: without a signature there are none, and the error has none of
+// the object's; an empty type is no reason to guess one of the content.
+func TestHeadersThatAReaderAsksFor(t *testing.T) {
+	s := newServer(t)
+	s.bucket(t, "box", &storagev1.BucketSpec{
+		PublicAccessBlock: &storagev1.PublicAccessBlock{None: true},
+		Policy: `{"Version":"2012-10-17","Statement":[
+			{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::box/*"}]}`,
+	})
+	s.raw(t, "PUT", "/box/k", []byte("<html>"), "Content-Encoding: br", "Content-Disposition: attachment")
+	r := ok(http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/box/k?response-cache-control=no-store",
+		nil))(t)
+	wantBare(t, s.do(t, r), 400)
+	for query, want := range map[string]string{
+		"": defaultType, "?response-content-type=": defaultType, "?response-content-type=text%2Fcsv": "text/csv",
+	} {
+		if a := s.raw(t, "GET", "/box/k"+query, nil); a.status != 200 || a.header.Get("Content-Type") != want {
+			t.Errorf("%q: %d, %q", query, a.status, a.header.Get("Content-Type"))
+		}
+	}
+}

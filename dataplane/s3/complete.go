@@ -187,11 +187,12 @@ func (c *completion) find(cursor *store.Cursor, i int) (*storagev1.Part, error) 
 	return &storagev1.Part{Number: int32(want.Number), Size: row.Size, Checksum: f.object.GetChecksum(), Etag: tag}, nil
 }
 
-// checkSum holds the checksums that the client names against the part's. Of a COMPOSITE
-// checksum AWS wants each part's.
+// checkSum holds the checksums that the client names against the part's. One of another
+// algorithm than the part has cannot be held against anything, and is no part of this upload.
+// Of a COMPOSITE checksum AWS wants each part's.
 func (c *completion) checkSum(want *s3xml.CompletePart, part *storagev1.Object, bad func() error) error {
 	for algorithm, sum := range want.Checksums {
-		if algorithm == part.GetChecksumAlgorithm() && !bytes.Equal(sum, part.GetChecksum()) {
+		if algorithm != part.GetChecksumAlgorithm() || !bytes.Equal(sum, part.GetChecksum()) {
 			return bad()
 		}
 	}

@@ -142,3 +142,44 @@ func wantExpired(t *testing.T, s *testServer, want int) {
 		t.Fatalf("%d objects expired, not %d: %v", done.Objects, want, err)
 	}
 }
+
+// TestAnErrorHasNoHeaderOfTheObject: a cache would keep it as long as the object says of
+// itself, and a client take its text for something else.
+func TestAnErrorHasNoHeaderOfTheObject(t *testing.T) {
+	fs := vfs.NewMem()
+	s, own := onDisk(t, fs)
+	about := []string{
+		"Cache-Control: max-age=31536000", "Content-Encoding: br", "Content-Disposition: attachment",
+		"X-Amz-Meta-A: b",
+	}
+	if a := s.raw(t, "PUT", "/box/k", randomBytes(300<<10), about...); a.status != 200 {
+		t.Fatalf("%+v", a)
+	}
+	if err := own.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f := ok(fs.OpenReadWrite("own/segments/00000001.seg", vfs.WriteCategoryUnspecified))(t)
+	all := ok(io.ReadAll(f))(t)
+	ok(f.WriteAt([]byte{all[32<<10] ^ 1}, 32<<10))(t)
+	f.Close()
+	s, _ = onDisk(t, fs)
+	for _, how := range [][]string{nil, {"Range: bytes=0-9"}} {
+		a := s.raw(t, "GET", "/box/k", nil, how...)
+		wantBare(t, a, 500)
+	}
+}
+
+// wantBare is for errors: nothing in their headers is the object's.
+func wantBare(t *testing.T, a answer, status int) {
+	t.Helper()
+	if a.status != status || a.header.Get("Content-Type") != typeXML {
+		t.Errorf("%+v", a)
+	}
+	for name := range a.header {
+		switch name {
+		case "Content-Length", "Content-Type", "Date", "Server", "X-Amz-Request-Id", "X-Amz-Id-2":
+		default:
+			t.Errorf("the error has %s: %s", name, a.header.Get(name))
+		}
+	}
+}

@@ -33,10 +33,15 @@ func (q *request) read(body bool) error {
 			return nil
 		}
 		// It may have been replaced since its row was read: then there is a newer one.
-		if err := q.copyOut(&f, how, status, part); q.status != 0 || !errors.Is(err, store.ErrGone) {
+		err = q.copyOut(&f, how, status, part)
+		if q.status != 0 {
 			return err
 		}
+		// An error has no header of the object: a cache would keep it as long as the object, and a client decode it.
 		clear(q.w.Header())
+		if !errors.Is(err, store.ErrGone) {
+			return err
+		}
 	}
 	return s3xml.ServiceUnavailable
 }
@@ -230,9 +235,12 @@ func (q *request) overrides(f *found) error {
 	} {
 		if len(q.query) > 0 && q.query.has(h.parameter) {
 			if q.who.anonymous() {
+				clear(q.w.Header()) // they are the object's
 				return invalidRequest("Request specific response headers cannot be used for anonymous GET requests.")
 			}
-			h.value = q.query.get(h.parameter)
+			if v := q.query.get(h.parameter); v != "" || h.header != hContentType {
+				h.value = v // without a type net/http would guess one of the content, such as text/html
+			}
 		}
 		q.setIf(h.header, h.value)
 	}

@@ -126,3 +126,34 @@ func TestWholeObjectBecomesAPartWithoutMoving(t *testing.T) {
 		t.Errorf("%d octets, and other ones", len(got))
 	}
 }
+
+// TestAPartsChecksumOfAnotherAlgorithmIsNotDropped: nothing could be held against it, and the
+// client would take it for checked.
+func TestAPartsChecksumOfAnotherAlgorithmIsNotDropped(t *testing.T) {
+	s := newServer(t)
+	c := s.client("AKACME")
+	s.bucket(t, "box", nil)
+	box, key := aws.String("box"), aws.String("k")
+	u := ok(c.CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{
+		Bucket: box, Key: key, ChecksumAlgorithm: types.ChecksumAlgorithmCrc64nvme,
+	}))(t)
+	p := ok(c.UploadPart(t.Context(), &awss3.UploadPartInput{
+		Bucket: box, Key: key, UploadId: u.UploadId, PartNumber: aws.Int32(1), Body: strings.NewReader("part"),
+		ChecksumAlgorithm: types.ChecksumAlgorithmCrc64nvme,
+	}))(t)
+	complete := func(part types.CompletedPart) error {
+		part.PartNumber, part.ETag = aws.Int32(1), p.ETag
+		_, err := c.CompleteMultipartUpload(t.Context(), &awss3.CompleteMultipartUploadInput{
+			Bucket: box, Key: key, UploadId: u.UploadId,
+			MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{part}},
+		})
+		return err
+	}
+	wantCode(t, complete(types.CompletedPart{ChecksumCRC32: aws.String("AAAAAA==")}), "InvalidPart")
+	wantCode(t, complete(types.CompletedPart{
+		ChecksumCRC64NVME: p.ChecksumCRC64NVME, ChecksumSHA1: aws.String("2jmj7l5rSw0yVb/vlWAYkK/YBwk="),
+	}), "InvalidPart")
+	if err := complete(types.CompletedPart{ChecksumCRC64NVME: p.ChecksumCRC64NVME}); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -29,6 +29,10 @@ func Run(ctx context.Context, args []string, io Streams, list ...Constructor) (e
 			err = cerr
 		}
 	}()
+	if out := (&kept{w: s.Out}); !isTerminal(s.Out) {
+		s.Out = out
+		defer func() { err = out.orErr(err) }()
+	}
 	root := s.root()
 	for _, make := range list {
 		root.AddCommand(make(s))
@@ -37,9 +41,9 @@ func Run(ctx context.Context, args []string, io Streams, list ...Constructor) (e
 		strict(c)
 	}
 	root.SetArgs(args)
-	root.SetIn(io.In)
-	root.SetOut(io.Out)
-	root.SetErr(io.Err)
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
 	if err := root.ExecuteContext(ctx); err != nil {
 		return exit.Of(err)
 	}

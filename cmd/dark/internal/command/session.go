@@ -30,6 +30,29 @@ type Streams struct {
 	Err io.Writer
 }
 
+// kept is an output that remembers its first error: a run whose answer was lost has failed,
+// whether or not the command looked at what Fprintf returned.
+type kept struct {
+	w   io.Writer
+	err error
+}
+
+func (k *kept) Write(b []byte) (int, error) {
+	n, err := k.w.Write(b)
+	if k.err == nil {
+		k.err = err
+	}
+	return n, err
+}
+
+// orErr is the run's own error, else that of its output.
+func (k *kept) orErr(err error) error {
+	if err == nil && k.err != nil {
+		return exit.New(exit.Failed, "", "%w", k.err)
+	}
+	return err
+}
+
 // session is one run: its flags and, once something is asked of it, its connection.
 type session struct {
 	Streams

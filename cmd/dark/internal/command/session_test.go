@@ -1,7 +1,11 @@
 package command
 
 import (
+	"errors"
+	"io"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/exit"
@@ -64,5 +68,20 @@ func TestFlagsAreAboveTheEnvironmentAndThatAboveTheContext(t *testing.T) {
 	s := session{context: "pord"}
 	if _, err := s.target(); exit.Of(err).Code != exit.NotFound {
 		t.Errorf("an unknown context: %v", err)
+	}
+}
+
+// full is a file on a disk without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// TestAnAnswerThatIsLostIsAFailure: for every command, whatever it does with its output.
+func TestAnAnswerThatIsLostIsAFailure(t *testing.T) {
+	for _, args := range [][]string{{"version"}, {"--help"}, {"zones", "--help"}, {"completion", "bash"}} {
+		err := Run(t.Context(), args, Streams{In: strings.NewReader(""), Out: full{}, Err: io.Discard}, Zones, Version)
+		if e := exit.Of(err); e == nil || e.Code != exit.Failed || !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%v: %v", args, err)
+		}
 	}
 }

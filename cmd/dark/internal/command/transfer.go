@@ -282,12 +282,18 @@ func inFile(err error, path string) error {
 	}
 	if places > 1 && places == len(e.Details) {
 		e.Text = fmt.Sprintf("%s has %d mistakes; nothing was changed", path, places)
+		if places == toldAtOnce {
+			e.Text = fmt.Sprintf("%s has %d mistakes or more; nothing was changed", path, places)
+		}
 	}
 	if e.Code == exit.NeedsYes {
 		e.Next = "the same command with --yes; with --yes --dry-run it shows how much would change"
 	}
 	return &e
 }
+
+// toldAtOnce is how many mistakes of a file the server tells in one answer.
+const toldAtOnce = 100
 
 // ofAnother is how the server ends what it says of a file of another zone.
 const ofAnother = ": give the name of "

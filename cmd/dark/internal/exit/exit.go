@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -160,6 +163,10 @@ func ofStatus(st *status.Status, cause error) *Error {
 			}
 		}
 	}
+	if st.Code() == codes.Internal && strings.Contains(e.Text, "error while marshaling") {
+		// gRPC says so before anything is sent (proto3: a string is UTF-8).
+		e.Code, e.Text, e.Next = Usage, "an argument is not UTF-8, as all text is", ""
+	}
 	if e.Code == Unavailable && strings.Contains(e.Text, "connection error") {
 		e.Text = shortDial(e.Text)
 		e.Next = nextOfDial(e.Text, e.Next)
@@ -224,11 +231,31 @@ func Violations(err error) []*errdetails.BadRequest_FieldViolation {
 
 // Print writes the error for a person: what is wrong, a line for each detail, what next.
 func (e *Error) Print(w io.Writer) {
-	fmt.Fprintf(w, "dark: %s\n", e.Text)
+	fmt.Fprintf(w, "dark: %s\n", Plain(e.Text))
 	for _, d := range e.Details {
-		fmt.Fprintf(w, "  %s\n", d)
+		fmt.Fprintf(w, "  %s\n", Plain(d))
 	}
 	if e.Next != "" {
-		fmt.Fprintf(w, "try: %s\n", e.Next)
+		fmt.Fprintf(w, "try: %s\n", Plain(e.Next))
 	}
+}
+
+// Plain is text as a terminal may show it: of what names bring along, such as those of files,
+// nothing is a command to the terminal. Lines stay lines.
+func Plain(text string) string {
+	plain := func(r rune) bool { return r == '\n' || unicode.IsPrint(r) && r != utf8.RuneError }
+	if strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for i, r := range text {
+		_, n := utf8.DecodeRuneInString(text[i:])
+		if plain(r) {
+			b.WriteRune(r)
+			continue
+		}
+		quoted := strconv.QuoteToGraphic(text[i : i+n])
+		b.WriteString(quoted[1 : len(quoted)-1])
+	}
+	return b.String()
 }

@@ -128,3 +128,20 @@ func TestPrintNamesEveryFieldAndTheNextStep(t *testing.T) {
 		t.Fatalf("got %q", b.String())
 	}
 }
+
+// TestNamesAreNoCommandsToATerminal: those of files come in as they are.
+func TestNamesAreNoCommandsToATerminal(t *testing.T) {
+	var b bytes.Buffer
+	(&Error{Text: "open a\x1b[31mb\xff: é", Details: []string{"c\r\u202e"}, Next: "one\ntwo\x07"}).Print(&b)
+	want := "dark: open a\\x1b[31mb\\xff: é\n  c\\r\\u202e\ntry: one\ntwo\\a\n"
+	if b.String() != want {
+		t.Fatalf("%q, want %q", b.String(), want)
+	}
+}
+
+func TestAnArgumentThatIsNotUTF8IsNamed(t *testing.T) {
+	e := Of(status.Error(codes.Internal, "grpc: error while marshaling: string field contains invalid UTF-8"))
+	if e.Code != Usage || !strings.Contains(e.Text, "not UTF-8") || e.Next != "" {
+		t.Fatalf("%+v", e)
+	}
+}

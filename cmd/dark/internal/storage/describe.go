@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/tags"
 	"github.com/spf13/pflag"
 )
 
@@ -39,6 +40,10 @@ func (d *describing) check(download bool) error {
 		return usage("--acl private or public-read", "%q is no canned ACL of an object", d.acl)
 	case len(d.tags) > 10:
 		return usage("at most ten --tag", "an object has at most 10 tags")
+	}
+	// The library leaves out all tags where it does not know one.
+	if _, err := tags.NewTags(d.tags, true); err != nil {
+		return usage("--tag name=value, of ASCII letters, digits, blanks and + - = . _ : / @", "tags: %w", err)
 	}
 	for name := range d.metadata {
 		if name == "" || strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {

@@ -38,6 +38,8 @@ func TestUploadsSayWhatTheirFlagsSay(t *testing.T) {
 		{"sync", "s3://box/", t.TempDir(), "--cache-control", "x"},
 		{"cp", "x", "s3://box/k", "--acl", "everybody"},
 		{"cp", "x", "s3://box/k", "--metadata", "a b=c"},
+		{"cp", "x", "s3://box/k", "--tag", "a=1", "--tag", "é=ü"},
+		{"sync", t.TempDir(), "s3://box/", "--tag", "a=x&y"},
 		{"mb", "s3://new-box"},
 	} {
 		if err := dark(env, args...); exit.Of(err).Code != exit.Usage {

@@ -85,7 +85,7 @@ func (r *report) failure(i Item, err error) {
 		return
 	}
 	r.tellHeld()
-	line := fmt.Sprintf("dark: %s: %s\n", show(firstOf(i.Source, i.Target)), e.Error())
+	line := fmt.Sprintf("dark: %s: %s\n", show(firstOf(i.Source, i.Target)), exit.Plain(e.Error()))
 	if r.mu.failed == 1 && r.mu.done == 0 {
 		r.mu.held = line
 		return

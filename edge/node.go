@@ -109,6 +109,8 @@ type Part struct {
 	// Ends is when the first of the keys that the part was given ends, the zero time for
 	// never; nil where there are none.
 	Ends func() time.Time
+	// Ready says why the part cannot do its work now, nil where it always can.
+	Ready func() error
 	// Local adds what the part answers on the edge's local socket, nil for nothing.
 	Local func(mux *http.ServeMux)
 	// Close releases what the part holds, after Serve has returned or was never called;

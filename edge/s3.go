@@ -128,7 +128,7 @@ func (s *s3Server) part() Part {
 		},
 		Listen: listen.Options{Service: "S3", Addresses: s.c.S3, TCP: 1},
 		Serve:  s.serve, Close: s.close, Metrics: s3Metrics{s, s.c.MetricNames}, Storage: s.stats, Ends: s.ends,
-		Local: s.local,
+		Local: s.local, Ready: s.store.Ready,
 	}
 }
 

@@ -61,7 +61,7 @@ var (
 	storeLive     = storeDesc("live_bytes", "Octets of them that objects need.")
 	storeFree     = storeDesc("free_bytes", "Octets that the file system has left.")
 	storeExtents  = storeDesc("extents", "Extents in segments.")
-	storeDamaged  = storeDesc("damaged", "Extents and rows that did not open when they were last read or scrubbed.")
+	storeDamaged  = storeDesc("damaged", "Things that are damaged: rows, extents, ranges of rows and others.")
 	storeReadOnly = storeDesc("read_only", "1 while writes are refused.")
 	storeScrubbed = storeDesc("scrubbed_timestamp_seconds", "When the last scrub ended, Unix time; 0 for never.")
 
@@ -93,6 +93,8 @@ func storeDesc(name, help string) *prometheus.Desc {
 func (m s3Metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.s.handler.Describe(ch)
 	for _, d := range []*prometheus.Desc{
+		storeByKind, storeByState, storeDead, storeLevel0, storeSublevels, storeCompaction, storeHeld, storeHanging,
+		storeOldest, storeWorked, storeWorkFailed,
 		storeSegments, storeLive, storeFree, storeExtents, storeDamaged, storeReadOnly, storeScrubbed,
 		bucketRequests, bucketAnswers, bucketBytes, bucketHeld, bucketObjects, bucketUploads,
 		s3Waiting, s3Accepted, s3Closed,
@@ -110,6 +112,7 @@ func (m s3Metrics) Collect(ch chan<- prometheus.Metric) {
 	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
+	m.store(gauge, counter)
 	st := m.s.stats()
 	gauge(storeSegments, st.SegmentBytes)
 	gauge(storeLive, st.LiveBytes)
@@ -117,11 +120,7 @@ func (m s3Metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(storeExtents, st.Extents)
 	gauge(storeDamaged, st.Damaged)
 	gauge(storeScrubbed, uint64(st.Scrubbed))
-	readOnly := uint64(0)
-	if st.ReadOnly != "" {
-		readOnly = 1
-	}
-	gauge(storeReadOnly, readOnly)
+	gauge(storeReadOnly, one(st.ReadOnly != ""))
 	doors := m.s.doors.Stats()
 	gauge(s3Waiting, uint64(doors.Waiting))
 	counter(s3Accepted, doors.Accepted)

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/dark-ecosystem/dark/edge/config"
@@ -40,12 +41,21 @@ func (n *Node) Status() Status {
 	}
 }
 
-// Ready says why the node should get no requests; nil when it serves what it was told.
+// Ready says why the node should get no requests; nil when it serves what it was told, and its
+// store takes writes.
 // A control plane is not needed for it.
 func (n *Node) Ready() error {
 	n.mu.Lock()
 	serving := n.mu.serving
 	n.mu.Unlock()
+	for _, p := range n.parts {
+		if p.Ready == nil || !serving {
+			continue
+		}
+		if err := p.Ready(); err != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
+		}
+	}
 	switch {
 	case !serving:
 		return errors.New("the node is not serving")

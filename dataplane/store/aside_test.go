@@ -267,11 +267,11 @@ func waitersAreRefused(t *testing.T) {
 			t.Error(err)
 		}
 		own.end()
-		own.s.pressure.set(mostSublevels, errRecord)
+		own.s.pressure.set(0, mostSublevels, errRecord)
 		if err := own.begin(t.Context()); !errors.Is(err, ErrBusy) || !errors.Is(err, errRecord) {
 			t.Error(err)
 		}
-		own.s.pressure.set(mostSublevels-1, nil)
+		own.s.pressure.set(0, mostSublevels-1, nil)
 		if err := own.begin(t.Context()); err != nil {
 			t.Error(err)
 		}

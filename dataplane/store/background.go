@@ -82,9 +82,12 @@ func (s *Store) Maintain(ctx context.Context) error {
 	s.round.Lock()
 	defer s.round.Unlock()
 	var errs []error
-	for _, work := range []func(context.Context) error{
-		s.giveBack, s.empty, s.sweep, s.shred, s.compact, s.giveBack,
-		s.restock,
+	for _, work := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"give back", s.giveBack}, {"empty", s.empty}, {"sweep", s.sweep}, {"shred", s.shred}, {"compact", s.compact},
+		{"give back", s.giveBack}, {"restock", s.restock},
 	} {
 		if err := s.writable(); err != nil {
 			return err
@@ -92,7 +95,7 @@ func (s *Store) Maintain(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		errs = append(errs, work(ctx))
+		errs = append(errs, s.works.run(ctx, work.name, s.now, work.do))
 	}
 	return errors.Join(errs...)
 }

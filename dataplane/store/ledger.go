@@ -36,6 +36,10 @@ const (
 	DamagedFile    DamageKind = "file"
 )
 
+var damageKinds = [...]DamageKind{
+	DamagedRow, DamagedExtent, DamagedEpoch, DamagedRecord, DamagedRange, DamagedSegment, DamagedFile,
+}
+
 // Thing names one damaged thing; its zero fields do not apply.
 type Thing struct {
 	Kind     DamageKind

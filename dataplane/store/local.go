@@ -19,6 +19,8 @@ type Log interface {
 	propose(ctx context.Context, cmd *storev1.Command) (outcome, error)
 	// applied is the index of the last command that was applied.
 	applied() uint64
+	// busy: somebody is applying a command.
+	busy() bool
 }
 
 // localLog is the log of a cell of one. Whose turn it is judges a command and puts it in
@@ -134,6 +136,8 @@ func (l *localLog) enter(cmd *storev1.Command) (batch *pebble.Batch, out outcome
 func (l *localLog) applied() uint64 {
 	return l.at.Load()
 }
+
+func (l *localLog) busy() bool { return len(l.turn) > 0 }
 
 // raise makes a number at least n.
 func raise(to *atomic.Uint64, n uint64) {

@@ -20,23 +20,63 @@ const (
 )
 
 // pressure holds writes back while compactions do not keep up. mu guards open, which is
-// closed when writes may go on, and nil while they may.
+// closed when writes may go on, and nil while they may; and since when no write came back
+// though some are under way.
 type pressure struct {
 	mu struct {
 		sync.Mutex
 		open  chan struct{}
 		cause error
+		held  uint64 // times that writes were held back
+
+		tables, sublevels uint64 // of the first level
+
+		still time.Time
+		at    [2]uint64 // what was applied and what was durable then
 	}
 }
 
-// set says how many tables lie over one another, and what compactions failed with last.
-func (p *pressure) set(sublevels int, cause error) {
+// watch notes whether writes come back. busy: some are under way.
+func (p *pressure) watch(now time.Time, busy bool, applied, durable uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	at := [2]uint64{applied, durable}
+	if !busy {
+		p.mu.still = time.Time{}
+	} else if p.mu.still.IsZero() || at != p.mu.at {
+		p.mu.still = now
+	}
+	p.mu.at = at
+}
+
+// level0 is what set was told last of the first level: Pebble itself may not answer.
+func (p *pressure) level0() (tables, sublevels uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.tables, p.mu.sublevels
+}
+
+// tell says how often writes were held back, and how long none has come back.
+func (p *pressure) tell(now time.Time) (held uint64, hanging time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.mu.still.IsZero() {
+		hanging = now.Sub(p.mu.still)
+	}
+	return p.mu.held, hanging
+}
+
+// set says how many tables the first level has, how many of them lie over one another, and what
+// compactions failed with last.
+func (p *pressure) set(tables, sublevels int, cause error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.tables, p.mu.sublevels = uint64(tables), uint64(sublevels)
 	high := sublevels >= mostSublevels
 	switch {
 	case high && p.mu.open == nil:
 		p.mu.open = make(chan struct{})
+		p.mu.held++
 	case !high && p.mu.open != nil:
 		close(p.mu.open)
 		p.mu.open = nil
@@ -78,7 +118,10 @@ func (s *Store) press(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			s.pressure.set(int(s.db.Metrics().Levels[0].Sublevels), s.compactions.last())
+			applied, durable := s.log.applied(), s.durable.load()
+			s.pressure.watch(time.Now(), applied > durable || s.log.busy(), applied, durable)
+			level := &s.db.Metrics().Levels[0]
+			s.pressure.set(int(level.TablesCount), int(level.Sublevels), s.compactions.last())
 		}
 	}
 }

@@ -36,7 +36,7 @@ func (s *Store) Scrub(ctx context.Context, progress func(Progress, *Damaged)) (P
 	}
 	c.Progress = c.run.Progress
 	c.takeUp()
-	err := c.all()
+	err := s.works.run(ctx, "scrub", s.now, func(context.Context) error { return c.all() })
 	c.run.Progress = c.Progress
 	switch {
 	case err == nil:
@@ -113,7 +113,7 @@ func (c *scrub) all() error {
 	}
 	for _, step := range []func() error{c.aside, c.epochs, c.rows, c.extents, c.nameLost} {
 		if err := step(); err != nil {
-			return fmt.Errorf("scrub: %w", c.s.hurt(err))
+			return c.s.hurt(err)
 		}
 	}
 	c.Total = c.Done

@@ -48,11 +48,15 @@ func (s *Store) lookThrough(ctx context.Context, now time.Time) (map[epochID]boo
 	old := map[epochID]bool{}
 	var unused []epochID
 	var rotated []epochID
+	oldest := uint32(0)
 	err := eachKey(s.db, []byte{tagEpoch}, func(k, v []byte) error {
 		id, e, err := readEpoch(k, v)
 		if err != nil {
 			_ = s.hurt(err)
 			return nil //nolint:nilerr // it costs the others nothing
+		}
+		if oldest == 0 || id.epoch < oldest {
+			oldest = id.epoch
 		}
 		age := int64(epochAt(now)) - int64(id.epoch)
 		switch {
@@ -68,6 +72,7 @@ func (s *Store) lookThrough(ctx context.Context, now time.Time) (map[epochID]boo
 	if err != nil {
 		return nil, err
 	}
+	s.works.sawOldest(oldest)
 	for _, id := range rotated {
 		if err := s.unlessKey(s.rotate(ctx, id)); err != nil {
 			return nil, err

@@ -36,6 +36,7 @@ type Store struct {
 	damages     damages
 	pressure    pressure
 	compactions compactions
+	works       works
 	ailing      ailing       // tables that cannot be read
 	writes      sync.RWMutex // held by who sets a range aside: nobody writes meanwhile
 	gate        gate

@@ -22,7 +22,7 @@ func (n *Node) objects(ctx context.Context, organization, bucket, cell string) (
 	ctx, cancel := context.WithTimeout(ctx, countedWithin)
 	defer cancel()
 	for look := time.NewTicker(countedLook); ; {
-		edges, err := n.StorageStats(ctx, organization, bucket)
+		edges, err := n.StorageStats(ctx, organization, bucket, false)
 		if err != nil {
 			look.Stop()
 			return 0, false

@@ -28,7 +28,9 @@ var bucketKind = string((&storagev1.Bucket{}).ProtoReflect().Descriptor().FullNa
 // StorageStats are what the edges that are connected to any control node said last of
 // their stores, each with an organization's buckets there, or with one of them
 // ("buckets/NAME").
-func (n *Node) StorageStats(ctx context.Context, organization, bucket string) ([]*storagev1.StorageStats, error) {
+// Who operates the installation is told of all that is damaged, others of what their buckets have.
+func (n *Node) StorageStats(ctx context.Context, organization, bucket string, installation bool,
+) ([]*storagev1.StorageStats, error) {
 	if bucket != "" {
 		r, err := n.core.store.At(0)
 		if err != nil {
@@ -40,7 +42,7 @@ func (n *Node) StorageStats(ctx context.Context, organization, bucket string) ([
 			return nil, errs.Wrap(errs.NotFound, err, "%s does not exist", bucket)
 		}
 	}
-	q := &storagev1.StorageStatsCall{Organization: organization, Bucket: bucket}
+	q := &storagev1.StorageStatsCall{Organization: organization, Bucket: bucket, Installation: installation}
 	out, err := n.ownStorageStats(q)
 	if err != nil {
 		return nil, err
@@ -113,9 +115,22 @@ func (n *Node) ownStorageStats(q *storagev1.StorageStatsCall) ([]*storagev1.Stor
 				st.Buckets = append(st.Buckets, b)
 			}
 		}
+		st.Damage = damageOf(st.GetDamage(), names, q)
 		out = append(out, st)
 	})
 	return out, nil
+}
+
+// damageOf is what a caller may know of an edge's damage: what is of the buckets that are asked
+// for; all of it where who operates the installation asks for no bucket.
+func damageOf(all *storagev1.StorageDamage, buckets []string, q *storagev1.StorageStatsCall) *storagev1.StorageDamage {
+	out := &storagev1.StorageDamage{More: all.GetMore()}
+	for _, d := range all.GetThings() {
+		if q.Installation && q.Bucket == "" || d.Bucket != "" && slices.Contains(buckets, d.Bucket) {
+			out.Things = append(out.Things, d)
+		}
+	}
+	return out
 }
 
 // bucketNames are the buckets that a question is about, without "buckets/".

@@ -26,9 +26,27 @@ type Scrubbed struct {
 	End   bool   `json:"end,omitempty"`
 }
 
+// PathStore is where a GET on an edge's local socket tells how its store does, as a StoreHealth.
+const PathStore = "/store"
+
+// StoreHealth is how an edge's store does. NotReady says why it takes no writes.
+type StoreHealth struct {
+	store.Health
+	NotReady string
+}
+
+func (s *s3Server) tellStore(w http.ResponseWriter, _ *http.Request) {
+	h := StoreHealth{Health: s.store.Health()}
+	if err := s.store.Ready(); err != nil {
+		h.NotReady = err.Error()
+	}
+	_ = json.NewEncoder(w).Encode(&h) // who asked may have left
+}
+
 // local adds what the store's part answers on the local socket.
 func (s *s3Server) local(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+PathScrub, s.scrubNow)
+	mux.HandleFunc("GET "+PathStore, s.tellStore)
 }
 
 func (s *s3Server) scrubNow(w http.ResponseWriter, r *http.Request) {

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -19,6 +20,7 @@ type s3Shut struct {
 	c      *Config
 	doors  preauth.Doors
 	answer []byte
+	err    error // why, for the machine's own people
 }
 
 // newS3Shut is told why the store does not open. Clients, who may be anybody, are told which
@@ -30,7 +32,7 @@ func newS3Shut(c *Config, err error) *s3Shut {
 	}
 	answer := s3xml.AppendError(nil, s3xml.Say(s3xml.ServiceUnavailable,
 		"The store of this node does not open: "+why+". Its operator finds the details in its log."))
-	return &s3Shut{c: c, answer: answer}
+	return &s3Shut{c: c, answer: answer, err: err}
 }
 
 func (s *s3Shut) part() Part {
@@ -42,6 +44,11 @@ func (s *s3Shut) part() Part {
 		},
 		Listen: listen.Options{Service: "S3", Addresses: s.c.S3, TCP: 1},
 		Serve:  s.serve,
+		Local: func(mux *http.ServeMux) {
+			mux.HandleFunc("GET "+PathStore, func(w http.ResponseWriter, _ *http.Request) {
+				_ = json.NewEncoder(w).Encode(&StoreHealth{NotReady: s.err.Error()}) // who asked may have left
+			})
+		},
 	}
 }
 

@@ -28,9 +28,10 @@ func (s *s3Server) stats() *storagev1.StorageStats {
 		Extents: st.Extents, Damaged: st.Damaged, Progress: st.Progress, ReadOnly: st.ReadOnly,
 	}
 	if !st.Scrubbed.IsZero() {
-		out.Scrubbed = st.Scrubbed.Unix()
+		out.Scrubbed, out.ScrubDamaged = st.Scrubbed.Unix(), st.ScrubDamaged
 	}
 	v := s.handler.View()
+	out.Damage = damageTold(s.store.Damage(), v)
 	v.Buckets(func(b *s3.Bucket) bool {
 		if b.Placement.Cell == s.c.Name {
 			out.Buckets = append(out.Buckets, s.handler.Stats(b))

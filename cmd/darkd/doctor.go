@@ -158,6 +158,8 @@ func (d *doctor) examine(ctx context.Context) []finding {
 	all = append(all, d.certificate(), d.member(ctx))
 	if d.role == ca.Control {
 		all = append(all, d.majority(ctx))
+	} else {
+		all = append(all, d.store(ctx))
 	}
 	return append(all, d.secrets()...)
 }

@@ -29,7 +29,7 @@ func scrubRunning(ctx context.Context, conn net.Conn, r *result, l *listing) err
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode == http.StatusNotFound {
-		return errors.New("the running edge keeps no store")
+		return errors.New("the running edge has no store open: stop it, and try again")
 	}
 	for lines := json.NewDecoder(answer.Body); ; {
 		var line edge.Scrubbed

@@ -99,7 +99,8 @@ func storageMethods(n *controlplane.Node, st *storage.Storage) []api.Extra {
 		Service: "dark.storage.v1.BucketService", Name: "GetStorageStats", Kind: st.Bucket(), Verb: identity.Read,
 		Unary: func(ctx context.Context, req proto.Message) (proto.Message, error) {
 			who, _ := identity.From(ctx)
-			edges, err := n.StorageStats(ctx, who.Organization, req.(*storagev1.GetStorageStatsRequest).GetBucket())
+			edges, err := n.StorageStats(ctx, who.Organization, req.(*storagev1.GetStorageStatsRequest).GetBucket(),
+				who.Installation)
 			return &storagev1.GetStorageStatsResponse{Edges: edges}, err
 		},
 	}}

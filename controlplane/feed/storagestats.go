@@ -11,6 +11,8 @@ import (
 const (
 	keepBuckets    = 1 << 17
 	keepAccessKeys = 1 << 17
+	// keepDamage bounds the damaged things that are kept of an edge; the edge bounds their octets.
+	keepDamage = 200
 
 	// ackedBuckets is how many buckets an edge tells of at most in one ack: of fewer, it has
 	// told all that changed.
@@ -52,6 +54,12 @@ func (s *storageStats) take(a *feedv1.Ack) {
 		}
 	}
 	told.Buckets, told.AccessKeys = nil, nil
+	if told.Damage == nil { // it is what was told before
+		told.Damage = s.store.GetDamage()
+	}
+	if d := told.GetDamage(); len(d.GetThings()) > keepDamage {
+		d.Things, d.More = d.Things[:keepDamage], true
+	}
 	s.store = told
 }
 

@@ -112,6 +112,18 @@ func versionID(v store.Version) string {
 	return versionText.EncodeToString(raw[:])
 }
 
+// ObjectOf is the key of the object whose row is stored under a key, and its version ID where its
+// bucket keeps versions; nothing for rows of other kinds.
+func ObjectOf(row []byte, v store.Version, b *storagev1.BucketSpec) (key, version string) {
+	if len(row) == 0 || row[0] != rowObject {
+		return "", ""
+	}
+	if b.GetVersioning() != storagev1.BucketSpec_VERSIONING_UNSPECIFIED {
+		version = versionID(v)
+	}
+	return string(row[1:]), version
+}
+
 const versionInverse = 0xf1de83e19937733d // of 0x9e3779b97f4a7c15, modulo 2^64
 
 // idOf is the version ID of a row.

@@ -23,7 +23,8 @@ func TestHealthTellsOfWork(t *testing.T) {
 	put(t, at(t, s, space1), "a", pattern(100_000, 1))
 	maintain(t, s)
 	boom := errors.New("boom")
-	if err := s.works.run(t.Context(), "sweep", s.now, func(context.Context) error { return boom }); !errors.Is(err, boom) {
+	err := s.works.run(t.Context(), "sweep", s.now, func(context.Context) error { return boom })
+	if !errors.Is(err, boom) {
 		t.Error(err)
 	}
 	h := s.Health()

@@ -83,6 +83,18 @@ func (t *Thing) id() thingID {
 	return id
 }
 
+// In is the space that the thing belongs to; false where it is of none or of several.
+func (t *Thing) In() (ID, bool) {
+	if t.Kind != DamagedRange {
+		return t.Space, t.Space != ID{}
+	}
+	if len(t.From) < spaceLen || len(t.To) < spaceLen || t.From[0] != tagRow ||
+		!bytes.Equal(t.From[:spaceLen], t.To[:spaceLen]) {
+		return ID{}, false
+	}
+	return ID(t.From[1:spaceLen]), true
+}
+
 // String names the thing for people.
 func (t *Thing) String() string {
 	switch t.Kind {

@@ -16,6 +16,7 @@ const (
 type storageTold struct {
 	buckets map[string]*storagev1.BucketStats
 	used    map[string]int64
+	damage  *storagev1.StorageDamage
 	from    string // the bucket to look at first, so that all have their turn
 }
 
@@ -29,6 +30,11 @@ func (t *storageTold) next(all *storagev1.StorageStats) *storagev1.StorageStats 
 	}
 	buckets, keys := all.GetBuckets(), all.GetAccessKeys()
 	all.Buckets, all.AccessKeys = nil, nil
+	if t.damage != nil && proto.Equal(t.damage, all.GetDamage()) {
+		all.Damage = nil
+	} else {
+		t.damage = all.GetDamage()
+	}
 	first := 0
 	for i, b := range buckets {
 		if b.GetBucket() >= t.from {

@@ -46,3 +46,23 @@ func TestStorageIsToldInParts(t *testing.T) {
 		t.Errorf("told %v", st.Buckets)
 	}
 }
+
+// TestDamageIsToldWhenItChanged, and to each session once at least.
+func TestDamageIsToldWhenItChanged(t *testing.T) {
+	of := func(things ...string) *storagev1.StorageStats {
+		d := &storagev1.StorageDamage{}
+		for _, what := range things {
+			d.Things = append(d.Things, &storagev1.DamagedObject{What: what})
+		}
+		return &storagev1.StorageStats{Damage: d}
+	}
+	told := &storageTold{}
+	for i, c := range []struct {
+		stats *storagev1.StorageStats
+		tells bool
+	}{{of(), true}, {of(), false}, {of("a"), true}, {of("a"), false}, {of(), true}, {of(), false}} {
+		if got := told.next(c.stats).Damage != nil; got != c.tells {
+			t.Errorf("step %d: told %t", i, got)
+		}
+	}
+}

@@ -24,7 +24,8 @@ func Storage(s *session) *cobra.Command {
 			return s.output
 		}, Endpoint: s.s3, Terminal: isTerminal, Columns: columns, Buckets: s.bucketNames,
 	})
-	c := group("storage", "copy, sync, list and remove objects in buckets", append(members, s.storageStats())...)
+	c := group("storage", "copy, sync, list and remove objects in buckets",
+		append(members, s.storageStats(), s.storageDamage())...)
 	c.Long = `Copy, sync, list and remove objects in buckets, over S3.
 
 The endpoint and the key to it come from the context (darkd dev writes them), or from the
@@ -79,6 +80,9 @@ func (s *session) storageStats() *cobra.Command {
 	}
 }
 
+const noStats = "no edge has told yet what it keeps; they tell every few seconds, and dark nodes shows which are " +
+	"connected"
+
 func (s *session) stats(ctx context.Context, q *storagev1.GetStorageStatsRequest) error {
 	var r *storagev1.GetStorageStatsResponse
 	err := s.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
@@ -98,8 +102,7 @@ func (s *session) stats(ctx context.Context, q *storagev1.GetStorageStatsRequest
 	}
 	return s.message(r, func() error {
 		if len(r.Edges) == 0 {
-			_, err := fmt.Fprintln(s.Err, "no edge has told yet what it keeps; they tell every few seconds, and dark "+
-				"nodes shows which are connected")
+			_, err := fmt.Fprintln(s.Err, noStats)
 			return err
 		}
 		return s.statsTables(r.Edges, q.Bucket == "")

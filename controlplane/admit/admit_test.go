@@ -294,6 +294,22 @@ func TestKindsAreChecked(t *testing.T) {
 	}
 }
 
+// TestAnOwnerMayHaveASlash: it is typed as it is shown, in a full name and in a short one.
+func TestAnOwnerMayHaveASlash(t *testing.T) {
+	k := &kind.Kind{Pattern: "zones/{zone}/records/{owner}/{type}", NameRule: func(ids []string) ([]string, error) {
+		return ids, nil
+	}}
+	for in, want := range map[string]string{
+		"a/0/25/NS": "zones/a/records/0%2F25/NS", "zones/a/records/0/25/NS": "zones/a/records/0%2F25/NS",
+		"a/0%2F25/NS": "zones/a/records/0%2F25/NS", "a/www/A": "zones/a/records/www/A",
+		"zones/a/records/www/A": "zones/a/records/www/A", "a/NS": "", "zones/a/www/A": "", "a/0/25/": "", "a//A": "",
+	} {
+		if got, err := admit.Canonical(k, in); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q %v", in, got, err)
+		}
+	}
+}
+
 func TestPlainNames(t *testing.T) {
 	for in, want := range map[string]string{
 		"a": "notes/a", "notes/a-1": "notes/a-1", "A": "", "": "", "notes/": "", "notes/a/b": "", "-a": "",

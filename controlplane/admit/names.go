@@ -2,6 +2,7 @@ package admit
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -46,6 +47,13 @@ func Canonical(k *kind.Kind, name string) (string, error) {
 func match(k *kind.Kind, name string) ([]string, bool) {
 	pattern, got := strings.Split(k.Pattern, "/"), strings.Split(name, "/")
 	n := len(variables(k))
+	if end := len(pattern) - 1; end > 0 && isVariable(pattern[end]) && isVariable(pattern[end-1]) {
+		if got[0] == pattern[0] {
+			got = gather(got, len(pattern))
+		} else {
+			got = gather(got, n)
+		}
+	}
 	if len(got) == n && n < len(pattern) {
 		return got, nonEmpty(got)
 	}
@@ -61,6 +69,18 @@ func match(k *kind.Kind, name string) ([]string, bool) {
 		}
 	}
 	return ids, nonEmpty(ids)
+}
+
+// gather makes one segment, the one before the last, of all that are too many: an owner such as
+// 0/25 has a slash of its own (RFC 2317), and is typed as it is shown.
+func gather(got []string, want int) []string {
+	more := len(got) - want
+	if more <= 0 {
+		return got
+	}
+	at := want - 2
+	owner := strings.Join(got[at:at+more+1], "%2F")
+	return slices.Concat(got[:at], []string{owner}, got[at+more+1:])
 }
 
 func nonEmpty(ids []string) bool {

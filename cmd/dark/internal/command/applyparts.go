@@ -93,6 +93,9 @@ func (a *apply) fullName(d *document.Document) string {
 	if k == nil || matches(k.Pattern, name) {
 		return strings.ToLower(name)
 	}
+	if full := spread(k.Pattern, name); full != "" {
+		return strings.ToLower(full)
+	}
 	if values := strings.Split(name, "/"); len(values) == variables(k.Pattern) {
 		return strings.ToLower(fill(k.Pattern, values))
 	}

@@ -278,6 +278,10 @@ func TestNamesOfResources(t *testing.T) {
 		{kind: rec, args: "example.com www A", name: "zones/example.com/records/www/A"},
 		{kind: rec, args: "2.0.192.in-addr.arpa 0/25 NS", name: "zones/2.0.192.in-addr.arpa/records/0%2F25/NS"},
 		{kind: rec, args: "zones/a/records/@/MX", name: "zones/a/records/@/MX"},
+		{kind: rec, args: "2.0.192.in-addr.arpa/0/25/NS", name: "zones/2.0.192.in-addr.arpa/records/0%2F25/NS"},
+		{kind: rec, args: "2.0.192.in-addr.arpa/0%2F25/NS", name: "zones/2.0.192.in-addr.arpa/records/0%2F25/NS"},
+		{kind: rec, args: "zones/a/records/0/25/NS", name: "zones/a/records/0%2F25/NS"},
+		{kind: rec, args: "a/www/A", name: "zones/a/records/www/A"},
 		{kind: rec, args: "a b", bad: true},
 		{kind: zone, args: "a b", bad: true},
 	} {

@@ -132,10 +132,10 @@ func (d *remove) report(to address, revision uint64) error {
 	v := map[string]any{"kind": to.kind.Kind, "name": to.name, "revision": fmt.Sprint(revision), "dryRun": d.dryRun}
 	return d.value(v, func() error {
 		if d.dryRun {
-			fmt.Fprintf(d.Out, "%s %s would be deleted; nothing was changed\n", to.kind.Kind, to.name)
+			fmt.Fprintf(d.Out, "%s %s would be deleted; nothing was changed\n", to.kind.Kind, unescape(to.name))
 			return nil
 		}
-		fmt.Fprintf(d.Out, "%s %s deleted at revision %d\n", to.kind.Kind, to.name, revision)
+		fmt.Fprintf(d.Out, "%s %s deleted at revision %d\n", to.kind.Kind, unescape(to.name), revision)
 		return nil
 	})
 }
@@ -207,7 +207,7 @@ func (d *remove) within(ctx context.Context, to address) (string, error) {
 			parts = append(parts, plural(n, more, k))
 		}
 	}
-	line := to.kind.Kind + " " + to.name
+	line := to.kind.Kind + " " + unescape(to.name)
 	if len(parts) > 0 {
 		line += " with " + strings.Join(parts, ", ")
 	}

@@ -2,11 +2,12 @@ package command
 
 import (
 	"context"
-	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/client"
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/exit"
+	"github.com/dark-ecosystem/dark/cmd/dark/internal/render"
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/suggest"
 	resourcev1 "github.com/dark-ecosystem/dark/proto/dark/resource/v1"
 )
@@ -89,10 +90,19 @@ func variables(pattern string) int { return strings.Count(pattern, "{") }
 // fill puts values into a pattern's variables, in order, with "/" and "%" escaped in all
 // but what is a full name already.
 func fill(pattern string, values []string) string {
+	escaped := make([]string, len(values))
+	for i, v := range values {
+		escaped[i] = escape(v)
+	}
+	return put(pattern, escaped)
+}
+
+// put puts values into a pattern's variables, in order, as they are.
+func put(pattern string, values []string) string {
 	parts := strings.Split(pattern, "/")
 	for i, p := range parts {
 		if isVariable(p) && len(values) > 0 {
-			parts[i], values = escape(values[0]), values[1:]
+			parts[i], values = values[0], values[1:]
 		}
 	}
 	return strings.Join(parts, "/")
@@ -104,13 +114,36 @@ func escape(v string) string {
 	return strings.ReplaceAll(v, "/", "%2F")
 }
 
-// unescape is the reverse of escape; what is not escaped stays as it is.
-func unescape(v string) string {
-	if u, err := url.PathUnescape(v); err == nil {
-		return u
+// spread is the full name of what is named in one word: by a full name or by its variables
+// alone, with an owner as it is shown, "/" and all. It is empty for what is neither.
+func spread(pattern, name string) string {
+	parts, words := strings.Split(pattern, "/"), strings.Split(name, "/")
+	if end := len(parts) - 1; end < 1 || !isVariable(parts[end]) || !isVariable(parts[end-1]) {
+		return ""
 	}
-	return v
+	if words[0] != parts[0] {
+		parts = slices.DeleteFunc(parts, func(p string) bool { return !isVariable(p) })
+	}
+	more, at := len(words)-len(parts), len(parts)-2
+	if more < 0 {
+		return ""
+	}
+	owner := strings.Join(words[at:at+more+1], "%2F")
+	words = slices.Concat(words[:at], []string{owner}, words[at+more+1:])
+	if !sameParts(parts, words) {
+		return ""
+	}
+	var values []string
+	for i, p := range parts {
+		if isVariable(p) {
+			values = append(values, words[i])
+		}
+	}
+	return put(pattern, values)
 }
+
+// unescape is the reverse of escape; what is not escaped stays as it is.
+func unescape(v string) string { return render.Name(v) }
 
 // address says which resource of a kind is meant, or whose list.
 type address struct {
@@ -145,8 +178,8 @@ func resolveIn(k *resourcev1.KindInfo, rest []string) (address, error) {
 	case len(rest) == 1 && above > 0 && matches(parentPattern(k), rest[0]):
 		a.parent = rest[0]
 		return a, nil
-	case len(rest) == 1 && all > 1 && strings.Count(rest[0], "/") == all-1: // as documents have it
-		a.name = fill(k.Pattern, strings.Split(rest[0], "/"))
+	case len(rest) == 1 && spread(k.Pattern, rest[0]) != "": // as documents and lists have it
+		a.name = spread(k.Pattern, rest[0])
 		return a, nil
 	case len(rest) == all:
 		a.name = fill(k.Pattern, rest)
@@ -173,6 +206,12 @@ func (s *session) resolveFull(ctx context.Context, name string) (address, error)
 		if p := parentPattern(k); p != "" && strings.HasSuffix(name, "/"+collection(k)) &&
 			matches(p, strings.TrimSuffix(name, "/"+collection(k))) {
 			return address{kind: k, parent: strings.TrimSuffix(name, "/"+collection(k))}, nil
+		}
+	}
+	for _, k := range all {
+		root, _, _ := strings.Cut(k.Pattern, "{")
+		if full := spread(k.Pattern, name); full != "" && strings.HasPrefix(name, root) {
+			return address{kind: k, name: full}, nil
 		}
 	}
 	return address{}, exit.New(exit.Usage, "dark get kinds", "no kind has names of the form %q", name)

@@ -54,7 +54,7 @@ func (s Style) change(b *strings.Builder, c *resourcev1.Change) {
 	if c.Action == resourcev1.Change_ACTION_UNCHANGED {
 		return
 	}
-	fmt.Fprintf(b, "%s %s\n", s.paint(colour, mark), s.paint(bold, Clean(c.Kind+" "+c.Name)))
+	fmt.Fprintf(b, "%s %s\n", s.paint(colour, mark), s.paint(bold, Clean(c.Kind+" "+Name(c.Name))))
 	before, after := flatten(c.Before.AsMap()), flatten(c.After.AsMap())
 	for _, f := range fields(before, after) {
 		old, hadOld := before[f]

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -103,6 +104,15 @@ func Clean(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// Name is a resource's name as people type it: an owner such as 0/25 has its own slash
+// (RFC 2317), which the name carries as %2F.
+func Name(name string) string {
+	if u, err := url.PathUnescape(name); err == nil {
+		return u
+	}
+	return name
 }
 
 // Value returns what is at a path such as "spec.ttl" of a document, for a table.

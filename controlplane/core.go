@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"sync/atomic"
 	"syscall"
@@ -44,19 +42,6 @@ type Self struct {
 	ServerID string `json:"serverID"`
 	// Bootstrap: this node began the cluster and is its first member.
 	Bootstrap bool `json:"bootstrap,omitempty"`
-}
-
-// ReadSelf reads who a directory's node is.
-func ReadSelf(dir string) (Self, error) {
-	var s Self
-	b, err := os.ReadFile(filepath.Join(dir, fileNode))
-	if err != nil {
-		return s, err
-	}
-	if err := json.Unmarshal(b, &s); err != nil {
-		return s, fmt.Errorf("%s: %w", filepath.Join(dir, fileNode), err)
-	}
-	return s, nil
 }
 
 func (s Self) write(dir string) error {
@@ -99,10 +84,7 @@ const importDir = "imports"
 // openCore opens a node that was made by Init or Join.
 func openCore(c coreConfig) (_ *core, err error) {
 	k := &core{clock: c.clock, used: make(chan usedKey, 64)}
-	if k.self, err = ReadSelf(c.dir); err != nil {
-		return nil, noSelf(c.dir, err)
-	}
-	if err := k.openKeys(c.dir); err != nil {
+	if k.self, k.root, k.creds, err = readOwn(c.dir); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -149,38 +131,6 @@ func openCore(c coreConfig) (_ *core, err error) {
 	k.started.Store(k.group)
 	k.log = state.NewLog(k.store, k.node, k.group, c.clock)
 	return k, nil
-}
-
-func (k *core) openKeys(dir string) error {
-	machine, err := keyring.LoadMachine(filepath.Join(dir, fileMachine))
-	if err != nil {
-		return err
-	}
-	wrapped, err := os.ReadFile(filepath.Join(dir, fileRoot))
-	if err != nil {
-		return fmt.Errorf("root key: %w; %s", err, restoreFile)
-	}
-	if k.root, err = keyring.UnwrapRoot(wrapped, machine.Identity()); err != nil {
-		return fmt.Errorf("%w; %s", err, restoreFile)
-	}
-	if k.creds, err = ca.LoadCredentials(filepath.Join(dir, fileCert)); err != nil {
-		return fmt.Errorf("%w; %s", err, restoreFile)
-	}
-	return nil
-}
-
-// restoreFile is what to do about a damaged file of a control node's own.
-const restoreFile = "put the file back from a copy of this directory; or, only where a majority of the other control " +
-	"nodes is well, wipe this one with `darkd rejoin` and let it join again (docs/operations/quorum.md)"
-
-// noSelf explains why a directory's node.json was not read. `darkd init` is for a directory
-// without one: where there is a damaged one there is a cluster.
-func noSelf(dir string, err error) error {
-	if left, _ := leftOf(dir); errors.Is(err, fs.ErrNotExist) && left == "" {
-		return fmt.Errorf("this directory holds no control node: %w; run `darkd init`, or `darkd control --join "+
-			"TOKEN --through HOST:PORT`", err)
-	}
-	return fmt.Errorf("who the control node in %s is cannot be read: %w; %s", dir, err, restoreFile)
 }
 
 // controlPeer admits control nodes that are known to the transport, and nobody else.

@@ -17,13 +17,13 @@ var ErrInitialised = errors.New("this directory holds a node already")
 // last: it tells whose directory it is when the rest is gone.
 var kept = []string{dirLog, dirRows, fileMembers, fileRoot, fileNode, fileCert}
 
-// vacant refuses a directory that holds a node, or what is left of one: its root key and its log may be the only
+// Vacant refuses a directory that holds a node, or what is left of one: its root key and its log may be the only
 // copies, and a new node would write over them.
-func vacant(dir string) error {
+func Vacant(dir string) error {
 	if _, err := ReadSelf(dir); err == nil {
 		return fmt.Errorf("%s: %w", dir, ErrInitialised)
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return NoSelf(dir, err)
 	}
 	left, err := leftOf(dir)
 	if err != nil || left == "" {
@@ -52,7 +52,8 @@ func Wipe(dir string) error {
 	if err := consensus.Wipe(nil, filepath.Join(dir, dirLog)); err != nil {
 		return fmt.Errorf("stop the control node first; nothing was removed: %w", err)
 	}
-	for _, name := range kept {
+	// The machine key goes, too: it may be what is damaged, and joining makes another one.
+	for _, name := range append([]string{fileMachine}, kept...) {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			return err
 		}

@@ -28,7 +28,7 @@ const incarnationLen = 3
 // Enrol makes an empty directory that of a new control node, by a join token and the
 // API address of any control node. hosts are names and addresses of this node.
 func Enrol(ctx context.Context, dir, token, api string, hosts []string) error {
-	if err := vacant(dir); err != nil {
+	if err := Vacant(dir); err != nil {
 		return err
 	}
 	t, err := ca.ParseJoinToken(token)

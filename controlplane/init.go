@@ -54,7 +54,7 @@ type InitResult struct {
 // Init makes a cluster of one control node in an empty directory: its keys, its CA and
 // the first entries of its log.
 func Init(ctx context.Context, c InitConfig) (*InitResult, error) {
-	if err := vacant(c.Dir); err != nil {
+	if err := Vacant(c.Dir); err != nil {
 		return nil, err
 	}
 	b, res, err := c.begin()

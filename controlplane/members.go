@@ -2,7 +2,6 @@ package controlplane
 
 import (
 	"context"
-	"encoding/hex"
 	"strings"
 	"time"
 
@@ -172,17 +171,21 @@ func (n *Node) mayEnter(peer, id string) error {
 	return nil
 }
 
-// isOwnID reports whether an id in consensus is one that a control node of this name gets:
-// its name, and what its enrolment added. One that another node's record has is not.
+// isOwnID reports whether an id in consensus is one that a control node of this name gets. One
+// that another member announced is not, and neither is another node's name, which is its id
+// where it began the cluster: the node c1-abcdef is not c1.
 func (n *Node) isOwnID(name, id string) bool {
 	for other, m := range n.members() {
 		if m.ServerId == id {
 			return other == name
 		}
 	}
-	added, ok := strings.CutPrefix(id, name+"-")
-	raw, err := hex.DecodeString(added)
-	return id == name || ok && err == nil && len(raw) == incarnationLen
+	if id != name {
+		if node, _, err := n.core.recorded(id); err != nil || node != nil {
+			return false
+		}
+	}
+	return idFits(name, id)
 }
 
 // promote gives a vote to learners that answer and have nearly all of the log.

@@ -327,6 +327,7 @@ func (n *Node) serve(ctx context.Context) error {
 	start("controllers", func(ctx context.Context) error { n.lead(ctx); return nil })
 	start("announce", n.announce)
 	start("renewal", n.renewOwn)
+	start("own files", func(ctx context.Context) error { watchOwn(ctx, n.cfg.Dir, n.cfg.Logger); return nil })
 	start("membership", n.watchNodes)
 	start("keys of renewed certificates", n.recordKeys)
 	start("use of access keys", n.noteUse)

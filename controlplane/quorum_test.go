@@ -123,9 +123,6 @@ func TestADamagedFileIsRefusedWithTheNextStep(t *testing.T) {
 	for _, test := range []struct {
 		file, want, never string
 	}{
-		{"node.json", "put the file back from a copy", "darkd init"},
-		{"node.pem", "put the file back from a copy", "darkd init"},
-		{"root.age", "put the file back from a copy", "darkd init"},
 		{
 			"raft/log/MANIFEST-*", "Where a majority of the other members is well, wipe it with `darkd rejoin`",
 			"darkd init",

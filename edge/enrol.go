@@ -86,11 +86,42 @@ func JoinThrough(token, api string) (Join, error) {
 	}, nil
 }
 
+// NoSelf explains why a directory's edge.json was not read.
+func NoSelf(dir string, err error) error {
+	if left := leftOf(dir); errors.Is(err, fs.ErrNotExist) && left == "" {
+		return fmt.Errorf("%s holds no edge: %w; run `darkd edge --join TOKEN --through HOST:PORT`", dir, err)
+	}
+	return fmt.Errorf("who the edge in %s is cannot be read: %w; put the file back from a copy; or let the edge join "+
+		"again, with a token of `dark nodes token NAME` and another --dir (objects that only this edge keeps stay in "+
+		"the old one)", dir, err)
+}
+
+// leftOf names the first thing that a directory keeps of an edge; it is empty when there is none.
+func leftOf(dir string) string {
+	for _, name := range []string{fileCert, fileDiskKey, dirStore, "config"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			return name
+		}
+	}
+	return ""
+}
+
+// Vacant refuses a directory that holds an edge, or what is left of one: a new edge would write
+// over its certificate, and take what it was told and what it keeps for its own.
+func Vacant(dir string) error {
+	_, err := ReadSelf(dir)
+	if err == nil {
+		return fmt.Errorf("%s: %w", dir, ErrJoined)
+	}
+	if errors.Is(err, fs.ErrNotExist) && leftOf(dir) == "" {
+		return nil
+	}
+	return NoSelf(dir, err)
+}
+
 // Enrol makes an empty directory that of a new edge.
 func Enrol(ctx context.Context, dir, token string, join Join, hosts []string) error {
-	if _, err := ReadSelf(dir); err == nil {
-		return fmt.Errorf("%s: %w", dir, ErrJoined)
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	if err := Vacant(dir); err != nil {
 		return err
 	}
 	machine, err := keyring.LoadMachine(filepath.Join(dir, fileMachine))

@@ -97,8 +97,10 @@ func (c *controlSettings) run(ctx context.Context, stderr io.Writer) error {
 
 // enrol joins, unless the directory holds the node of an earlier start already.
 func (c *controlSettings) enrol(ctx context.Context, stderr io.Writer) error {
-	if _, err := controlplane.ReadSelf(c.dir); err == nil {
+	if err := controlplane.Vacant(c.dir); errors.Is(err, controlplane.ErrInitialised) {
 		return nil
+	} else if err != nil {
+		return err
 	}
 	if c.through == "" {
 		return usageError{fmt.Errorf("--join needs --through HOST:PORT, the API of any control node")}

@@ -134,10 +134,11 @@ func (d *doctor) find() error {
 			d.dir, d.role = dir, ca.Edge
 			return nil
 		}
-		for _, err := range []error{errControl, errEdge} {
-			if !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("who the node in %s is cannot be read: %w", dir, err)
-			}
+		if !errors.Is(errControl, fs.ErrNotExist) {
+			return controlplane.NoSelf(dir, errControl)
+		}
+		if !errors.Is(errEdge, fs.ErrNotExist) {
+			return edge.NoSelf(dir, errEdge)
 		}
 	}
 	for _, below := range []string{"control", "edge"} {

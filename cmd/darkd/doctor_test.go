@@ -48,7 +48,7 @@ func aNode(t *testing.T, role, self string) string {
 	if _, err := keyring.LoadMachine(filepath.Join(dir, "machine.key")); err != nil {
 		t.Fatal(err)
 	}
-	who := fmt.Sprintf(`{"name":"n","clusterID":"cluster","publishingKey":%q}`,
+	who := fmt.Sprintf(`{"name":"n","clusterID":"cluster","serverID":"n","publishingKey":%q}`,
 		base64.StdEncoding.EncodeToString(make([]byte, ed25519.PublicKeySize)))
 	for name, text := range map[string]string{self: who, "root.age": "sealed"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"sync"
 	"time"
@@ -85,8 +84,10 @@ func (e *edgeSettings) run(ctx context.Context, stderr io.Writer) error {
 
 // enrol joins, unless the directory holds the edge of an earlier start already.
 func (e *edgeSettings) enrol(ctx context.Context, stderr io.Writer) error {
-	if _, err := edge.ReadSelf(e.dir); err == nil {
+	if err := edge.Vacant(e.dir); errors.Is(err, edge.ErrJoined) {
 		return nil
+	} else if err != nil {
+		return err
 	}
 	if e.through == "" {
 		return usageError{errors.New("--join needs --through HOST:PORT, the API of any control node")}
@@ -107,7 +108,7 @@ func (e *edgeSettings) enrol(ctx context.Context, stderr io.Writer) error {
 func (e *edgeSettings) open(log *slog.Logger, o *observed) (*edge.Node, error) {
 	self, err := edge.ReadSelf(e.dir)
 	if err != nil {
-		return nil, e.noSelf(err)
+		return nil, edge.NoSelf(e.dir, err)
 	}
 	cfg := edge.Config{
 		Dir: e.dir, Name: self.Name, ClusterID: self.ClusterID, PublishingKey: self.PublishingKey,
@@ -143,16 +144,6 @@ func (e *edgeSettings) withoutCertificate(cfg *edge.Config, lost error) {
 	cfg.Logger.Error("this edge serves what it has and hears no control node", "error", lost,
 		"do", "put the file back "+
 			"from a copy of the directory and start again; or let the edge join again: docs/operations/nodes.md")
-}
-
-// noSelf explains why the directory's edge.json was not read.
-func (e *edgeSettings) noSelf(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s holds no edge: %w; run `darkd edge --join TOKEN --through HOST:PORT`", e.dir, err)
-	}
-	return fmt.Errorf("who the edge in %s is cannot be read: %w; put the file back from a copy; or let the edge join "+
-		"again, with a token of `dark nodes token NAME` and another --dir (objects that only this edge keeps stay in "+
-		"the old one)", e.dir, err)
 }
 
 // controlNodes is the door through which an edge goes: to control nodes of its cluster that

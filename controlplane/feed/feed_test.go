@@ -337,3 +337,27 @@ func TestALongHelloHearsItsRefusal(t *testing.T) {
 		t.Errorf("refused with %q", got)
 	}
 }
+
+// TestASessionEndsWithTheControlNodesCertificate: an edge hears a control node no longer than that
+// one's certificate lives, though the connection was opened before.
+func TestASessionEndsWithTheControlNodesCertificate(t *testing.T) {
+	const life = 1440 * time.Hour // as authority.sign gives it
+	var ends time.Time
+	w := &world{t: t, ca: newAuthority(t), src: newSource(t, "org/acme")}
+	cert := w.ca.issue(t, "control1", time.Now().Add(3*time.Second-life))
+	ends = cert.Leaf.NotAfter
+	w.serve(func(o *feed.Options) {
+		o.TLS = func() *tls.Config {
+			return &tls.Config{Certificates: []tls.Certificate{cert}, ClientCAs: w.ca.pool}
+		}
+	})
+	e := w.edge("e1", vfs.NewMem(), nil)
+	eventually(t, "the edge was connected", e.Connected)
+	eventually(t, "the session ended", func() bool { return !e.Connected() })
+	if left := time.Until(ends); left > 0 {
+		t.Errorf("it ended %s early", left)
+	}
+	if n := w.srv.Counters().Connections; n != 1 {
+		t.Errorf("%d connections", n)
+	}
+}

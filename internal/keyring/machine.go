@@ -18,10 +18,16 @@ type Machine struct{ identity *age.X25519Identity }
 
 // LoadMachine reads the machine key at path, or makes it with mode 0600.
 func LoadMachine(path string) (*Machine, error) {
-	b, err := os.ReadFile(path)
+	m, err := ReadMachine(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return newMachine(path)
 	}
+	return m, err
+}
+
+// ReadMachine reads the machine key at path.
+func ReadMachine(path string) (*Machine, error) {
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("machine key: %w", err)
 	}

@@ -44,10 +44,16 @@ func NewCA(tb testing.TB) *CA {
 // that has a common name.
 func (ca *CA) TLS(name string) consensus.TLS {
 	ca.tb.Helper()
+	return ca.TLSUntil(name, time.Now().Add(time.Hour))
+}
+
+// TLSUntil is TLS with a certificate that ends at a time.
+func (ca *CA) TLSUntil(name string, ends time.Time) consensus.TLS {
+	ca.tb.Helper()
 	key := newKey(ca.tb)
 	tmpl := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: ends,
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}

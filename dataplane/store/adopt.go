@@ -21,7 +21,11 @@ func (p *Space) Adopt(ctx context.Context, from *Space, b Body, was, now Sealing
 	}
 	var out Body
 	known := map[extentRef]extentRef{} // an extent may come more than once
-	for _, e := range b.extents {
+	refs, err := p.s.all(&b)
+	if err != nil {
+		return Body{}, p.s.hurt(err)
+	}
+	for _, e := range refs {
 		if err := ctx.Err(); err != nil {
 			return Body{}, err
 		}

@@ -73,6 +73,7 @@ type Row struct {
 // those one after the other.
 type Body struct {
 	extents []extentRef
+	far     []farList      // lists of more, between these
 	fresh   []*freshExtent // not known to the cell yet
 }
 

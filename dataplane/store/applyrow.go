@@ -160,6 +160,11 @@ func (c *change) put(space ID, op *storev1.Op, p *storev1.Put) (res Result, err 
 		return res, err
 	}
 	res.Version, res.Time = Version(c.index), unix(t)
+	for i, list := range row.apart() {
+		if err := c.batch.Set(listKey(s.rowKey(res.Version), i), list, nil); err != nil {
+			return res, err
+		}
+	}
 	return res, c.write(space, s.rowKey(res.Version), &row)
 }
 
@@ -273,13 +278,12 @@ func (c *change) write(space ID, k []byte, r *row) error {
 
 // drop deletes a row and gives back what it took.
 func (c *change) drop(s *versions, r *stored) error {
-	if err := c.release(s.space, &r.row); err != nil {
-		return err
-	}
-	return c.batch.Delete(s.rowKey(r.v), nil)
+	k := s.rowKey(r.v)
+	return firstOf(c.release(s.space, k, &r.row), c.batch.Delete(k, nil))
 }
 
-func (c *change) release(space ID, r *row) error {
+// release gives back what a row took, whose key in the database is given.
+func (c *change) release(space ID, k []byte, r *row) error {
 	u, err := c.used(space)
 	if err != nil {
 		return err
@@ -290,19 +294,36 @@ func (c *change) release(space ID, r *row) error {
 	} else {
 		u.Others -= min(1, u.Others)
 	}
-	for _, e := range r.refs(nil) {
-		x, err := c.load(e.id)
-		if d := (*Damaged)(nil); errors.As(err, &d) {
-			continue // nobody can read it, and its space is for an offline repair to give back
+	var failed error
+	err = eachRef(c.read, k, r, func(e extentRef) {
+		if failed == nil {
+			failed = unlessDamaged(c.releaseOne(space, e))
 		}
-		if err != nil {
-			return err
-		}
-		if h := x.hold(space, e.slot); h != nil {
-			h.references--
-		}
+	})
+	for i := range r.listed {
+		failed = firstOf(failed, c.batch.Delete(listKey(k, i), nil))
+	}
+	return firstOf(unlessDamaged(err), failed)
+}
+
+func (c *change) releaseOne(space ID, e extentRef) error {
+	x, err := c.load(e.id)
+	if err != nil {
+		return err
+	}
+	if h := x.hold(space, e.slot); h != nil {
+		h.references--
 	}
 	return nil
+}
+
+// unlessDamaged passes over what is damaged: nobody can read it, and its space is for an offline
+// repair to give back.
+func unlessDamaged(err error) error {
+	if d := (*Damaged)(nil); errors.As(err, &d) {
+		return nil
+	}
+	return err
 }
 
 // delete deletes the row that the op names.
@@ -453,7 +474,7 @@ func (c *change) dropRows(space ID, from []byte, most int) (n int, err error) {
 		if err := c.parsed(&r, value, space, unescape(nil, key)); err != nil {
 			r.row = row{} // it holds nothing that can be known
 		}
-		if err := c.release(space, &r.row); err != nil {
+		if err := c.release(space, iter.Key(), &r.row); err != nil {
 			return n, err
 		}
 		if err := c.batch.Delete(bytes.Clone(iter.Key()), nil); err != nil {

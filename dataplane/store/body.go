@@ -40,12 +40,19 @@ func (b Body) Len() (n int64) {
 	for _, e := range b.extents {
 		n += e.length
 	}
+	for i := range b.far {
+		n += b.far[i].length
+	}
 	return n
 }
 
 // Join is the bodies one after the other; no octet moves.
 func Join(bodies ...Body) (all Body) {
 	for _, b := range bodies {
+		for _, f := range b.far {
+			f.at += len(all.extents)
+			all.far = append(all.far, f)
+		}
 		all.extents = append(all.extents, b.extents...)
 		all.fresh = append(all.fresh, b.fresh...)
 	}

@@ -67,7 +67,7 @@ func (p *Space) admit(ops []Op) error {
 	for i := range ops {
 		op := &ops[i]
 		if len(op.Key) > MaxKey || len(op.Tag) > MaxTag || len(op.Value) > MaxValue ||
-			len(op.Body.extents) > maxExtents || op.Size < 0 {
+			op.Body.count() > maxExtents || op.Size < 0 {
 			return fmt.Errorf("op %d on key %.100q: %w", i, op.Key, ErrTooLarge)
 		}
 		adds = adds || op.Kind == Put || op.Kind == Stack || op.Kind == Amend
@@ -147,15 +147,20 @@ func (p *Space) encodePut(ctx context.Context, op *Op, fresh *[]*freshExtent) (*
 	put := &storev1.Put{
 		Stack: op.Kind == Stack, Marker: op.Marker, Tag: op.Tag, Size: op.Size, Flags: op.Flags, Counts: op.Counts,
 	}
-	refs := make([]storev1.ExtentRef, len(op.Body.extents))
+	all, err := p.s.all(&op.Body)
+	if err != nil {
+		return nil, err
+	}
+	refs := make([]storev1.ExtentRef, len(all))
 	put.Extents = make([]*storev1.ExtentRef, len(refs))
 	row := row{bits: rowBits(put), flags: op.Flags, size: uint64(op.Size), tag: op.Tag, n: len(refs)}
 	for i := range refs {
-		e := &op.Body.extents[i]
+		e := &all[i]
 		refs[i].Id, refs[i].Length, refs[i].Slot = e.id[:], e.length, e.slot
 		put.Extents[i] = &refs[i]
 		row.extents = appendExtentRef(row.extents, *e)
 	}
+	row.apart()
 	for _, f := range op.Body.fresh {
 		if f.committed.Load() {
 			continue // known by now, or deleted again
@@ -167,7 +172,6 @@ func (p *Space) encodePut(ctx context.Context, op *Op, fresh *[]*freshExtent) (*
 		put.Fresh = append(put.Fresh, n)
 		*fresh = append(*fresh, f)
 	}
-	var err error
 	put.Value, err = p.sealValue(&row, op.Key, op.Value)
 	return put, err
 }
@@ -180,7 +184,7 @@ func (p *Space) sealValue(r *row, key, value []byte) ([]byte, error) {
 	}
 	sealed := make([]byte, 4, 4+len(value)+seal.ValueOverhead)
 	sealed[0], sealed[1], sealed[2], sealed[3] = byte(version>>24), byte(version>>16), byte(version>>8), byte(version)
-	return values.Seal(sealed, value, r.appendBound(make([]byte, 0, 128+len(key)+len(r.extents)), p.id, key)), nil
+	return values.Seal(sealed, value, r.bound(p.id, key)), nil
 }
 
 // openValue opens a row's value.
@@ -193,8 +197,7 @@ func (s *Store) openValue(space ID, r *row, key []byte, v Version) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	bound := r.appendBound(make([]byte, 0, 128+len(key)+len(r.extents)), space, key)
-	value, err := values.Open(make([]byte, 0, len(r.sealed)-4-seal.ValueOverhead), r.sealed[4:], bound)
+	value, err := values.Open(make([]byte, 0, len(r.sealed)-4-seal.ValueOverhead), r.sealed[4:], r.bound(space, key))
 	if err != nil {
 		return nil, damagedRow(space, key, v, err)
 	}

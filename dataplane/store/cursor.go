@@ -191,7 +191,7 @@ func (c *Cursor) parse(k []byte) bool {
 // until the cursor moves; Clone keeps them.
 func (c *Cursor) Row() Row {
 	c.refs = c.row.refs(c.refs[:0])
-	r := c.row.public(c.key, c.v, c.refs)
+	r := c.row.public(c.key, c.v, c.refs, c.row.far(c.iter.Key()))
 	r.Current = c.current
 	return r
 }

@@ -138,7 +138,7 @@ func (d *drop) rowsOfLost() error {
 			return nil //nolint:nilerr // the scrub told of it
 		}
 		var need *extentRef
-		r.each(func(e extentRef) {
+		_ = eachRef(d.s.db, k, &r, func(e extentRef) { // what it cannot read was reported before
 			if d.lost[e.id] && need == nil {
 				need = &e
 			}

@@ -25,6 +25,12 @@ func FuzzRow(f *testing.F) {
 	r.extents, r.n = appendExtentRef(nil, extentRef{id: ID{1}, length: 300, slot: 9}), 1
 	f.Add(r.append(nil))
 	f.Add((&row{}).append(nil))
+	many := row{bits: bitNull, n: perList + 1, sealed: []byte("sealed")}
+	for range many.n {
+		many.extents = appendExtentRef(many.extents, extentRef{id: ID{1}, length: 300, slot: 9})
+	}
+	many.apart()
+	f.Add(many.append(nil))
 	f.Add([]byte{rowFormat, 0, 0x80, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var r row
@@ -44,8 +50,14 @@ func FuzzRow(f *testing.F) {
 				t.Fatalf("an extent of %d octets", e.length)
 			}
 		}
-		p := r.public([]byte("key"), 1, r.refs(nil))
-		if p.Size < 0 || p.Body.Len() != total || len(p.Body.extents) != r.n {
+		far := r.far(appendVersion(appendKey(nil, tagRow, ID{1}, []byte("key")), 1))
+		for i := range far {
+			if total += far[i].length; far[i].length < 0 || total < 0 {
+				t.Fatalf("a list of %d octets", far[i].length)
+			}
+		}
+		p := r.public([]byte("key"), 1, r.refs(nil), far)
+		if p.Size < 0 || p.Body.Len() != total || p.Body.count() != r.n {
 			t.Fatalf("%+v", p)
 		}
 	})

@@ -126,10 +126,13 @@ func (s *Store) mended(ops []*storev1.Op, out *outcome) {
 			} else {
 				at := appendVersion(appendKey(nil, tagRow, space, op.Key), v)
 				s.ledger.heal(at, append(bytes.Clone(at), 0))
+				s.ledger.heal(listKey(at, 0)[:len(at)], after(listKey(at, 0)[:len(at)]))
 			}
 			s.ledger.forget(Thing{Kind: DamagedRow, Space: space, Key: op.Key, Version: out.results[i].Version})
 		case *storev1.Op_DropPrefix:
 			from := beginning(space, op.Key)
+			s.ledger.heal(from, after(from))
+			from[0] = tagList
 			s.ledger.heal(from, after(from))
 		}
 	}
@@ -139,6 +142,8 @@ func (s *Store) mended(ops []*storev1.Op, out *outcome) {
 func (s *Store) mendedKey(space ID, key []byte) {
 	prefix := appendKey(nil, tagRow, space, key)
 	s.ledger.heal(prefix, immediateSuccessor(nil, prefix))
+	lists := appendKey(nil, tagList, space, key)
+	s.ledger.heal(lists, after(lists))
 	s.ledger.forgetWhere(func(d *Damage) bool {
 		return d.Kind == DamagedRow && d.Space == space && bytes.Equal(d.Key, key)
 	})
@@ -146,7 +151,7 @@ func (s *Store) mendedKey(space ID, key []byte) {
 
 // mendedSpace: a space that was erased is empty.
 func (s *Store) mendedSpace(space ID) {
-	for _, tag := range []byte{tagRow, tagNull, tagOlder, tagEpoch, tagUsage} {
+	for _, tag := range []byte{tagRow, tagList, tagNull, tagOlder, tagEpoch, tagUsage} {
 		from := idKey(tag, space)
 		s.ledger.heal(from, after(from))
 	}

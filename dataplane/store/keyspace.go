@@ -6,6 +6,8 @@ package store
 //	r | space (16) | key, escaped | 00 01 | ^version (8)   a row (row.go)
 //	n | space (16) | key, escaped | 00 01                  version (8) of a null row that is not current
 //	o | space (16) | key, escaped | 00 01                  count (4) of a key's rows besides the current one, if any
+//	b | space (16) | key, escaped | 00 01 | ^version (8) | list (4)
+//	                                                       extents of a row that has many (list.go)
 //	x | extent (16)                                        an extent and who holds it (extent.go)
 //	i | index (8) | number (4)                             sealed octets of an inline extent: the command that
 //	                                                       brought it, and which of its extents it was
@@ -38,6 +40,7 @@ const (
 	tagRow     = 'r'
 	tagNull    = 'n'
 	tagOlder   = 'o'
+	tagList    = 'b'
 	tagExtent  = 'x'
 	tagInline  = 'i'
 	tagEpoch   = 'e'

@@ -23,6 +23,9 @@ type Reader struct {
 	space  ID
 	how    Sealing
 	pieces []piece // what is still to be read
+	rest   []bodyPart
+	from   int64 // of what is to be read, counted from where rest begins
+	to     int64
 	err    error
 
 	span   seal.Span // of the piece that is being read
@@ -55,7 +58,12 @@ func (p *Space) Read(ctx context.Context, b Body, how Sealing, from, to int64) (
 	if from < 0 || to < from || to > b.Len() {
 		return nil, fmt.Errorf("octets %d to %d of a body of %d: %w", from, to, b.Len(), ErrTooLarge)
 	}
-	r := &Reader{s: p.s, ctx: ctx, space: p.id, how: how, pieces: cut(b.extents, from, to)}
+	r := &Reader{s: p.s, ctx: ctx, space: p.id, how: how, rest: b.parts(), from: from, to: to}
+	for len(r.pieces) < maxPinned && len(r.rest) > 0 {
+		if err := r.more(); err != nil {
+			return nil, p.s.hurt(err)
+		}
+	}
 	for i := range min(len(r.pieces), maxPinned) {
 		if err := r.find(&r.pieces[i]); err != nil {
 			_ = r.Close()
@@ -63,6 +71,25 @@ func (p *Space) Read(ctx context.Context, b Body, how Sealing, from, to int64) (
 		}
 	}
 	return r, nil
+}
+
+// more takes the next part of the body. Of lists one is in memory at a time, or two at the begin.
+func (r *Reader) more() error {
+	part := r.rest[0]
+	length := part.length()
+	if r.from < length && part.far != nil {
+		refs, err := r.s.load(part.far)
+		if err != nil {
+			return err
+		}
+		part.refs = refs
+	}
+	r.pieces = append(r.pieces, cut(part.refs, r.from, r.to)...)
+	r.from, r.to, r.rest = r.from-length, r.to-length, r.rest[1:]
+	if r.to <= 0 {
+		r.rest = nil
+	}
+	return nil
 }
 
 // cut is the ranges of extents that make [from, to) of the body.
@@ -197,6 +224,9 @@ func (r *Reader) next() bool {
 
 // begin starts the next piece.
 func (r *Reader) begin() error {
+	if len(r.pieces) == 0 && len(r.rest) > 0 {
+		return r.s.hurt(r.more())
+	}
 	if len(r.pieces) == 0 {
 		return io.EOF
 	}

@@ -28,7 +28,8 @@ func (d *drop) recount() error {
 		}
 	}
 	n := &recount{d: d, usage: map[ID]*Usage{}}
-	if err := firstOf(n.rows(), n.stale(tagOlder), n.stale(tagNull), n.writeUsage(), d.epochs()); err != nil {
+	err := firstOf(n.rows(), n.stale(tagOlder), n.stale(tagNull), n.staleLists(), n.writeUsage(), d.epochs())
+	if err != nil {
 		return err
 	}
 	d.s.ledger.forgetWhere(func(one *Damage) bool { return one.Kind != DamagedSegment && one.Kind != DamagedFile })
@@ -75,7 +76,7 @@ func (d *drop) referencesIn(from, end []byte) error {
 		if r.parse(v) != nil {
 			return nil //nolint:nilerr // it was deleted, or reported as one that stays
 		}
-		r.each(func(e extentRef) {
+		_ = eachRef(d.s.db, k, &r, func(e extentRef) { // a row that has not all of its lists was deleted
 			if in(e.id) {
 				claims[claim{e.id, ID(k[1:spaceLen]), e.slot}]++
 			}
@@ -242,6 +243,22 @@ func (n *recount) stale(tag byte) error {
 			return err
 		}
 		return n.d.s.write(func() error { return n.d.s.db.Delete(k, pebble.NoSync) })
+	})
+}
+
+// staleLists deletes the lists whose rows are gone.
+func (n *recount) staleLists() error {
+	return n.d.s.walk([]byte{tagList}, func(*Damaged) {}, func(k, _ []byte) error {
+		var r row
+		of := append([]byte{tagRow}, k[1:max(1, len(k)-4)]...)
+		v, err := get(n.d.s.db, of)
+		if err != nil {
+			return err
+		}
+		if v != nil && r.parse(v) == nil && binary.BigEndian.Uint32(k[len(k)-4:]) < uint32(r.listed) {
+			return n.d.ctx.Err()
+		}
+		return n.d.row(k)
 	})
 }
 

@@ -2,7 +2,7 @@ package store
 
 // A row's value in the database: a header in the clear, then the sealed value.
 //
-//	format (1) = 1
+//	format (1) = 1, or 2 where the extents are in lists beside the row (list.go)
 //	bits (1)      1 marker, 2 null, 4 counts
 //	flags         uvarint
 //	size          uvarint
@@ -10,10 +10,12 @@ package store
 //	amended       uvarint, less the version
 //	tag           length (1), octets
 //	extents       uvarint count; each: id (16), length uvarint, slot (4)
+//	lists         in their place in format 2: uvarint count; each: extents uvarint, length in the clear
+//	              uvarint, SHA-256 of the list (32)
 //	sealed value  uvarint length; key version (4), seal.Values of the value
 //
 // The seal's associated data is everything that the proposer knew: the row's space and
-// key, bits without null, flags, size, tag and extents. A row whose header was changed
+// key, bits without null, flags, size, tag and extents, or lists. A row whose header was changed
 // does not open.
 
 import (
@@ -26,7 +28,8 @@ import (
 )
 
 const (
-	rowFormat = 1
+	rowFormat       = 1
+	rowFormatListed = 2
 
 	bitMarker = 1
 	bitNull   = 2
@@ -43,7 +46,9 @@ type row struct {
 	time    int64
 	amended uint64 // less the version
 	tag     []byte
-	extents []byte // n of them, as stored
+	extents []byte // n of them, as stored; none where they are in lists
+	lists   []byte // their heads, as stored
+	listed  int    // how many lists there are
 	n       int
 	sealed  []byte
 }
@@ -51,13 +56,21 @@ type row struct {
 func (r *row) is(bit byte) bool { return r.bits&bit != 0 }
 
 func (r *row) append(dst []byte) []byte {
-	dst = append(dst, rowFormat, r.bits)
+	format := byte(rowFormat)
+	if r.listed > 0 {
+		format = rowFormatListed
+	}
+	dst = append(dst, format, r.bits)
 	dst = binary.AppendUvarint(dst, uint64(r.flags))
 	dst = binary.AppendUvarint(dst, r.size)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(r.time))
 	dst = binary.AppendUvarint(dst, r.amended)
 	dst = append(append(dst, byte(len(r.tag))), r.tag...)
-	dst = append(binary.AppendUvarint(dst, uint64(r.n)), r.extents...)
+	if r.listed > 0 {
+		dst = append(binary.AppendUvarint(dst, uint64(r.listed)), r.lists...)
+	} else {
+		dst = append(binary.AppendUvarint(dst, uint64(r.n)), r.extents...)
+	}
 	dst = binary.AppendUvarint(dst, uint64(len(r.sealed)))
 	return append(dst, r.sealed...)
 }
@@ -65,7 +78,8 @@ func (r *row) append(dst []byte) []byte {
 // parse reads a row's value.
 func (r *row) parse(v []byte) error {
 	p := parser{b: v}
-	if p.byte() != rowFormat {
+	format := p.byte()
+	if format != rowFormat && format != rowFormatListed {
 		return errRow
 	}
 	r.bits = p.byte()
@@ -75,12 +89,12 @@ func (r *row) parse(v []byte) error {
 	r.time = int64(p.uint64())
 	r.amended = p.uvarint()
 	r.tag = p.bytes(int(p.byte()))
-	r.n = p.length(minExtent)
-	r.extents = p.b
-	for range r.n {
-		p.extent()
+	r.n, r.listed, r.extents, r.lists = 0, 0, nil, nil
+	if format == rowFormatListed {
+		r.parseLists(&p)
+	} else {
+		r.parseExtents(&p)
 	}
-	r.extents = r.extents[:len(r.extents)-len(p.b)]
 	r.sealed = p.bytes(p.length(1))
 	if p.bad || len(p.b) != 0 {
 		return errRow
@@ -88,10 +102,19 @@ func (r *row) parse(v []byte) error {
 	return nil
 }
 
-// each goes over the row's extents.
+func (r *row) parseExtents(p *parser) {
+	r.n = p.length(minExtent)
+	r.extents = p.b
+	for range r.n {
+		p.extent()
+	}
+	r.extents = r.extents[:len(r.extents)-len(p.b)]
+}
+
+// each goes over the extents that are in the row itself; eachRef over all.
 func (r *row) each(f func(extentRef)) {
 	p := parser{b: r.extents}
-	for range r.n {
+	for len(p.b) > 0 {
 		f(p.extent())
 	}
 }
@@ -120,24 +143,29 @@ func appendRefs(dst []byte, refs []*storev1.ExtentRef) []byte {
 }
 
 // public is the row as services see it, but for Current and Value.
-func (r *row) public(key []byte, v Version, refs []extentRef) Row {
+func (r *row) public(key []byte, v Version, refs []extentRef, far []farList) Row {
 	return Row{
 		Key: key, Version: v, Amended: v + Version(r.amended),
 		Null: r.is(bitNull), Marker: r.is(bitMarker),
 		Tag: r.tag, Size: int64(r.size), Flags: r.flags, Time: time.Unix(0, r.time).UTC(),
-		Body: Body{extents: refs},
+		Body: Body{extents: refs, far: far},
 	}
 }
 
-// appendBound appends what a row's value is bound to.
-func (r *row) appendBound(dst []byte, space ID, key []byte) []byte {
-	dst = append(append(dst, "dark store row 1"...), space[:]...)
+// bound is what a row's value is bound to.
+func (r *row) bound(space ID, key []byte) []byte {
+	dst := make([]byte, 0, 128+len(key)+len(r.extents)+len(r.lists))
+	title, extents := "dark store row 1", r.extents
+	if r.listed > 0 {
+		title, extents = "dark store row 2", r.lists
+	}
+	dst = append(append(dst, title...), space[:]...)
 	dst = append(dst, r.bits&^bitNull, byte(len(r.tag)))
 	dst = append(dst, r.tag...)
 	dst = binary.BigEndian.AppendUint32(dst, r.flags)
 	dst = binary.BigEndian.AppendUint64(dst, r.size)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(r.n))
-	return append(append(dst, r.extents...), key...)
+	return append(append(dst, extents...), key...)
 }
 
 // parser reads octets; after the first that are missing, or that append would not have

@@ -219,7 +219,7 @@ func (c *scrub) row(k, v []byte) error {
 		c.each(k, v, &r)
 	}
 	_, err := c.s.openValue(space, &r, key, version)
-	return err
+	return firstOf(err, eachRef(c.s.db, k, &r, func(extentRef) {}))
 }
 
 // extents opens every body. What is deleted or moved meanwhile is passed over.
@@ -274,7 +274,7 @@ func (c *scrub) nameLost() error {
 		if !ok || r.parse(v) != nil {
 			return nil //nolint:nilerr // told before
 		}
-		r.each(func(e extentRef) {
+		_ = eachRef(c.s.db, k, &r, func(e extentRef) { // what it cannot read was told before
 			d := c.lost[e.id]
 			if d == nil {
 				return

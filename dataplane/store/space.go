@@ -57,7 +57,11 @@ func (p *Space) Get(ctx context.Context, key []byte, v Version) (Row, error) {
 	if err := p.s.synced(ctx, p.id, key, &f.row, f.v); err != nil {
 		return Row{}, p.s.hurt(err)
 	}
-	out := f.public(key, f.v, f.refs(make([]extentRef, 0, f.n)))
+	var refs []extentRef
+	if f.listed == 0 {
+		refs = f.refs(make([]extentRef, 0, f.n))
+	}
+	out := f.public(key, f.v, refs, f.far(appendVersion(appendKey(nil, tagRow, p.id, key), f.v)))
 	out.Current = f.current
 	if out.Value, err = p.s.openValue(p.id, &f.row, key, f.v); err != nil {
 		return Row{}, p.s.hurt(err)

@@ -15,6 +15,7 @@ import (
 type tally struct {
 	c      *scrub
 	usage  map[ID]*Usage
+	lists  map[ID]uint64 // sum over the lists that rows name, less those that there are
 	older  map[ID]uint64 // sum over rows that are not current, less what is counted of them
 	last   []byte        // key of the last row, without its version
 	refs   map[ID]uint64
@@ -24,7 +25,7 @@ type tally struct {
 
 func newTally(c *scrub) *tally {
 	t := &tally{
-		c: c, usage: map[ID]*Usage{}, older: map[ID]uint64{}, refs: map[ID]uint64{},
+		c: c, usage: map[ID]*Usage{}, older: map[ID]uint64{}, lists: map[ID]uint64{}, refs: map[ID]uint64{},
 		epochs: map[epochID]int64{},
 	}
 	c.each, c.held = t.row, t.extent
@@ -55,7 +56,12 @@ func (t *tally) row(k, _ []byte, r *row) {
 	} else {
 		u.Others++
 	}
-	r.each(func(e extentRef) { t.refs[space] += t.reference(space, e.id, e.slot) })
+	_ = eachRef(t.c.s.db, k, r, func(e extentRef) { // what it cannot read the scrub tells
+		t.refs[space] += t.reference(space, e.id, e.slot)
+	})
+	for i := range r.listed {
+		t.lists[space] += xxhash.Sum64(listKey(k, i))
+	}
 }
 
 func (t *tally) extent(id ID, x *extent) {
@@ -74,7 +80,7 @@ func (t *tally) compare() error {
 			t.tell("references of space %x", space)
 		}
 	}
-	if err := t.compareOlder(); err != nil {
+	if err := firstOf(t.compareOlder(), t.compareLists()); err != nil {
 		return err
 	}
 	err := eachKey(s.db, []byte{tagUsage}, func(k, v []byte) error {
@@ -117,6 +123,21 @@ func (t *tally) compareOlder() error {
 	for space, sum := range t.older {
 		if sum != 0 && !t.c.s.isErased(space) {
 			t.tell("versions of keys of space %x", space)
+		}
+	}
+	return err
+}
+
+func (t *tally) compareLists() error {
+	err := eachKey(t.c.s.db, []byte{tagList}, func(k, _ []byte) error {
+		if len(k) > spaceLen {
+			t.lists[ID(k[1:spaceLen])] -= xxhash.Sum64(k)
+		}
+		return nil
+	})
+	for space, sum := range t.lists {
+		if sum != 0 && !t.c.s.isErased(space) {
+			t.tell("lists of extents of space %x", space)
 		}
 	}
 	return err

@@ -17,6 +17,7 @@ import (
 	"github.com/dark-ecosystem/dark/internal/errs"
 	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
 	statev1 "github.com/dark-ecosystem/dark/proto/dark/state/v1"
+	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
 // statusFor is how long what other control nodes said is used again: a list of a
@@ -69,6 +70,7 @@ func (n *Node) statuses(ctx context.Context, maxAge time.Duration) map[string]*c
 			continue
 		}
 		out[name].State, out[name].Position = "ready", report.Revision
+		out[name].S3Hosts = report.S3Hosts
 		if report.DiskFull {
 			out[name].State = "disk full"
 		}
@@ -156,17 +158,21 @@ func (n *Node) report() *clusterv1.ControlReport {
 
 // ownReport is what this node says of itself.
 func (n *Node) ownReport() *clusterv1.ControlReport {
-	return &clusterv1.ControlReport{
+	r := &clusterv1.ControlReport{
 		Finished: n.core.group.Finished(), Revision: n.core.store.Revision(),
 		DiskFull: n.diskFull(), Time: n.cfg.Clock.Now().UnixNano(),
 	}
+	if n.storage != nil {
+		r.S3Hosts = &storagev1.S3Hosts{Domains: n.storage.Hosts().Domains()}
+	}
+	return r
 }
 
 func edgeStatus(s feed.NodeStatus, last uint64) *clusterv1.NodeStatus {
 	out := &clusterv1.NodeStatus{
 		Connected: s.Connected, Position: s.Revision, Refusals: s.Refused, Version: s.Version,
 		LastContact: timestamppb.New(s.LastContact), BudgetDays: s.BudgetDays, RefusedFrames: s.RefusedFrames,
-		State: "ready",
+		State: "ready", S3Hosts: s.S3Hosts,
 	}
 	if last > s.Revision {
 		out.Lag = last - s.Revision

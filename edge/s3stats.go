@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3"
+	"github.com/dark-ecosystem/dark/internal/sigv4"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
@@ -26,6 +27,7 @@ func (s *s3Server) stats() *storagev1.StorageStats {
 	out := &storagev1.StorageStats{
 		Node: s.c.Name, SegmentBytes: st.SegmentBytes, LiveBytes: st.LiveBytes, FreeBytes: st.FreeBytes,
 		Extents: st.Extents, Damaged: st.Damaged, Progress: st.Progress, ReadOnly: st.ReadOnly,
+		Hosts: &storagev1.S3Hosts{Domains: sigv4.NewHosts(s.c.S3Domains...).Domains()},
 	}
 	if !st.Scrubbed.IsZero() {
 		out.Scrubbed, out.ScrubDamaged = st.Scrubbed.Unix(), st.ScrubDamaged

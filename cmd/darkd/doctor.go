@@ -159,6 +159,7 @@ func (d *doctor) examine(ctx context.Context) []finding {
 	all = append(all, d.certificate(), d.member(ctx))
 	if d.role == ca.Control {
 		all = append(all, d.majority(ctx))
+		all = append(all, d.s3Hosts(ctx)...)
 	} else {
 		all = append(all, d.store(ctx))
 	}

@@ -390,4 +390,7 @@ func (p *platform) stats(org, bucket string) {
 		out := fmt.Sprint(p.api(org, "GET", "/v1/storage/stats?bucket=buckets/"+bucket, ""))
 		return strings.Contains(out, "bucket:"+bucket) && strings.Contains(out, "objects:1")
 	})
+	p.eventually("both nodes tell how they read host names", func() bool {
+		return strings.Count(fmt.Sprint(p.api("", "GET", "/v1/nodes", "")), "s3Hosts:") == 2
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
+	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
 // keepRefusals is how many of a node's last refusals are kept for the operator.
@@ -34,6 +35,8 @@ type NodeStatus struct {
 	BudgetDays uint32
 	// ClockOffset is how far its clock is ahead of ours, the way included.
 	ClockOffset time.Duration
+	// S3Hosts is how it reads host names of S3; nil where it does not tell. It is not changed.
+	S3Hosts *storagev1.S3Hosts
 }
 
 type nodes struct {
@@ -125,6 +128,7 @@ func (s *Server) Status() map[string]NodeStatus {
 		c := st.NodeStatus
 		c.Refusals = append([]*feedv1.Refusal(nil), c.Refusals...)
 		c.RefusedFrames = maps.Clone(c.RefusedFrames)
+		c.S3Hosts = st.storage.store.GetHosts()
 		all[name] = c
 	}
 	return all

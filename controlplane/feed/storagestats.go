@@ -3,6 +3,8 @@ package feed
 import (
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	feedv1 "github.com/dark-ecosystem/dark/proto/dark/feed/v1"
 	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
@@ -17,6 +19,10 @@ const (
 	// ackedBuckets is how many buckets an edge tells of at most in one ack: of fewer, it has
 	// told all that changed.
 	ackedBuckets = 200
+
+	// The most base domains of an edge that are kept, and octets of them all.
+	keepDomains      = 64
+	keepDomainOctets = 16 << 10
 )
 
 // storageStats are what a connected edge told of its store. It is guarded by nodes.mu.
@@ -59,6 +65,9 @@ func (s *storageStats) take(a *feedv1.Ack) {
 	}
 	if d := told.GetDamage(); len(d.GetThings()) > keepDamage {
 		d.Things, d.More = d.Things[:keepDamage], true
+	}
+	if h := told.GetHosts(); len(h.GetDomains()) > keepDomains || proto.Size(h) > keepDomainOctets {
+		told.Hosts = nil
 	}
 	s.store = told
 }

@@ -10,6 +10,7 @@ package clusterv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	v1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -265,6 +266,9 @@ type NodeStatus struct {
 	RefusedFrames map[string]uint64 `protobuf:"bytes,12,rep,name=refused_frames,json=refusedFrames,proto3" json:"refused_frames,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	// The stream of the last refusal: "org/NAME" where it concerns one organization.
 	LastRefusalStream string `protobuf:"bytes,13,opt,name=last_refusal_stream,json=lastRefusalStream,proto3" json:"last_refusal_stream,omitempty"`
+	// How it reads host names of S3: all control nodes and all edges with S3 should read them
+	// alike. Absent where it has no S3, or does not tell.
+	S3Hosts *v1.S3Hosts `protobuf:"bytes,14,opt,name=s3_hosts,json=s3Hosts,proto3" json:"s3_hosts,omitempty"`
 	// Resources that cannot be published as they are; edges keep what they had of them. Of
 	// the control node that leads.
 	SetAside uint64 `protobuf:"varint,20,opt,name=set_aside,json=setAside,proto3" json:"set_aside,omitempty"`
@@ -393,6 +397,13 @@ func (x *NodeStatus) GetLastRefusalStream() string {
 		return x.LastRefusalStream
 	}
 	return ""
+}
+
+func (x *NodeStatus) GetS3Hosts() *v1.S3Hosts {
+	if x != nil {
+		return x.S3Hosts
+	}
+	return nil
 }
 
 func (x *NodeStatus) GetSetAside() uint64 {
@@ -946,7 +957,9 @@ type ControlReport struct {
 	// Its disk is full: it takes no writes, and steps down.
 	DiskFull bool `protobuf:"varint,4,opt,name=disk_full,json=diskFull,proto3" json:"disk_full,omitempty"`
 	// Its time of day, Unix nanoseconds.
-	Time          int64 `protobuf:"varint,5,opt,name=time,proto3" json:"time,omitempty"`
+	Time int64 `protobuf:"varint,5,opt,name=time,proto3" json:"time,omitempty"`
+	// How it reads host names of S3.
+	S3Hosts       *v1.S3Hosts `protobuf:"bytes,6,opt,name=s3_hosts,json=s3Hosts,proto3" json:"s3_hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1014,6 +1027,13 @@ func (x *ControlReport) GetTime() int64 {
 		return x.Time
 	}
 	return 0
+}
+
+func (x *ControlReport) GetS3Hosts() *v1.S3Hosts {
+	if x != nil {
+		return x.S3Hosts
+	}
+	return nil
 }
 
 // ZoneStats are the queries of one zone, summed over the connected edges since each
@@ -2356,7 +2376,7 @@ var File_dark_cluster_v1_cluster_proto protoreflect.FileDescriptor
 
 const file_dark_cluster_v1_cluster_proto_rawDesc = "" +
 	"\n" +
-	"\x1ddark/cluster/v1/cluster.proto\x12\x0fdark.cluster.v1\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf7\x03\n" +
+	"\x1ddark/cluster/v1/cluster.proto\x12\x0fdark.cluster.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1ddark/storage/v1/storage.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf7\x03\n" +
 	"\x04Node\x12\x1c\n" +
 	"\x04name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x04name\x12+\n" +
 	"\forganization\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\forganization\x12R\n" +
@@ -2380,7 +2400,7 @@ const file_dark_cluster_v1_cluster_proto_rawDesc = "" +
 	"\n" +
 	"public_key\x18\x04 \x01(\fB\b\xbaH\x05z\x03\x18\x80\x04R\tpublicKey\x12#\n" +
 	"\binstance\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\binstance\x126\n" +
-	"\x12renewed_public_key\x18\x06 \x01(\fB\b\xbaH\x05z\x03\x18\x80\x04R\x10renewedPublicKey\"\xe5\x04\n" +
+	"\x12renewed_public_key\x18\x06 \x01(\fB\b\xbaH\x05z\x03\x18\x80\x04R\x10renewedPublicKey\"\x9a\x05\n" +
 	"\n" +
 	"NodeStatus\x12\x1c\n" +
 	"\tconnected\x18\x01 \x01(\bR\tconnected\x12\x1a\n" +
@@ -2397,7 +2417,8 @@ const file_dark_cluster_v1_cluster_proto_rawDesc = "" +
 	"budgetDays\x12\x14\n" +
 	"\x05state\x18\v \x01(\tR\x05state\x12U\n" +
 	"\x0erefused_frames\x18\f \x03(\v2..dark.cluster.v1.NodeStatus.RefusedFramesEntryR\rrefusedFrames\x12.\n" +
-	"\x13last_refusal_stream\x18\r \x01(\tR\x11lastRefusalStream\x12\x1b\n" +
+	"\x13last_refusal_stream\x18\r \x01(\tR\x11lastRefusalStream\x123\n" +
+	"\bs3_hosts\x18\x0e \x01(\v2\x18.dark.storage.v1.S3HostsR\as3Hosts\x12\x1b\n" +
 	"\tset_aside\x18\x14 \x01(\x04R\bsetAside\x12$\n" +
 	"\x0elast_set_aside\x18\x15 \x01(\tR\flastSetAside\x1a@\n" +
 	"\x12RefusedFramesEntry\x12\x10\n" +
@@ -2451,13 +2472,14 @@ const file_dark_cluster_v1_cluster_proto_rawDesc = "" +
 	"\x06leader\x18\x04 \x01(\bR\x06leader\x12\x0e\n" +
 	"\x02id\x18\x05 \x01(\tR\x02id\x12\x18\n" +
 	"\aanswers\x18\x06 \x01(\bR\aanswers\x12\x10\n" +
-	"\x03lag\x18\a \x01(\x04R\x03lag\"\xa5\x01\n" +
+	"\x03lag\x18\a \x01(\x04R\x03lag\"\xda\x01\n" +
 	"\rControlReport\x12\x1a\n" +
 	"\bfinished\x18\x01 \x01(\x04R\bfinished\x12+\n" +
 	"\x05nodes\x18\x02 \x03(\v2\x15.dark.cluster.v1.NodeR\x05nodes\x12\x1a\n" +
 	"\brevision\x18\x03 \x01(\x04R\brevision\x12\x1b\n" +
 	"\tdisk_full\x18\x04 \x01(\bR\bdiskFull\x12\x12\n" +
-	"\x04time\x18\x05 \x01(\x03R\x04time\"\x98\x02\n" +
+	"\x04time\x18\x05 \x01(\x03R\x04time\x123\n" +
+	"\bs3_hosts\x18\x06 \x01(\v2\x18.dark.storage.v1.S3HostsR\as3Hosts\"\x98\x02\n" +
 	"\tZoneStats\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aqueries\x18\x02 \x01(\x04R\aqueries\x12\x1a\n" +
@@ -2604,7 +2626,8 @@ var file_dark_cluster_v1_cluster_proto_goTypes = []any{
 	nil,                                // 34: dark.cluster.v1.JoinResponse.FeedsEntry
 	nil,                                // 35: dark.cluster.v1.JoinResponse.MembersEntry
 	(*timestamppb.Timestamp)(nil),      // 36: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),      // 37: google.protobuf.FieldMask
+	(*v1.S3Hosts)(nil),                 // 37: dark.storage.v1.S3Hosts
+	(*fieldmaskpb.FieldMask)(nil),      // 38: google.protobuf.FieldMask
 }
 var file_dark_cluster_v1_cluster_proto_depIdxs = []int32{
 	32, // 0: dark.cluster.v1.Node.labels:type_name -> dark.cluster.v1.Node.LabelsEntry
@@ -2614,21 +2637,23 @@ var file_dark_cluster_v1_cluster_proto_depIdxs = []int32{
 	2,  // 4: dark.cluster.v1.Node.status:type_name -> dark.cluster.v1.NodeStatus
 	36, // 5: dark.cluster.v1.NodeStatus.last_contact:type_name -> google.protobuf.Timestamp
 	33, // 6: dark.cluster.v1.NodeStatus.refused_frames:type_name -> dark.cluster.v1.NodeStatus.RefusedFramesEntry
-	36, // 7: dark.cluster.v1.CreateJoinTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
-	34, // 8: dark.cluster.v1.JoinResponse.feeds:type_name -> dark.cluster.v1.JoinResponse.FeedsEntry
-	35, // 9: dark.cluster.v1.JoinResponse.members:type_name -> dark.cluster.v1.JoinResponse.MembersEntry
-	0,  // 10: dark.cluster.v1.ControlReport.nodes:type_name -> dark.cluster.v1.Node
-	11, // 11: dark.cluster.v1.ListZoneStatsResponse.zones:type_name -> dark.cluster.v1.ZoneStats
-	9,  // 12: dark.cluster.v1.ListMembersResponse.members:type_name -> dark.cluster.v1.Member
-	0,  // 13: dark.cluster.v1.ListNodesResponse.nodes:type_name -> dark.cluster.v1.Node
-	0,  // 14: dark.cluster.v1.CreateNodeRequest.node:type_name -> dark.cluster.v1.Node
-	0,  // 15: dark.cluster.v1.UpdateNodeRequest.node:type_name -> dark.cluster.v1.Node
-	37, // 16: dark.cluster.v1.UpdateNodeRequest.update_mask:type_name -> google.protobuf.FieldMask
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	37, // 7: dark.cluster.v1.NodeStatus.s3_hosts:type_name -> dark.storage.v1.S3Hosts
+	36, // 8: dark.cluster.v1.CreateJoinTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
+	34, // 9: dark.cluster.v1.JoinResponse.feeds:type_name -> dark.cluster.v1.JoinResponse.FeedsEntry
+	35, // 10: dark.cluster.v1.JoinResponse.members:type_name -> dark.cluster.v1.JoinResponse.MembersEntry
+	0,  // 11: dark.cluster.v1.ControlReport.nodes:type_name -> dark.cluster.v1.Node
+	37, // 12: dark.cluster.v1.ControlReport.s3_hosts:type_name -> dark.storage.v1.S3Hosts
+	11, // 13: dark.cluster.v1.ListZoneStatsResponse.zones:type_name -> dark.cluster.v1.ZoneStats
+	9,  // 14: dark.cluster.v1.ListMembersResponse.members:type_name -> dark.cluster.v1.Member
+	0,  // 15: dark.cluster.v1.ListNodesResponse.nodes:type_name -> dark.cluster.v1.Node
+	0,  // 16: dark.cluster.v1.CreateNodeRequest.node:type_name -> dark.cluster.v1.Node
+	0,  // 17: dark.cluster.v1.UpdateNodeRequest.node:type_name -> dark.cluster.v1.Node
+	38, // 18: dark.cluster.v1.UpdateNodeRequest.update_mask:type_name -> google.protobuf.FieldMask
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_dark_cluster_v1_cluster_proto_init() }

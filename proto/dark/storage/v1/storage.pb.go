@@ -2891,7 +2891,9 @@ type StorageStats struct {
 	// What is damaged there. An edge leaves it out while it is what it told before.
 	Damage *StorageDamage `protobuf:"bytes,13,opt,name=damage,proto3" json:"damage,omitempty"`
 	// Things that the last scrub found damaged.
-	ScrubDamaged  uint64 `protobuf:"varint,14,opt,name=scrub_damaged,json=scrubDamaged,proto3" json:"scrub_damaged,omitempty"`
+	ScrubDamaged uint64 `protobuf:"varint,14,opt,name=scrub_damaged,json=scrubDamaged,proto3" json:"scrub_damaged,omitempty"`
+	// How it reads host names; absent: of an earlier version, which does not tell.
+	Hosts         *S3Hosts `protobuf:"bytes,15,opt,name=hosts,proto3" json:"hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3022,6 +3024,13 @@ func (x *StorageStats) GetScrubDamaged() uint64 {
 		return x.ScrubDamaged
 	}
 	return 0
+}
+
+func (x *StorageStats) GetHosts() *S3Hosts {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
 }
 
 // StorageDamage is what is damaged in a store.
@@ -3197,6 +3206,52 @@ func (x *DamagedObject) GetLost() bool {
 	return false
 }
 
+// S3Hosts are the host names that name buckets, as a node was told them by --s3-domain.
+type S3Hosts struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Base domains, lower case, the longest first: a request to BUCKET.DOMAIN is for that bucket.
+	Domains       []string `protobuf:"bytes,1,rep,name=domains,proto3" json:"domains,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *S3Hosts) Reset() {
+	*x = S3Hosts{}
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *S3Hosts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*S3Hosts) ProtoMessage() {}
+
+func (x *S3Hosts) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use S3Hosts.ProtoReflect.Descriptor instead.
+func (*S3Hosts) Descriptor() ([]byte, []int) {
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *S3Hosts) GetDomains() []string {
+	if x != nil {
+		return x.Domains
+	}
+	return nil
+}
+
 // AccessKeyUse is when an access key was last used.
 type AccessKeyUse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3210,7 +3265,7 @@ type AccessKeyUse struct {
 
 func (x *AccessKeyUse) Reset() {
 	*x = AccessKeyUse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[32]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3222,7 +3277,7 @@ func (x *AccessKeyUse) String() string {
 func (*AccessKeyUse) ProtoMessage() {}
 
 func (x *AccessKeyUse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[32]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3235,7 +3290,7 @@ func (x *AccessKeyUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessKeyUse.ProtoReflect.Descriptor instead.
 func (*AccessKeyUse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{32}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AccessKeyUse) GetAccessKeyId() string {
@@ -3263,7 +3318,7 @@ type GetStorageStatsRequest struct {
 
 func (x *GetStorageStatsRequest) Reset() {
 	*x = GetStorageStatsRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[33]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3275,7 +3330,7 @@ func (x *GetStorageStatsRequest) String() string {
 func (*GetStorageStatsRequest) ProtoMessage() {}
 
 func (x *GetStorageStatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[33]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3288,7 +3343,7 @@ func (x *GetStorageStatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStorageStatsRequest.ProtoReflect.Descriptor instead.
 func (*GetStorageStatsRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{33}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetStorageStatsRequest) GetBucket() string {
@@ -3313,7 +3368,7 @@ type StorageStatsCall struct {
 
 func (x *StorageStatsCall) Reset() {
 	*x = StorageStatsCall{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[34]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3325,7 +3380,7 @@ func (x *StorageStatsCall) String() string {
 func (*StorageStatsCall) ProtoMessage() {}
 
 func (x *StorageStatsCall) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[34]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3338,7 +3393,7 @@ func (x *StorageStatsCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StorageStatsCall.ProtoReflect.Descriptor instead.
 func (*StorageStatsCall) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{34}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *StorageStatsCall) GetOrganization() string {
@@ -3373,7 +3428,7 @@ type GetStorageStatsResponse struct {
 
 func (x *GetStorageStatsResponse) Reset() {
 	*x = GetStorageStatsResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[35]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3385,7 +3440,7 @@ func (x *GetStorageStatsResponse) String() string {
 func (*GetStorageStatsResponse) ProtoMessage() {}
 
 func (x *GetStorageStatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[35]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3398,7 +3453,7 @@ func (x *GetStorageStatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStorageStatsResponse.ProtoReflect.Descriptor instead.
 func (*GetStorageStatsResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{35}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GetStorageStatsResponse) GetEdges() []*StorageStats {
@@ -3423,7 +3478,7 @@ type GetBucketRequest struct {
 
 func (x *GetBucketRequest) Reset() {
 	*x = GetBucketRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[36]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3435,7 +3490,7 @@ func (x *GetBucketRequest) String() string {
 func (*GetBucketRequest) ProtoMessage() {}
 
 func (x *GetBucketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[36]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3448,7 +3503,7 @@ func (x *GetBucketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBucketRequest.ProtoReflect.Descriptor instead.
 func (*GetBucketRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{36}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetBucketRequest) GetName() string {
@@ -3489,7 +3544,7 @@ type ListBucketsRequest struct {
 
 func (x *ListBucketsRequest) Reset() {
 	*x = ListBucketsRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[37]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3501,7 +3556,7 @@ func (x *ListBucketsRequest) String() string {
 func (*ListBucketsRequest) ProtoMessage() {}
 
 func (x *ListBucketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[37]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3514,7 +3569,7 @@ func (x *ListBucketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBucketsRequest.ProtoReflect.Descriptor instead.
 func (*ListBucketsRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{37}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListBucketsRequest) GetPageSize() int32 {
@@ -3560,7 +3615,7 @@ type ListBucketsResponse struct {
 
 func (x *ListBucketsResponse) Reset() {
 	*x = ListBucketsResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[38]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3572,7 +3627,7 @@ func (x *ListBucketsResponse) String() string {
 func (*ListBucketsResponse) ProtoMessage() {}
 
 func (x *ListBucketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[38]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3585,7 +3640,7 @@ func (x *ListBucketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBucketsResponse.ProtoReflect.Descriptor instead.
 func (*ListBucketsResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{38}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListBucketsResponse) GetBuckets() []*Bucket {
@@ -3626,7 +3681,7 @@ type CreateBucketRequest struct {
 
 func (x *CreateBucketRequest) Reset() {
 	*x = CreateBucketRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[39]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3638,7 +3693,7 @@ func (x *CreateBucketRequest) String() string {
 func (*CreateBucketRequest) ProtoMessage() {}
 
 func (x *CreateBucketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[39]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3651,7 +3706,7 @@ func (x *CreateBucketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBucketRequest.ProtoReflect.Descriptor instead.
 func (*CreateBucketRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{39}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CreateBucketRequest) GetBucket() *Bucket {
@@ -3703,7 +3758,7 @@ type UpdateBucketRequest struct {
 
 func (x *UpdateBucketRequest) Reset() {
 	*x = UpdateBucketRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[40]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3715,7 +3770,7 @@ func (x *UpdateBucketRequest) String() string {
 func (*UpdateBucketRequest) ProtoMessage() {}
 
 func (x *UpdateBucketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[40]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3728,7 +3783,7 @@ func (x *UpdateBucketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateBucketRequest.ProtoReflect.Descriptor instead.
 func (*UpdateBucketRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{40}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *UpdateBucketRequest) GetBucket() *Bucket {
@@ -3797,7 +3852,7 @@ type DeleteBucketRequest struct {
 
 func (x *DeleteBucketRequest) Reset() {
 	*x = DeleteBucketRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[41]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3809,7 +3864,7 @@ func (x *DeleteBucketRequest) String() string {
 func (*DeleteBucketRequest) ProtoMessage() {}
 
 func (x *DeleteBucketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[41]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3822,7 +3877,7 @@ func (x *DeleteBucketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteBucketRequest.ProtoReflect.Descriptor instead.
 func (*DeleteBucketRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{41}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *DeleteBucketRequest) GetName() string {
@@ -3878,7 +3933,7 @@ type DeleteBucketResponse struct {
 
 func (x *DeleteBucketResponse) Reset() {
 	*x = DeleteBucketResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[42]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3890,7 +3945,7 @@ func (x *DeleteBucketResponse) String() string {
 func (*DeleteBucketResponse) ProtoMessage() {}
 
 func (x *DeleteBucketResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[42]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3903,7 +3958,7 @@ func (x *DeleteBucketResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteBucketResponse.ProtoReflect.Descriptor instead.
 func (*DeleteBucketResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{42}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *DeleteBucketResponse) GetRevision() uint64 {
@@ -3928,7 +3983,7 @@ type GetAccessKeyRequest struct {
 
 func (x *GetAccessKeyRequest) Reset() {
 	*x = GetAccessKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[43]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3940,7 +3995,7 @@ func (x *GetAccessKeyRequest) String() string {
 func (*GetAccessKeyRequest) ProtoMessage() {}
 
 func (x *GetAccessKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[43]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3953,7 +4008,7 @@ func (x *GetAccessKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccessKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetAccessKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{43}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetAccessKeyRequest) GetName() string {
@@ -3994,7 +4049,7 @@ type ListAccessKeysRequest struct {
 
 func (x *ListAccessKeysRequest) Reset() {
 	*x = ListAccessKeysRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[44]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4006,7 +4061,7 @@ func (x *ListAccessKeysRequest) String() string {
 func (*ListAccessKeysRequest) ProtoMessage() {}
 
 func (x *ListAccessKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[44]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4019,7 +4074,7 @@ func (x *ListAccessKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccessKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListAccessKeysRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{44}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListAccessKeysRequest) GetPageSize() int32 {
@@ -4065,7 +4120,7 @@ type ListAccessKeysResponse struct {
 
 func (x *ListAccessKeysResponse) Reset() {
 	*x = ListAccessKeysResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[45]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4077,7 +4132,7 @@ func (x *ListAccessKeysResponse) String() string {
 func (*ListAccessKeysResponse) ProtoMessage() {}
 
 func (x *ListAccessKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[45]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4090,7 +4145,7 @@ func (x *ListAccessKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccessKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListAccessKeysResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{45}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListAccessKeysResponse) GetAccessKeys() []*AccessKey {
@@ -4131,7 +4186,7 @@ type CreateAccessKeyRequest struct {
 
 func (x *CreateAccessKeyRequest) Reset() {
 	*x = CreateAccessKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[46]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4143,7 +4198,7 @@ func (x *CreateAccessKeyRequest) String() string {
 func (*CreateAccessKeyRequest) ProtoMessage() {}
 
 func (x *CreateAccessKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[46]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4156,7 +4211,7 @@ func (x *CreateAccessKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccessKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateAccessKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{46}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *CreateAccessKeyRequest) GetAccessKey() *AccessKey {
@@ -4208,7 +4263,7 @@ type UpdateAccessKeyRequest struct {
 
 func (x *UpdateAccessKeyRequest) Reset() {
 	*x = UpdateAccessKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[47]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4220,7 +4275,7 @@ func (x *UpdateAccessKeyRequest) String() string {
 func (*UpdateAccessKeyRequest) ProtoMessage() {}
 
 func (x *UpdateAccessKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[47]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4233,7 +4288,7 @@ func (x *UpdateAccessKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateAccessKeyRequest.ProtoReflect.Descriptor instead.
 func (*UpdateAccessKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{47}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *UpdateAccessKeyRequest) GetAccessKey() *AccessKey {
@@ -4297,7 +4352,7 @@ type DeleteAccessKeyRequest struct {
 
 func (x *DeleteAccessKeyRequest) Reset() {
 	*x = DeleteAccessKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[48]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4309,7 +4364,7 @@ func (x *DeleteAccessKeyRequest) String() string {
 func (*DeleteAccessKeyRequest) ProtoMessage() {}
 
 func (x *DeleteAccessKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[48]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4322,7 +4377,7 @@ func (x *DeleteAccessKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAccessKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteAccessKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{48}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *DeleteAccessKeyRequest) GetName() string {
@@ -4371,7 +4426,7 @@ type DeleteAccessKeyResponse struct {
 
 func (x *DeleteAccessKeyResponse) Reset() {
 	*x = DeleteAccessKeyResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[49]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4383,7 +4438,7 @@ func (x *DeleteAccessKeyResponse) String() string {
 func (*DeleteAccessKeyResponse) ProtoMessage() {}
 
 func (x *DeleteAccessKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[49]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4396,7 +4451,7 @@ func (x *DeleteAccessKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAccessKeyResponse.ProtoReflect.Descriptor instead.
 func (*DeleteAccessKeyResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{49}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *DeleteAccessKeyResponse) GetRevision() uint64 {
@@ -4421,7 +4476,7 @@ type GetEncryptionKeyRequest struct {
 
 func (x *GetEncryptionKeyRequest) Reset() {
 	*x = GetEncryptionKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[50]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4433,7 +4488,7 @@ func (x *GetEncryptionKeyRequest) String() string {
 func (*GetEncryptionKeyRequest) ProtoMessage() {}
 
 func (x *GetEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[50]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4446,7 +4501,7 @@ func (x *GetEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEncryptionKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetEncryptionKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{50}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GetEncryptionKeyRequest) GetName() string {
@@ -4487,7 +4542,7 @@ type ListEncryptionKeysRequest struct {
 
 func (x *ListEncryptionKeysRequest) Reset() {
 	*x = ListEncryptionKeysRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[51]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4499,7 +4554,7 @@ func (x *ListEncryptionKeysRequest) String() string {
 func (*ListEncryptionKeysRequest) ProtoMessage() {}
 
 func (x *ListEncryptionKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[51]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4512,7 +4567,7 @@ func (x *ListEncryptionKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEncryptionKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListEncryptionKeysRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{51}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ListEncryptionKeysRequest) GetPageSize() int32 {
@@ -4558,7 +4613,7 @@ type ListEncryptionKeysResponse struct {
 
 func (x *ListEncryptionKeysResponse) Reset() {
 	*x = ListEncryptionKeysResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[52]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4570,7 +4625,7 @@ func (x *ListEncryptionKeysResponse) String() string {
 func (*ListEncryptionKeysResponse) ProtoMessage() {}
 
 func (x *ListEncryptionKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[52]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4583,7 +4638,7 @@ func (x *ListEncryptionKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEncryptionKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListEncryptionKeysResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{52}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ListEncryptionKeysResponse) GetEncryptionKeys() []*EncryptionKey {
@@ -4624,7 +4679,7 @@ type CreateEncryptionKeyRequest struct {
 
 func (x *CreateEncryptionKeyRequest) Reset() {
 	*x = CreateEncryptionKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[53]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4636,7 +4691,7 @@ func (x *CreateEncryptionKeyRequest) String() string {
 func (*CreateEncryptionKeyRequest) ProtoMessage() {}
 
 func (x *CreateEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[53]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4649,7 +4704,7 @@ func (x *CreateEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEncryptionKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateEncryptionKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{53}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *CreateEncryptionKeyRequest) GetEncryptionKey() *EncryptionKey {
@@ -4701,7 +4756,7 @@ type UpdateEncryptionKeyRequest struct {
 
 func (x *UpdateEncryptionKeyRequest) Reset() {
 	*x = UpdateEncryptionKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[54]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4713,7 +4768,7 @@ func (x *UpdateEncryptionKeyRequest) String() string {
 func (*UpdateEncryptionKeyRequest) ProtoMessage() {}
 
 func (x *UpdateEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[54]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4726,7 +4781,7 @@ func (x *UpdateEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEncryptionKeyRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEncryptionKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{54}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *UpdateEncryptionKeyRequest) GetEncryptionKey() *EncryptionKey {
@@ -4790,7 +4845,7 @@ type DeleteEncryptionKeyRequest struct {
 
 func (x *DeleteEncryptionKeyRequest) Reset() {
 	*x = DeleteEncryptionKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[55]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4802,7 +4857,7 @@ func (x *DeleteEncryptionKeyRequest) String() string {
 func (*DeleteEncryptionKeyRequest) ProtoMessage() {}
 
 func (x *DeleteEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[55]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4815,7 +4870,7 @@ func (x *DeleteEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEncryptionKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteEncryptionKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{55}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *DeleteEncryptionKeyRequest) GetName() string {
@@ -4864,7 +4919,7 @@ type DeleteEncryptionKeyResponse struct {
 
 func (x *DeleteEncryptionKeyResponse) Reset() {
 	*x = DeleteEncryptionKeyResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[56]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4876,7 +4931,7 @@ func (x *DeleteEncryptionKeyResponse) String() string {
 func (*DeleteEncryptionKeyResponse) ProtoMessage() {}
 
 func (x *DeleteEncryptionKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[56]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4889,7 +4944,7 @@ func (x *DeleteEncryptionKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEncryptionKeyResponse.ProtoReflect.Descriptor instead.
 func (*DeleteEncryptionKeyResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{56}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DeleteEncryptionKeyResponse) GetRevision() uint64 {
@@ -5180,7 +5235,7 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"\x06failed\x18\n" +
 	" \x01(\x04R\x06failed\x12\x19\n" +
 	"\bbytes_in\x18\v \x01(\x04R\abytesIn\x12\x1b\n" +
-	"\tbytes_out\x18\f \x01(\x04R\bbytesOut\"\x80\x04\n" +
+	"\tbytes_out\x18\f \x01(\x04R\bbytesOut\"\xb0\x04\n" +
 	"\fStorageStats\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12#\n" +
 	"\rsegment_bytes\x18\x02 \x01(\x04R\fsegmentBytes\x12\x1d\n" +
@@ -5199,7 +5254,8 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"accessKeys\x12\x1b\n" +
 	"\tage_nanos\x18\f \x01(\x03R\bageNanos\x126\n" +
 	"\x06damage\x18\r \x01(\v2\x1e.dark.storage.v1.StorageDamageR\x06damage\x12#\n" +
-	"\rscrub_damaged\x18\x0e \x01(\x04R\fscrubDamaged\"[\n" +
+	"\rscrub_damaged\x18\x0e \x01(\x04R\fscrubDamaged\x12.\n" +
+	"\x05hosts\x18\x0f \x01(\v2\x18.dark.storage.v1.S3HostsR\x05hosts\"[\n" +
 	"\rStorageDamage\x126\n" +
 	"\x06things\x18\x01 \x03(\v2\x1e.dark.storage.v1.DamagedObjectR\x06things\x12\x12\n" +
 	"\x04more\x18\x02 \x01(\bR\x04more\"\xd4\x01\n" +
@@ -5213,7 +5269,9 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"\x05cause\x18\x06 \x01(\tR\x05cause\x12\x14\n" +
 	"\x05first\x18\a \x01(\x03R\x05first\x12\x12\n" +
 	"\x04last\x18\b \x01(\x03R\x04last\x12\x12\n" +
-	"\x04lost\x18\t \x01(\bR\x04lost\"O\n" +
+	"\x04lost\x18\t \x01(\bR\x04lost\"#\n" +
+	"\aS3Hosts\x12\x18\n" +
+	"\adomains\x18\x01 \x03(\tR\adomains\"O\n" +
 	"\fAccessKeyUse\x12\"\n" +
 	"\raccess_key_id\x18\x01 \x01(\tR\vaccessKeyId\x12\x1b\n" +
 	"\tlast_used\x18\x02 \x01(\x03R\blastUsed\":\n" +
@@ -5363,7 +5421,7 @@ func file_dark_storage_v1_storage_proto_rawDescGZIP() []byte {
 }
 
 var file_dark_storage_v1_storage_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_dark_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
+var file_dark_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 65)
 var file_dark_storage_v1_storage_proto_goTypes = []any{
 	(BucketSpec_Versioning)(0),          // 0: dark.storage.v1.BucketSpec.Versioning
 	(BucketSpec_Ownership)(0),           // 1: dark.storage.v1.BucketSpec.Ownership
@@ -5400,56 +5458,57 @@ var file_dark_storage_v1_storage_proto_goTypes = []any{
 	(*StorageStats)(nil),                // 32: dark.storage.v1.StorageStats
 	(*StorageDamage)(nil),               // 33: dark.storage.v1.StorageDamage
 	(*DamagedObject)(nil),               // 34: dark.storage.v1.DamagedObject
-	(*AccessKeyUse)(nil),                // 35: dark.storage.v1.AccessKeyUse
-	(*GetStorageStatsRequest)(nil),      // 36: dark.storage.v1.GetStorageStatsRequest
-	(*StorageStatsCall)(nil),            // 37: dark.storage.v1.StorageStatsCall
-	(*GetStorageStatsResponse)(nil),     // 38: dark.storage.v1.GetStorageStatsResponse
-	(*GetBucketRequest)(nil),            // 39: dark.storage.v1.GetBucketRequest
-	(*ListBucketsRequest)(nil),          // 40: dark.storage.v1.ListBucketsRequest
-	(*ListBucketsResponse)(nil),         // 41: dark.storage.v1.ListBucketsResponse
-	(*CreateBucketRequest)(nil),         // 42: dark.storage.v1.CreateBucketRequest
-	(*UpdateBucketRequest)(nil),         // 43: dark.storage.v1.UpdateBucketRequest
-	(*DeleteBucketRequest)(nil),         // 44: dark.storage.v1.DeleteBucketRequest
-	(*DeleteBucketResponse)(nil),        // 45: dark.storage.v1.DeleteBucketResponse
-	(*GetAccessKeyRequest)(nil),         // 46: dark.storage.v1.GetAccessKeyRequest
-	(*ListAccessKeysRequest)(nil),       // 47: dark.storage.v1.ListAccessKeysRequest
-	(*ListAccessKeysResponse)(nil),      // 48: dark.storage.v1.ListAccessKeysResponse
-	(*CreateAccessKeyRequest)(nil),      // 49: dark.storage.v1.CreateAccessKeyRequest
-	(*UpdateAccessKeyRequest)(nil),      // 50: dark.storage.v1.UpdateAccessKeyRequest
-	(*DeleteAccessKeyRequest)(nil),      // 51: dark.storage.v1.DeleteAccessKeyRequest
-	(*DeleteAccessKeyResponse)(nil),     // 52: dark.storage.v1.DeleteAccessKeyResponse
-	(*GetEncryptionKeyRequest)(nil),     // 53: dark.storage.v1.GetEncryptionKeyRequest
-	(*ListEncryptionKeysRequest)(nil),   // 54: dark.storage.v1.ListEncryptionKeysRequest
-	(*ListEncryptionKeysResponse)(nil),  // 55: dark.storage.v1.ListEncryptionKeysResponse
-	(*CreateEncryptionKeyRequest)(nil),  // 56: dark.storage.v1.CreateEncryptionKeyRequest
-	(*UpdateEncryptionKeyRequest)(nil),  // 57: dark.storage.v1.UpdateEncryptionKeyRequest
-	(*DeleteEncryptionKeyRequest)(nil),  // 58: dark.storage.v1.DeleteEncryptionKeyRequest
-	(*DeleteEncryptionKeyResponse)(nil), // 59: dark.storage.v1.DeleteEncryptionKeyResponse
-	nil,                                 // 60: dark.storage.v1.Bucket.LabelsEntry
-	nil,                                 // 61: dark.storage.v1.AccessKey.LabelsEntry
-	nil,                                 // 62: dark.storage.v1.EncryptionKey.LabelsEntry
-	nil,                                 // 63: dark.storage.v1.BucketSpec.TagsEntry
-	nil,                                 // 64: dark.storage.v1.LifecycleRule.TagsEntry
-	nil,                                 // 65: dark.storage.v1.Object.MetadataEntry
-	nil,                                 // 66: dark.storage.v1.Object.TagsEntry
-	(*timestamppb.Timestamp)(nil),       // 67: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),         // 68: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),       // 69: google.protobuf.FieldMask
+	(*S3Hosts)(nil),                     // 35: dark.storage.v1.S3Hosts
+	(*AccessKeyUse)(nil),                // 36: dark.storage.v1.AccessKeyUse
+	(*GetStorageStatsRequest)(nil),      // 37: dark.storage.v1.GetStorageStatsRequest
+	(*StorageStatsCall)(nil),            // 38: dark.storage.v1.StorageStatsCall
+	(*GetStorageStatsResponse)(nil),     // 39: dark.storage.v1.GetStorageStatsResponse
+	(*GetBucketRequest)(nil),            // 40: dark.storage.v1.GetBucketRequest
+	(*ListBucketsRequest)(nil),          // 41: dark.storage.v1.ListBucketsRequest
+	(*ListBucketsResponse)(nil),         // 42: dark.storage.v1.ListBucketsResponse
+	(*CreateBucketRequest)(nil),         // 43: dark.storage.v1.CreateBucketRequest
+	(*UpdateBucketRequest)(nil),         // 44: dark.storage.v1.UpdateBucketRequest
+	(*DeleteBucketRequest)(nil),         // 45: dark.storage.v1.DeleteBucketRequest
+	(*DeleteBucketResponse)(nil),        // 46: dark.storage.v1.DeleteBucketResponse
+	(*GetAccessKeyRequest)(nil),         // 47: dark.storage.v1.GetAccessKeyRequest
+	(*ListAccessKeysRequest)(nil),       // 48: dark.storage.v1.ListAccessKeysRequest
+	(*ListAccessKeysResponse)(nil),      // 49: dark.storage.v1.ListAccessKeysResponse
+	(*CreateAccessKeyRequest)(nil),      // 50: dark.storage.v1.CreateAccessKeyRequest
+	(*UpdateAccessKeyRequest)(nil),      // 51: dark.storage.v1.UpdateAccessKeyRequest
+	(*DeleteAccessKeyRequest)(nil),      // 52: dark.storage.v1.DeleteAccessKeyRequest
+	(*DeleteAccessKeyResponse)(nil),     // 53: dark.storage.v1.DeleteAccessKeyResponse
+	(*GetEncryptionKeyRequest)(nil),     // 54: dark.storage.v1.GetEncryptionKeyRequest
+	(*ListEncryptionKeysRequest)(nil),   // 55: dark.storage.v1.ListEncryptionKeysRequest
+	(*ListEncryptionKeysResponse)(nil),  // 56: dark.storage.v1.ListEncryptionKeysResponse
+	(*CreateEncryptionKeyRequest)(nil),  // 57: dark.storage.v1.CreateEncryptionKeyRequest
+	(*UpdateEncryptionKeyRequest)(nil),  // 58: dark.storage.v1.UpdateEncryptionKeyRequest
+	(*DeleteEncryptionKeyRequest)(nil),  // 59: dark.storage.v1.DeleteEncryptionKeyRequest
+	(*DeleteEncryptionKeyResponse)(nil), // 60: dark.storage.v1.DeleteEncryptionKeyResponse
+	nil,                                 // 61: dark.storage.v1.Bucket.LabelsEntry
+	nil,                                 // 62: dark.storage.v1.AccessKey.LabelsEntry
+	nil,                                 // 63: dark.storage.v1.EncryptionKey.LabelsEntry
+	nil,                                 // 64: dark.storage.v1.BucketSpec.TagsEntry
+	nil,                                 // 65: dark.storage.v1.LifecycleRule.TagsEntry
+	nil,                                 // 66: dark.storage.v1.Object.MetadataEntry
+	nil,                                 // 67: dark.storage.v1.Object.TagsEntry
+	(*timestamppb.Timestamp)(nil),       // 68: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),         // 69: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),       // 70: google.protobuf.FieldMask
 }
 var file_dark_storage_v1_storage_proto_depIdxs = []int32{
-	60, // 0: dark.storage.v1.Bucket.labels:type_name -> dark.storage.v1.Bucket.LabelsEntry
-	67, // 1: dark.storage.v1.Bucket.create_time:type_name -> google.protobuf.Timestamp
-	67, // 2: dark.storage.v1.Bucket.update_time:type_name -> google.protobuf.Timestamp
+	61, // 0: dark.storage.v1.Bucket.labels:type_name -> dark.storage.v1.Bucket.LabelsEntry
+	68, // 1: dark.storage.v1.Bucket.create_time:type_name -> google.protobuf.Timestamp
+	68, // 2: dark.storage.v1.Bucket.update_time:type_name -> google.protobuf.Timestamp
 	6,  // 3: dark.storage.v1.Bucket.spec:type_name -> dark.storage.v1.BucketSpec
 	13, // 4: dark.storage.v1.Bucket.status:type_name -> dark.storage.v1.BucketStatus
-	61, // 5: dark.storage.v1.AccessKey.labels:type_name -> dark.storage.v1.AccessKey.LabelsEntry
-	67, // 6: dark.storage.v1.AccessKey.create_time:type_name -> google.protobuf.Timestamp
-	67, // 7: dark.storage.v1.AccessKey.update_time:type_name -> google.protobuf.Timestamp
+	62, // 5: dark.storage.v1.AccessKey.labels:type_name -> dark.storage.v1.AccessKey.LabelsEntry
+	68, // 6: dark.storage.v1.AccessKey.create_time:type_name -> google.protobuf.Timestamp
+	68, // 7: dark.storage.v1.AccessKey.update_time:type_name -> google.protobuf.Timestamp
 	16, // 8: dark.storage.v1.AccessKey.spec:type_name -> dark.storage.v1.AccessKeySpec
 	18, // 9: dark.storage.v1.AccessKey.status:type_name -> dark.storage.v1.AccessKeyStatus
-	62, // 10: dark.storage.v1.EncryptionKey.labels:type_name -> dark.storage.v1.EncryptionKey.LabelsEntry
-	67, // 11: dark.storage.v1.EncryptionKey.create_time:type_name -> google.protobuf.Timestamp
-	67, // 12: dark.storage.v1.EncryptionKey.update_time:type_name -> google.protobuf.Timestamp
+	63, // 10: dark.storage.v1.EncryptionKey.labels:type_name -> dark.storage.v1.EncryptionKey.LabelsEntry
+	68, // 11: dark.storage.v1.EncryptionKey.create_time:type_name -> google.protobuf.Timestamp
+	68, // 12: dark.storage.v1.EncryptionKey.update_time:type_name -> google.protobuf.Timestamp
 	19, // 13: dark.storage.v1.EncryptionKey.spec:type_name -> dark.storage.v1.EncryptionKeySpec
 	20, // 14: dark.storage.v1.EncryptionKey.status:type_name -> dark.storage.v1.EncryptionKeyStatus
 	0,  // 15: dark.storage.v1.BucketSpec.versioning:type_name -> dark.storage.v1.BucketSpec.Versioning
@@ -5459,51 +5518,52 @@ var file_dark_storage_v1_storage_proto_depIdxs = []int32{
 	9,  // 19: dark.storage.v1.BucketSpec.cors_rules:type_name -> dark.storage.v1.CorsRule
 	10, // 20: dark.storage.v1.BucketSpec.lifecycle_rules:type_name -> dark.storage.v1.LifecycleRule
 	11, // 21: dark.storage.v1.BucketSpec.encryption:type_name -> dark.storage.v1.Encryption
-	63, // 22: dark.storage.v1.BucketSpec.tags:type_name -> dark.storage.v1.BucketSpec.TagsEntry
+	64, // 22: dark.storage.v1.BucketSpec.tags:type_name -> dark.storage.v1.BucketSpec.TagsEntry
 	12, // 23: dark.storage.v1.BucketSpec.quota:type_name -> dark.storage.v1.Quota
-	68, // 24: dark.storage.v1.BucketSpec.shred_after:type_name -> google.protobuf.Duration
+	69, // 24: dark.storage.v1.BucketSpec.shred_after:type_name -> google.protobuf.Duration
 	2,  // 25: dark.storage.v1.Grant.permission:type_name -> dark.storage.v1.Grant.Permission
-	64, // 26: dark.storage.v1.LifecycleRule.tags:type_name -> dark.storage.v1.LifecycleRule.TagsEntry
-	67, // 27: dark.storage.v1.LifecycleRule.expire_date:type_name -> google.protobuf.Timestamp
+	65, // 26: dark.storage.v1.LifecycleRule.tags:type_name -> dark.storage.v1.LifecycleRule.TagsEntry
+	68, // 27: dark.storage.v1.LifecycleRule.expire_date:type_name -> google.protobuf.Timestamp
 	14, // 28: dark.storage.v1.BucketStatus.placement:type_name -> dark.storage.v1.Placement
 	15, // 29: dark.storage.v1.BucketStatus.keys:type_name -> dark.storage.v1.SealedKey
 	17, // 30: dark.storage.v1.AccessKeySpec.scopes:type_name -> dark.storage.v1.Scope
-	67, // 31: dark.storage.v1.AccessKeySpec.expire_time:type_name -> google.protobuf.Timestamp
-	67, // 32: dark.storage.v1.AccessKeyStatus.last_used_time:type_name -> google.protobuf.Timestamp
+	68, // 31: dark.storage.v1.AccessKeySpec.expire_time:type_name -> google.protobuf.Timestamp
+	68, // 32: dark.storage.v1.AccessKeyStatus.last_used_time:type_name -> google.protobuf.Timestamp
 	15, // 33: dark.storage.v1.EncryptionKeyStatus.keys:type_name -> dark.storage.v1.SealedKey
 	6,  // 34: dark.storage.v1.PublishedBucket.spec:type_name -> dark.storage.v1.BucketSpec
 	14, // 35: dark.storage.v1.PublishedBucket.placement:type_name -> dark.storage.v1.Placement
-	67, // 36: dark.storage.v1.PublishedBucket.create_time:type_name -> google.protobuf.Timestamp
+	68, // 36: dark.storage.v1.PublishedBucket.create_time:type_name -> google.protobuf.Timestamp
 	24, // 37: dark.storage.v1.Keys.keys:type_name -> dark.storage.v1.Key
 	17, // 38: dark.storage.v1.PublishedAccessKey.scopes:type_name -> dark.storage.v1.Scope
 	27, // 39: dark.storage.v1.SigningKeys.keys:type_name -> dark.storage.v1.SigningKey
 	1,  // 40: dark.storage.v1.PublishedStorage.default_ownership:type_name -> dark.storage.v1.BucketSpec.Ownership
-	65, // 41: dark.storage.v1.Object.metadata:type_name -> dark.storage.v1.Object.MetadataEntry
-	66, // 42: dark.storage.v1.Object.tags:type_name -> dark.storage.v1.Object.TagsEntry
+	66, // 41: dark.storage.v1.Object.metadata:type_name -> dark.storage.v1.Object.MetadataEntry
+	67, // 42: dark.storage.v1.Object.tags:type_name -> dark.storage.v1.Object.TagsEntry
 	30, // 43: dark.storage.v1.Object.parts:type_name -> dark.storage.v1.Part
 	8,  // 44: dark.storage.v1.Object.grants:type_name -> dark.storage.v1.Grant
 	31, // 45: dark.storage.v1.StorageStats.buckets:type_name -> dark.storage.v1.BucketStats
-	35, // 46: dark.storage.v1.StorageStats.access_keys:type_name -> dark.storage.v1.AccessKeyUse
+	36, // 46: dark.storage.v1.StorageStats.access_keys:type_name -> dark.storage.v1.AccessKeyUse
 	33, // 47: dark.storage.v1.StorageStats.damage:type_name -> dark.storage.v1.StorageDamage
-	34, // 48: dark.storage.v1.StorageDamage.things:type_name -> dark.storage.v1.DamagedObject
-	32, // 49: dark.storage.v1.GetStorageStatsResponse.edges:type_name -> dark.storage.v1.StorageStats
-	3,  // 50: dark.storage.v1.ListBucketsResponse.buckets:type_name -> dark.storage.v1.Bucket
-	3,  // 51: dark.storage.v1.CreateBucketRequest.bucket:type_name -> dark.storage.v1.Bucket
-	3,  // 52: dark.storage.v1.UpdateBucketRequest.bucket:type_name -> dark.storage.v1.Bucket
-	69, // 53: dark.storage.v1.UpdateBucketRequest.update_mask:type_name -> google.protobuf.FieldMask
-	4,  // 54: dark.storage.v1.ListAccessKeysResponse.access_keys:type_name -> dark.storage.v1.AccessKey
-	4,  // 55: dark.storage.v1.CreateAccessKeyRequest.access_key:type_name -> dark.storage.v1.AccessKey
-	4,  // 56: dark.storage.v1.UpdateAccessKeyRequest.access_key:type_name -> dark.storage.v1.AccessKey
-	69, // 57: dark.storage.v1.UpdateAccessKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	5,  // 58: dark.storage.v1.ListEncryptionKeysResponse.encryption_keys:type_name -> dark.storage.v1.EncryptionKey
-	5,  // 59: dark.storage.v1.CreateEncryptionKeyRequest.encryption_key:type_name -> dark.storage.v1.EncryptionKey
-	5,  // 60: dark.storage.v1.UpdateEncryptionKeyRequest.encryption_key:type_name -> dark.storage.v1.EncryptionKey
-	69, // 61: dark.storage.v1.UpdateEncryptionKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	62, // [62:62] is the sub-list for method output_type
-	62, // [62:62] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	35, // 48: dark.storage.v1.StorageStats.hosts:type_name -> dark.storage.v1.S3Hosts
+	34, // 49: dark.storage.v1.StorageDamage.things:type_name -> dark.storage.v1.DamagedObject
+	32, // 50: dark.storage.v1.GetStorageStatsResponse.edges:type_name -> dark.storage.v1.StorageStats
+	3,  // 51: dark.storage.v1.ListBucketsResponse.buckets:type_name -> dark.storage.v1.Bucket
+	3,  // 52: dark.storage.v1.CreateBucketRequest.bucket:type_name -> dark.storage.v1.Bucket
+	3,  // 53: dark.storage.v1.UpdateBucketRequest.bucket:type_name -> dark.storage.v1.Bucket
+	70, // 54: dark.storage.v1.UpdateBucketRequest.update_mask:type_name -> google.protobuf.FieldMask
+	4,  // 55: dark.storage.v1.ListAccessKeysResponse.access_keys:type_name -> dark.storage.v1.AccessKey
+	4,  // 56: dark.storage.v1.CreateAccessKeyRequest.access_key:type_name -> dark.storage.v1.AccessKey
+	4,  // 57: dark.storage.v1.UpdateAccessKeyRequest.access_key:type_name -> dark.storage.v1.AccessKey
+	70, // 58: dark.storage.v1.UpdateAccessKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	5,  // 59: dark.storage.v1.ListEncryptionKeysResponse.encryption_keys:type_name -> dark.storage.v1.EncryptionKey
+	5,  // 60: dark.storage.v1.CreateEncryptionKeyRequest.encryption_key:type_name -> dark.storage.v1.EncryptionKey
+	5,  // 61: dark.storage.v1.UpdateEncryptionKeyRequest.encryption_key:type_name -> dark.storage.v1.EncryptionKey
+	70, // 62: dark.storage.v1.UpdateEncryptionKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	63, // [63:63] is the sub-list for method output_type
+	63, // [63:63] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_dark_storage_v1_storage_proto_init() }
@@ -5517,7 +5577,7 @@ func file_dark_storage_v1_storage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dark_storage_v1_storage_proto_rawDesc), len(file_dark_storage_v1_storage_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   64,
+			NumMessages:   65,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

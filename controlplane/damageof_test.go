@@ -10,7 +10,8 @@ import (
 // installation of everything.
 func TestDamageIsToldToWhoseItIs(t *testing.T) {
 	all := &storagev1.StorageDamage{More: true, Things: []*storagev1.DamagedObject{
-		{Kind: "extent", Bucket: "ours", Key: "a"}, {Kind: "extent", Bucket: "theirs", Key: "secret"},
+		{Kind: "extent", Bucket: "ours", Key: "a"},
+		{Kind: "extent", Bucket: "theirs", Key: "secret"},
 		{Kind: "segment", What: "00000001.seg"},
 	}}
 	for _, c := range []struct {

@@ -86,8 +86,13 @@ func (s *Store) Maintain(ctx context.Context) error {
 		name string
 		do   func(context.Context) error
 	}{
-		{"give back", s.giveBack}, {"empty", s.empty}, {"sweep", s.sweep}, {"shred", s.shred}, {"compact", s.compact},
-		{"give back", s.giveBack}, {"restock", s.restock},
+		{"give back", s.giveBack},
+		{"empty", s.empty},
+		{"sweep", s.sweep},
+		{"shred", s.shred},
+		{"compact", s.compact},
+		{"give back", s.giveBack},
+		{"restock", s.restock},
 	} {
 		if err := s.writable(); err != nil {
 			return err

@@ -58,8 +58,12 @@ func TestManyExtentsLieBesideTheRow(t *testing.T) {
 	ranges := func(p *Space, b Body, shift int64) {
 		t.Helper()
 		for _, r := range [][2]int64{
-			{0, 0}, {0, 1}, {perList*100 - 150, perList*100 + 150}, {2*perList*100 - 1, 2*perList*100 + 1},
-			{b.Len() - 7, b.Len()}, {5, 400},
+			{0, 0},
+			{0, 1},
+			{perList*100 - 150, perList*100 + 150},
+			{2*perList*100 - 1, 2*perList*100 + 1},
+			{b.Len() - 7, b.Len()},
+			{5, 400},
 		} {
 			got, err := readRange(p, b, r[0], r[1])
 			if err != nil || !bytes.Equal(got, octets(r[0]+shift, r[1]+shift)) {

@@ -1,6 +1,7 @@
 package zones
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -314,7 +315,7 @@ func (c *checker) check(f fileSet) {
 		c.fail(line, f.key+": "+b.Text)
 	}
 	if len(bad) == 0 {
-		c.i.lint.set(f.key, set, f.lines)
+		c.i.lint.set(f.key, set, f.lines[0], c.places(f, set))
 		c.i.lint.kept(f, len(set.RData))
 		f.spec.Records = c.i.stored(f.key, f.spec.Records)
 	}
@@ -324,6 +325,28 @@ func (c *checker) check(f fileSet) {
 	}
 	c.types, c.at = append(c.types, set.Type), append(c.at, f.lines[0])
 }
+
+// places tells where each of a set's data is in the file: they are in canonical order, and the
+// lines are not. Of a set that is longer than people write it is the first line for all.
+func (c *checker) places(f fileSet, s Set) []at {
+	places := slices.Repeat(f.lines[:1], len(s.RData))
+	if n := len(f.lines); n == 1 || n > maxPlaced {
+		return places
+	}
+	owner, typ := splitKey(f.key)
+	for i := len(f.lines) - 1; i >= 0; i-- { // of what is written in two ways the first counts
+		one, _ := c.i.z.o.ParseRecordSet(c.i.apex, owner, typ, s.TTL, f.spec.Records[i:i+1])
+		if at := slices.IndexFunc(s.RData, func(rd []byte) bool {
+			return len(one.RData) == 1 && bytes.Equal(rd, one.RData[0])
+		}); at >= 0 {
+			places[at] = f.lines[i]
+		}
+	}
+	return places
+}
+
+// maxPlaced is how many records of a set are told by their own lines.
+const maxPlaced = 100
 
 // together judges the owner that has just ended.
 func (c *checker) together() {

@@ -32,6 +32,15 @@ type lint struct {
 	targets  map[string]*target // of NS and MX within the zone, by relative name
 	aliases  map[string]at      // owners of DNAME
 	told     string             // the last owner that was told to be below one
+	long     long
+	more     int // warnings beyond maxWarnings
+}
+
+// long are the sets whose TTL is long: of a whole file it is one thing, its $TTL.
+type long struct {
+	sets  int
+	first string // what is said of it
+	at    at
 }
 
 // warning is told with its place.
@@ -49,39 +58,44 @@ type target struct {
 }
 
 func (l *lint) warn(p at, format string, args ...any) {
-	if len(l.warnings) < maxWarnings {
-		l.warnings = append(l.warnings, fmt.Sprintf("line %d, column %d: ", p.line, p.column)+fmt.Sprintf(format,
-			args...))
+	if len(l.warnings) == maxWarnings {
+		l.more++
+		return
 	}
+	l.warnings = append(l.warnings, fmt.Sprintf("line %d, column %d: ", p.line, p.column)+fmt.Sprintf(format, args...))
 }
 
-// set looks at one record set of the file.
-func (l *lint) set(key string, s Set, places []at) {
-	owner, _ := splitKey(key)
-	p := places[0]
+// set looks at one record set of the file; p is where it begins, and places are of its data.
+func (l *lint) set(key string, s Set, p at, places []at) {
+	owner, typ := splitKey(key)
+	key = owner + "/" + typ // as it is typed
 	if strings.HasSuffix("."+owner, "."+l.apex) {
 		l.warn(p, "%s is within the zone twice, as %s.%s; a full name ends with a dot", owner, owner, l.apex)
 	}
 	if s.TTL > longTTL {
-		l.warn(p, "%s: a TTL of %d seconds is more than a day; a mistake stays in caches that long", key, s.TTL)
+		if l.long.sets++; l.long.sets == 1 {
+			l.long.at = p
+			l.long.first = fmt.Sprintf("%s: a TTL of %d seconds is more than a day; a mistake stays in caches that "+
+				"long", key, s.TTL)
+		}
 	}
 	switch s.Type {
 	case typeNS:
 		l.hasNS = l.hasNS || owner == "@"
-		l.names(key, s, 0, p)
+		l.names(key, s, 0, places)
 	case typeMX:
-		l.names(key, s, 2, p)
+		l.names(key, s, 2, places)
 	case typeDNAME:
-		l.names(key, s, 0, p)
+		l.names(key, s, 0, places)
 		if len(l.aliases) < maxReferences {
 			l.aliases[owner] = p
 		}
 	case typeCNAME, typePTR:
-		l.names(key, s, 0, p)
+		l.names(key, s, 0, places)
 	case typeSRV:
-		l.names(key, s, 6, p)
+		l.names(key, s, 6, places)
 	case typeTXT:
-		l.texts(owner, s, p)
+		l.texts(owner, s, p, places)
 	}
 }
 
@@ -90,19 +104,21 @@ func (l *lint) set(key string, s Set, places []at) {
 func (l *lint) kept(f fileSet, distinct int) {
 	if m := f.mixed; m != nil {
 		l.warn(at{m.line, m.column}, "%s: the TTL is %d here and %d on line %d; a set has one (RFC 2181 5.2), and the "+
-			"least is kept, %d", f.key, m.ttl, f.first.ttl, f.first.line, f.spec.GetTtl())
+			"least is kept, %d", decode(f.key), m.ttl, f.first.ttl, f.first.line, f.spec.GetTtl())
 	}
 	switch d := f.doubled; {
 	case d != nil:
-		l.warn(at{d.line, d.column}, "%s: the record is in the set already; it is kept once (RFC 2181 5)", f.key)
+		l.warn(at{d.line, d.column}, "%s: the record is in the set already; it is kept once (RFC 2181 5)",
+			decode(f.key))
 	case distinct < len(f.spec.Records):
-		l.warn(f.lines[0], "%s: a record is written in two ways; it is kept once (RFC 2181 5)", f.key)
+		l.warn(f.lines[0], "%s: a record is written in two ways; it is kept once (RFC 2181 5)", decode(f.key))
 	}
 }
 
 // names looks at the targets of a set; skip is the octets before each.
-func (l *lint) names(key string, s Set, skip int, p at) {
-	for _, rd := range s.RData {
+func (l *lint) names(key string, s Set, skip int, places []at) {
+	for i, rd := range s.RData {
+		p := places[i]
 		name := dotted(rd[min(skip, len(rd)):])
 		inside, within := strings.CutSuffix("."+name, "."+l.apex)
 		inside = strings.TrimPrefix(inside, ".")
@@ -144,15 +160,15 @@ func dotted(wire []byte) string {
 }
 
 // texts looks at SPF (RFC 7208 3.2: one record) and DKIM keys (RFC 6376 3.6.1).
-func (l *lint) texts(owner string, s Set, p at) {
+func (l *lint) texts(owner string, s Set, p at, places []at) {
 	spf := 0
-	for _, rd := range s.RData {
+	for i, rd := range s.RData {
 		text := joined(rd)
 		if low := strings.ToLower(text); low == "v=spf1" || strings.HasPrefix(low, "v=spf1 ") {
 			spf++
 		}
 		if strings.Contains("."+owner+".", "._domainkey.") && !wholeKey(text) {
-			l.warn(p, "%s: the DKIM key is cut, or has no p= with base64 in it", owner)
+			l.warn(places[i], "%s: the DKIM key is cut, or has no p= with base64 in it", owner)
 		}
 	}
 	if spf > 1 {
@@ -232,6 +248,15 @@ func (l *lint) end() {
 		case !t.address:
 			l.warn(t.at, "%s leads to %s, which has no address", t.by, n)
 		}
+	}
+	switch n := l.long.sets; {
+	case n == 1:
+		l.warn(l.long.at, "%s", l.long.first)
+	case n > 1:
+		l.warn(l.long.at, "%s; so does that of %d more sets", l.long.first, n-1)
+	}
+	if l.more > 0 {
+		l.warnings = append(l.warnings, fmt.Sprintf("there are %d more warnings", l.more))
 	}
 }
 

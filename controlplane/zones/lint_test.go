@@ -1,6 +1,8 @@
 package zones_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,10 +36,10 @@ func TestImportWarns(t *testing.T) {
 	}
 	all := strings.Join(got.Warnings, "\n")
 	wanted := []string{
-		"line 2, column 3: @/NS leads to ns.example.com.example.com: a dot is missing after ns.example.com",
-		"@/MX leads to mail, which has no address",
-		"@/MX leads to the address 192.0.2.25",
-		"@/MX leads to alias, which is a CNAME",
+		"line 3, column 3: @/NS leads to ns.example.com.example.com: a dot is missing after ns.example.com",
+		"line 4, column 3: @/MX leads to mail, which has no address",
+		"line 5, column 3: @/MX leads to the address 192.0.2.25",
+		"line 6, column 3: @/MX leads to alias, which is a CNAME",
 		"line 7, column 5: www/CNAME leads to www.example.com.example.com: a dot is missing",
 		"line 8, column 17: www.example.com is within the zone twice",
 		"line 9, column 13: long/A: a TTL of 604800 seconds",
@@ -55,6 +57,34 @@ func TestImportWarns(t *testing.T) {
 	got, err = w.imports("acme", &dnsv1.ImportZoneRequest{Name: "bare.test", Create: true}, "www 60 IN A 192.0.2.1\n")
 	if err != nil || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "no NS at its apex") {
 		t.Errorf("%v %v", got, err)
+	}
+}
+
+// TestALongTTLHidesNoOtherWarning: of a whole file it is told once; of other warnings it is told
+// how many there are more than are listed. An owner with a slash is told as it is typed.
+func TestALongTTLHidesNoOtherWarning(t *testing.T) {
+	w := newWorld(t)
+	var file strings.Builder
+	file.WriteString("$TTL 2d\n@ NS ns.example.net.\n1/2 CNAME x.example.com\n")
+	for i := range 150 {
+		fmt.Fprintf(&file, "h%d A 192.0.2.1\n", i)
+	}
+	got, err := w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", Create: true}, file.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"line 3, column 5: 1/2/CNAME leads to x.example.com.example.com: a dot is missing after x.example.com",
+		"line 3, column 5: 1/2/CNAME: a TTL of 172800 seconds is more than a day; a mistake stays in caches that " +
+			"long; so does that of 151 more sets",
+	}
+	if !slices.Equal(got.Warnings, want) {
+		t.Errorf("%q", got.Warnings)
+	}
+	got, err = w.imports("acme", &dnsv1.ImportZoneRequest{Name: "example.com", AllowLargeDeletion: true},
+		strings.ReplaceAll(file.String(), "A 192.0.2.1", "CNAME x.example.com"))
+	if n := len(got.GetWarnings()); err != nil || n != 101 || got.Warnings[n-1] != "there are 52 more warnings" {
+		t.Errorf("%d: %q %v", n, got.GetWarnings()[max(n-1, 0):], err)
 	}
 }
 

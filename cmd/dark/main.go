@@ -27,6 +27,7 @@ var commands = []command.Constructor{
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends what waits where no context reaches: the open of a pipe
 	if e := exit.Of(run(ctx, os.Args[1:])); e != nil {
 		e.Print(os.Stderr)
 		os.Exit(int(e.Code))

@@ -234,6 +234,16 @@ func TestConfigurationIsReadBackAsItWasWritten(t *testing.T) {
 	ok(c.GetBucketLogging(ctx, &awss3.GetBucketLoggingInput{Bucket: box}))(t)
 	ok(c.GetBucketAccelerateConfiguration(ctx, &awss3.GetBucketAccelerateConfigurationInput{Bucket: box}))(t)
 	ok(c.GetBucketRequestPayment(ctx, &awss3.GetBucketRequestPaymentInput{Bucket: box}))(t)
+	payer := func(p types.Payer) error {
+		_, err := c.PutBucketRequestPayment(ctx, &awss3.PutBucketRequestPaymentInput{
+			Bucket: box, RequestPaymentConfiguration: &types.RequestPaymentConfiguration{Payer: p},
+		})
+		return err
+	}
+	wantCode(t, payer(types.PayerRequester), "NotImplemented")
+	if err := payer(types.PayerBucketOwner); err != nil {
+		t.Error(err)
+	}
 	ok(c.GetBucketNotificationConfiguration(ctx, &awss3.GetBucketNotificationConfigurationInput{Bucket: box}))(t)
 	_, err = c.GetBucketWebsite(ctx, &awss3.GetBucketWebsiteInput{Bucket: box})
 	wantCode(t, err, "NoSuchWebsiteConfiguration")

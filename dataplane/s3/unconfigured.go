@@ -11,9 +11,11 @@ import (
 
 func (q *request) getRequestPayment() error { return q.xml(s3xml.AppendRequestPayment(q.buf[:0])) }
 
+const maxRequestPayment = 4 << 10 // octets: the document has one word
+
 // putRequestPayment takes what is so already.
 func (q *request) putRequestPayment() error {
-	doc, err := q.configuration()
+	doc, err := q.document(q.limit(maxRequestPayment), false)
 	if err != nil {
 		return err
 	}

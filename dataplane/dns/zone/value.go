@@ -33,10 +33,31 @@ func parseValue(apexWire string, typ uint16, text string) ([]byte, error) {
 			"`%s`",
 			shown(text), rdata.Quote([]byte(text)))
 	}
+	if form := doubled(text); form != text {
+		return nil, fmt.Errorf("%s is not a record of type %s: a \\ before a letter says nothing and would be lost; as "+
+			"itself it is written `%s`", shown(text), rdata.Mnemonic(typ), form)
+	}
 	if err := foreignNames(apexWire, typ, text, words); err != nil {
 		return nil, err
 	}
 	return pack(apexWire, typ, text, words)
+}
+
+// doubled writes each "\" that stands before a letter as itself. RFC 1035 5.1 has the letter alone
+// mean the same, and nobody types it for that: it is of a path or of a pattern.
+func doubled(text string) string {
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		if b.WriteByte(text[i]); text[i] != '\\' || i+1 == len(text) {
+			continue
+		}
+		i++
+		if c := text[i] | 0x20; 'a' <= c && c <= 'z' {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(text[i])
+	}
+	return b.String()
 }
 
 // example ends a refusal of data with a value that is taken, where it has none yet.

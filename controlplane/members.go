@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -117,6 +118,11 @@ func (n *Node) tellWaiting(told *obs.Sparse, err error) {
 	if errs.Is(err, errs.Conflict) {
 		attrs = append(attrs, "do", "where that member is gone for good, as after `darkd rejoin`, remove it at a "+
 			"control node that is well: dark members remove NAME --yes")
+	}
+	if errors.Is(err, consensus.ErrRefused) {
+		n.cfg.Logger.Error("this control node is not let into its cluster", "err", err, "do",
+			"stop it here; to come back it needs a new token and an empty directory: docs/operations/nodes.md")
+		return
 	}
 	n.cfg.Logger.Warn("waiting to be added to the cluster", attrs...)
 }

@@ -122,6 +122,9 @@ func New(cfg Config) (_ *Node, err error) {
 			err = errors.Join(err, n.close())
 		}
 	}()
+	if _, err := ReadSelf(cfg.Dir); err != nil {
+		return nil, NoSelf(cfg.Dir, err) // before an address in use is blamed
+	}
 	if err := n.listen(); err != nil {
 		return nil, err
 	}

@@ -140,6 +140,7 @@ type lagging struct {
 	*statetest.State
 	at    uint64
 	asked int
+	alone bool // without a majority
 }
 
 func (l *lagging) At(revision uint64) (admit.Reader, error) {
@@ -151,6 +152,9 @@ func (l *lagging) At(revision uint64) (admit.Reader, error) {
 
 func (l *lagging) Current(context.Context) error {
 	l.asked++
+	if l.alone {
+		return errs.New(errs.Unavailable, "no majority")
+	}
 	l.at = l.Revision()
 	return nil
 }
@@ -180,6 +184,11 @@ func TestAFollowerThatIsBehind(t *testing.T) {
 	if _, err := w.Do(t.Context(), request(), put(k, note("notes/b", "new"), admit.Options{})); err != nil ||
 		l.asked != 0 {
 		t.Fatalf("%v, asked %d times for nothing", err, l.asked)
+	}
+	l.alone = true // that something is not there is not to be told then
+	if _, err := w.Do(t.Context(), request(), put(k, note("notes/none", "x"),
+		admit.Options{MustExist: true})); !errs.Is(err, errs.Unavailable) {
+		t.Fatalf("without a majority: %v", err)
 	}
 }
 

@@ -70,6 +70,9 @@ func (w *Writer) Do(ctx context.Context, q Request, build func(context.Context, 
 			return done, err
 		}
 		if cerr := w.Proposer.Current(ctx); cerr != nil {
+			if !current && errs.Is(err, errs.NotFound) {
+				return done, cerr // it may be there: what was read here may be old
+			}
 			return done, err
 		}
 		current = !current || errs.Is(err, errs.Conflict)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,6 +44,7 @@ type client struct {
 		sync.Mutex
 		id      uint64
 		waiting map[uint64]chan frame // nil when the connection has ended
+		ended   error                 // why it has
 	}
 	done chan struct{} // closed when the connection has ended
 }
@@ -83,8 +85,12 @@ func (c *client) run() {
 	c.out.conn = conn
 	close(c.ready)
 	r := bufio.NewReaderSize(conn, 64<<10)
+	ended := errConnEnded
 	for {
 		f, err := readFrame(r)
+		if err != nil && strings.Contains(err.Error(), remoteRefusal) {
+			ended = ErrRefused
+		}
 		if err != nil || (f.kind != frameReply && f.kind != frameFailure) {
 			break
 		}
@@ -99,7 +105,7 @@ func (c *client) run() {
 	_ = conn.Close()
 	c.forget()
 	c.mu.Lock()
-	c.mu.waiting = nil
+	c.mu.waiting, c.mu.ended = nil, ended
 	c.mu.Unlock()
 	close(c.done)
 }
@@ -119,6 +125,9 @@ func (c *client) forget() {
 	}
 }
 
+// remoteRefusal is how crypto/tls words the alert of a member's door that knows who this node is not.
+const remoteRefusal = "remote error: tls: bad certificate"
+
 var errConnEnded = errors.New("the connection ended")
 
 func (c *client) call(ctx context.Context, method string, req []byte) ([]byte, error) {
@@ -131,8 +140,9 @@ func (c *client) call(ctx context.Context, method string, req []byte) ([]byte, e
 	ch := make(chan frame, 1)
 	c.mu.Lock()
 	if c.mu.waiting == nil {
+		ended := c.mu.ended
 		c.mu.Unlock()
-		return nil, errs.Wrap(errs.Unavailable, errConnEnded, "cannot reach the member at %s", c.addr)
+		return nil, errs.Wrap(errs.Unavailable, ended, "cannot reach the member at %s", c.addr)
 	}
 	c.mu.id++
 	id := c.mu.id
@@ -147,7 +157,13 @@ func (c *client) call(ctx context.Context, method string, req []byte) ([]byte, e
 		case f := <-ch:
 			return reply(f)
 		default:
-			return nil, unknown(fmt.Errorf("call %s of %s: %w", method, c.addr, errConnEnded))
+			c.mu.Lock()
+			ended := c.mu.ended
+			c.mu.Unlock()
+			if errors.Is(ended, ErrRefused) { // before it read anything
+				return nil, errs.Wrap(errs.Unavailable, ended, "cannot reach the member at %s", c.addr)
+			}
+			return nil, unknown(fmt.Errorf("call %s of %s: %w", method, c.addr, ended))
 		}
 	case <-ctx.Done():
 		c.mu.Lock()

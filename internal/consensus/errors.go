@@ -15,6 +15,10 @@ var ErrUnknown = errors.New("outcome unknown")
 // ErrClosed is returned after Close.
 var ErrClosed error = errs.New(errs.Unavailable, "this member is shutting down")
 
+// ErrRefused is matched by errors of calls to a member whose door turned this one away: it was
+// removed, or another machine has its name. TLS does not say which.
+var ErrRefused = errors.New("it refuses this node, which was removed or whose name another machine has")
+
 // ErrDiskFull is matched by refusals for want of space on this member's disk. They had no
 // effect.
 var ErrDiskFull = errors.New("disk full")

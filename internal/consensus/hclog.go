@@ -130,7 +130,7 @@ func (h *hlog) unanswered(addr string, args []any) {
 		}
 		attrs = append(attrs, "error", args[i+1])
 		// Its door has judged this node (internal/membership), and TLS does not say what for.
-		if strings.Contains(fmt.Sprint(args[i+1]), "remote error: tls: bad certificate") {
+		if strings.Contains(fmt.Sprint(args[i+1]), remoteRefusal) {
 			msg = "another member refuses this node, which was removed or whose name another machine has"
 		}
 	}

@@ -34,8 +34,8 @@ func parseValue(apexWire string, typ uint16, text string) ([]byte, error) {
 			shown(text), rdata.Quote([]byte(text)))
 	}
 	if form := doubled(text); form != text {
-		return nil, fmt.Errorf("%s is not a record of type %s: a \\ before a letter says nothing and would be lost; as "+
-			"itself it is written `%s`", shown(text), rdata.Mnemonic(typ), form)
+		return nil, fmt.Errorf("%s is not a record of type %s: a \\ before a letter says nothing and would be lost; "+
+			"as itself it is written `%s`", shown(text), rdata.Mnemonic(typ), form)
 	}
 	if err := foreignNames(apexWire, typ, text, words); err != nil {
 		return nil, err

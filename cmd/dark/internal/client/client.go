@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -109,7 +110,12 @@ func target(c contexts.Context) (string, credentials.TransportCredentials, error
 	}
 	switch u.Scheme {
 	case "unix":
-		return "unix://" + u.Path, insecure.NewCredentials(), nil
+		// unix://DIR/control.sock is what people write of a directory here.
+		path, err := filepath.Abs(u.Host + u.Path)
+		if err != nil || u.Host+u.Path == "" {
+			return "", nil, exit.New(exit.Usage, forms, "%q is not an address", c.Addr)
+		}
+		return "unix://" + path, insecure.NewCredentials(), nil
 	case "http":
 		// In clear a token could be read on the way; on loopback there is no way.
 		if !isLoopback(u.Hostname()) {

@@ -10,12 +10,18 @@ import (
 )
 
 func TestAddresses(t *testing.T) {
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for addr, want := range map[string]string{
 		"http://127.0.0.2:8080": "passthrough:///127.0.0.2:8080", "http://localhost": "passthrough:///localhost:80",
 		"127.0.0.1:8080": "passthrough:///127.0.0.1:8080", "http://[::1]:8080": "passthrough:///[::1]:8080",
 		"https://control.example.net": "dns:///control.example.net:443",
 		"control.example.net:8443":    "dns:///control.example.net:8443",
 		"unix:///run/dark.sock":       "unix:///run/dark.sock",
+		"unix://c1/control.sock":      "unix://" + here + "/c1/control.sock",
+		"unix://./control.sock":       "unix://" + here + "/control.sock",
 	} {
 		got, _, err := target(contexts.Context{Addr: addr})
 		if err != nil || got != want {

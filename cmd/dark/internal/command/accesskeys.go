@@ -111,7 +111,31 @@ func (k *accessKey) create(ctx context.Context, name string) error {
 		}
 		spec.ExpireTime = timestamppb.New(t)
 	}
-	return k.make(ctx, name, spec)
+	if err := k.make(ctx, name, spec); err != nil {
+		return err
+	}
+	k.missing(ctx)
+	return nil
+}
+
+// missing notes the buckets that a key is for and that there are not: such a key is valid and of no use yet. Which
+// buckets a pattern is for is not known.
+func (k *accessKey) missing(ctx context.Context) {
+	told := map[string]bool{}
+	for _, typed := range slices.Concat(k.reads, k.writes) {
+		bucket, _, _ := strings.Cut(strings.TrimPrefix(bucketName(typed), "buckets/"), "/")
+		if strings.ContainsAny(bucket, "*?") || told[bucket] {
+			continue
+		}
+		told[bucket] = true
+		err := k.call(ctx, func(ctx context.Context, c *client.Client) error {
+			_, err := c.Buckets.GetBucket(ctx, &storagev1.GetBucketRequest{Name: bucketName(bucket)})
+			return err
+		})
+		if e := exit.Of(err); e != nil && e.Code == exit.NotFound {
+			fmt.Fprintf(k.Err, "note: there is no bucket %s yet; to make it: dark buckets create %[1]s\n", bucket)
+		}
+	}
 }
 
 func (k *accessKey) make(ctx context.Context, name string, spec *storagev1.AccessKeySpec) error {

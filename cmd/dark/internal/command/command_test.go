@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/exit"
+	"github.com/dark-ecosystem/dark/cmd/dark/internal/render"
 	clusterv1 "github.com/dark-ecosystem/dark/proto/dark/cluster/v1"
 	"github.com/dark-ecosystem/dark/proto/dark/cluster/v1/clustergrpc"
 	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
@@ -351,7 +352,7 @@ func TestConstantsAreWordsInTables(t *testing.T) {
 		{"spec.text", "CONTROL_SHOWN", "CONTROL_SHOWN"},
 		{"status.control", "", ""},
 	} {
-		if got := word(c.path, c.cell); got != c.want {
+		if got := render.Word(c.path, c.cell); got != c.want {
 			t.Errorf("%s %q: %q", c.path, c.cell, got)
 		}
 	}

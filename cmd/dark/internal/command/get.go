@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/client"
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/exit"
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/render"
+	identityv1 "github.com/dark-ecosystem/dark/proto/dark/identity/v1"
 	resourcev1 "github.com/dark-ecosystem/dark/proto/dark/resource/v1"
 )
 
@@ -107,28 +107,12 @@ func tableOf(k *resourcev1.KindInfo) *render.Table {
 func rowOf(k *resourcev1.KindInfo, doc map[string]any) []string {
 	row := []string{unescape(render.Value(doc, "name"))}
 	for _, c := range k.Columns {
-		row = append(row, word(c.Path, render.Value(doc, c.Path)))
+		row = append(row, render.Word(c.Path, render.Value(doc, c.Path)))
 	}
 	if len(k.Columns) == 0 {
 		row = append(row, render.Value(doc, "revision"), render.Value(doc, "updateTime"))
 	}
 	return row
-}
-
-// word is a cell of a table: of a constant, which documents write in full, it is what differs
-// from the field's name, so that CONTROL_SHOWN in status.control reads "shown".
-func word(path, cell string) string {
-	var prefix strings.Builder
-	for _, r := range path[strings.LastIndexByte(path, '.')+1:] {
-		if unicode.IsUpper(r) {
-			prefix.WriteByte('_')
-		}
-		prefix.WriteRune(unicode.ToUpper(r))
-	}
-	if rest, ok := strings.CutPrefix(cell, prefix.String()+"_"); ok {
-		return strings.ToLower(strings.ReplaceAll(rest, "_", " "))
-	}
-	return cell
 }
 
 // pageSize is the most that the server gives at once.
@@ -169,7 +153,24 @@ func (s *session) list(ctx context.Context, to address, a at) error {
 	if err := s.pages(ctx, to, a, p.page); err != nil {
 		return err
 	}
-	return p.end(to)
+	if err := p.end(to); err != nil || p.n > 0 || s.output != "table" {
+		return err
+	}
+	s.firstOrganization(ctx)
+	return nil
+}
+
+// firstOrganization says how to make one where there is none but that of the operators, and where that may be known.
+func (s *session) firstOrganization(ctx context.Context) {
+	var r *identityv1.ListOrganizationsResponse
+	err := s.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
+		r, err = c.Organizations.ListOrganizations(ctx, &identityv1.ListOrganizationsRequest{PageSize: 2})
+		return err
+	})
+	if err == nil && len(r.Organizations) == 1 && r.Organizations[0].Name == "organizations/system" {
+		fmt.Fprintln(s.Err, "there is no organization yet but that of the operators; to make one and work in it: "+
+			"dark organizations create NAME, and -O NAME")
+	}
 }
 
 type listing struct {

@@ -148,6 +148,7 @@ func (s *session) createOrganization(ctx context.Context, name, display string, 
 			return nil
 		}
 		fmt.Fprintf(s.Out, "Organization %s created at revision %d\n", m.Name, m.Revision)
+		fmt.Fprintf(s.Err, "to work in it: -O %s with each command, or dark context set CONTEXT -O %[1]s\n", name)
 		return nil
 	})
 }

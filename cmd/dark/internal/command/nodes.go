@@ -150,8 +150,13 @@ func (s *session) nodeToken(ctx context.Context, q *clusterv1.CreateJoinTokenReq
 		return err
 	}
 	return s.message(r, func() error {
-		fmt.Fprintf(s.Err, "this token is shown once; it is good until %s for one machine named %s\n",
-			moment(r.ExpireTime), q.Node)
+		as, more := "an edge", "--dns IP:53"
+		if q.Role == "control" {
+			as, more = "a control node", "--transport HOST:7001 --feed HOST:7002 --api HOST:8080"
+		}
+		fmt.Fprintf(s.Err, "this token is shown once; it is good until %s for one machine named %s, as %s, with an "+
+			"empty DIR:\n  darkd %s --dir DIR --join TOKEN --through HOST:PORT %s\n",
+			moment(r.ExpireTime), q.Node, as, q.Role, more)
 		_, err := fmt.Fprintln(s.Out, r.Token)
 		return err
 	})

@@ -76,10 +76,34 @@ func (s *session) diff(ctx context.Context, args []string, p part) error {
 	if err != nil {
 		return err
 	}
+	if len(r.Changes) == 0 {
+		if err := s.nothingNamed(ctx, p.prefix, q.Kind, q.FromRevision, q.ToRevision); err != nil {
+			return err
+		}
+	}
 	if r.Truncated {
 		fmt.Fprintln(s.Err, "more differs than is shown; narrow it with --kind or --prefix")
 	}
 	return s.message(r, func() error { return s.style().Changes(s.Out, r.Changes) })
+}
+
+// nothingNamed says where nothing differs because no name begins so, at neither revision; 0 is now.
+func (s *session) nothingNamed(ctx context.Context, prefix, kind string, revisions ...uint64) error {
+	if prefix == "" {
+		return nil
+	}
+	for _, n := range revisions {
+		var r *resourcev1.DiffResponse // from the beginning, where nothing was
+		err := s.call(ctx, func(ctx context.Context, c *client.Client) (err error) {
+			r, err = c.Resources.Diff(ctx, &resourcev1.DiffRequest{ToRevision: n, NamePrefix: prefix, Kind: kind})
+			return err
+		})
+		if err != nil || len(r.Changes) > 0 {
+			return err
+		}
+	}
+	return exit.New(exit.NotFound, "a name as dark get has it, such as --prefix zones/example.com",
+		"nothing has a name that begins with %q, now or then", prefix)
 }
 
 // Watch follows changes.

@@ -61,6 +61,11 @@ func (b *rollback) run(ctx context.Context, to string) error {
 		return err
 	}
 	would.Total = max(would.Total, uint64(len(would.Changes)))
+	if would.Total == 0 {
+		if err := b.nothingNamed(ctx, b.only.prefix, kind, n, 0); err != nil {
+			return err
+		}
+	}
 	if b.dryRun || !b.yes {
 		return b.show(n, would)
 	}
@@ -86,7 +91,11 @@ func (b *rollback) show(to uint64, would *resourcev1.RollbackResponse) error {
 	if more := would.Total - uint64(len(would.Changes)); more > 0 {
 		fmt.Fprintf(b.Err, "and %d more; they go in several transactions\n", more)
 	}
-	if !b.dryRun && would.Total > 0 {
+	if b.dryRun {
+		fmt.Fprintln(b.Err, "dry run; nothing was changed")
+		return nil
+	}
+	if would.Total > 0 {
 		return exit.New(exit.NeedsYes, "the same command with --yes",
 			"a rollback to revision %d would change what is shown (%d); nothing was changed", to, would.Total)
 	}

@@ -136,7 +136,11 @@ func unknownCommand(c *cobra.Command, word string) error {
 			names = append(append(names, sub.Name()), sub.Aliases...)
 		}
 	}
-	return exit.New(exit.Usage, c.CommandPath()+" --help", "%q is not a command of %s%s", word, c.CommandPath(),
+	next := c.CommandPath() + " --help"
+	if c.Name() == "dns" && strings.Contains(word, ".") {
+		next = c.CommandPath() + " query " + word
+	}
+	return exit.New(exit.Usage, next, "%q is not a command of %s%s", word, c.CommandPath(),
 		suggest.Mean(word, names))
 }
 

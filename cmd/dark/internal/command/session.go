@@ -10,8 +10,10 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,6 +62,8 @@ type session struct {
 	output                                 string
 	timeout                                time.Duration
 
+	unused string // the current context, where an address from elsewhere stands for it
+
 	client *client.Client
 	kinds  []*resourcev1.KindInfo
 }
@@ -85,6 +89,7 @@ func (s *session) target() (contexts.Context, error) {
 		// A flag is above the environment: the context's token must not go to DARK_ADDR.
 		env = func(string) string { return "" }
 	}
+	own := c.Addr
 	for _, o := range []struct {
 		into      *string
 		flag, env string
@@ -98,18 +103,22 @@ func (s *session) target() (contexts.Context, error) {
 			*o.into = v
 		}
 	}
+	if sameAddress(own, c.Addr) {
+		c.Addr = own // it may state more, such as its scheme
+	}
 	if c.Addr == "" {
 		return c, exit.New(exit.Usage, noInstallation, "it is not known which installation to ask")
 	}
 	return c, nil
 }
 
-// base returns the context that is named, or the current one. With an address from
-// elsewhere the current one is not taken: its token is for another installation.
+// base returns the context that is named, or the current one. With another address than its
+// own the current one is not taken: its token is for another installation.
 func (s *session) base() (contexts.Context, error) {
 	name := firstOf(s.context, os.Getenv("DARK_CONTEXT"))
-	if name == "" && firstOf(s.addr, os.Getenv("DARK_ADDR")) != "" {
-		return contexts.Context{}, nil
+	addr := ""
+	if name == "" {
+		addr = firstOf(s.addr, os.Getenv("DARK_ADDR"))
 	}
 	path, err := contexts.Path()
 	if err != nil {
@@ -119,14 +128,39 @@ func (s *session) base() (contexts.Context, error) {
 		return contexts.Context{}, err
 	}
 	f, err := contexts.Load(path)
+	if err != nil && addr != "" {
+		return contexts.Context{}, nil // it is not needed
+	}
 	if err != nil {
 		return contexts.Context{}, err
 	}
 	c, ok := f.Contexts[firstOf(name, f.Current)]
-	if !ok && name != "" {
+	switch {
+	case !ok && name != "":
 		return c, unknownContext(name, f)
+	case ok && addr != "" && !sameAddress(c.Addr, addr):
+		if !strings.HasPrefix(addr, "unix:") { // a socket asks for neither
+			s.unused = f.Current
+		}
+		return contexts.Context{}, nil
 	}
 	return c, nil
+}
+
+// sameAddress reports whether two addresses are one; an address without a scheme has that of the other.
+func sameAddress(a, b string) bool {
+	a, b = strings.ToLower(strings.TrimSuffix(a, "/")), strings.ToLower(strings.TrimSuffix(b, "/"))
+	schemeA, restA, okA := strings.Cut(a, "://")
+	schemeB, restB, okB := strings.Cut(b, "://")
+	switch {
+	case a == b:
+		return true
+	case okA && okB:
+		return schemeA == schemeB && restA == restB
+	case okA:
+		return restA == b
+	}
+	return okB && restB == a
 }
 
 func firstOf(values ...string) string {
@@ -146,6 +180,10 @@ func (s *session) dial() (*client.Client, error) {
 	c, err := s.target()
 	if err != nil {
 		return nil, err
+	}
+	if s.unused != "" && c.Token == "" {
+		fmt.Fprintf(s.Err, "note: the address is not that of context %s, so its token and CA are not used; give "+
+			"--token and --ca, or --context\n", s.unused)
 	}
 	s.client, err = client.New(c)
 	return s.client, err

@@ -42,6 +42,19 @@ func TestFlagsAreAboveTheEnvironmentAndThatAboveTheContext(t *testing.T) {
 			s:    session{addr: "https://other"},
 			want: contexts.Context{Addr: "https://other"},
 		},
+		"the current context's own address keeps the rest of it": {
+			s:    session{addr: "127.0.0.1:1/"},
+			want: contexts.Context{Addr: "http://127.0.0.1:1", Token: "dev-token", Organization: "demo"},
+		},
+		"from the environment, too, and flags are above it": {
+			s:    session{token: "t"},
+			env:  map[string]string{"DARK_ADDR": "HTTP://127.0.0.1:1"},
+			want: contexts.Context{Addr: "http://127.0.0.1:1", Token: "t", Organization: "demo"},
+		},
+		"another scheme is another address": {
+			s:    session{addr: "https://127.0.0.1:1"},
+			want: contexts.Context{Addr: "https://127.0.0.1:1"},
+		},
 		"nor does one from the environment": {
 			env:  map[string]string{"DARK_ADDR": "https://other", "DARK_TOKEN": "t", "DARK_CA": "/c"},
 			want: contexts.Context{Addr: "https://other", Token: "t", CA: "/c"},
@@ -64,6 +77,26 @@ func TestFlagsAreAboveTheEnvironmentAndThatAboveTheContext(t *testing.T) {
 				t.Errorf("got %+v, %v, want %+v", got, err, c.want)
 			}
 		})
+	}
+	var said strings.Builder
+	for _, c := range []struct {
+		s    session
+		want string
+	}{
+		{session{addr: "https://other"}, "note: the address is not that of context dev, so its token"},
+		{session{addr: "https://other", token: "t"}, ""},
+		{session{addr: "http://127.0.0.1:1"}, ""},
+		{session{}, ""},
+	} {
+		said.Reset()
+		c.s.Err = &said
+		_, err := c.s.dial()
+		if err != nil || !strings.HasPrefix(said.String(), c.want) || c.want == "" && said.Len() > 0 {
+			t.Errorf("%+v says %q, %v", c.s, said.String(), err)
+		}
+		if err := c.s.close(); err != nil {
+			t.Error(err)
+		}
 	}
 	s := session{context: "pord"}
 	if _, err := s.target(); exit.Of(err).Code != exit.NotFound {

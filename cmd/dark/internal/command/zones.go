@@ -3,13 +3,16 @@ package command
 import (
 	"context"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/client"
+	"github.com/dark-ecosystem/dark/cmd/dark/internal/duration"
 	"github.com/dark-ecosystem/dark/cmd/dark/internal/exit"
 	dnsv1 "github.com/dark-ecosystem/dark/proto/dark/dns/v1"
 	resourcev1 "github.com/dark-ecosystem/dark/proto/dark/resource/v1"
@@ -119,11 +122,14 @@ func (s seconds) String() string {
 	return strconv.FormatUint(uint64(**s.value), 10)
 }
 
-// Set reads whole seconds up to the most of RFC 2181 8.
+// Set reads whole seconds up to the most of RFC 2181 8, or a time with units: 5m, 1h, 7d.
 func (s seconds) Set(text string) error {
 	n, err := strconv.ParseUint(text, 10, 31)
-	if err != nil {
-		return fmt.Errorf("%q is not a number of seconds from 0 to 2147483647", text)
+	if d, derr := duration.Parse(text); err != nil && derr == nil && d >= 0 && d%time.Second == 0 {
+		n, err = uint64(d/time.Second), nil
+	}
+	if err != nil || n > math.MaxInt32 {
+		return fmt.Errorf("%q is neither seconds, from 0 to 2147483647, nor a time such as 5m, 1h or 7d", text)
 	}
 	v := uint32(n)
 	*s.value = &v
@@ -148,8 +154,8 @@ func (s *session) recordsSet() *cobra.Command {
 			return r.run(c.Context(), args)
 		},
 	}
-	c.Flags().Var(seconds{&r.ttl}, "ttl", "TTL in seconds, 0 being a value (default: as it is, the zone's for new "+
-		"records)")
+	c.Flags().Var(seconds{&r.ttl}, "ttl", "TTL in seconds, or as 5m, 1h, 7d; 0 is a value (default: as it is, the "+
+		"zone's for new records)")
 	c.Flags().BoolVar(&r.wait, "wait", false, "follow the change to every edge")
 	c.Flags().BoolVar(&r.replace, "replace", false,
 		"end what cannot stand beside it in the same change, such as addresses beside a CNAME")

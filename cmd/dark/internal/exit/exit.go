@@ -186,6 +186,12 @@ func nextOfDial(text, otherwise string) string {
 	case strings.Contains(text, "x509: "):
 		return "it runs, but its certificate is refused: --addr with a name that the certificate states, " +
 			"and a clock that is right"
+	case strings.Contains(text, "first record does not look like a TLS handshake"):
+		return "what answers there speaks no TLS, as darkd dev does: --addr http://ADDRESS:PORT"
+	case strings.Contains(text, "error reading server preface"):
+		return "what answers there may speak TLS, as every darkd control does: --addr https://ADDRESS:PORT"
+	case strings.Contains(text, "dial unix ") && !strings.Contains(text, "permission denied"):
+		return "is that the control node's directory, and does it run? The socket is there once the node is a member"
 	case strings.Contains(text, "permission denied"):
 		return "as the node's user, such as with sudo -u: the socket is open to that user and root only"
 	}

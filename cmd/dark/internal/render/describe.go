@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 )
 
 // Describe writes a document for reading: a field a line, what is below it indented.
@@ -31,7 +32,7 @@ func (s Style) describe(b *strings.Builder, doc map[string]any, indent string) {
 			s.items(b, v, indent+"  ")
 		default:
 			fmt.Fprintf(b, "%s%s%s%s\n", indent, s.paint(bold, k+":"), strings.Repeat(" ", widest-width(k)+1),
-				Clean(Cell(v)))
+				Clean(Word(k, Cell(v))))
 		}
 	}
 }
@@ -53,4 +54,20 @@ func isPlain(v any) bool {
 		return false
 	}
 	return true
+}
+
+// Word is a cell of a table: of a constant, which documents write in full, it is what differs
+// from the field's name, so that CONTROL_SHOWN in status.control reads "shown".
+func Word(path, cell string) string {
+	var prefix strings.Builder
+	for _, r := range path[strings.LastIndexByte(path, '.')+1:] {
+		if unicode.IsUpper(r) {
+			prefix.WriteByte('_')
+		}
+		prefix.WriteRune(unicode.ToUpper(r))
+	}
+	if rest, ok := strings.CutPrefix(cell, prefix.String()+"_"); ok {
+		return strings.ToLower(strings.ReplaceAll(rest, "_", " "))
+	}
+	return cell
 }

@@ -88,8 +88,20 @@ func bucketsOf(v *s3.View) BucketNames {
 
 var spaceText = regexp.MustCompile(`space ([0-9a-f]{32})`)
 
-// In puts the names of buckets in a text in the place of the identities of their spaces.
+// ofObject is how a damaged body or row of an object is named: in a bucket's space, keys of objects follow an o.
+var ofObject = regexp.MustCompile(`key "o((?:[^"\\]|\\.)*)"((?: version [0-9]+)? of space )([0-9a-f]{32})`)
+
+// In puts the names of buckets in a text in the place of the identities of their spaces, and of
+// objects in the place of their rows' keys.
 func (n BucketNames) In(text string) string {
+	text = ofObject.ReplaceAllStringFunc(text, func(found string) string {
+		m := ofObject.FindStringSubmatch(found)
+		var id store.ID
+		if _, err := hex.Decode(id[:], []byte(m[3])); err == nil && n[id] != "" {
+			return `object "` + m[1] + `"` + m[2] + m[3]
+		}
+		return found
+	})
 	return spaceText.ReplaceAllStringFunc(text, func(found string) string {
 		var id store.ID
 		if _, err := hex.Decode(id[:], []byte(strings.TrimPrefix(found, "space "))); err == nil && n[id] != "" {

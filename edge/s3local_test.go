@@ -18,7 +18,10 @@ func TestSpacesAreNamedByTheirBuckets(t *testing.T) {
 	for text, want := range map[string]string{
 		`the body of key "a" version 3 of space 01000000000000000000000000000000 (x)`: `the body of key "a" version 3 ` +
 			`of bucket photos (x)`,
-		"usage of space 02000000000000000000000000000000": "usage of space 02000000000000000000000000000000",
+		`the body of key "oa\"b" version 3 of space 01000000000000000000000000000000 (x)`: `the body of object "a\"b" ` +
+			`version 3 of bucket photos (x)`,
+		`key "oa" of space 02000000000000000000000000000000`: `key "oa" of space 02000000000000000000000000000000`,
+		"usage of space 02000000000000000000000000000000":    "usage of space 02000000000000000000000000000000",
 		"space 01":     "space 01",
 		"00000001.sst": "00000001.sst",
 	} {

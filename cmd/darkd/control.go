@@ -98,7 +98,7 @@ func (c *controlSettings) run(ctx context.Context, stderr io.Writer) error {
 // enrol joins, unless the directory holds the node of an earlier start already.
 func (c *controlSettings) enrol(ctx context.Context, stderr io.Writer) error {
 	if err := controlplane.Vacant(c.dir); errors.Is(err, controlplane.ErrInitialised) {
-		return nil
+		return notJoining(stderr, c.dir, "a control node")
 	} else if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -158,7 +159,10 @@ func (d *dev) prepare() error {
 		return err
 	}
 	d.dir = dir
-	return os.MkdirAll(d.dir, 0o700)
+	if err := os.MkdirAll(d.dir, 0o700); err != nil {
+		return fmt.Errorf("make a place for the data: %w; name another with --data DIR", err)
+	}
+	return nil
 }
 
 // lockDir keeps a second process from the same data.
@@ -381,7 +385,7 @@ func (d *dev) print(f devFile, context string) error {
 	if err != nil {
 		return err
 	}
-	dark := "dark --context " + context
+	dark := darkCommand() + " --context " + context
 	_, err = fmt.Fprintf(d.out, `Dark is ready. Data is in %[1]s.
 
   admin    %[2]s           curl -H "Authorization: Bearer $(cat %[1]s/admin.token)" -H "Dark-Organization: %[3]s" %[2]s/v1/zones
@@ -397,4 +401,28 @@ XDP is off: this platform answers from sockets. Ctrl-C stops it; what you made s
 `, d.dir, f.Admin.URL, f.Demo.Org, f.DNS.UDP, host, port, f.Demo.Zone, f.Metrics.URL, dark,
 		f.S3.URL, f.S3.AccessKey, f.S3.SecretKey, f.S3.Region, f.Demo.Bucket)
 	return err
+}
+
+// darkCommand is what to type for dark: its name where the PATH has it, and otherwise its path beside this
+// executable, as after make.
+func darkCommand() string {
+	if _, err := exec.LookPath("dark"); err == nil {
+		return "dark"
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "dark"
+	}
+	beside := filepath.Join(filepath.Dir(self), "dark")
+	if st, err := os.Stat(beside); err != nil || !st.Mode().IsRegular() {
+		return "dark"
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return beside
+	}
+	if short, err := filepath.Rel(here, beside); err == nil && !strings.HasPrefix(short, "..") {
+		return "./" + short
+	}
+	return beside
 }

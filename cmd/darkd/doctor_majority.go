@@ -24,7 +24,7 @@ func (d *doctor) majority(ctx context.Context) finding {
 	socket := d.socket()
 	r, err := askMembers(ctx, socket)
 	if status.Code(err) == codes.Aborted {
-		return fail("majority", "docs/operations/nodes.md", "%s", status.Convert(err).Message())
+		return fail("majority", "", "%s", status.Convert(err).Message()) // it says what to do itself
 	}
 	if err != nil {
 		return warn("majority", "start the node, and ask again as its user", "the node does not answer on %s", socket)

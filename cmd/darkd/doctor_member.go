@@ -46,8 +46,8 @@ func (d *doctor) member(ctx context.Context) finding {
 	name, err := door.Known(creds.Leaf())
 	switch {
 	case silent != nil:
-		return warn("membership", "start the node, and ask again as its user",
-			"the node does not tell what is recorded of it: %v", status.Convert(silent).Message())
+		return warn("membership", "start the node, and ask again as its user; where it runs, its log says what it "+
+			"waits for", "the node does not tell what is recorded of it: %v", plain(status.Convert(silent)))
 	case errors.Is(err, membership.ErrUntrusted):
 		return fail("membership", "see the check of the certificate, and the clock", "%v", err)
 	case err != nil:

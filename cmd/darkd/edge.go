@@ -85,7 +85,7 @@ func (e *edgeSettings) run(ctx context.Context, stderr io.Writer) error {
 // enrol joins, unless the directory holds the edge of an earlier start already.
 func (e *edgeSettings) enrol(ctx context.Context, stderr io.Writer) error {
 	if err := edge.Vacant(e.dir); errors.Is(err, edge.ErrJoined) {
-		return nil
+		return notJoining(stderr, e.dir, "an edge")
 	} else if err != nil {
 		return err
 	}

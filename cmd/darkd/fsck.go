@@ -25,6 +25,7 @@ type offline struct {
 	dir, output string
 	work        work
 	scrubs      bool // a running edge can do it
+	rebuilds    bool // it writes the index of bodies
 	drop, yes   bool
 }
 
@@ -51,15 +52,15 @@ func newFsck() *cobra.Command {
 	cmd := newOffline(o, "fsck", "Check what an edge keeps for its users: open every seal, compare rows with bodies",
 		"An edge that runs is asked to open every seal itself; only of a stopped one are counts compared, too.\n"+
 			"--drop gives up what is damaged, in a stopped edge: objects whose rows or bodies do not open, and\n"+
-			"ranges of rows that cannot be read. It says what it gives up, and makes the counts anew.")
+			"ranges of rows that cannot be read. It lists what it gives up, and then recomputes the counts.")
 	cmd.Flags().BoolVar(&o.drop, "drop", false, "give up what is damaged; without --yes it is only listed")
 	cmd.Flags().BoolVar(&o.yes, "yes", false, "with --drop: do it")
 	return cmd
 }
 
 func newRebuild() *cobra.Command {
-	return newOffline(&offline{work: store.Rebuild}, "rebuild",
-		"Make an edge's index of bodies anew from the bodies themselves", "The edge must not be running.")
+	return newOffline(&offline{work: store.Rebuild, rebuilds: true}, "rebuild",
+		"Rebuild an edge's index of bodies from the bodies themselves", "The edge must not be running.")
 }
 
 func newOffline(o *offline, name, short, long string) *cobra.Command {
@@ -85,6 +86,9 @@ func (o *offline) run(ctx context.Context, out, stderr io.Writer) error {
 	dir := o.dir
 	if _, err := edge.ReadSelf(dir); errors.Is(err, os.ErrNotExist) {
 		dir = filepath.Join(dir, "edge") // darkd dev keeps its edge there
+		if _, err := edge.ReadSelf(dir); errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("%s holds no edge: --data is the --dir of an edge, or the directory of darkd dev", o.dir)
+		}
 	}
 	r := result{Found: []found{}}
 	l := &listing{to: stderr, last: time.Now()}
@@ -184,10 +188,18 @@ func (o *offline) print(w io.Writer, r *result) error {
 	for _, f := range r.Found {
 		fmt.Fprintf(w, "damaged: %s: %s\n", f.What, f.Why)
 	}
+	if r.Error != "" && r.Total == 0 {
+		return nil // nothing was looked at: there is nothing to count
+	}
 	if r.Running {
 		fmt.Fprintln(w, "the edge is running and looked itself: counts were not compared")
 	}
-	_, err := fmt.Fprintf(w, "%s, %s, %s: %d damaged\n",
+	if o.rebuilds {
+		_, err := fmt.Fprintf(w, "rebuilt the index of bodies from %s in %s: %d damaged\n",
+			numbered(r.Extents, "extent"), numbered(r.Done, "octet"), r.Damaged)
+		return err
+	}
+	_, err := fmt.Fprintf(w, "checked %s, %s, %s: %d damaged\n",
 		numbered(r.Rows, "row"), numbered(r.Extents, "extent"), numbered(r.Done, "octet"), r.Damaged)
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -87,18 +88,34 @@ func printNext(w io.Writer, c controlplane.InitConfig, r *controlplane.InitResul
 	}
 	for _, machine := range c.Nodes {
 		name, host := machineHost(machine)
+		dir := dirOf(c, name, c.Dir)
 		fmt.Fprintf(w, "\nThen on %s, in a directory of its own:\n  darkd control --dir %s --join %s --through %s "+
 			"\\\n    --transport %s --feed %s --api %s\n",
-			name, c.Dir, r.JoinTokens[name], at(here, "8080"), at(host, "7001"), at(host, "7002"), at(host, "8080"))
+			name, dir, r.JoinTokens[name], at(here, "8080"), at(host, "7001"), at(host, "7002"), at(host, "8080"))
 	}
 	for _, machine := range c.Edges {
 		name, _ := machineHost(machine)
-		fmt.Fprintf(w, "\nThen on %s:\n  darkd edge --dir /var/lib/dark/edge --join %s --through %s --dns ADDRESS:53\n",
-			name, r.JoinTokens[name], at(here, "8080"))
+		fmt.Fprintf(w, "\nThen on %s:\n  darkd edge --dir %s --join %s --through %s --dns ADDRESS:53\n",
+			name, dirOf(c, name, "/var/lib/dark/edge"), r.JoinTokens[name], at(here, "8080"))
 	}
-	_, err = fmt.Fprintf(w, "\nAnd look at it:\n  dark context set %s --use --addr https://%s --ca %s/ca.pem --token "+
-		"%s\n  dark nodes\n", r.ClusterID, at(here, "8080"), c.Dir, r.AdminToken)
+	_, err = fmt.Fprintf(w, `
+And look at it:
+  dark context set %[1]s --use --addr https://%[2]s --ca %[3]s/ca.pem --token %[4]s
+  dark nodes
+
+Then make the first organization. Zones and buckets are an organization's; without -O they would be the operators' own:
+  dark organizations create NAME
+  dark context set %[1]s -O NAME
+`, r.ClusterID, at(here, "8080"), c.Dir, r.AdminToken)
 	return err
+}
+
+// dirOf is a directory for another node: where this one's is called after it, so is that one's, beside it.
+func dirOf(c controlplane.InitConfig, name, otherwise string) string {
+	if filepath.Base(c.Dir) != c.Name {
+		return otherwise
+	}
+	return filepath.Join(filepath.Dir(c.Dir), name)
 }
 
 // machineHost takes NAME=HOST+HOST apart; without a host, one to fill in.

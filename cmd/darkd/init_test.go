@@ -15,7 +15,7 @@ func TestInitPrintsCommandsThatOtherMachinesCanJoinWith(t *testing.T) {
 		Dir: "/srv/c", Name: "c1", Transport: "192.0.2.1:7001", Nodes: []string{"c2=192.0.2.2+api.example", "c3"},
 		Edges: []string{"e1"},
 	}
-	r := &controlplane.InitResult{AdminToken: "admin", JoinTokens: map[string]string{
+	r := &controlplane.InitResult{ClusterID: "cluster", AdminToken: "admin", JoinTokens: map[string]string{
 		"c2": "token-2", "c3": "token-3",
 		"e1": "token-e",
 	}}
@@ -27,7 +27,8 @@ func TestInitPrintsCommandsThatOtherMachinesCanJoinWith(t *testing.T) {
 		"--join token-2 --through 192.0.2.1:8080 \\\n    --transport 192.0.2.2:7001 --feed 192.0.2.2:7002 --api " +
 			"192.0.2.2:8080\n",
 		"--transport ADDRESS-OF-C3:7001", "darkd edge --dir /var/lib/dark/edge --join token-e --through 192.0.2.1:8080",
-		"--addr https://192.0.2.1:8080 --ca /srv/c/ca.pem --token admin",
+		"--addr https://192.0.2.1:8080 --ca /srv/c/ca.pem --token admin\n",
+		"dark organizations create NAME\n  dark context set cluster -O NAME\n",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("it lacks %q:\n%s", want, out.String())

@@ -34,6 +34,13 @@ func joining(ctx context.Context, stderr io.Writer, through string, join func(co
 	return joinFailure(through, err)
 }
 
+// notJoining says that a node of an earlier start goes on: who gives a new token may expect another one.
+func notJoining(stderr io.Writer, dir, who string) error {
+	_, err := fmt.Fprintf(stderr, "darkd: %s holds %s, which goes on: --join is not used; a new node needs an empty "+
+		"--dir\n", dir, who)
+	return err
+}
+
 // joinFailure says of an error of gRPC what a person can use.
 func joinFailure(through string, err error) error {
 	var of interface{ GRPCStatus() *status.Status }
@@ -43,14 +50,18 @@ func joinFailure(through string, err error) error {
 	s := of.GRPCStatus()
 	switch s.Code() {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
-		why := s.Message()
-		if _, after, ok := strings.Cut(why, `desc = "transport: `); ok {
-			why = strings.TrimPrefix(strings.TrimSuffix(after, `"`), "Error while dialing: ")
-		}
 		return fmt.Errorf("join through %s: no API of a control node answers there: does the node run, and is that "+
-			"an address of its --api? (%s)", through, why)
+			"an address of its --api? (%s)", through, plain(s))
 	}
 	return fmt.Errorf("join through %s: %s", through, s.Message())
+}
+
+// plain is the text of a status without what gRPC puts around a failed dial.
+func plain(s *status.Status) string {
+	if _, after, ok := strings.Cut(s.Message(), `desc = "transport: `); ok {
+		return strings.TrimPrefix(strings.TrimSuffix(after, `"`), "Error while dialing: ")
+	}
+	return s.Message()
 }
 
 // checkAddresses refuses what no service can listen on, while the join token is still good.

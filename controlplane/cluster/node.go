@@ -99,8 +99,8 @@ func admitRemoval(a *kind.Admission) error {
 	old := a.Old.(*clusterv1.Node)
 	if old.GetSpec().GetRole() == ca.Control {
 		name := strings.TrimPrefix(a.Name, "nodes/")
-		return errs.New(errs.Conflict, "%s is a control node, and a member with a vote; remove it with `dark members "+
-			"remove %s`", name, name)
+		return errs.New(errs.Conflict, "%s is a control node; `dark members remove %s` removes it, with its vote "+
+			"where it has become a member", name, name)
 	}
 	a.Ops = append(a.Ops, Deny(old, a.Now)...)
 	return nil

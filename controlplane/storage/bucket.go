@@ -71,8 +71,11 @@ func (s *Storage) empty(ctx context.Context, a *kind.Admission) error {
 		return errs.New(errs.Conflict, "it is not known whether %s is empty: edge %s, which keeps it, does not say; "+
 			"try again when it is connected, or %s", a.Name, cell, next)
 	case n > 0:
-		return errs.New(errs.Conflict, "BucketNotEmpty: %s holds %d objects or versions; remove them first, or %s",
-			a.Name, n, next)
+		what, them := fmt.Sprintf("%d objects or versions", n), "them"
+		if n == 1 {
+			what, them = "1 object or version", "it"
+		}
+		return errs.New(errs.Conflict, "BucketNotEmpty: %s holds %s; remove %s first, or %s", a.Name, what, them, next)
 	}
 	return nil
 }

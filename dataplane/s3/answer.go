@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
+	"github.com/dark-ecosystem/dark/dataplane/store"
 )
 
 // set sets a header of the answer; name is as it shall stand. net/http reads the values
@@ -98,6 +99,10 @@ func (q *request) refuse(err error) {
 			"error", err.Error())
 	}
 	if q.status != 0 {
+		if errors.Is(err, store.ErrGone) {
+			q.h.config.Logger.Info("an object was replaced or deleted while it was sent, and is cut off", "request", q.id,
+				"operation", q.operation(), "bucket", q.name)
+		}
 		return // half an answer: its length is wrong, and net/http closes the connection
 	}
 	if q.remains = q.unread(e.Code); q.remains {

@@ -46,7 +46,10 @@ func (q *request) read(body bool) error {
 	return s3xml.ServiceUnavailable
 }
 
-// copyOut sends a part of the object's body.
+// copyOut sends a part of the object's body. An object that is replaced or deleted meanwhile is sent to its
+// end where it has at most 512 extents (8 GiB when it was not copied from small parts), which are held from
+// the first octet on. Of a larger one what is not held yet may be gone: then the connection is closed before
+// Content-Length octets were sent, which clients take for a failure and try again.
 func (q *request) copyOut(f *found, how store.Sealing, status int, part span) error {
 	space, err := q.space()
 	if err != nil {

@@ -18,8 +18,9 @@ const (
 	pause = time.Second
 )
 
-// compactShare is the share of a segment that may be needed for it to be worth emptying.
-const compactShare = 0.5
+// compactShare is the share of a segment that may be needed for it to be worth emptying, and
+// mostShare what it is on a full disk.
+const compactShare, mostShare = 0.5, 31.0 / 32
 
 // start runs the background work until Close.
 func (s *Store) start() {
@@ -105,18 +106,41 @@ func (s *Store) Maintain(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// compact empties segments of which little is needed.
+// compact empties segments of which little is needed. One round moves about a segment's octets, so
+// that all other background work has its turn; the next follows soon.
 func (s *Store) compact(ctx context.Context) error {
 	budget := segment.NewBudget(s.opt.MoveRate)
+	tried := map[uint32]bool{}
 	var errs []error
-	for _, number := range s.files.Candidates(compactShare) {
+	for left := s.opt.SegmentSize; ; {
+		c, ok := s.nextToCompact(tried)
+		if !ok {
+			return errors.Join(errs...)
+		}
+		if left <= 0 {
+			s.look()
+			return errors.Join(errs...)
+		}
 		// It may use what writers must leave, for it gives back more.
 		if err := s.room(false); err != nil {
-			return err
+			return errors.Join(append(errs, err)...)
 		}
-		errs = append(errs, s.files.Compact(ctx, number, budget, s.moved))
+		tried[c.Number] = true
+		left -= max(c.Live, 1)
+		errs = append(errs, s.files.Compact(ctx, c.Number, budget, s.moved))
 	}
-	return errors.Join(errs...)
+}
+
+// nextToCompact is the segment that gives most, of those that this round has not tried. How full the
+// disk is changes with each.
+func (s *Store) nextToCompact(tried map[uint32]bool) (c segment.SegmentStats, ok bool) {
+	s.disk.Look()
+	for _, c := range s.files.Candidates(s.worthMoving()) {
+		if !tried[c.Number] {
+			return c, true
+		}
+	}
+	return c, false
 }
 
 // moved gives extents their new places, unless they were deleted meanwhile. It is durable

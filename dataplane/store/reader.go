@@ -13,7 +13,7 @@ import (
 )
 
 // maxPinned is how many extents a Reader finds and pins when it is opened; what it finds
-// later may be gone by then. It is 8 GiB of full extents.
+// later may be gone by then, which is ErrGone. It is 8 GiB of full extents.
 const maxPinned = 512
 
 // Reader reads a body. One goroutine may use it.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 )
 
 // What a store takes for a segment: a share of the disk, which is bounded.
@@ -25,6 +26,28 @@ func (s *Store) segmentRoom(octets int64) error {
 		return fmt.Errorf("%d octets are free: %w", avail, ErrFull)
 	}
 	return nil
+}
+
+// moveRoom is what compaction may take of the reserve for a segment that it fills: it gives back more.
+func (s *Store) moveRoom() int64 {
+	s.disk.Look()
+	avail, err := s.disk.Avail()
+	if err != nil {
+		return 0
+	}
+	return int64(min(avail, math.MaxInt64)) - s.disk.Reserve()/4 //nolint:gosec // it is at most that
+}
+
+// worthMoving is the share of a segment up to which emptying it is worthwhile. Where the disk is nearly
+// full it rises from compactShare towards one: space is then dearer than the work.
+func (s *Store) worthMoving() float64 {
+	low := s.disk.Reserve() + s.opt.SegmentSize // with less, a writer that needs a segment may be refused
+	avail, err := s.disk.Avail()
+	if err != nil || avail >= uint64(2*low) { //nolint:gosec // both are positive
+		return compactShare
+	}
+	dear := min(1, float64(2*low-int64(avail))/float64(low)) //nolint:gosec // it is below 2*low
+	return compactShare + dear*(mostShare-compactShare)
 }
 
 // giveBack removes segments that hold nothing while the disk is full.

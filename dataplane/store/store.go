@@ -206,7 +206,8 @@ func (s *Store) openFiles(readOnly bool) (err error) {
 	}
 	s.files, err = segment.Open(segment.Options{
 		FS: s.fs, Dir: s.fs.PathJoin(s.opt.Dir, "segments"), Size: s.opt.SegmentSize, Spare: spare, Room: s.segmentRoom,
-		Logger: s.opt.Logger,
+		MoveRoom: s.moveRoom,
+		Logger:   s.opt.Logger,
 	})
 	return err
 }

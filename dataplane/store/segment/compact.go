@@ -22,7 +22,8 @@ const moveBatch = 32 << 20
 // budget (nil: none), so that it is recycled. What was copied is synced and then handed
 // to taken, which makes the new places durable, sets Taken of those it accepts, and may
 // be called several times; the old places are freed after. A damaged extent stays where
-// it is and is in the error, an ErrDamaged, after all others were moved.
+// it is and is in the error, an ErrDamaged, after all others were moved. ErrNoRoom: the disk
+// is too full, and nothing was begun.
 func (f *Files) Compact(ctx context.Context, number uint32, budget *Budget, taken func([]Move) error) error {
 	s := f.segments()[number]
 	if s == nil || !s.pin() {
@@ -30,9 +31,12 @@ func (f *Files) Compact(ctx context.Context, number uint32, budget *Budget, take
 	}
 	pin := Pin{f: f, s: s}
 	defer pin.Release()
-	pages, ok := f.livePagesOf(s)
+	pages, octets, ok := f.livePagesOf(s)
 	if !ok {
 		return nil // not full, or recycled meanwhile
+	}
+	if !f.fits(octets) {
+		return fmt.Errorf("compact segment %d, of which %d octets are needed: %w", number, octets, ErrNoRoom)
 	}
 	m := mover{f: f, s: s, ctx: ctx, budget: budget, taken: taken}
 	for _, p := range pages {
@@ -47,10 +51,10 @@ func (f *Files) Compact(ctx context.Context, number uint32, budget *Budget, take
 	return nil
 }
 
-func (f *Files) livePagesOf(s *segment) ([]uint32, bool) {
+func (f *Files) livePagesOf(s *segment) (pages []uint32, octets int64, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return s.livePages(), s.state == full
+	return s.livePages(), s.octets, s.state == full
 }
 
 // mover is one run of Compact.
@@ -91,7 +95,7 @@ func (m *mover) copy(p uint32) (Move, error) {
 		return Move{}, err
 	}
 	from := Ref{Generation: generation, Segment: m.s.number, Page: p, Sealed: uint32(h.Sealed)}
-	w, err := m.f.Create(h.Sealed)
+	w, err := m.f.create(h.Sealed, true)
 	if err != nil {
 		return Move{}, err
 	}

@@ -168,11 +168,11 @@ func (v *life) read() {
 }
 
 func (v *life) compact() {
-	numbers := v.f.Candidates(0.7)
-	if len(numbers) == 0 {
+	candidates := v.f.Candidates(0.7)
+	if len(candidates) == 0 {
 		return
 	}
-	err := v.f.Compact(context.Background(), numbers[0], nil, v.ledger.move)
+	err := v.f.Compact(context.Background(), candidates[0].Number, nil, v.ledger.move)
 	if err != nil && v.f.Err() == nil && !errors.Is(err, syscall.ENOSPC) {
 		v.fail("compact: %w", err)
 	}

@@ -172,7 +172,7 @@ func TestADamagedExtentStaysWhereItIs(t *testing.T) {
 	}
 	hurt := l.rows[2].ref
 	must(t, fs.Flip(damagedFile, hurt.at()+HeaderSize+5000, 0x10))
-	if n := f.Candidates(0.9); len(n) == 0 || n[0] != 1 && n[len(n)-1] != 1 {
+	if n := f.Candidates(0.9); len(n) == 0 || n[0].Number != 1 && n[len(n)-1].Number != 1 {
 		t.Fatalf("candidates %v", n)
 	}
 	if err := f.Compact(t.Context(), 1, nil, l.move); !errors.Is(err, ErrDamaged) {
@@ -187,7 +187,7 @@ func TestADamagedExtentStaysWhereItIs(t *testing.T) {
 		t.Errorf("the damaged extent reads: %v", err)
 	}
 	for _, n := range f.Candidates(1) {
-		if n == 1 {
+		if n.Number == 1 {
 			t.Error("its segment is a candidate again")
 		}
 	}

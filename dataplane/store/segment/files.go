@@ -34,6 +34,8 @@ var (
 	ErrTooLarge = errors.New("the extent is too large")
 	// ErrClosed: the Files were closed.
 	ErrClosed = errors.New("the segments are closed")
+	// ErrNoRoom: the disk is so full that what a segment holds cannot be moved.
+	ErrNoRoom = errors.New("there is no room to move what is needed")
 )
 
 // Options of Open.
@@ -48,8 +50,11 @@ type Options struct {
 	// FillRate is how fast new segments are filled, octets a second; 128 MiB for 0.
 	FillRate int64
 	// Room is asked before a segment of so many octets is made; nil: the disk decides.
-	Room   func(octets int64) error
-	Logger *slog.Logger // nobody for nil
+	Room func(octets int64) error
+	// MoveRoom is how many octets a segment may have that moves need and Room refuses: they
+	// give back more than they take. nil: none.
+	MoveRoom func() int64
+	Logger   *slog.Logger // nobody for nil
 
 	// blind is a build without the generation check, which tests must tell.
 	blind bool

@@ -70,8 +70,8 @@ func TestAReaderHoldsWhatTheMoverEmptied(t *testing.T) {
 		p, _ := l.remove(i)
 		f.Free(p.ref)
 	}
-	for _, number := range f.Candidates(0.5) {
-		must(t, f.Compact(t.Context(), number, nil, l.move))
+	for _, c := range f.Candidates(0.5) {
+		must(t, f.Compact(t.Context(), c.Number, nil, l.move))
 	}
 	if l.rows[1].ref == old {
 		t.Fatal("the extent was not moved")

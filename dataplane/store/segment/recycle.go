@@ -59,7 +59,11 @@ func (f *Files) prepareOne() (more bool, err error) {
 	if !f.wantsSpare() {
 		return false, nil
 	}
-	s, err := f.createSegment(true)
+	size, err := f.newSize(false)
+	if err != nil {
+		return false, fmt.Errorf("create a segment: %w", err)
+	}
+	s, err := f.createSegment(size, true)
 	if err != nil {
 		return false, err
 	}
@@ -144,7 +148,7 @@ func (f *Files) remove(s *segment) error {
 	return nil
 }
 
-// GiveBack removes a segment that is ready and holds nothing, so that others have its
+// GiveBack removes a segment that holds nothing, ready or not yet, so that others have its
 // space, and says whether there was one.
 func (f *Files) GiveBack() (bool, error) {
 	select {
@@ -154,6 +158,9 @@ func (f *Files) GiveBack() (bool, error) {
 	}
 	defer func() { <-f.growing }()
 	s := f.takeReady()
+	if s == nil {
+		s, _ = f.takeEmpty(false)
+	}
 	if s == nil {
 		return false, nil
 	}
@@ -174,13 +181,8 @@ func (f *Files) takeReady() *segment {
 
 // createSegment makes a new segment file. It gets its name when all of it is durable, so
 // that a .seg file without a good header is a damaged one.
-func (f *Files) createSegment(fill bool) (*segment, error) {
-	if f.opt.Room != nil {
-		if err := f.opt.Room(f.opt.Size); err != nil {
-			return nil, fmt.Errorf("create a segment: %w", err)
-		}
-	}
-	d := identity{number: f.takeNumber(), generation: firstGeneration(), size: f.opt.Size, filled: fill}
+func (f *Files) createSegment(size int64, fill bool) (*segment, error) {
+	d := identity{number: f.takeNumber(), generation: firstGeneration(), size: size, filled: fill}
 	file, err := f.createFile(d)
 	if err != nil {
 		return nil, fmt.Errorf("create segment %d: %w", d.number, err)

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// reserve takes pages in an active segment, or in a ready or new one.
-func (f *Files) reserve(n int64) (*segment, span, error) {
+// reserve takes pages in an active segment, or in a ready or new one; moves have room of their own.
+func (f *Files) reserve(n int64, moves bool) (*segment, span, error) {
 	if n >= f.opt.Size/page {
 		return nil, span{}, ErrTooLarge
 	}
@@ -24,7 +24,7 @@ func (f *Files) reserve(n int64) (*segment, span, error) {
 		if s, room, err := f.reserveActive(n); s != nil || err != nil {
 			return s, room, err
 		}
-		if err := f.addActive(); err != nil {
+		if err := f.addActive(n, moves); err != nil {
 			return nil, span{}, err
 		}
 	}
@@ -58,14 +58,21 @@ func (f *Files) reserveActive(n int64) (*segment, span, error) {
 }
 
 // addActive makes a segment ready while the caller holds growing: a dead one where there
-// is one, else a new one.
-func (f *Files) addActive() error {
+// is one, else a new one with more than n pages.
+func (f *Files) addActive(n int64, moves bool) error {
 	f.retireDead()
 	recycled, err := f.recycleOne(false)
 	if err != nil || recycled {
 		return err
 	}
-	s, err := f.createSegment(false)
+	size, err := f.newSize(moves)
+	if err == nil && size/page <= n {
+		err = ErrNoRoom
+	}
+	if err != nil {
+		return fmt.Errorf("create a segment: %w", err)
+	}
+	s, err := f.createSegment(size, false)
 	if err != nil {
 		return err
 	}
@@ -73,6 +80,34 @@ func (f *Files) addActive() error {
 	defer f.mu.Unlock()
 	f.mu.ready = append(f.mu.ready, s)
 	return nil
+}
+
+// newSize is how large a new segment may be, in octets. For moves it may be smaller than others.
+func (f *Files) newSize(moves bool) (int64, error) {
+	if f.opt.Room == nil {
+		return f.opt.Size, nil
+	}
+	err := f.opt.Room(f.opt.Size)
+	if err == nil || !moves || f.opt.MoveRoom == nil {
+		return f.opt.Size, err
+	}
+	return min(f.opt.Size, f.opt.MoveRoom()) / page * page, nil
+}
+
+// fits says whether so many octets can be moved: a move that stops midway frees nothing.
+func (f *Files) fits(octets int64) bool {
+	if size, err := f.newSize(true); err == nil {
+		octets -= max(0, size-page) // the first is its header
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.mu.active {
+		octets -= (s.pages() - s.tail) * page
+	}
+	for _, s := range f.mu.ready {
+		octets -= s.size - page
+	}
+	return octets <= 0
 }
 
 // retireDead ends active segments in which nothing is needed: on a full disk they are the

@@ -226,12 +226,12 @@ func TestCompactionMovesWhatIsNeeded(t *testing.T) {
 			delete(at, i)
 		}
 	}
-	numbers := f.Candidates(0.5)
-	if len(numbers) == 0 {
+	candidates := f.Candidates(0.5)
+	if len(candidates) == 0 {
 		t.Fatal("no candidates")
 	}
-	for _, number := range numbers {
-		err := f.Compact(context.Background(), number, nil, func(moves []Move) error {
+	for _, c := range candidates {
+		err := f.Compact(context.Background(), c.Number, nil, func(moves []Move) error {
 			for j, m := range moves {
 				if i := int(m.Header.Sequence); i != 10 {
 					at[i] = m.To

@@ -63,18 +63,14 @@ func (s *segment) statsLocked() SegmentStats {
 
 // Candidates are the full segments of which at most a share (0 to 1) is needed, those
 // with the least first: what Compact is worth calling for.
-func (f *Files) Candidates(share float64) (numbers []uint32) {
-	var some []SegmentStats
+func (f *Files) Candidates(share float64) (some []SegmentStats) {
 	for _, s := range f.Stats().Segments {
-		if s.State == full.String() && !s.Damaged && float64(s.Live) <= share*float64(s.Size) {
+		if s.State == full.String() && !s.Damaged && s.Dead > 0 && float64(s.Live) <= share*float64(s.Size) {
 			some = append(some, s)
 		}
 	}
 	slices.SortStableFunc(some, func(a, b SegmentStats) int {
 		return int(a.Live*256/a.Size - b.Live*256/b.Size)
 	})
-	for _, s := range some {
-		numbers = append(numbers, s.Number)
-	}
-	return numbers
+	return some
 }

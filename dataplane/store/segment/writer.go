@@ -36,11 +36,13 @@ type Writer struct {
 
 // Create reserves contiguous room for an extent of at most so many sealed octets. A full
 // disk is an error that wraps syscall.ENOSPC and passes when there is space again.
-func (f *Files) Create(sealed int64) (*Writer, error) {
+func (f *Files) Create(sealed int64) (*Writer, error) { return f.create(sealed, false) }
+
+func (f *Files) create(sealed int64, moves bool) (*Writer, error) {
 	if sealed < 0 || sealed > maxSealed {
 		return nil, fmt.Errorf("create an extent of %d sealed octets: %w", sealed, ErrTooLarge)
 	}
-	s, room, err := f.reserve(pagesOf(sealed))
+	s, room, err := f.reserve(pagesOf(sealed), moves)
 	if err != nil {
 		return nil, fmt.Errorf("create an extent of %d sealed octets: %w", sealed, err)
 	}

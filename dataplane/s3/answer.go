@@ -100,8 +100,8 @@ func (q *request) refuse(err error) {
 	}
 	if q.status != 0 {
 		if errors.Is(err, store.ErrGone) {
-			q.h.config.Logger.Info("an object was replaced or deleted while it was sent, and is cut off", "request", q.id,
-				"operation", q.operation(), "bucket", q.name)
+			q.h.config.Logger.Info("an object was replaced or deleted while it was sent, and is cut off", "request",
+				q.id, "operation", q.operation(), "bucket", q.name)
 		}
 		return // half an answer: its length is wrong, and net/http closes the connection
 	}

@@ -275,7 +275,11 @@ func inFile(err error, path string) error {
 		e.Next = "mend these lines; with --dry-run the same command tries the file and changes nothing"
 	}
 	if strings.Contains(e.Error(), ofAnother) {
-		e.Next = "dark zones import NAME " + path + ", where NAME is the zone that the file is of"
+		file := path
+		if file == "stdin" {
+			file = "-"
+		}
+		e.Next = "dark zones import NAME " + file + ", where NAME is the zone that the file is of"
 	}
 	if signed {
 		e.Next = "with --without-dnssec what signing made is left out of a signed file"

@@ -42,7 +42,7 @@ func (q *request) getAttributes() error {
 	if want["ObjectSize"] {
 		a.Size = &f.Size
 	}
-	if want["ObjectParts"] && len(f.object.GetParts()) > 0 {
+	if want["ObjectParts"] && partCount(f.object) > 0 {
 		if a.Parts, err = q.attributeParts(f.object); err != nil {
 			return err
 		}
@@ -79,8 +79,12 @@ func (q *request) attributeParts(o *storagev1.Object) (*s3xml.AttributeParts, er
 	if err != nil {
 		return nil, err
 	}
-	page := &s3xml.AttributeParts{Total: len(o.GetParts()), Marker: marker, Max: min(limit, maxKeys)}
-	for _, p := range o.GetParts() {
+	parts, err := partsOf(o)
+	if err != nil {
+		return nil, err
+	}
+	page := &s3xml.AttributeParts{Total: len(parts), Marker: marker, Max: min(limit, maxKeys)}
+	for _, p := range parts {
 		if int(p.GetNumber()) <= marker {
 			continue
 		}

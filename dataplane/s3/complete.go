@@ -128,15 +128,19 @@ func (c *completion) gather() error {
 	c.object = proto.Clone(c.upload.object).(*storagev1.Object)
 	c.object.UploadKey = ""
 	hash := md5.New()
+	parts := make([]*storagev1.Part, 0, len(c.named))
 	for i := range c.named {
 		p, err := c.find(cursor, i)
 		if err != nil {
 			return err
 		}
 		hash.Write(p.GetEtag())
-		c.object.Parts = append(c.object.Parts, p)
+		parts = append(parts, p)
 		c.sums = append(c.sums, checksum.Part{Sum: p.GetChecksum(), Size: p.GetSize()})
 		c.taken.size += p.GetSize()
+	}
+	if err := setParts(c.object, parts); err != nil {
+		return err
 	}
 	c.taken.body = store.Join(c.bodies...)
 	if plainTag(c.object) {
@@ -308,7 +312,10 @@ func (q *request) completedBefore(missing error, named []s3xml.CompletePart) err
 		return missing
 	}
 	f, err := open(row)
-	if err != nil || !sameParts(f.object.GetParts(), named) || f.object.GetUploadKey() != q.key {
+	if err != nil || f.object.GetUploadKey() != q.key {
+		return missing
+	}
+	if parts, err := partsOf(f.object); err != nil || !sameParts(parts, named) {
 		return missing
 	}
 	if row.Flags&flagVersioned != 0 {

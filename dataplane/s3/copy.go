@@ -265,7 +265,11 @@ func (q *request) resum(s *source, o *storagev1.Object) error {
 		return nil
 	}
 	if a.Allows(checksum.FullObject) {
-		if sum, err := a.FullObjectOf(partSums(s.object)); err == nil {
+		sums, err := partSums(s.object)
+		if err != nil {
+			return err
+		}
+		if sum, err := a.FullObjectOf(sums); err == nil {
 			o.Checksum = sum
 			return nil
 		}
@@ -273,12 +277,13 @@ func (q *request) resum(s *source, o *storagev1.Object) error {
 	return q.reread(s, o, a)
 }
 
-func partSums(o *storagev1.Object) []checksum.Part {
-	sums := make([]checksum.Part, 0, len(o.GetParts()))
-	for _, p := range o.GetParts() {
+func partSums(o *storagev1.Object) ([]checksum.Part, error) {
+	parts, err := partsOf(o)
+	sums := make([]checksum.Part, 0, len(parts))
+	for _, p := range parts {
 		sums = append(sums, checksum.Part{Sum: p.GetChecksum(), Size: p.GetSize()})
 	}
-	return sums
+	return sums, err
 }
 
 // reread computes the checksum of the source's body.

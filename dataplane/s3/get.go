@@ -175,8 +175,8 @@ func (q *request) describe(f *found, part span) {
 		q.set("X-Amz-Tagging-Count", itoa(int64(n)))
 	}
 	q.setIf("X-Amz-Website-Redirect-Location", o.GetRedirectLocation())
-	if part.number > 0 && len(o.GetParts()) > 0 {
-		q.set("X-Amz-Mp-Parts-Count", itoa(int64(len(o.GetParts()))))
+	if n := partCount(o); part.number > 0 && n > 0 {
+		q.set("X-Amz-Mp-Parts-Count", itoa(int64(n)))
 	}
 	if q.header("X-Amz-Checksum-Mode") == "ENABLED" {
 		q.checksumHeaders(o, part)
@@ -190,8 +190,8 @@ func (q *request) checksumHeaders(o *storagev1.Object, part span) {
 	switch {
 	case len(c.Sum) == 0:
 		return
-	case part.number > 0 && len(o.GetParts()) > 0:
-		sum := o.GetParts()[part.index].GetChecksum()
+	case part.of != nil:
+		sum := part.of.GetChecksum()
 		if len(sum) == 0 {
 			return
 		}

@@ -96,7 +96,7 @@ func (f *found) checksum() s3xml.Checksum { return checksumOf(f.object) }
 func checksumOf(o *storagev1.Object) s3xml.Checksum {
 	c := s3xml.Checksum{Algorithm: o.GetChecksumAlgorithm(), Sum: o.GetChecksum()}
 	if o.GetChecksumComposite() {
-		c.Parts = len(o.GetParts())
+		c.Parts = partCount(o)
 	}
 	return c
 }

@@ -6,15 +6,16 @@ import (
 	"strings"
 
 	"github.com/dark-ecosystem/dark/dataplane/s3/s3xml"
+	storagev1 "github.com/dark-ecosystem/dark/proto/dark/storage/v1"
 )
 
 // span is the part of an object's body that a request is about: octets [from, to).
 type span struct {
 	from, to int64
-	size     int64 // of the object
-	partial  bool  // answered with 206
-	number   int   // partNumber, 0 if it was not given
-	index    int   // of that part
+	size     int64           // of the object
+	partial  bool            // answered with 206
+	number   int             // partNumber, 0 if it was not given
+	of       *storagev1.Part // that part, of an object that was uploaded in parts
 }
 
 func (s span) length() int64 { return s.to - s.from }
@@ -69,7 +70,10 @@ func (q *request) numbered(f *found, all span) (span, error) {
 			text)
 	}
 	all.number, all.partial = n, f.Size > 0
-	parts := f.object.GetParts()
+	parts, err := partsOf(f.object)
+	if err != nil {
+		return span{}, err
+	}
 	if len(parts) == 0 {
 		if n > 1 {
 			return span{}, s3xml.New(s3xml.InvalidPartNumber, "PartNumberRequested", text, "ActualPartCount", "1")
@@ -84,8 +88,8 @@ func (q *request) numbered(f *found, all span) (span, error) {
 	for _, p := range parts[:n-1] {
 		all.from += p.GetSize()
 	}
-	all.index = n - 1
-	all.to = all.from + parts[n-1].GetSize()
+	all.of = parts[n-1]
+	all.to = all.from + all.of.GetSize()
 	return all, nil
 }
 

@@ -2405,7 +2405,7 @@ type Object struct {
 	Checksum []byte `protobuf:"bytes,10,opt,name=checksum,proto3" json:"checksum,omitempty"`
 	// The checksum is one of the parts' checksums (type COMPOSITE), not of the whole.
 	ChecksumComposite bool `protobuf:"varint,11,opt,name=checksum_composite,json=checksumComposite,proto3" json:"checksum_composite,omitempty"`
-	// Parts of an object that was uploaded in parts.
+	// Parts of an object that was uploaded in parts, and written before part_list was.
 	Parts []*Part `protobuf:"bytes,12,rep,name=parts,proto3" json:"parts,omitempty"`
 	// Owner, an organization; empty for the bucket's.
 	Owner string `protobuf:"bytes,13,opt,name=owner,proto3" json:"owner,omitempty"`
@@ -2432,7 +2432,11 @@ type Object struct {
 	// Bucket key enabled, told back.
 	BucketKeyEnabled bool `protobuf:"varint,24,opt,name=bucket_key_enabled,json=bucketKeyEnabled,proto3" json:"bucket_key_enabled,omitempty"`
 	// The ACL was set and grants nothing. Without it, no grants are the owner's full control.
-	EmptyAcl      bool `protobuf:"varint,25,opt,name=empty_acl,json=emptyAcl,proto3" json:"empty_acl,omitempty"`
+	EmptyAcl bool `protobuf:"varint,25,opt,name=empty_acl,json=emptyAcl,proto3" json:"empty_acl,omitempty"`
+	// The parts, a Parts message: who describes an object of 10,000 parts does not read each.
+	PartList []byte `protobuf:"bytes,26,opt,name=part_list,json=partList,proto3" json:"part_list,omitempty"`
+	// How many part_list has.
+	PartCount     int32 `protobuf:"varint,27,opt,name=part_count,json=partCount,proto3" json:"part_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2642,6 +2646,66 @@ func (x *Object) GetEmptyAcl() bool {
 	return false
 }
 
+func (x *Object) GetPartList() []byte {
+	if x != nil {
+		return x.PartList
+	}
+	return nil
+}
+
+func (x *Object) GetPartCount() int32 {
+	if x != nil {
+		return x.PartCount
+	}
+	return 0
+}
+
+// Parts are those of an object, as they lie.
+type Parts struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of their octets.
+	Parts         []*Part `protobuf:"bytes,1,rep,name=parts,proto3" json:"parts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Parts) Reset() {
+	*x = Parts{}
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Parts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Parts) ProtoMessage() {}
+
+func (x *Parts) ProtoReflect() protoreflect.Message {
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Parts.ProtoReflect.Descriptor instead.
+func (*Parts) Descriptor() ([]byte, []int) {
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Parts) GetParts() []*Part {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
 // Part is one part of an object.
 type Part struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2659,7 +2723,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[27]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2671,7 +2735,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[27]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2684,7 +2748,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{27}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Part) GetNumber() int32 {
@@ -2748,7 +2812,7 @@ type BucketStats struct {
 
 func (x *BucketStats) Reset() {
 	*x = BucketStats{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[28]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2760,7 +2824,7 @@ func (x *BucketStats) String() string {
 func (*BucketStats) ProtoMessage() {}
 
 func (x *BucketStats) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[28]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2773,7 +2837,7 @@ func (x *BucketStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BucketStats.ProtoReflect.Descriptor instead.
 func (*BucketStats) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{28}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *BucketStats) GetBucket() string {
@@ -2900,7 +2964,7 @@ type StorageStats struct {
 
 func (x *StorageStats) Reset() {
 	*x = StorageStats{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[29]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2912,7 +2976,7 @@ func (x *StorageStats) String() string {
 func (*StorageStats) ProtoMessage() {}
 
 func (x *StorageStats) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[29]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2925,7 +2989,7 @@ func (x *StorageStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StorageStats.ProtoReflect.Descriptor instead.
 func (*StorageStats) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{29}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *StorageStats) GetNode() string {
@@ -3046,7 +3110,7 @@ type StorageDamage struct {
 
 func (x *StorageDamage) Reset() {
 	*x = StorageDamage{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[30]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3058,7 +3122,7 @@ func (x *StorageDamage) String() string {
 func (*StorageDamage) ProtoMessage() {}
 
 func (x *StorageDamage) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[30]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3071,7 +3135,7 @@ func (x *StorageDamage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StorageDamage.ProtoReflect.Descriptor instead.
 func (*StorageDamage) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{30}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *StorageDamage) GetThings() []*DamagedObject {
@@ -3115,7 +3179,7 @@ type DamagedObject struct {
 
 func (x *DamagedObject) Reset() {
 	*x = DamagedObject{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[31]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3127,7 +3191,7 @@ func (x *DamagedObject) String() string {
 func (*DamagedObject) ProtoMessage() {}
 
 func (x *DamagedObject) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[31]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3140,7 +3204,7 @@ func (x *DamagedObject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DamagedObject.ProtoReflect.Descriptor instead.
 func (*DamagedObject) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{31}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DamagedObject) GetKind() string {
@@ -3217,7 +3281,7 @@ type S3Hosts struct {
 
 func (x *S3Hosts) Reset() {
 	*x = S3Hosts{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[32]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3229,7 +3293,7 @@ func (x *S3Hosts) String() string {
 func (*S3Hosts) ProtoMessage() {}
 
 func (x *S3Hosts) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[32]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3242,7 +3306,7 @@ func (x *S3Hosts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use S3Hosts.ProtoReflect.Descriptor instead.
 func (*S3Hosts) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{32}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *S3Hosts) GetDomains() []string {
@@ -3265,7 +3329,7 @@ type AccessKeyUse struct {
 
 func (x *AccessKeyUse) Reset() {
 	*x = AccessKeyUse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[33]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3277,7 +3341,7 @@ func (x *AccessKeyUse) String() string {
 func (*AccessKeyUse) ProtoMessage() {}
 
 func (x *AccessKeyUse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[33]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3290,7 +3354,7 @@ func (x *AccessKeyUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessKeyUse.ProtoReflect.Descriptor instead.
 func (*AccessKeyUse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{33}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AccessKeyUse) GetAccessKeyId() string {
@@ -3318,7 +3382,7 @@ type GetStorageStatsRequest struct {
 
 func (x *GetStorageStatsRequest) Reset() {
 	*x = GetStorageStatsRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[34]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3330,7 +3394,7 @@ func (x *GetStorageStatsRequest) String() string {
 func (*GetStorageStatsRequest) ProtoMessage() {}
 
 func (x *GetStorageStatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[34]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3343,7 +3407,7 @@ func (x *GetStorageStatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStorageStatsRequest.ProtoReflect.Descriptor instead.
 func (*GetStorageStatsRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{34}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GetStorageStatsRequest) GetBucket() string {
@@ -3368,7 +3432,7 @@ type StorageStatsCall struct {
 
 func (x *StorageStatsCall) Reset() {
 	*x = StorageStatsCall{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[35]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3380,7 +3444,7 @@ func (x *StorageStatsCall) String() string {
 func (*StorageStatsCall) ProtoMessage() {}
 
 func (x *StorageStatsCall) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[35]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3393,7 +3457,7 @@ func (x *StorageStatsCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StorageStatsCall.ProtoReflect.Descriptor instead.
 func (*StorageStatsCall) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{35}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *StorageStatsCall) GetOrganization() string {
@@ -3428,7 +3492,7 @@ type GetStorageStatsResponse struct {
 
 func (x *GetStorageStatsResponse) Reset() {
 	*x = GetStorageStatsResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[36]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3440,7 +3504,7 @@ func (x *GetStorageStatsResponse) String() string {
 func (*GetStorageStatsResponse) ProtoMessage() {}
 
 func (x *GetStorageStatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[36]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3453,7 +3517,7 @@ func (x *GetStorageStatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStorageStatsResponse.ProtoReflect.Descriptor instead.
 func (*GetStorageStatsResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{36}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetStorageStatsResponse) GetEdges() []*StorageStats {
@@ -3478,7 +3542,7 @@ type GetBucketRequest struct {
 
 func (x *GetBucketRequest) Reset() {
 	*x = GetBucketRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[37]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3490,7 +3554,7 @@ func (x *GetBucketRequest) String() string {
 func (*GetBucketRequest) ProtoMessage() {}
 
 func (x *GetBucketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[37]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3503,7 +3567,7 @@ func (x *GetBucketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBucketRequest.ProtoReflect.Descriptor instead.
 func (*GetBucketRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{37}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetBucketRequest) GetName() string {
@@ -3544,7 +3608,7 @@ type ListBucketsRequest struct {
 
 func (x *ListBucketsRequest) Reset() {
 	*x = ListBucketsRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[38]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3556,7 +3620,7 @@ func (x *ListBucketsRequest) String() string {
 func (*ListBucketsRequest) ProtoMessage() {}
 
 func (x *ListBucketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[38]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3569,7 +3633,7 @@ func (x *ListBucketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBucketsRequest.ProtoReflect.Descriptor instead.
 func (*ListBucketsRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{38}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListBucketsRequest) GetPageSize() int32 {
@@ -3615,7 +3679,7 @@ type ListBucketsResponse struct {
 
 func (x *ListBucketsResponse) Reset() {
 	*x = ListBucketsResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[39]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3627,7 +3691,7 @@ func (x *ListBucketsResponse) String() string {
 func (*ListBucketsResponse) ProtoMessage() {}
 
 func (x *ListBucketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[39]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3640,7 +3704,7 @@ func (x *ListBucketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBucketsResponse.ProtoReflect.Descriptor instead.
 func (*ListBucketsResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{39}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListBucketsResponse) GetBuckets() []*Bucket {
@@ -3681,7 +3745,7 @@ type CreateBucketRequest struct {
 
 func (x *CreateBucketRequest) Reset() {
 	*x = CreateBucketRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[40]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3693,7 +3757,7 @@ func (x *CreateBucketRequest) String() string {
 func (*CreateBucketRequest) ProtoMessage() {}
 
 func (x *CreateBucketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[40]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3706,7 +3770,7 @@ func (x *CreateBucketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateBucketRequest.ProtoReflect.Descriptor instead.
 func (*CreateBucketRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{40}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CreateBucketRequest) GetBucket() *Bucket {
@@ -3758,7 +3822,7 @@ type UpdateBucketRequest struct {
 
 func (x *UpdateBucketRequest) Reset() {
 	*x = UpdateBucketRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[41]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3770,7 +3834,7 @@ func (x *UpdateBucketRequest) String() string {
 func (*UpdateBucketRequest) ProtoMessage() {}
 
 func (x *UpdateBucketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[41]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3783,7 +3847,7 @@ func (x *UpdateBucketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateBucketRequest.ProtoReflect.Descriptor instead.
 func (*UpdateBucketRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{41}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *UpdateBucketRequest) GetBucket() *Bucket {
@@ -3852,7 +3916,7 @@ type DeleteBucketRequest struct {
 
 func (x *DeleteBucketRequest) Reset() {
 	*x = DeleteBucketRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[42]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3864,7 +3928,7 @@ func (x *DeleteBucketRequest) String() string {
 func (*DeleteBucketRequest) ProtoMessage() {}
 
 func (x *DeleteBucketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[42]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3877,7 +3941,7 @@ func (x *DeleteBucketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteBucketRequest.ProtoReflect.Descriptor instead.
 func (*DeleteBucketRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{42}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *DeleteBucketRequest) GetName() string {
@@ -3933,7 +3997,7 @@ type DeleteBucketResponse struct {
 
 func (x *DeleteBucketResponse) Reset() {
 	*x = DeleteBucketResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[43]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3945,7 +4009,7 @@ func (x *DeleteBucketResponse) String() string {
 func (*DeleteBucketResponse) ProtoMessage() {}
 
 func (x *DeleteBucketResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[43]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3958,7 +4022,7 @@ func (x *DeleteBucketResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteBucketResponse.ProtoReflect.Descriptor instead.
 func (*DeleteBucketResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{43}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *DeleteBucketResponse) GetRevision() uint64 {
@@ -3983,7 +4047,7 @@ type GetAccessKeyRequest struct {
 
 func (x *GetAccessKeyRequest) Reset() {
 	*x = GetAccessKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[44]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3995,7 +4059,7 @@ func (x *GetAccessKeyRequest) String() string {
 func (*GetAccessKeyRequest) ProtoMessage() {}
 
 func (x *GetAccessKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[44]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4008,7 +4072,7 @@ func (x *GetAccessKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccessKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetAccessKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{44}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetAccessKeyRequest) GetName() string {
@@ -4049,7 +4113,7 @@ type ListAccessKeysRequest struct {
 
 func (x *ListAccessKeysRequest) Reset() {
 	*x = ListAccessKeysRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[45]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4061,7 +4125,7 @@ func (x *ListAccessKeysRequest) String() string {
 func (*ListAccessKeysRequest) ProtoMessage() {}
 
 func (x *ListAccessKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[45]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4074,7 +4138,7 @@ func (x *ListAccessKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccessKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListAccessKeysRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{45}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListAccessKeysRequest) GetPageSize() int32 {
@@ -4120,7 +4184,7 @@ type ListAccessKeysResponse struct {
 
 func (x *ListAccessKeysResponse) Reset() {
 	*x = ListAccessKeysResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[46]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4132,7 +4196,7 @@ func (x *ListAccessKeysResponse) String() string {
 func (*ListAccessKeysResponse) ProtoMessage() {}
 
 func (x *ListAccessKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[46]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4145,7 +4209,7 @@ func (x *ListAccessKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccessKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListAccessKeysResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{46}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListAccessKeysResponse) GetAccessKeys() []*AccessKey {
@@ -4186,7 +4250,7 @@ type CreateAccessKeyRequest struct {
 
 func (x *CreateAccessKeyRequest) Reset() {
 	*x = CreateAccessKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[47]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4198,7 +4262,7 @@ func (x *CreateAccessKeyRequest) String() string {
 func (*CreateAccessKeyRequest) ProtoMessage() {}
 
 func (x *CreateAccessKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[47]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4211,7 +4275,7 @@ func (x *CreateAccessKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccessKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateAccessKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{47}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *CreateAccessKeyRequest) GetAccessKey() *AccessKey {
@@ -4263,7 +4327,7 @@ type UpdateAccessKeyRequest struct {
 
 func (x *UpdateAccessKeyRequest) Reset() {
 	*x = UpdateAccessKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[48]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4275,7 +4339,7 @@ func (x *UpdateAccessKeyRequest) String() string {
 func (*UpdateAccessKeyRequest) ProtoMessage() {}
 
 func (x *UpdateAccessKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[48]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4288,7 +4352,7 @@ func (x *UpdateAccessKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateAccessKeyRequest.ProtoReflect.Descriptor instead.
 func (*UpdateAccessKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{48}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *UpdateAccessKeyRequest) GetAccessKey() *AccessKey {
@@ -4352,7 +4416,7 @@ type DeleteAccessKeyRequest struct {
 
 func (x *DeleteAccessKeyRequest) Reset() {
 	*x = DeleteAccessKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[49]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4364,7 +4428,7 @@ func (x *DeleteAccessKeyRequest) String() string {
 func (*DeleteAccessKeyRequest) ProtoMessage() {}
 
 func (x *DeleteAccessKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[49]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4377,7 +4441,7 @@ func (x *DeleteAccessKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAccessKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteAccessKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{49}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *DeleteAccessKeyRequest) GetName() string {
@@ -4426,7 +4490,7 @@ type DeleteAccessKeyResponse struct {
 
 func (x *DeleteAccessKeyResponse) Reset() {
 	*x = DeleteAccessKeyResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[50]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4438,7 +4502,7 @@ func (x *DeleteAccessKeyResponse) String() string {
 func (*DeleteAccessKeyResponse) ProtoMessage() {}
 
 func (x *DeleteAccessKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[50]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4451,7 +4515,7 @@ func (x *DeleteAccessKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAccessKeyResponse.ProtoReflect.Descriptor instead.
 func (*DeleteAccessKeyResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{50}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *DeleteAccessKeyResponse) GetRevision() uint64 {
@@ -4476,7 +4540,7 @@ type GetEncryptionKeyRequest struct {
 
 func (x *GetEncryptionKeyRequest) Reset() {
 	*x = GetEncryptionKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[51]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4488,7 +4552,7 @@ func (x *GetEncryptionKeyRequest) String() string {
 func (*GetEncryptionKeyRequest) ProtoMessage() {}
 
 func (x *GetEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[51]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4501,7 +4565,7 @@ func (x *GetEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEncryptionKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetEncryptionKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{51}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GetEncryptionKeyRequest) GetName() string {
@@ -4542,7 +4606,7 @@ type ListEncryptionKeysRequest struct {
 
 func (x *ListEncryptionKeysRequest) Reset() {
 	*x = ListEncryptionKeysRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[52]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4554,7 +4618,7 @@ func (x *ListEncryptionKeysRequest) String() string {
 func (*ListEncryptionKeysRequest) ProtoMessage() {}
 
 func (x *ListEncryptionKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[52]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4567,7 +4631,7 @@ func (x *ListEncryptionKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEncryptionKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListEncryptionKeysRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{52}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ListEncryptionKeysRequest) GetPageSize() int32 {
@@ -4613,7 +4677,7 @@ type ListEncryptionKeysResponse struct {
 
 func (x *ListEncryptionKeysResponse) Reset() {
 	*x = ListEncryptionKeysResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[53]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4625,7 +4689,7 @@ func (x *ListEncryptionKeysResponse) String() string {
 func (*ListEncryptionKeysResponse) ProtoMessage() {}
 
 func (x *ListEncryptionKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[53]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4638,7 +4702,7 @@ func (x *ListEncryptionKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEncryptionKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListEncryptionKeysResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{53}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ListEncryptionKeysResponse) GetEncryptionKeys() []*EncryptionKey {
@@ -4679,7 +4743,7 @@ type CreateEncryptionKeyRequest struct {
 
 func (x *CreateEncryptionKeyRequest) Reset() {
 	*x = CreateEncryptionKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[54]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4691,7 +4755,7 @@ func (x *CreateEncryptionKeyRequest) String() string {
 func (*CreateEncryptionKeyRequest) ProtoMessage() {}
 
 func (x *CreateEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[54]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4704,7 +4768,7 @@ func (x *CreateEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEncryptionKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateEncryptionKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{54}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *CreateEncryptionKeyRequest) GetEncryptionKey() *EncryptionKey {
@@ -4756,7 +4820,7 @@ type UpdateEncryptionKeyRequest struct {
 
 func (x *UpdateEncryptionKeyRequest) Reset() {
 	*x = UpdateEncryptionKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[55]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4768,7 +4832,7 @@ func (x *UpdateEncryptionKeyRequest) String() string {
 func (*UpdateEncryptionKeyRequest) ProtoMessage() {}
 
 func (x *UpdateEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[55]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4781,7 +4845,7 @@ func (x *UpdateEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEncryptionKeyRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEncryptionKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{55}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *UpdateEncryptionKeyRequest) GetEncryptionKey() *EncryptionKey {
@@ -4845,7 +4909,7 @@ type DeleteEncryptionKeyRequest struct {
 
 func (x *DeleteEncryptionKeyRequest) Reset() {
 	*x = DeleteEncryptionKeyRequest{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[56]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4857,7 +4921,7 @@ func (x *DeleteEncryptionKeyRequest) String() string {
 func (*DeleteEncryptionKeyRequest) ProtoMessage() {}
 
 func (x *DeleteEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[56]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4870,7 +4934,7 @@ func (x *DeleteEncryptionKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEncryptionKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteEncryptionKeyRequest) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{56}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DeleteEncryptionKeyRequest) GetName() string {
@@ -4919,7 +4983,7 @@ type DeleteEncryptionKeyResponse struct {
 
 func (x *DeleteEncryptionKeyResponse) Reset() {
 	*x = DeleteEncryptionKeyResponse{}
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[57]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4931,7 +4995,7 @@ func (x *DeleteEncryptionKeyResponse) String() string {
 func (*DeleteEncryptionKeyResponse) ProtoMessage() {}
 
 func (x *DeleteEncryptionKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_dark_storage_v1_storage_proto_msgTypes[57]
+	mi := &file_dark_storage_v1_storage_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4944,7 +5008,7 @@ func (x *DeleteEncryptionKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEncryptionKeyResponse.ProtoReflect.Descriptor instead.
 func (*DeleteEncryptionKeyResponse) Descriptor() ([]byte, []int) {
-	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{57}
+	return file_dark_storage_v1_storage_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *DeleteEncryptionKeyResponse) GetRevision() uint64 {
@@ -5179,7 +5243,7 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"\x0eregion_aliases\x18\x02 \x03(\tR\rregionAliases\x12R\n" +
 	"\x11default_ownership\x18\x03 \x01(\x0e2%.dark.storage.v1.BucketSpec.OwnershipR\x10defaultOwnership\x122\n" +
 	"\x15default_public_access\x18\x04 \x01(\bR\x13defaultPublicAccess\x12-\n" +
-	"\x12recovery_recipient\x18\x05 \x01(\tR\x11recoveryRecipient\"\xd7\b\n" +
+	"\x12recovery_recipient\x18\x05 \x01(\tR\x11recoveryRecipient\"\x93\t\n" +
 	"\x06Object\x12!\n" +
 	"\fcontent_type\x18\x01 \x01(\tR\vcontentType\x12)\n" +
 	"\x10content_encoding\x18\x02 \x01(\tR\x0fcontentEncoding\x12/\n" +
@@ -5210,13 +5274,18 @@ const file_dark_storage_v1_storage_proto_rawDesc = "" +
 	"\vkms_context\x18\x17 \x01(\fR\n" +
 	"kmsContext\x12,\n" +
 	"\x12bucket_key_enabled\x18\x18 \x01(\bR\x10bucketKeyEnabled\x12\x1b\n" +
-	"\tempty_acl\x18\x19 \x01(\bR\bemptyAcl\x1a;\n" +
+	"\tempty_acl\x18\x19 \x01(\bR\bemptyAcl\x12\x1b\n" +
+	"\tpart_list\x18\x1a \x01(\fR\bpartList\x12\x1d\n" +
+	"\n" +
+	"part_count\x18\x1b \x01(\x05R\tpartCount\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"b\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"4\n" +
+	"\x05Parts\x12+\n" +
+	"\x05parts\x18\x01 \x03(\v2\x15.dark.storage.v1.PartR\x05parts\"b\n" +
 	"\x04Part\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x05R\x06number\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x1a\n" +
@@ -5421,7 +5490,7 @@ func file_dark_storage_v1_storage_proto_rawDescGZIP() []byte {
 }
 
 var file_dark_storage_v1_storage_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_dark_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 65)
+var file_dark_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
 var file_dark_storage_v1_storage_proto_goTypes = []any{
 	(BucketSpec_Versioning)(0),          // 0: dark.storage.v1.BucketSpec.Versioning
 	(BucketSpec_Ownership)(0),           // 1: dark.storage.v1.BucketSpec.Ownership
@@ -5453,62 +5522,63 @@ var file_dark_storage_v1_storage_proto_goTypes = []any{
 	(*SigningKey)(nil),                  // 27: dark.storage.v1.SigningKey
 	(*PublishedStorage)(nil),            // 28: dark.storage.v1.PublishedStorage
 	(*Object)(nil),                      // 29: dark.storage.v1.Object
-	(*Part)(nil),                        // 30: dark.storage.v1.Part
-	(*BucketStats)(nil),                 // 31: dark.storage.v1.BucketStats
-	(*StorageStats)(nil),                // 32: dark.storage.v1.StorageStats
-	(*StorageDamage)(nil),               // 33: dark.storage.v1.StorageDamage
-	(*DamagedObject)(nil),               // 34: dark.storage.v1.DamagedObject
-	(*S3Hosts)(nil),                     // 35: dark.storage.v1.S3Hosts
-	(*AccessKeyUse)(nil),                // 36: dark.storage.v1.AccessKeyUse
-	(*GetStorageStatsRequest)(nil),      // 37: dark.storage.v1.GetStorageStatsRequest
-	(*StorageStatsCall)(nil),            // 38: dark.storage.v1.StorageStatsCall
-	(*GetStorageStatsResponse)(nil),     // 39: dark.storage.v1.GetStorageStatsResponse
-	(*GetBucketRequest)(nil),            // 40: dark.storage.v1.GetBucketRequest
-	(*ListBucketsRequest)(nil),          // 41: dark.storage.v1.ListBucketsRequest
-	(*ListBucketsResponse)(nil),         // 42: dark.storage.v1.ListBucketsResponse
-	(*CreateBucketRequest)(nil),         // 43: dark.storage.v1.CreateBucketRequest
-	(*UpdateBucketRequest)(nil),         // 44: dark.storage.v1.UpdateBucketRequest
-	(*DeleteBucketRequest)(nil),         // 45: dark.storage.v1.DeleteBucketRequest
-	(*DeleteBucketResponse)(nil),        // 46: dark.storage.v1.DeleteBucketResponse
-	(*GetAccessKeyRequest)(nil),         // 47: dark.storage.v1.GetAccessKeyRequest
-	(*ListAccessKeysRequest)(nil),       // 48: dark.storage.v1.ListAccessKeysRequest
-	(*ListAccessKeysResponse)(nil),      // 49: dark.storage.v1.ListAccessKeysResponse
-	(*CreateAccessKeyRequest)(nil),      // 50: dark.storage.v1.CreateAccessKeyRequest
-	(*UpdateAccessKeyRequest)(nil),      // 51: dark.storage.v1.UpdateAccessKeyRequest
-	(*DeleteAccessKeyRequest)(nil),      // 52: dark.storage.v1.DeleteAccessKeyRequest
-	(*DeleteAccessKeyResponse)(nil),     // 53: dark.storage.v1.DeleteAccessKeyResponse
-	(*GetEncryptionKeyRequest)(nil),     // 54: dark.storage.v1.GetEncryptionKeyRequest
-	(*ListEncryptionKeysRequest)(nil),   // 55: dark.storage.v1.ListEncryptionKeysRequest
-	(*ListEncryptionKeysResponse)(nil),  // 56: dark.storage.v1.ListEncryptionKeysResponse
-	(*CreateEncryptionKeyRequest)(nil),  // 57: dark.storage.v1.CreateEncryptionKeyRequest
-	(*UpdateEncryptionKeyRequest)(nil),  // 58: dark.storage.v1.UpdateEncryptionKeyRequest
-	(*DeleteEncryptionKeyRequest)(nil),  // 59: dark.storage.v1.DeleteEncryptionKeyRequest
-	(*DeleteEncryptionKeyResponse)(nil), // 60: dark.storage.v1.DeleteEncryptionKeyResponse
-	nil,                                 // 61: dark.storage.v1.Bucket.LabelsEntry
-	nil,                                 // 62: dark.storage.v1.AccessKey.LabelsEntry
-	nil,                                 // 63: dark.storage.v1.EncryptionKey.LabelsEntry
-	nil,                                 // 64: dark.storage.v1.BucketSpec.TagsEntry
-	nil,                                 // 65: dark.storage.v1.LifecycleRule.TagsEntry
-	nil,                                 // 66: dark.storage.v1.Object.MetadataEntry
-	nil,                                 // 67: dark.storage.v1.Object.TagsEntry
-	(*timestamppb.Timestamp)(nil),       // 68: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),         // 69: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),       // 70: google.protobuf.FieldMask
+	(*Parts)(nil),                       // 30: dark.storage.v1.Parts
+	(*Part)(nil),                        // 31: dark.storage.v1.Part
+	(*BucketStats)(nil),                 // 32: dark.storage.v1.BucketStats
+	(*StorageStats)(nil),                // 33: dark.storage.v1.StorageStats
+	(*StorageDamage)(nil),               // 34: dark.storage.v1.StorageDamage
+	(*DamagedObject)(nil),               // 35: dark.storage.v1.DamagedObject
+	(*S3Hosts)(nil),                     // 36: dark.storage.v1.S3Hosts
+	(*AccessKeyUse)(nil),                // 37: dark.storage.v1.AccessKeyUse
+	(*GetStorageStatsRequest)(nil),      // 38: dark.storage.v1.GetStorageStatsRequest
+	(*StorageStatsCall)(nil),            // 39: dark.storage.v1.StorageStatsCall
+	(*GetStorageStatsResponse)(nil),     // 40: dark.storage.v1.GetStorageStatsResponse
+	(*GetBucketRequest)(nil),            // 41: dark.storage.v1.GetBucketRequest
+	(*ListBucketsRequest)(nil),          // 42: dark.storage.v1.ListBucketsRequest
+	(*ListBucketsResponse)(nil),         // 43: dark.storage.v1.ListBucketsResponse
+	(*CreateBucketRequest)(nil),         // 44: dark.storage.v1.CreateBucketRequest
+	(*UpdateBucketRequest)(nil),         // 45: dark.storage.v1.UpdateBucketRequest
+	(*DeleteBucketRequest)(nil),         // 46: dark.storage.v1.DeleteBucketRequest
+	(*DeleteBucketResponse)(nil),        // 47: dark.storage.v1.DeleteBucketResponse
+	(*GetAccessKeyRequest)(nil),         // 48: dark.storage.v1.GetAccessKeyRequest
+	(*ListAccessKeysRequest)(nil),       // 49: dark.storage.v1.ListAccessKeysRequest
+	(*ListAccessKeysResponse)(nil),      // 50: dark.storage.v1.ListAccessKeysResponse
+	(*CreateAccessKeyRequest)(nil),      // 51: dark.storage.v1.CreateAccessKeyRequest
+	(*UpdateAccessKeyRequest)(nil),      // 52: dark.storage.v1.UpdateAccessKeyRequest
+	(*DeleteAccessKeyRequest)(nil),      // 53: dark.storage.v1.DeleteAccessKeyRequest
+	(*DeleteAccessKeyResponse)(nil),     // 54: dark.storage.v1.DeleteAccessKeyResponse
+	(*GetEncryptionKeyRequest)(nil),     // 55: dark.storage.v1.GetEncryptionKeyRequest
+	(*ListEncryptionKeysRequest)(nil),   // 56: dark.storage.v1.ListEncryptionKeysRequest
+	(*ListEncryptionKeysResponse)(nil),  // 57: dark.storage.v1.ListEncryptionKeysResponse
+	(*CreateEncryptionKeyRequest)(nil),  // 58: dark.storage.v1.CreateEncryptionKeyRequest
+	(*UpdateEncryptionKeyRequest)(nil),  // 59: dark.storage.v1.UpdateEncryptionKeyRequest
+	(*DeleteEncryptionKeyRequest)(nil),  // 60: dark.storage.v1.DeleteEncryptionKeyRequest
+	(*DeleteEncryptionKeyResponse)(nil), // 61: dark.storage.v1.DeleteEncryptionKeyResponse
+	nil,                                 // 62: dark.storage.v1.Bucket.LabelsEntry
+	nil,                                 // 63: dark.storage.v1.AccessKey.LabelsEntry
+	nil,                                 // 64: dark.storage.v1.EncryptionKey.LabelsEntry
+	nil,                                 // 65: dark.storage.v1.BucketSpec.TagsEntry
+	nil,                                 // 66: dark.storage.v1.LifecycleRule.TagsEntry
+	nil,                                 // 67: dark.storage.v1.Object.MetadataEntry
+	nil,                                 // 68: dark.storage.v1.Object.TagsEntry
+	(*timestamppb.Timestamp)(nil),       // 69: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),         // 70: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),       // 71: google.protobuf.FieldMask
 }
 var file_dark_storage_v1_storage_proto_depIdxs = []int32{
-	61, // 0: dark.storage.v1.Bucket.labels:type_name -> dark.storage.v1.Bucket.LabelsEntry
-	68, // 1: dark.storage.v1.Bucket.create_time:type_name -> google.protobuf.Timestamp
-	68, // 2: dark.storage.v1.Bucket.update_time:type_name -> google.protobuf.Timestamp
+	62, // 0: dark.storage.v1.Bucket.labels:type_name -> dark.storage.v1.Bucket.LabelsEntry
+	69, // 1: dark.storage.v1.Bucket.create_time:type_name -> google.protobuf.Timestamp
+	69, // 2: dark.storage.v1.Bucket.update_time:type_name -> google.protobuf.Timestamp
 	6,  // 3: dark.storage.v1.Bucket.spec:type_name -> dark.storage.v1.BucketSpec
 	13, // 4: dark.storage.v1.Bucket.status:type_name -> dark.storage.v1.BucketStatus
-	62, // 5: dark.storage.v1.AccessKey.labels:type_name -> dark.storage.v1.AccessKey.LabelsEntry
-	68, // 6: dark.storage.v1.AccessKey.create_time:type_name -> google.protobuf.Timestamp
-	68, // 7: dark.storage.v1.AccessKey.update_time:type_name -> google.protobuf.Timestamp
+	63, // 5: dark.storage.v1.AccessKey.labels:type_name -> dark.storage.v1.AccessKey.LabelsEntry
+	69, // 6: dark.storage.v1.AccessKey.create_time:type_name -> google.protobuf.Timestamp
+	69, // 7: dark.storage.v1.AccessKey.update_time:type_name -> google.protobuf.Timestamp
 	16, // 8: dark.storage.v1.AccessKey.spec:type_name -> dark.storage.v1.AccessKeySpec
 	18, // 9: dark.storage.v1.AccessKey.status:type_name -> dark.storage.v1.AccessKeyStatus
-	63, // 10: dark.storage.v1.EncryptionKey.labels:type_name -> dark.storage.v1.EncryptionKey.LabelsEntry
-	68, // 11: dark.storage.v1.EncryptionKey.create_time:type_name -> google.protobuf.Timestamp
-	68, // 12: dark.storage.v1.EncryptionKey.update_time:type_name -> google.protobuf.Timestamp
+	64, // 10: dark.storage.v1.EncryptionKey.labels:type_name -> dark.storage.v1.EncryptionKey.LabelsEntry
+	69, // 11: dark.storage.v1.EncryptionKey.create_time:type_name -> google.protobuf.Timestamp
+	69, // 12: dark.storage.v1.EncryptionKey.update_time:type_name -> google.protobuf.Timestamp
 	19, // 13: dark.storage.v1.EncryptionKey.spec:type_name -> dark.storage.v1.EncryptionKeySpec
 	20, // 14: dark.storage.v1.EncryptionKey.status:type_name -> dark.storage.v1.EncryptionKeyStatus
 	0,  // 15: dark.storage.v1.BucketSpec.versioning:type_name -> dark.storage.v1.BucketSpec.Versioning
@@ -5518,52 +5588,53 @@ var file_dark_storage_v1_storage_proto_depIdxs = []int32{
 	9,  // 19: dark.storage.v1.BucketSpec.cors_rules:type_name -> dark.storage.v1.CorsRule
 	10, // 20: dark.storage.v1.BucketSpec.lifecycle_rules:type_name -> dark.storage.v1.LifecycleRule
 	11, // 21: dark.storage.v1.BucketSpec.encryption:type_name -> dark.storage.v1.Encryption
-	64, // 22: dark.storage.v1.BucketSpec.tags:type_name -> dark.storage.v1.BucketSpec.TagsEntry
+	65, // 22: dark.storage.v1.BucketSpec.tags:type_name -> dark.storage.v1.BucketSpec.TagsEntry
 	12, // 23: dark.storage.v1.BucketSpec.quota:type_name -> dark.storage.v1.Quota
-	69, // 24: dark.storage.v1.BucketSpec.shred_after:type_name -> google.protobuf.Duration
+	70, // 24: dark.storage.v1.BucketSpec.shred_after:type_name -> google.protobuf.Duration
 	2,  // 25: dark.storage.v1.Grant.permission:type_name -> dark.storage.v1.Grant.Permission
-	65, // 26: dark.storage.v1.LifecycleRule.tags:type_name -> dark.storage.v1.LifecycleRule.TagsEntry
-	68, // 27: dark.storage.v1.LifecycleRule.expire_date:type_name -> google.protobuf.Timestamp
+	66, // 26: dark.storage.v1.LifecycleRule.tags:type_name -> dark.storage.v1.LifecycleRule.TagsEntry
+	69, // 27: dark.storage.v1.LifecycleRule.expire_date:type_name -> google.protobuf.Timestamp
 	14, // 28: dark.storage.v1.BucketStatus.placement:type_name -> dark.storage.v1.Placement
 	15, // 29: dark.storage.v1.BucketStatus.keys:type_name -> dark.storage.v1.SealedKey
 	17, // 30: dark.storage.v1.AccessKeySpec.scopes:type_name -> dark.storage.v1.Scope
-	68, // 31: dark.storage.v1.AccessKeySpec.expire_time:type_name -> google.protobuf.Timestamp
-	68, // 32: dark.storage.v1.AccessKeyStatus.last_used_time:type_name -> google.protobuf.Timestamp
+	69, // 31: dark.storage.v1.AccessKeySpec.expire_time:type_name -> google.protobuf.Timestamp
+	69, // 32: dark.storage.v1.AccessKeyStatus.last_used_time:type_name -> google.protobuf.Timestamp
 	15, // 33: dark.storage.v1.EncryptionKeyStatus.keys:type_name -> dark.storage.v1.SealedKey
 	6,  // 34: dark.storage.v1.PublishedBucket.spec:type_name -> dark.storage.v1.BucketSpec
 	14, // 35: dark.storage.v1.PublishedBucket.placement:type_name -> dark.storage.v1.Placement
-	68, // 36: dark.storage.v1.PublishedBucket.create_time:type_name -> google.protobuf.Timestamp
+	69, // 36: dark.storage.v1.PublishedBucket.create_time:type_name -> google.protobuf.Timestamp
 	24, // 37: dark.storage.v1.Keys.keys:type_name -> dark.storage.v1.Key
 	17, // 38: dark.storage.v1.PublishedAccessKey.scopes:type_name -> dark.storage.v1.Scope
 	27, // 39: dark.storage.v1.SigningKeys.keys:type_name -> dark.storage.v1.SigningKey
 	1,  // 40: dark.storage.v1.PublishedStorage.default_ownership:type_name -> dark.storage.v1.BucketSpec.Ownership
-	66, // 41: dark.storage.v1.Object.metadata:type_name -> dark.storage.v1.Object.MetadataEntry
-	67, // 42: dark.storage.v1.Object.tags:type_name -> dark.storage.v1.Object.TagsEntry
-	30, // 43: dark.storage.v1.Object.parts:type_name -> dark.storage.v1.Part
+	67, // 41: dark.storage.v1.Object.metadata:type_name -> dark.storage.v1.Object.MetadataEntry
+	68, // 42: dark.storage.v1.Object.tags:type_name -> dark.storage.v1.Object.TagsEntry
+	31, // 43: dark.storage.v1.Object.parts:type_name -> dark.storage.v1.Part
 	8,  // 44: dark.storage.v1.Object.grants:type_name -> dark.storage.v1.Grant
-	31, // 45: dark.storage.v1.StorageStats.buckets:type_name -> dark.storage.v1.BucketStats
-	36, // 46: dark.storage.v1.StorageStats.access_keys:type_name -> dark.storage.v1.AccessKeyUse
-	33, // 47: dark.storage.v1.StorageStats.damage:type_name -> dark.storage.v1.StorageDamage
-	35, // 48: dark.storage.v1.StorageStats.hosts:type_name -> dark.storage.v1.S3Hosts
-	34, // 49: dark.storage.v1.StorageDamage.things:type_name -> dark.storage.v1.DamagedObject
-	32, // 50: dark.storage.v1.GetStorageStatsResponse.edges:type_name -> dark.storage.v1.StorageStats
-	3,  // 51: dark.storage.v1.ListBucketsResponse.buckets:type_name -> dark.storage.v1.Bucket
-	3,  // 52: dark.storage.v1.CreateBucketRequest.bucket:type_name -> dark.storage.v1.Bucket
-	3,  // 53: dark.storage.v1.UpdateBucketRequest.bucket:type_name -> dark.storage.v1.Bucket
-	70, // 54: dark.storage.v1.UpdateBucketRequest.update_mask:type_name -> google.protobuf.FieldMask
-	4,  // 55: dark.storage.v1.ListAccessKeysResponse.access_keys:type_name -> dark.storage.v1.AccessKey
-	4,  // 56: dark.storage.v1.CreateAccessKeyRequest.access_key:type_name -> dark.storage.v1.AccessKey
-	4,  // 57: dark.storage.v1.UpdateAccessKeyRequest.access_key:type_name -> dark.storage.v1.AccessKey
-	70, // 58: dark.storage.v1.UpdateAccessKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	5,  // 59: dark.storage.v1.ListEncryptionKeysResponse.encryption_keys:type_name -> dark.storage.v1.EncryptionKey
-	5,  // 60: dark.storage.v1.CreateEncryptionKeyRequest.encryption_key:type_name -> dark.storage.v1.EncryptionKey
-	5,  // 61: dark.storage.v1.UpdateEncryptionKeyRequest.encryption_key:type_name -> dark.storage.v1.EncryptionKey
-	70, // 62: dark.storage.v1.UpdateEncryptionKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	63, // [63:63] is the sub-list for method output_type
-	63, // [63:63] is the sub-list for method input_type
-	63, // [63:63] is the sub-list for extension type_name
-	63, // [63:63] is the sub-list for extension extendee
-	0,  // [0:63] is the sub-list for field type_name
+	31, // 45: dark.storage.v1.Parts.parts:type_name -> dark.storage.v1.Part
+	32, // 46: dark.storage.v1.StorageStats.buckets:type_name -> dark.storage.v1.BucketStats
+	37, // 47: dark.storage.v1.StorageStats.access_keys:type_name -> dark.storage.v1.AccessKeyUse
+	34, // 48: dark.storage.v1.StorageStats.damage:type_name -> dark.storage.v1.StorageDamage
+	36, // 49: dark.storage.v1.StorageStats.hosts:type_name -> dark.storage.v1.S3Hosts
+	35, // 50: dark.storage.v1.StorageDamage.things:type_name -> dark.storage.v1.DamagedObject
+	33, // 51: dark.storage.v1.GetStorageStatsResponse.edges:type_name -> dark.storage.v1.StorageStats
+	3,  // 52: dark.storage.v1.ListBucketsResponse.buckets:type_name -> dark.storage.v1.Bucket
+	3,  // 53: dark.storage.v1.CreateBucketRequest.bucket:type_name -> dark.storage.v1.Bucket
+	3,  // 54: dark.storage.v1.UpdateBucketRequest.bucket:type_name -> dark.storage.v1.Bucket
+	71, // 55: dark.storage.v1.UpdateBucketRequest.update_mask:type_name -> google.protobuf.FieldMask
+	4,  // 56: dark.storage.v1.ListAccessKeysResponse.access_keys:type_name -> dark.storage.v1.AccessKey
+	4,  // 57: dark.storage.v1.CreateAccessKeyRequest.access_key:type_name -> dark.storage.v1.AccessKey
+	4,  // 58: dark.storage.v1.UpdateAccessKeyRequest.access_key:type_name -> dark.storage.v1.AccessKey
+	71, // 59: dark.storage.v1.UpdateAccessKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	5,  // 60: dark.storage.v1.ListEncryptionKeysResponse.encryption_keys:type_name -> dark.storage.v1.EncryptionKey
+	5,  // 61: dark.storage.v1.CreateEncryptionKeyRequest.encryption_key:type_name -> dark.storage.v1.EncryptionKey
+	5,  // 62: dark.storage.v1.UpdateEncryptionKeyRequest.encryption_key:type_name -> dark.storage.v1.EncryptionKey
+	71, // 63: dark.storage.v1.UpdateEncryptionKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	64, // [64:64] is the sub-list for method output_type
+	64, // [64:64] is the sub-list for method input_type
+	64, // [64:64] is the sub-list for extension type_name
+	64, // [64:64] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_dark_storage_v1_storage_proto_init() }
@@ -5577,7 +5648,7 @@ func file_dark_storage_v1_storage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_dark_storage_v1_storage_proto_rawDesc), len(file_dark_storage_v1_storage_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   65,
+			NumMessages:   66,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

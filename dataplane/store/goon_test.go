@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -129,40 +129,65 @@ func TestRowsThatAreGoneAreNotBegunAnew(t *testing.T) {
 	}
 }
 
-// TestARebuildKeepsWhatCanStillBeRead: a body of which one chunk has rotted keeps its place,
-// so that its other chunks are read, and the rebuild names it.
-func TestARebuildKeepsWhatCanStillBeRead(t *testing.T) {
-	fs := vfs.NewMem()
-	o := testOptions(fs)
-	s := open(t, o)
-	p := at(t, s, space1)
-	content := pattern(300<<10, 3)
-	put(t, p, "spoilt", content)
-	put(t, p, "whole", content)
-	ref, ok, err := s.place(get1(t, p, "spoilt").Body.extents[0].id)
-	if err != nil || !ok {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	flip(t, fs, fmt.Sprintf("store/segments/%08d.seg", ref.Segment), int64(ref.Page)*4096+200_000)
-	var d heard
-	if _, err := Rebuild(context.Background(), o, d.hear); err != nil || !d.has(DamagedExtent, "extent") {
-		t.Fatalf("%v, told %v", err, d)
-	}
-	s = open(t, o)
-	p = at(t, s, space1)
-	defer func() { _ = s.Close() }()
-	wantBody(t, p, "whole", content)
-	r, err := p.Read(context.Background(), get1(t, p, "spoilt").Body, Sealing{}, 0, 64<<10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	got, err := io.ReadAll(r)
-	if err != nil || !bytes.Equal(got, content[:64<<10]) {
-		t.Errorf("the chunks that are whole: %d octets, %v", len(got), err)
+// TestWhatCanStillBeReadKeepsItsPlace: a body of which one chunk has rotted keeps its place, or gets it
+// again, so that its other chunks are read. It is named by a rebuild, and by a start that lacks the index.
+func TestWhatCanStillBeReadKeepsItsPlace(t *testing.T) {
+	defer func(n int) { maxSpoilt = n }(maxSpoilt)
+	for _, c := range []struct {
+		how string
+		max int // spoilt places that are kept in mind
+	}{{"rebuild", maxSpoilt}, {"rebuild", 1}, {"start", maxSpoilt}} {
+		maxSpoilt = c.max
+		fs := vfs.NewMem()
+		o := testOptions(fs)
+		s := open(t, o)
+		p := at(t, s, space1)
+		content := pattern(300<<10, 3)
+		names := []string{"spoilt", "spoilt too"}
+		var ids []ID
+		for _, name := range names {
+			put(t, p, name, content)
+			id := get1(t, p, name).Body.extents[0].id
+			ids = append(ids, id)
+			ref, ok, err := s.place(id)
+			if err != nil || !ok {
+				t.Fatal(err)
+			}
+			flip(t, fs, fmt.Sprintf("store/segments/%08d.seg", ref.Segment), int64(ref.Page)*4096+200_000)
+		}
+		put(t, p, "whole", content)
+		if c.how == "start" {
+			from := []byte{tagLocal, localExtent}
+			if err := s.db.DeleteRange(from, after(from), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		var d heard
+		if c.how == "rebuild" {
+			if _, err := Rebuild(t.Context(), o, d.hear); err != nil || !d.has(DamagedExtent, "extent") {
+				t.Fatalf("%v, told %v", err, d)
+			}
+		}
+		s = open(t, o)
+		p = at(t, s, space1)
+		if c.how == "start" {
+			for _, id := range ids {
+				if !slices.ContainsFunc(s.Damage(), func(d Damage) bool { return d.Extent == id }) {
+					t.Errorf("%x is not named: %+v", id, s.Damage())
+				}
+			}
+		}
+		wantBody(t, p, "whole", content)
+		for _, name := range names {
+			got, err := readRange(p, get1(t, p, name).Body, 0, 64<<10)
+			if err != nil || !bytes.Equal(got, content[:64<<10]) {
+				t.Errorf("%+v: the chunks that are whole: %d octets, %v", c, len(got), err)
+			}
+		}
+		s.Close()
 	}
 }
 

@@ -135,6 +135,7 @@ func (s *Store) adoptOne(id ID, place []byte, m *missing) {
 func (s *Store) seekMissing(ctx context.Context, ids map[ID]bool) {
 	s.opt.Logger.Warn("bodies are not where the index says, and are looked for", "extents", len(ids))
 	all := len(ids)
+	rotten := map[ID]copyAt{}
 	err := s.files.Walk(func(r segment.Ref, h segment.Header) error {
 		if ids[h.ID] {
 			found, err := s.putBack(r, h)
@@ -146,7 +147,15 @@ func (s *Store) seekMissing(ctx context.Context, ids map[ID]bool) {
 			}
 		}
 		return ctx.Err()
-	}, nil)
+	}, func(r segment.Ref, h segment.Header) error {
+		if ids[h.ID] && len(rotten) < maxSpoilt {
+			rotten[h.ID] = copyAt{r, h}
+		}
+		return ctx.Err()
+	})
+	if err == nil {
+		err = s.putBackRotten(ids, rotten)
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			s.opt.Logger.Error("bodies were not looked for; no segment is used again before the next start",
@@ -162,6 +171,30 @@ func (s *Store) seekMissing(ctx context.Context, ids map[ID]bool) {
 	}
 	s.opt.Logger.Warn("bodies were looked for", "found", all-len(ids), "lost", len(ids))
 	s.files.Resume()
+}
+
+// copyAt is a copy of an extent that was found.
+type copyAt struct {
+	at     segment.Ref
+	header segment.Header
+}
+
+// putBackRotten gives those extents their places of which only a rotten copy was found, and tells of them.
+func (s *Store) putBackRotten(ids map[ID]bool, rotten map[ID]copyAt) error {
+	for id, c := range rotten {
+		if !ids[id] {
+			continue // a whole copy was found
+		}
+		found, err := s.putBack(c.at, c.header)
+		if err != nil {
+			return err
+		}
+		if found {
+			_ = s.hurt(damagedExtent(id, errRotten))
+			delete(ids, id)
+		}
+	}
+	return nil
 }
 
 // putBack gives an extent the place where it was found, unless it was deleted meanwhile.

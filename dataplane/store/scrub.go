@@ -467,14 +467,14 @@ func (b *rebuild) foundSpoilt(r segment.Ref, h segment.Header) error {
 	if b.spoilt == nil {
 		b.spoilt = map[ID]segment.Ref{}
 	}
-	if len(b.spoilt) < maxSpoilt {
-		b.spoilt[h.ID] = r
+	if b.spoilt[h.ID] = r; len(b.spoilt) == maxSpoilt {
+		return firstOf(b.keepSpoilt(), b.ctx.Err()) // a whole copy that is found later takes the place
 	}
 	return b.ctx.Err()
 }
 
-// maxSpoilt bounds the places of spoilt extents that a rebuild keeps in mind.
-const maxSpoilt = 1 << 18
+// maxSpoilt bounds the places of spoilt extents that are kept in mind. Tests change it.
+var maxSpoilt = 1 << 18
 
 // keepSpoilt gives spoilt extents that have no whole copy their place, and tells of them.
 func (b *rebuild) keepSpoilt() error {
@@ -489,13 +489,17 @@ func (b *rebuild) keepSpoilt() error {
 		if x, err := b.s.extent(id); err == nil && ok && at != r && b.stands(id, &x) {
 			continue // there is a whole copy
 		}
-		b.report(damagedExtent(id, errors.New("a part of it has rotted; the rest can be read")))
+		b.report(damagedExtent(id, errRotten))
 		if err := b.batch.Set(placeKey(id), r.Append(nil), nil); err != nil {
 			return err
 		}
 	}
+	clear(b.spoilt)
 	return nil
 }
+
+// errRotten: an extent's place is known, and a chunk of it does not open.
+var errRotten = errors.New("a part of it has rotted; the rest can be read")
 
 // stands says whether an extent's place leads to its header.
 func (b *rebuild) stands(id ID, x *extent) bool {

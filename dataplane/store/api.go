@@ -204,4 +204,6 @@ type Damaged struct {
 	Thing
 	What string // names it for people, and where it lies; empty: Thing does
 	Err  error
+
+	claim claim // of an extent: whose key alone does not open, or none
 }

@@ -134,7 +134,6 @@ func (s *Store) compact(ctx context.Context) error {
 // nextToCompact is the segment that gives most, of those that this round has not tried. How full the
 // disk is changes with each.
 func (s *Store) nextToCompact(tried map[uint32]bool) (c segment.SegmentStats, ok bool) {
-	s.disk.Look()
 	for _, c := range s.files.Candidates(s.worthMoving()) {
 		if !tried[c.Number] {
 			return c, true

@@ -10,7 +10,7 @@ import (
 )
 
 // Drop gives up what is damaged, offline, and reports each thing that it gives up: a row that
-// does not open or whose body does not, a range of rows that cannot be read. Then it makes the
+// does not open or whose body does not, an epoch key, a range of rows that cannot be read. Then it makes the
 // counts anew, so that what only the lost rows needed is used again. What it reports with an
 // error that matches ErrKept it could not give up.
 func Drop(ctx context.Context, o Options, report func(Progress, *Damaged)) (Progress, error) {
@@ -40,13 +40,13 @@ type drop struct {
 	ctx   context.Context
 	tell  func(Progress, *Damaged)
 	found []*Damaged
-	lost  map[ID]bool // extents whose rows go
+	lost  lostBodies // whose rows go
 }
 
 // all looks for damage until nothing more is found: one look keeps at most maxThings in mind.
 func (d *drop) all() error {
 	for {
-		d.found, d.lost = nil, map[ID]bool{}
+		d.found, d.lost = nil, lostBodies{}
 		c := &scrub{s: d.s, ctx: d.ctx, tell: d.take}
 		if err := c.all(); err != nil {
 			return err
@@ -94,7 +94,12 @@ func (d *drop) giveUp() error {
 			}
 			d.report(d.Progress, one)
 		case DamagedExtent:
-			d.lost[one.Extent] = true // each row that needs it is told
+			d.lost[one.claimed()] = one // each row that needs it is told
+		case DamagedEpoch: // its bodies are lost, and a new one of its day can be made
+			if err := d.row(one.From); err != nil {
+				return err
+			}
+			d.report(d.Progress, one)
 		case DamagedRange:
 			d.report(d.Progress, one)
 		case DamagedRecord: // counts are made anew
@@ -121,7 +126,7 @@ func (d *drop) setAside() error {
 	return d.s.setAside(d.ctx)
 }
 
-// row deletes a row as it is stored. What counts it is made anew later.
+// row deletes a row, or another record, as it is stored. What counts it is made anew later.
 func (d *drop) row(k []byte) error {
 	return d.s.write(func() error { return d.s.db.Delete(k, pebble.NoSync) })
 }
@@ -139,7 +144,7 @@ func (d *drop) rowsOfLost() error {
 		}
 		var need *extentRef
 		_ = eachRef(d.s.db, k, &r, func(e extentRef) { // what it cannot read was reported before
-			if d.lost[e.id] && need == nil {
+			if _, lost := d.lost.of(ID(k[1:spaceLen]), e); lost != nil && need == nil {
 				need = &e
 			}
 		})

@@ -118,13 +118,18 @@ func TestTheBallastLetsPebbleFinish(t *testing.T) {
 	fs := storetest.New()
 	fs.SetFree(400 << 20)
 	o := testOptions(fs)
-	o.Reserve = 64 << 20
+	o.Reserve, o.Quiet = 64<<20, true // what the store believes of the disk is the test's
 	s := open(t, o)
 	p := at(t, s, space1)
+	maintain(t, s)
 	put(t, p, "a", []byte("x"))
-	fs.SetFree(0)
-	s.disk.Believe(1<<40, time.Hour)
-	for i := range 20 {
+	for i, last := 0, 200; i < last; i++ {
+		if _, err := fs.Stat("store/ballast"); err == nil {
+			fs.SetFree(0)                    // also where Pebble has just removed a file
+			s.disk.Believe(1<<40, time.Hour) // also where a spare segment has just looked
+		} else if last == 200 {
+			last = i + 20
+		}
 		op := putOp(fmt.Sprint(i), Body{})
 		op.Value = make([]byte, 100_000)
 		_, err := p.Commit(context.Background(), op)

@@ -16,7 +16,7 @@ const recountExtents = 1 << 18
 // recount makes the counts anew. A row that needs an extent which is no more is given up, too.
 func (d *drop) recount() error {
 	for {
-		d.lost = map[ID]bool{}
+		d.lost = lostBodies{}
 		if err := d.references(); err != nil {
 			return err
 		}
@@ -34,12 +34,6 @@ func (d *drop) recount() error {
 	}
 	d.s.ledger.forgetWhere(func(one *Damage) bool { return one.Kind != DamagedSegment && one.Kind != DamagedFile })
 	return firstOf(d.s.guarded(d.s.db.Flush), d.s.saveLedger())
-}
-
-// claim names one space's claim on an extent.
-type claim struct {
-	id, space ID
-	slot      uint32
 }
 
 // references counts who needs each extent, so many extents at a time.
@@ -94,7 +88,7 @@ func (d *drop) referencesIn(from, end []byte) error {
 		return firstOf(d.correct(ID(k[1:]), v, claims), d.ctx.Err())
 	})
 	for c := range claims {
-		d.lost[c.id] = true // a row needs an extent, or a key to it, that is no more
+		d.lost[c] = &Damaged{Thing: Thing{Kind: DamagedExtent, Extent: c.id}, claim: c} // a row needs an extent, or a key to it, that is no more
 	}
 	return err
 }

@@ -64,7 +64,7 @@ type scrub struct {
 	held func(id ID, x *extent)    // told of each extent that has a good record
 	gaps uint64                    // ranges of records that could not be read
 	// lost are extents that do not open. They are told at the end, by the rows that need them.
-	lost map[ID]*Damaged
+	lost lostBodies
 
 	kept   bool // it is gone on with after an interruption
 	run    scrubRun
@@ -76,7 +76,7 @@ type scrub struct {
 func (c *scrub) takeUp() {
 	for _, d := range c.s.Damage() {
 		if d.Kind == DamagedExtent && d.Key == nil && !d.Last.Before(c.run.began) {
-			c.keep(d.Extent, &Damaged{Thing: d.Thing, Err: errors.New(d.Cause)})
+			c.keep(&Damaged{Thing: d.Thing, Err: errors.New(d.Cause)})
 		}
 	}
 }
@@ -238,7 +238,7 @@ func (c *scrub) extents() error {
 		if errors.Is(err, ErrGone) {
 			err = nil
 		}
-		if c.keep(id, err) {
+		if d := (*Damaged)(nil); errors.As(err, &d) && d.Kind == DamagedExtent && c.keep(d) {
 			err = nil
 		}
 		if err := c.judge(err); err != nil {
@@ -249,15 +249,14 @@ func (c *scrub) extents() error {
 }
 
 // keep takes in an extent that does not open, to be told with its row.
-func (c *scrub) keep(id ID, err error) bool {
-	var d *Damaged
-	if !errors.As(err, &d) || d.Kind != DamagedExtent || len(c.lost) >= maxThings {
+func (c *scrub) keep(d *Damaged) bool {
+	if len(c.lost) >= maxThings {
 		return false
 	}
 	if c.lost == nil {
-		c.lost = map[ID]*Damaged{}
+		c.lost = lostBodies{}
 	}
-	c.lost[id] = d
+	c.lost[d.claimed()] = d
 	_ = c.s.hurt(d) // known from now on, though it is told with its row
 	return true
 }
@@ -275,11 +274,11 @@ func (c *scrub) nameLost() error {
 			return nil //nolint:nilerr // told before
 		}
 		_ = eachRef(c.s.db, k, &r, func(e extentRef) { // what it cannot read was told before
-			d := c.lost[e.id]
+			of, d := c.lost.of(ID(k[1:spaceLen]), e)
 			if d == nil {
 				return
 			}
-			delete(c.lost, e.id)
+			delete(c.lost, of)
 			where := d.Name()
 			d.Space, d.Key, d.Version = ID(k[1:spaceLen]), unescape(nil, bytes.Clone(escaped)), version
 			d.What = fmt.Sprintf("the body of key %q version %d of space %x (%s)", d.Key, version, d.Space, where)
@@ -314,11 +313,7 @@ func (c *scrub) extent(id ID, x *extent) error {
 	if err := p.judgeHeader(x); err != nil {
 		return err
 	}
-	opener, err := c.opener(id, x)
-	if err != nil {
-		return err
-	}
-	return c.chunks(&p, x, opener)
+	return c.chunks(&p, x, c.openClaims(id, x))
 }
 
 // judgeHeader says whether an extent's header is this one's. Reading does without it;
@@ -343,24 +338,6 @@ func (s *Store) lostInline(id ID) error {
 		return err
 	}
 	return damagedExtent(id, errors.New("its octets are missing"))
-}
-
-// opener opens the extent's chunks, by any hold that needs no customer; nil if none does.
-func (c *scrub) opener(id ID, x *extent) (*seal.Opener, error) {
-	for i := range x.holds {
-		if x.holds[i].customer {
-			continue
-		}
-		key, err := c.s.chain.openHold(&x.holds[i], id, Sealing{})
-		if errors.Is(err, ErrKey) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		return seal.NewOpener(&key, id), nil
-	}
-	return nil, nil
 }
 
 // chunks opens each chunk, or compares the hash of all.

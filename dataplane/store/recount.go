@@ -87,8 +87,8 @@ func (d *drop) referencesIn(from, end []byte) error {
 	err = d.s.walkFrom(from, stop, func(*Damaged) {}, func(k, v []byte) error {
 		return firstOf(d.correct(ID(k[1:]), v, claims), d.ctx.Err())
 	})
-	for c := range claims {
-		d.lost[c] = &Damaged{Thing: Thing{Kind: DamagedExtent, Extent: c.id}, claim: c} // a row needs an extent, or a key to it, that is no more
+	for c := range claims { // a row needs an extent, or a key to it, that is no more
+		d.lost[c] = &Damaged{Thing: Thing{Kind: DamagedExtent, Extent: c.id}, claim: c}
 	}
 	return err
 }

@@ -15,6 +15,9 @@ import (
 // error that matches ErrKept it could not give up.
 func Drop(ctx context.Context, o Options, report func(Progress, *Damaged)) (Progress, error) {
 	o.Quiet = true
+	if err := standIns(o); err != nil {
+		return Progress{}, fmt.Errorf("replace the tables that are gone from %s: %w", o.Dir, err)
+	}
 	s, err := Open(o)
 	if err != nil {
 		return Progress{}, err

@@ -107,7 +107,7 @@ func (s *Store) judgeRows(dir string) error {
 	}
 	db, err := openRows(s.rowsFS(), dir, pebbleLog{s}, true)
 	if err != nil {
-		return err
+		return tablesGone(dir, err)
 	}
 	defer db.Close()
 	m, err := newMachine(db, &s.ledger)

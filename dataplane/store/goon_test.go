@@ -119,8 +119,12 @@ func TestRowsThatAreGoneAreNotBegunAnew(t *testing.T) {
 			"rebuild": func() error { _, err := Rebuild(context.Background(), o, nil); return err },
 		} {
 			var d *Damaged
-			if err := try(); !errors.As(err, &d) || !strings.Contains(err.Error(), "put it back") {
+			err := try()
+			if !errors.As(err, &d) || !strings.Contains(err.Error(), "put it back") {
 				t.Errorf("%s, rows %s: %v", what, how, err)
+			}
+			if what == "rebuild" && !strings.Contains(err.Error(), "no row needs: 1 extents of 10") {
+				t.Errorf("it does not say how much nobody needs: %v", err)
 			}
 		}
 		if !bytes.Equal(before, contentOf(t, fs, segmentFile)) {

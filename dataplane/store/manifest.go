@@ -59,11 +59,12 @@ func (s *Store) rowsAreThere(rows string) error {
 	}
 	return &Damaged{
 		Thing: fileThing(rows),
-		Err: fmt.Errorf("it is gone or empty, and %d segments are there, whose bodies "+
-			"nobody could name without it; put it back from a backup, or begin an empty store by moving %s away",
-			len(names), s.opt.Dir),
+		Err: fmt.Errorf("%w, and %d segments are there, whose bodies nobody could name without it; put it back from "+
+			"a backup, or begin an empty store by moving %s away", errRowsGone, len(names), s.opt.Dir),
 	}
 }
+
+var errRowsGone = errors.New("it is gone or empty")
 
 var errChunk = errors.New("a record's checksum is wrong, and there are others after it")
 

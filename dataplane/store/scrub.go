@@ -397,6 +397,9 @@ func Check(ctx context.Context, o Options, report func(Progress, *Damaged)) (Pro
 func Rebuild(ctx context.Context, o Options, report func(Progress, *Damaged)) (Progress, error) {
 	o.Quiet = true
 	s, err := openOffline(o, false)
+	if errors.Is(err, errRowsGone) {
+		return Progress{}, errors.Join(err, unneeded(ctx, o, report))
+	}
 	if err != nil {
 		return Progress{}, err
 	}

@@ -202,7 +202,7 @@ func (s *Store) openFiles(readOnly bool) (err error) {
 		}
 	}
 	if s.db, err = openRows(s.rowsFS(), rows, pebbleLog{s}, readOnly); err != nil {
-		return err
+		return tablesGone(rows, err)
 	}
 	s.files, err = segment.Open(segment.Options{
 		FS: s.fs, Dir: s.fs.PathJoin(s.opt.Dir, "segments"), Size: s.opt.SegmentSize, Spare: spare, Room: s.segmentRoom,

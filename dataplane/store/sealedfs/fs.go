@@ -27,7 +27,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -159,7 +161,11 @@ func (fs *FS) resume(name string, f vfs.File) (vfs.File, error) {
 		return out, nil
 	}
 	if string(h[:len(magic)]) != magic || !hmac.Equal(h[checkAt:checkEnd], fs.sum(h)) {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", name, ErrKey), f.Close())
+		err := fmt.Errorf("open %s: %w", name, ErrKey)
+		if strings.HasSuffix(name, ".sst") { // the database's files that it can do without: it sets them aside
+			err = fmt.Errorf("%w: %w", err, pebble.ErrCorruption)
+		}
+		return nil, errors.Join(err, f.Close())
 	}
 	out.iv = [16]byte(h[len(magic):checkAt])
 	return out, nil

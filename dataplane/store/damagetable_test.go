@@ -154,7 +154,8 @@ func trials() []trial {
 		{name: "small bodies are lost", lost: []string{"small", last}, damage: without(tagInline)},
 		{name: "the floor is lost", damage: remove("store/floor")},
 		{
-			name: "the rows are lost", all: true, damage: remove("store/rows"), refusal: "moving store away", mend: moveAway,
+			name: "the rows are lost", all: true, damage: remove("store/rows"), refusal: "moving store away",
+			mend: moveAway,
 		},
 		{
 			name: "the floor and the rows are lost", all: true, damage: remove("store/rows", "store/floor"),

@@ -53,13 +53,22 @@ func loadDiskKey(dir string, m *keyring.Machine) (*[32]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := m.OpenSealed(f.Sealed)
+	key, err := f.open(m)
 	if err != nil {
 		return nil, fmt.Errorf("%s does not open with %s: %w; %s", filepath.Join(dir, fileDiskKey),
 			filepath.Join(dir, fileMachine), err, keysBack)
 	}
+	return key, nil
+}
+
+// open opens the key with a machine's key, or the recovery key.
+func (f *diskKeyFile) open(m *keyring.Machine) (*[32]byte, error) {
+	b, err := m.OpenSealed(f.Sealed)
+	if err != nil {
+		return nil, err
+	}
 	if len(b) != len([32]byte{}) {
-		return nil, fmt.Errorf("%s holds a key of %d octets; %s", filepath.Join(dir, fileDiskKey), len(b), keysBack)
+		return nil, fmt.Errorf("it holds a key of %d octets", len(b))
 	}
 	return (*[32]byte)(b), nil
 }

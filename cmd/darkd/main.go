@@ -35,7 +35,8 @@ func run(ctx context.Context, args []string) error {
 		SilenceErrors: true,
 	}
 	root.AddCommand(
-		newDev(), newInit(), newControl(), newEdge(), newDoctor(), newRejoin(), newFsck(), newRebuild(), newVersion(),
+		newDev(), newInit(), newControl(), newEdge(), newDoctor(), newRejoin(), newFsck(), newRebuild(), newRescue(),
+		newVersion(),
 		notThere("restore", "Bring a cluster back from a backup"),
 	)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })

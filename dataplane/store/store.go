@@ -122,6 +122,12 @@ func Open(o Options) (*Store, error) {
 	return s, nil
 }
 
+// OpenReadOnly opens the store in Dir to be read, as the one process that holds it, and changes nothing.
+func OpenReadOnly(o Options) (*Store, error) {
+	o.Quiet = true
+	return openOffline(o, true)
+}
+
 // openOffline opens a store for people's tools: nothing is swept or written by itself.
 func openOffline(o Options, readOnly bool) (*Store, error) {
 	s, err := newStore(o)

@@ -53,6 +53,16 @@ func newMachine(path string) (*Machine, error) {
 	return &Machine{id}, nil
 }
 
+// ReadRecovery reads a recovery key, as `darkd init` printed it. It opens what is sealed to the recovery
+// key in place of a machine.
+func ReadRecovery(text string) (*Machine, error) {
+	id, err := age.ParseX25519Identity(strings.TrimSpace(text))
+	if err != nil {
+		return nil, errors.New("a recovery key begins with AGE-SECRET-KEY-1 and is one word; this is none")
+	}
+	return &Machine{id}, nil
+}
+
 // Identity opens what is sealed to the machine.
 func (m *Machine) Identity() age.Identity { return m.identity }
 

@@ -95,8 +95,8 @@ func diskKeyOffline(dir string, key *keyring.Machine, recovery bool) (*[32]byte,
 	}
 	disk, err := f.open(key)
 	if err != nil {
-		return nil, fmt.Errorf("%s does not open with this recovery key: %w; the right one was printed by `darkd init` "+
-			"of this installation", filepath.Join(dir, fileDiskKey), err)
+		return nil, fmt.Errorf("%s does not open with this recovery key: %w; the right one was printed by "+
+			"`darkd init` of this installation", filepath.Join(dir, fileDiskKey), err)
 	}
 	return disk, nil
 }

@@ -90,7 +90,7 @@ func rescueKeys(o *offlineEdge) (keys []RescueKey) {
 			i = len(keys)
 			of[b.Organization] = i
 			keys = append(keys, RescueKey{
-				Organization: b.Organization, ID: "DK" + strings.ToUpper(rand.Text())[:18], Secret: rand.Text() + rand.Text()[:14],
+				Organization: b.Organization, ID: "DK" + rand.Text()[:18], Secret: rand.Text() + rand.Text()[:14],
 			})
 		}
 		keys[i].Buckets = append(keys[i].Buckets, b.Name)

@@ -25,9 +25,10 @@ func newRescue() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "rescue", Args: cobra.NoArgs,
 		Short: "Serve what a disk of an edge keeps, to be read, in any machine and without a control node",
-		Long: "Serves the buckets that the edge in DIR keeps over S3, to be read and not to be written, until Ctrl-C.\n" +
-			"Nothing of the store is changed. The machine key in DIR opens it; where that is gone, the recovery key does,\n" +
-			"which `darkd init` printed once. Objects with a key of their customer's (SSE-C) need that, too.",
+		Long: "Serves the buckets that the edge in DIR keeps over S3, to be read and not to be written, until\n" +
+			"Ctrl-C. Nothing of the store is changed. The machine key in DIR opens it; where that is gone, the\n" +
+			"recovery key does, which `darkd init` printed once. Objects with a key of their customer's (SSE-C)\n" +
+			"need that, too.",
 		Example: "  darkd rescue --data /mnt/edge --recovery-key recovery.txt\n  darkd rescue --data /mnt/edge",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return r.run(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -83,9 +84,9 @@ func (r *rescue) serve(ctx context.Context, open *edge.Rescue, out io.Writer) er
 		return err
 	}
 	for _, k := range open.Keys {
-		fmt.Fprintf(out, "organization %s, buckets %s:\n  AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_REGION=%s aws "+
-			"--endpoint-url http://%s s3 sync s3://%s COPY\n", k.Organization, strings.Join(k.Buckets, ", "), k.ID, k.Secret,
-			edge.RescueRegion, l.Addr(), k.Buckets[0])
+		fmt.Fprintf(out, "organization %s, buckets %s:\n  AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_REGION=%s "+
+			"aws --endpoint-url http://%s s3 sync s3://%s COPY\n", k.Organization, strings.Join(k.Buckets, ", "), k.ID,
+			k.Secret, edge.RescueRegion, l.Addr(), k.Buckets[0])
 	}
 	server := &http.Server{Handler: open, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)

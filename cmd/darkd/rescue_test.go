@@ -60,7 +60,8 @@ func TestTheRecoveryKeyOpensADiskInAnotherMachine(t *testing.T) {
 	r, w := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- (&rescue{dir: p.dir, listen: listen, recovery: "-"}).run(ctx, strings.NewReader(recovery+"\n"), w, io.Discard)
+		r := &rescue{dir: p.dir, listen: listen, recovery: "-"}
+		ended <- r.run(ctx, strings.NewReader(recovery+"\n"), w, io.Discard)
 		w.Close()
 	}()
 	said := make([]byte, 4096)
@@ -75,18 +76,19 @@ func TestTheRecoveryKeyOpensADiskInAnotherMachine(t *testing.T) {
 	}
 	p.dev.S3.Region = edge.RescueRegion
 	c = p.client(string(key[1]), string(key[2]))
-	got, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(p.dev.Demo.Bucket), Key: aws.String("large")})
+	bucket := aws.String(p.dev.Demo.Bucket)
+	got, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: aws.String("large")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if b, err := io.ReadAll(got.Body); err != nil || !bytes.Equal(b, large) {
 		t.Errorf("%d octets, %v", len(b), err)
 	}
-	list, err := c.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(p.dev.Demo.Bucket)})
+	list, err := c.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: bucket})
 	if err != nil || len(list.Contents) < 2 {
 		t.Errorf("listed %v, %v", list, err)
 	}
-	_, err = c.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(p.dev.Demo.Bucket), Key: aws.String("large")})
+	_, err = c.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket, Key: aws.String("large")})
 	if errorCode(err) != "AccessDenied" {
 		t.Errorf("a deletion: %v", err)
 	}

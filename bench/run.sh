@@ -5,12 +5,12 @@
 # that is installed; writes needs Debian's etcd-server, dns needs dnsperf, knot and nsd; s3 installs versitygw through the Go module proxy, and measures
 # without it where that cannot be.
 #
-#   bench/run.sh [writes] [change] [import] [dns] [s3] [s3cli] [store] [syncs]
+#   bench/run.sh [writes] [change] [import] [dns] [s3] [s3cli] [store] [disk] [syncs]
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 export DARKD_BIN=${DARKD_BIN:-$PWD/bin/darkd}
 smoke=${SMOKE:-}
-[ $# -gt 0 ] || set -- writes change import dns s3 s3cli store syncs
+[ $# -gt 0 ] || set -- writes change import dns s3 s3cli store disk syncs
 
 bench() { # bench NAME full-arguments -- smoke-arguments
 	local name=$1 full=() short=()
@@ -47,9 +47,10 @@ for name in "$@"; do
 	s3) bench s3 -seconds 4 -rounds 3 -versitygw "$(versitygw)" -- -seconds 0.3 -rounds 1 -keys 1100 ;;
 	s3cli) bench s3cli -files 2000 -rounds 7 -- -files 50 -rounds 1 ;;
 	store) bench store -keys 10000,10000000 -scrub 2048 -- -keys 2000 -seconds 0.3 -scrub 64 ;;
+	disk) bench disk -- -works scrub,rebuild,churn -minutes 0.05 -gib 0.06 -seconds 0.5 ;;
 	syncs) if [ -n "$smoke" ]; then syncs 20x; else syncs 3s; fi ;;
 	*)
-		echo "bench/run.sh: no bench is called $name; there are writes, change, import, dns, s3, s3cli, store, syncs" >&2
+		echo "bench/run.sh: no bench is called $name; there are writes, change, import, dns, s3, s3cli, store, disk, syncs" >&2
 		exit 2
 		;;
 	esac

@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"time"
 
 	"github.com/dark-ecosystem/dark/bench/rig"
 	"github.com/dark-ecosystem/dark/bench/s3client"
@@ -28,40 +25,15 @@ func (s *server) stop() {
 	_ = s.cmd.Wait()
 }
 
-// startDark runs darkd dev, with encryption and syncs on, as it always has them.
+// startDark runs darkd dev.
 func startDark(ctx context.Context, dir, host string) (*server, error) {
-	bin, err := rig.Darkd()
+	d, err := rig.StartDev(ctx, filepath.Join(dir, "dark"), host)
 	if err != nil {
 		return nil, err
 	}
-	dir = filepath.Join(dir, "dark")
-	s := &server{name: "dark", cmd: exec.CommandContext(ctx, bin, "dev", "--data", dir, "--host", host)}
-	s.cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+dir)
-	s.cmd.Stderr = os.Stderr
-	if err := s.cmd.Start(); err != nil {
-		return nil, err
-	}
-	var f struct {
-		S3 struct{ URL, Region, AccessKey, SecretKey string }
-	}
-	err = until(ctx, func() error {
-		b, err := os.ReadFile(filepath.Join(dir, "dev.json"))
-		if err != nil {
-			return err
-		}
-		return json.Unmarshal(b, &f)
-	})
-	if err != nil {
-		s.stop()
-		return nil, fmt.Errorf("darkd dev: %w", err)
-	}
-	u, err := url.Parse(f.S3.URL)
-	if err != nil {
-		s.stop()
-		return nil, err
-	}
-	s.host, s.who = u.Host, s3client.Credentials{Access: f.S3.AccessKey, Secret: f.S3.SecretKey, Region: f.S3.Region}
-	return s, nil
+	return &server{name: "dark", cmd: d.Cmd, host: d.Host, who: s3client.Credentials{
+		Access: d.Access, Secret: d.Secret, Region: d.Region,
+	}}, nil
 }
 
 // startVersity runs versitygw on its posix backend, which neither encrypts nor syncs.
@@ -80,33 +52,10 @@ func startVersity(ctx context.Context, dir, bin, host string) (*server, error) {
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
-	err := until(ctx, func() error {
-		c, err := net.Dial("tcp", s.host)
-		if err == nil {
-			c.Close()
-		}
-		return err
-	})
+	err := rig.Listens(ctx, s.host)
 	if err != nil {
 		s.stop()
 		return nil, fmt.Errorf("versitygw: %w", err)
 	}
 	return s, nil
-}
-
-// until tries again and again for half a minute.
-func until(ctx context.Context, f func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	for {
-		err := f()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
 }

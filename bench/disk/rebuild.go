@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -42,11 +41,11 @@ func rebuild(ctx context.Context, o *settings, dir string) error {
 	}
 	begin := time.Now()
 	cmd := exec.CommandContext(ctx, bin, "rebuild", "--data", dir)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("rebuild: %w: %s", err, out)
+	peak, err := runWatched(cmd)
+	if err != nil {
+		return fmt.Errorf("rebuild: %w", err)
 	}
 	wall := time.Since(begin)
-	used := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 	if d, err = rig.StartDev(ctx, dir, host); err != nil {
 		return err
 	}
@@ -57,8 +56,30 @@ func rebuild(ctx context.Context, o *settings, dir string) error {
 	size := float64(objects) / 64
 	fmt.Printf("rebuild of %.1f GiB: %.1f s, %.2f GiB/s, %.1f s of CPU, peak memory %d MiB\n", size, wall.Seconds(),
 		size/wall.Seconds(), cmd.ProcessState.UserTime().Seconds()+cmd.ProcessState.SystemTime().Seconds(),
-		used.Maxrss>>10)
+		peak>>20)
 	return nil
+}
+
+// runWatched runs a command and gives the most memory that it was seen to have. What the system says at its
+// end counts this process's own as well.
+func runWatched(cmd *exec.Cmd) (peak uint64, err error) {
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-ended:
+			return peak, err
+		case <-tick.C:
+			if now, err := rig.PeakMemory(cmd.Process.Pid); err == nil {
+				peak = max(peak, now)
+			}
+		}
+	}
 }
 
 // last reads the object that was written last, octet for octet.

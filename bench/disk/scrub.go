@@ -30,7 +30,8 @@ func scrub(ctx context.Context, o *settings, dir string) error {
 		if _, err := c.Do(ctx, "PUT", fmt.Sprintf("/%s/large-%d", bucket, i), "", s3client.Signed(data)); err != nil {
 			return err
 		}
-		if _, err := c.Do(ctx, "PUT", fmt.Sprintf("/%s/%d", bucket, i), "", s3client.Signed(data[:64<<10])); err != nil {
+		small := s3client.Signed(data[:64<<10])
+		if _, err := c.Do(ctx, "PUT", fmt.Sprintf("/%s/%d", bucket, i), "", small); err != nil {
 			return err
 		}
 	}
@@ -48,8 +49,8 @@ func scrub(ctx context.Context, o *settings, dir string) error {
 		return err
 	}
 	a, b := alone.Median(), beside.Median()
-	fmt.Printf("| GET 64 KiB, 400/s | p50 | p99 |\n|---|--:|--:|\n| alone | %s | %s |\n| beside a scrub | %s | %s |\n", ms(a.P50),
-		ms(a.P99), ms(b.P50), ms(b.P99))
+	fmt.Printf("| GET 64 KiB, 400/s | p50 | p99 |\n|---|--:|--:|\n| alone | %s | %s |\n| beside a scrub | %s | %s |\n",
+		ms(a.P50), ms(a.P99), ms(b.P50), ms(b.P99))
 	fmt.Printf("\np99 beside a scrub: %.2f of that alone\n", float64(b.P99)/float64(a.P99))
 	return nil
 }
@@ -76,7 +77,8 @@ func gets(ctx context.Context, d *rig.Dev, who s3client.Credentials, objects int
 	l := rig.Run(ctx, len(clients), lasting, []int{d.Pid()}, func(ctx context.Context, client, n int) error {
 		time.Sleep(time.Until(begin.Add(time.Duration(n) * each)))
 		at := time.Now()
-		_, err := clients[client].Do(ctx, "GET", fmt.Sprintf("/%s/%d", bucket, (client+n*7)%objects), "", s3client.Body{})
+		key := fmt.Sprintf("/%s/%d", bucket, (client+n*7)%objects)
+		_, err := clients[client].Do(ctx, "GET", key, "", s3client.Body{})
 		took[client] = append(took[client], time.Since(at))
 		return err
 	})

@@ -49,6 +49,7 @@ type ailing struct {
 		tries  int             // that other tables kept from their end
 	}
 	wake chan struct{}
+	work sync.Mutex // held by who sets tables aside, from when it knows which
 }
 
 // next is closed when those who set tables aside are done next.
@@ -140,8 +141,11 @@ func (s *Store) setTablesAside(ctx context.Context) {
 }
 
 // setAside sets aside what cannot be read of the tables that were reported. Where that fails
-// the store only reads: Pebble could soon take no write.
+// the store only reads: Pebble could soon take no write. When it returns, nobody else is at work on one
+// that was reported before.
 func (s *Store) setAside(ctx context.Context) error {
+	s.ailing.work.Lock()
+	defer s.ailing.work.Unlock()
 	for _, path := range s.ailing.take() {
 		if err := s.writable(); err != nil {
 			return err

@@ -106,14 +106,20 @@ func (s *Store) Maintain(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// emptying are the segments that compaction chose, and when it did. Only rounds of background work use it.
+type emptying struct {
+	chosen []uint32
+	at     time.Time
+}
+
 // compact empties segments of which little is needed. One round moves about a segment's octets, so
 // that all other background work has its turn; the next follows soon.
 func (s *Store) compact(ctx context.Context) error {
 	budget := segment.NewBudget(s.opt.MoveRate)
-	tried := map[uint32]bool{}
+	s.choose()
 	var errs []error
 	for left := s.opt.SegmentSize; ; {
-		c, ok := s.nextToCompact(tried)
+		c, ok := s.nextToEmpty()
 		if !ok {
 			return errors.Join(errs...)
 		}
@@ -125,18 +131,34 @@ func (s *Store) compact(ctx context.Context) error {
 		if err := s.room(false); err != nil {
 			return errors.Join(append(errs, err)...)
 		}
-		tried[c.Number] = true
+		s.emptying.chosen = s.emptying.chosen[1:]
 		left -= max(c.Live, 1)
 		errs = append(errs, s.files.Compact(ctx, c.Number, budget, s.moved))
 	}
 }
 
-// nextToCompact is the segment that gives most, of those that this round has not tried. How full the
-// disk is changes with each.
-func (s *Store) nextToCompact(tried map[uint32]bool) (c segment.SegmentStats, ok bool) {
-	for _, c := range s.files.Candidates(s.worthMoving()) {
-		if !tried[c.Number] {
-			return c, true
+// choose looks which segments are worth emptying, when those that it chose before are done. It looks no
+// more often than each minute while there is space: the longer a segment is left alone, the less of it has
+// to be moved.
+func (s *Store) choose() {
+	e, worth := &s.emptying, s.worthMoving()
+	if len(e.chosen) > 0 || worth == compactShare && !e.at.IsZero() && time.Since(e.at) < every {
+		return
+	}
+	e.at = time.Now()
+	for _, c := range s.files.Candidates(worth) {
+		e.chosen = append(e.chosen, c.Number)
+	}
+}
+
+// nextToEmpty is the next that was chosen and is still worth it.
+func (s *Store) nextToEmpty() (c segment.SegmentStats, ok bool) {
+	worth := s.files.Candidates(s.worthMoving())
+	for ; len(s.emptying.chosen) > 0; s.emptying.chosen = s.emptying.chosen[1:] {
+		for _, c := range worth {
+			if c.Number == s.emptying.chosen[0] {
+				return c, true
+			}
 		}
 	}
 	return c, false

@@ -48,6 +48,7 @@ type Store struct {
 	scrubbing   sync.Mutex
 	offline     bool          // opened by a tool
 	round       sync.Mutex    // of background work
+	emptying    emptying      // owned by who holds round
 	wake        chan struct{} // there is background work
 	wals        *walFS
 	shredded    time.Time // when keys were last looked through; owned by who holds round

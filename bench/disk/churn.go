@@ -36,6 +36,7 @@ func churn(ctx context.Context, o *settings, dir string) error {
 	var work sync.WaitGroup
 	for i := range all {
 		all[i] = &churner{c: client(d), r: rand.New(rand.NewPCG(uint64(i), 7)), name: i, most: live / writers}
+		all[i].rate = o.rate * (1 << 20) / writers
 		work.Go(func() { errs[i] = all[i].run(ctx); stop() })
 	}
 	report(ctx, d, all, lasting/15)
@@ -70,7 +71,8 @@ type churner struct {
 	c    *s3.Client
 	r    *rand.Rand
 	name int
-	most int64 // octets that it keeps
+	most int64   // octets that it keeps
+	rate float64 // octets a second that it writes
 	keys []string
 	has  map[string][2]uint64 // seed and length
 
@@ -93,8 +95,10 @@ func (c *churner) add(in, live int64) {
 // run goes on until ctx ends.
 func (c *churner) run(ctx context.Context) (err error) {
 	c.has = map[string][2]uint64{}
+	begin := time.Now()
 	for n := 0; err == nil; n++ {
-		_, alive := c.sums()
+		in, alive := c.sums()
+		time.Sleep(time.Until(begin.Add(time.Duration(float64(in) / c.rate * float64(time.Second)))))
 		switch k := c.r.IntN(10); {
 		case alive > c.most || k == 0 && len(c.keys) > 0:
 			err = c.delete(ctx)

@@ -2,7 +2,7 @@
 // steady churn writes and keeps, what a scrub costs those who read meanwhile, how long a rebuild takes, and
 // what very large objects cost others.
 //
-//	go run ./bench/disk [-works heads,scrub,rebuild,churn] [-minutes 15] [-gib 10] [-seconds 10] [-parts 10000]
+//	go run ./bench/disk [-works heads,scrub,rebuild,churn] [-minutes 15] [-rate 50] [-gib 10] [-seconds 10] [-parts 10000]
 package main
 
 import (
@@ -24,6 +24,7 @@ import (
 // settings are what the flags say.
 type settings struct {
 	minutes, gib float64
+	rate         float64 // MiB a second
 	seconds      time.Duration
 	parts        int
 }
@@ -35,11 +36,12 @@ var works = map[string]func(context.Context, *settings, string) error{
 func main() {
 	names := flag.String("works", "heads,scrub,rebuild,churn", "what to measure")
 	minutes := flag.Float64("minutes", 15, "minutes of churn")
+	rate := flag.Float64("rate", 50, "MiB a second that the churn writes")
 	gib := flag.Float64("gib", 10, "GiB to rebuild")
 	seconds := flag.Float64("seconds", 10, "seconds of each other measurement")
 	parts := flag.Int("parts", 10_000, "parts of the large object")
 	flag.Parse()
-	o := &settings{*minutes, *gib, time.Duration(*seconds * float64(time.Second)), *parts}
+	o := &settings{*minutes, *gib, *rate, time.Duration(*seconds * float64(time.Second)), *parts}
 	fmt.Printf("%s\n", rig.Machine())
 	for name := range strings.SplitSeq(*names, ",") {
 		if err := one(name, o); err != nil {

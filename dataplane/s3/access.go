@@ -207,6 +207,9 @@ func (q *request) peek() error {
 // q.judged which one that was.
 func (q *request) peekAt(b *Bucket, key string, v store.Version) (*found, error) {
 	q.judged = judged{done: true}
+	if err := q.seat(); err != nil {
+		return nil, err
+	}
 	space, err := q.h.config.Store.At(b.Placement)
 	if err != nil {
 		return nil, err

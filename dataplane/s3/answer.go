@@ -70,6 +70,7 @@ func (q *request) empty(status int) error {
 
 // body answers with what was appended to q.buf, or to another buffer.
 func (q *request) body(status int, contentType string, b []byte) error {
+	q.unseat()
 	q.buf = b
 	q.set(hContentType, contentType)
 	q.set(hLength, strconv.Itoa(len(b)))

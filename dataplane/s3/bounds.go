@@ -17,6 +17,7 @@ import (
 type bounds struct {
 	documents *slots        // octets of documents that are held
 	working   chan struct{} // a place for each large document that is worked on
+	rows      chan struct{} // a place for each row of an object that is read: one of 10,000 parts has 600 KiB
 	bodies    *places       // a place for each body on its way into the store
 	courtesy  atomic.Int64  // refused bodies that are read
 }
@@ -24,7 +25,7 @@ type bounds struct {
 func newBounds(l Limits) bounds {
 	return bounds{
 		documents: newSlots(l.Documents), working: make(chan struct{}, l.Working),
-		bodies: newPlaces(l.Bodies),
+		rows: make(chan struct{}, l.Rows), bodies: newPlaces(l.Bodies),
 	}
 }
 
@@ -85,6 +86,25 @@ func (q *request) work(doc []byte) error {
 	return err
 }
 
+// seat takes a place for reading and describing an object's row, for requests that only read. It is held until
+// unseat, by one that no client can make wait.
+func (q *request) seat() error {
+	if q.seated || q.r.Method != http.MethodGet && q.r.Method != http.MethodHead {
+		return nil
+	}
+	err := q.enter(q.h.bounds.rows)
+	q.seated = err == nil
+	return err
+}
+
+// unseat is called before anything is sent: who reads slowly holds no place. It may be called without seat.
+func (q *request) unseat() {
+	if q.seated {
+		q.seated = false
+		<-q.h.bounds.rows
+	}
+}
+
 // rest ends the work on the request's document. It may be called without work.
 func (q *request) rest() {
 	if q.working {
@@ -96,6 +116,7 @@ func (q *request) rest() {
 // unbound gives back what the request held of the bounds.
 func (q *request) unbound() {
 	q.rest()
+	q.unseat()
 	if q.taking {
 		q.taking = false
 		q.h.bounds.bodies.leave(q.taker)

@@ -32,6 +32,8 @@ func (q *request) read(body bool) error {
 			q.head(status)
 			return nil
 		}
+		f.forget()
+		q.unseat()
 		// It may have been replaced since its row was read: then there is a newer one.
 		err = q.copyOut(&f, how, status, part)
 		if q.status != 0 {
@@ -70,6 +72,9 @@ func (q *request) find() (found, error) {
 	if f := q.peeked; f != nil {
 		q.peeked = nil // what was judged is what is answered
 		return *f, nil
+	}
+	if err := q.seat(); err != nil {
+		return found{}, err
 	}
 	v, err := q.version()
 	if err != nil {

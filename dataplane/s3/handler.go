@@ -67,6 +67,7 @@ type Limits struct {
 	Document  int           // octets of a request's XML or JSON; 0: 20 KiB to 4 MiB, as each kind needs
 	Documents int           // octets of all requests' XML and JSON that are held at a time; 0: 8 MiB or more, by memory
 	Working   int           // documents over 16 KiB that are worked on at a time; 0: 2
+	Rows      int           // rows of objects that are read and described at a time; 0: 64
 	Bodies    int           // bodies over 16 KiB that are taken at a time; 0: 256 or more, by memory
 	Backlog   int           // lines of the request log that may wait; 0: 8,192
 	Courtesy  int           // refused bodies that are read at a time, so that their senders hear why; 0: 128
@@ -88,6 +89,9 @@ func (l Limits) orDefaults() Limits {
 	}
 	if l.Working == 0 {
 		l.Working = 2
+	}
+	if l.Rows == 0 {
+		l.Rows = 64
 	}
 	if l.Bodies == 0 {
 		l.Bodies = int(min(max(memory/16/bodyBuffers, 256), int64(l.InFlight)))

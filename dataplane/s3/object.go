@@ -80,6 +80,9 @@ func open(r store.Row) (found, error) {
 	return found{r, o}, nil
 }
 
+// forget lets go of what may be large and is not needed to send the body.
+func (f *found) forget() { f.Value, f.object.Parts, f.object.PartList = nil, nil, nil }
+
 // etag is the ETag in its quotes.
 func (f *found) etag() string { return quoted(f.Tag) }
 

@@ -1,9 +1,13 @@
 package s3
 
 import (
+	"bytes"
 	"errors"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/dark-ecosystem/dark/dataplane/store"
@@ -33,5 +37,44 @@ func TestPartsOfEitherFormAreRead(t *testing.T) {
 	var damaged *store.Damaged
 	if _, err := partsOf(now); !errors.As(err, &damaged) {
 		t.Errorf("a list that lacks one: %v", err)
+	}
+}
+
+// TestWhoReadsSlowlyHoldsNoRow: rows of objects are read a few at a time, and a place for one is given back
+// before anything is sent.
+func TestWhoReadsSlowlyHoldsNoRow(t *testing.T) {
+	s := newServer(t, func(c *Config) { c.Limits.Rows = 1 })
+	s.bucket(t, "box", nil)
+	if a := s.raw(t, "PUT", "/box/large", bytes.Repeat([]byte("octets"), 3<<20)); a.status != 200 {
+		t.Fatalf("%+v", a)
+	}
+	c := s.client("AKACME")
+	ctx := t.Context()
+	slow, err := c.GetObject(ctx, &awss3.GetObjectInput{Bucket: aws.String("box"), Key: aws.String("large")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Body.Close()
+	head := func() error {
+		_, err := c.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: aws.String("box"), Key: aws.String("large")})
+		return err
+	}
+	if err := head(); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(s.h.bounds.rows); n != 0 {
+		t.Errorf("%d places are held", n)
+	}
+	s.h.bounds.rows <- struct{}{} // another's
+	waited := make(chan error, 1)
+	go func() { waited <- head() }()
+	select {
+	case err := <-waited:
+		t.Fatalf("a row was read without a place: %v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	<-s.h.bounds.rows
+	if err := <-waited; err != nil {
+		t.Error(err)
 	}
 }

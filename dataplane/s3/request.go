@@ -33,6 +33,7 @@ type request struct {
 	held            int64
 	keeper, taker   holder
 	working, taking bool
+	seated          bool // it has a place for a row
 	now             time.Time
 	id              string
 

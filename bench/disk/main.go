@@ -2,7 +2,8 @@
 // steady churn writes and keeps, what a scrub costs those who read meanwhile, how long a rebuild takes, and
 // what very large objects cost others.
 //
-//	go run ./bench/disk [-works heads,scrub,rebuild,churn] [-minutes 15] [-rate 50] [-gib 10] [-seconds 10] [-parts 10000]
+//	go run ./bench/disk [-works heads,scrub,rebuild,churn] [-minutes 15] [-rate 50] [-gib 10] [-seconds 10]
+//		[-parts 10000]
 package main
 
 import (

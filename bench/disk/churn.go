@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -55,13 +56,13 @@ func report(ctx context.Context, d *rig.Dev, all []*churner, every time.Duration
 		case <-ctx.Done():
 		case <-tick.C:
 		}
-		var in, alive int64
+		var in, alive, sent int64
 		for _, c := range all {
 			i, l := c.sums()
-			in, alive = in+i, alive+l
+			in, alive, sent = in+i, alive+l, sent+c.sent.Load()
 		}
 		fmt.Printf("| %.1f | %.2f GiB | %.2f | %d MiB | %d MiB | %d MiB |\n", time.Since(begin).Minutes(),
-			float64(in)/(1<<30), float64(written(d.Pid())-before)/float64(max(1, in)), alive>>20,
+			float64(in)/(1<<30), float64(written(d.Pid())-before-sent)/float64(max(1, in)), alive>>20,
 			onDisk(filepath.Join(d.Dir, "edge", "store"))>>20, status(d.Pid(), "VmRSS:"))
 	}
 }
@@ -75,6 +76,8 @@ type churner struct {
 	rate float64 // octets a second that it writes
 	keys []string
 	has  map[string][2]uint64 // seed and length
+
+	sent atomic.Int64 // octets that it read
 
 	mu       sync.Mutex
 	in, live int64
@@ -161,6 +164,7 @@ func (c *churner) read(ctx context.Context, key string) error {
 	}
 	defer got.Body.Close()
 	b, err := io.ReadAll(got.Body)
+	c.sent.Add(int64(len(b)))
 	if err == nil && !bytes.Equal(b, content(c.has[key])) {
 		err = fmt.Errorf("%s reads otherwise than it was written", key)
 	}

@@ -85,8 +85,9 @@ func status(pid int, field string) int64 {
 	return procNumber(fmt.Sprintf("/proc/%d/status", pid), field) >> 10
 }
 
-// written is how many octets a process had written to its disk.
-func written(pid int) int64 { return procNumber(fmt.Sprintf("/proc/%d/io", pid), "write_bytes:") }
+// written is how many octets a process gave to write and send. What it sent has to be taken off. (The
+// system's own write_bytes counts a large folio of the page cache anew for each piece that is written of it.)
+func written(pid int) int64 { return procNumber(fmt.Sprintf("/proc/%d/io", pid), "wchar:") }
 
 func procNumber(path, field string) int64 {
 	b, err := os.ReadFile(path)

@@ -100,7 +100,8 @@ type Files struct {
 		active []*segment
 		ready  []*segment
 		empty  []*segment // dead, to be recycled
-		next   uint32     // number of the next new segment
+		demand demand
+		next   uint32 // number of the next new segment
 		closed bool
 		// resumed says that Resume was called. Before, what is empty is not known, and a
 		// new segment would take room on the disk that an old one has.

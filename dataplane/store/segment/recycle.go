@@ -25,12 +25,15 @@ func (f *Files) name(number uint32) string {
 func (f *Files) prepare() {
 	retry := time.NewTimer(0)
 	defer retry.Stop()
+	turn := time.NewTicker(demandWindow)
+	defer turn.Stop()
 	for {
 		select {
 		case <-f.ctx.Done():
 			return
 		case <-f.wake:
 		case <-retry.C:
+		case <-turn.C: // more may be ready than is still needed
 		}
 		if err := f.prepareAll(); err != nil && f.ctx.Err() == nil {
 			f.opt.Logger.Warn("no spare segment", "dir", f.opt.Dir, "error", err)
@@ -55,6 +58,9 @@ func (f *Files) prepareOne() (more bool, err error) {
 	}
 	if more, err = f.recycleOne(true); more || err != nil {
 		return more, err
+	}
+	if s := f.takeSurplus(); s != nil {
+		return true, f.remove(s)
 	}
 	if !f.wantsSpare() {
 		return false, nil
@@ -112,7 +118,7 @@ func (f *Files) takeEmpty(background bool) (s *segment, surplus bool) {
 	for i, e := range f.mu.empty {
 		if e.lock() {
 			f.mu.empty = append(f.mu.empty[:i], f.mu.empty[i+1:]...)
-			return e, background && len(f.mu.ready) >= max(f.opt.Spare, 0)+maxSurplus
+			return e, background && len(f.mu.ready) >= f.keepLocked()
 		}
 	}
 	return nil, false

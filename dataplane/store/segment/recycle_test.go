@@ -62,9 +62,18 @@ func TestMoreDeadSegmentsThanAreOfUseAreRemoved(t *testing.T) {
 		for i := range 30 {
 			refs = append(refs, put(t, f, i, 700_000))
 		}
-		for _, r := range refs {
+		f.Resume()
+		for _, r := range refs[:20] {
 			f.Free(r)
 		}
+		synctest.Wait()
+		if n := f.Stats().Ready; n < 8 || n > 13 {
+			t.Errorf("%d segments are ready where 30 were begun in a minute, and 10 are needed", n)
+		}
+		for _, r := range refs[20:] {
+			f.Free(r)
+		}
+		time.Sleep(4 * demandWindow)
 		synctest.Wait()
 		st := f.Stats()
 		if names, err := fs.List("/data/segments"); err != nil || len(names) != len(st.Segments) ||

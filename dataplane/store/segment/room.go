@@ -3,6 +3,7 @@ package segment
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // reserve takes pages in an active segment, or in a ready or new one; moves have room of their own.
@@ -135,6 +136,7 @@ func (f *Files) activateLocked(s *segment) {
 			return int((a.pages() - a.tail) - (b.pages() - b.tail))
 		}))
 	}
+	f.mu.demand.count(time.Now())
 	s.state = active
 	f.mu.active = append(f.mu.active, s)
 }

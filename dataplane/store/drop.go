@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -46,9 +47,14 @@ type drop struct {
 	lost  lostBodies // whose rows go
 }
 
-// all looks for damage until nothing more is found: one look keeps at most maxThings in mind.
+// maxLooks bounds how often Drop looks again because ranges were given up.
+const maxLooks = 16
+
+// all looks for damage until nothing more is found: one look keeps at most maxThings in mind. Only where a
+// range that cannot be read has been given up is it known which bodies went with it, and a further look finds
+// the rows that needed them.
 func (d *drop) all() error {
-	for {
+	for looks := 1; ; looks++ {
 		d.found, d.lost = nil, lostBodies{}
 		c := &scrub{s: d.s, ctx: d.ctx, tell: d.take}
 		if err := c.all(); err != nil {
@@ -59,7 +65,8 @@ func (d *drop) all() error {
 		if err := firstOf(d.giveUp(), d.recount(), d.ctx.Err()); err != nil {
 			return err
 		}
-		if !full {
+		ranged := slices.ContainsFunc(d.found, func(one *Damaged) bool { return one.Kind == DamagedRange })
+		if !full && (!ranged || looks == maxLooks) {
 			return nil
 		}
 	}

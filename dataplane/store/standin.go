@@ -26,7 +26,7 @@ func tablesGone(rows string, err error) error {
 		return err
 	}
 	return &Damaged{Thing: fileThing(rows), Err: fmt.Errorf("tables are gone or were cut: put all of %s back from a "+
-		"backup, or give up what these tables held with `darkd fsck --drop`: %w", rows, err)}
+		"backup, or give up what these tables held with `darkd fsck --drop --yes`, which lists it: %w", rows, err)}
 }
 
 // standIns puts files in the place of tables that are gone or cut. What else keeps the rows from opening is

@@ -243,6 +243,7 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	})
 	n.setServing(true)
+	n.sayServing()
 	// The feed is followed until nothing is served any more.
 	fctx, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -284,6 +285,17 @@ func (f *firstError) get() error {
 	f.Lock()
 	defer f.Unlock()
 	return f.err
+}
+
+// sayServing tells where this edge answers, as a control node does.
+func (n *Node) sayServing() {
+	said := []any{"node", n.cfg.Name, "version", n.cfg.Version}
+	for _, p := range n.parts {
+		if p.group != nil {
+			said = append(said, p.Name, p.Listen.Addresses)
+		}
+	}
+	n.cfg.Logger.Info("this edge serves", said...)
 }
 
 func (n *Node) setServing(v bool) {

@@ -29,6 +29,9 @@ type offline struct {
 	drop, yes   bool
 }
 
+// errRunning refuses what has to have the store for itself.
+var errRunning = errors.New("the edge is running: stop it first")
+
 // maxListed bounds what is listed of what is damaged; all of it is counted.
 const maxListed = 10_000
 
@@ -119,7 +122,7 @@ func (o *offline) askRunning(ctx context.Context, dir string, r *result, l *list
 	}
 	defer conn.Close()
 	if !o.scrubs || o.drop {
-		return true, errors.New("the edge is running: stop it first")
+		return true, errRunning
 	}
 	r.Running = true
 	return true, scrubRunning(ctx, conn, r, l)
@@ -182,7 +185,7 @@ func (o *offline) print(w io.Writer, r *result) error {
 	for _, f := range r.GivenUp {
 		fmt.Fprintf(w, "given up: %s: %s\n", f.What, f.Why)
 	}
-	if o.drop && o.yes {
+	if o.drop && o.yes && (r.Error == "" || r.Dropped > 0) {
 		fmt.Fprintf(w, "%s given up; what is left:\n", numbered(r.Dropped, "thing"))
 	}
 	for _, f := range r.Found {

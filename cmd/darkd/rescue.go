@@ -53,6 +53,10 @@ func (r *rescue) run(ctx context.Context, in io.Reader, out, stderr io.Writer) e
 	if _, err := edge.ReadSelf(dir); errors.Is(err, os.ErrNotExist) {
 		dir = filepath.Join(dir, "edge") // darkd dev keeps its edge there
 	}
+	if conn, err := (&net.Dialer{}).DialContext(ctx, "unix", edge.LocalSocket(dir)); err == nil {
+		_ = conn.Close()
+		return errRunning
+	}
 	open, err := edge.OpenRescue(dir, secret, logger(stderr, "warn"))
 	if err != nil {
 		return err

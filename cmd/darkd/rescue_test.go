@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/dark-ecosystem/dark/dataplane/store"
 	"github.com/dark-ecosystem/dark/edge"
 )
 
@@ -29,6 +31,15 @@ func TestTheRecoveryKeyOpensADiskInAnotherMachine(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	beside := &rescue{dir: p.dir, listen: p.host + ":" + portS3}
+	if err := beside.run(t.Context(), nil, io.Discard, io.Discard); !errors.Is(err, errRunning) {
+		t.Errorf("rescue beside a running edge: %v", err)
+	}
+	var dropped bytes.Buffer
+	drop := &offline{dir: p.dir, output: "text", work: store.Check, scrubs: true, drop: true, yes: true}
+	if err := drop.run(t.Context(), &dropped, io.Discard); !errors.Is(err, errRunning) || dropped.Len() > 0 {
+		t.Errorf("fsck --drop --yes beside a running edge: %v, and it printed %q", err, dropped.String())
 	}
 	p.stop(syscall.SIGKILL)
 	recovery := regexp.MustCompile(`AGE-SECRET-KEY-\S+`).FindString(p.printed)

@@ -99,7 +99,8 @@ func (c *Config) complete() error {
 	}
 	if c.Fatal == nil {
 		c.Fatal = func(err error) {
-			c.Logger.Error("consensus: cannot go on", "error", err)
+			c.Logger.Error("consensus: cannot go on", "error", err, "do",
+				"if its files are damaged: docs/operations/quorum.md, One member's files are damaged")
 			os.Exit(1)
 		}
 	}

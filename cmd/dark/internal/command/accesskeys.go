@@ -214,11 +214,11 @@ func firstUse(scopes []*storagev1.Scope) string {
 // presigning says what makes addresses that are taken. In the region us-east-1, aws and boto3
 // presign by Signature Version 2, which no endpoint here takes, and s3cmd knows no other.
 func (k *accessKey) presigning() string {
-	region := "the endpoint's own, not us-east-1"
+	where := "with the endpoint's --region, which must not be us-east-1"
 	if e, _ := k.s3(); e.Region != "" && e.Region != "us-east-1" {
-		region = e.Region
+		where = "in region " + e.Region
 	}
-	return "Presigned addresses need Signature Version 4: dark storage presign; aws s3 presign in region " + region +
+	return "Presigned addresses need Signature Version 4: dark storage presign; aws s3 presign " + where +
 		";\nboto3 with Config(signature_version='s3v4'). s3cmd signurl makes none.\n"
 }
 

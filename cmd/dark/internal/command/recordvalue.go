@@ -51,7 +51,7 @@ func (r *setRecords) valueHint(ctx context.Context, err error, args []string) er
 			setCommand([]string{args[0], "www", args[2]}, args[3:])
 	case refusesData(err):
 		form := written(text)
-		for _, records := range meant(args[2], args[3:]) {
+		for _, records := range meant(args[2], dotted(args[0], args[2], args[3:])) {
 			if r.taken(ctx, args, records) {
 				form = records
 				break
@@ -265,4 +265,42 @@ func recordsOf(doc map[string]any) (records []string) {
 		}
 	}
 	return records
+}
+
+// leads are the types whose data ends with the name of another host or zone.
+var leads = []string{"CNAME", "DNAME", "MX", "NS", "PTR", "SRV"}
+
+// dotless reports whether a value ends with a name of the zone that lacks its dot: it would be read as below
+// the zone, such as mail.example.com.example.com.
+func dotless(zone, typ, value string) bool {
+	zone = strings.TrimSuffix(shortName(zoneName(zone)), ".")
+	fields := strings.Fields(value)
+	if len(fields) == 0 || !slices.Contains(leads, strings.ToUpper(typ)) {
+		return false
+	}
+	name := strings.ToLower("." + fields[len(fields)-1])
+	return strings.HasSuffix(name, strings.ToLower("."+zone))
+}
+
+// relativeTargets warns of names that were most likely meant in full.
+func relativeTargets(zone, typ string, values []string) (warnings []string) {
+	for _, v := range values {
+		if dotless(zone, typ, v) {
+			fields := strings.Fields(v)
+			warnings = append(warnings, fmt.Sprintf("a name in a record is relative to the zone: this leads to %s.%s; "+
+				"a full name ends with a dot", fields[len(fields)-1], zone))
+		}
+	}
+	return warnings
+}
+
+// dotted are values with the dots that names of the zone lack.
+func dotted(zone, typ string, values []string) []string {
+	out := slices.Clone(values)
+	for i, v := range out {
+		if dotless(zone, typ, v) {
+			out[i] = v + "."
+		}
+	}
+	return out
 }

@@ -163,3 +163,28 @@ func TestStoredOtherwiseIsTold(t *testing.T) {
 		t.Errorf("warned of what is stored as it is given: %s", r.err)
 	}
 }
+
+// TestANameOfTheZoneWithoutItsDot: what would lead below the zone is told, and advice has the dot.
+func TestANameOfTheZoneWithoutItsDot(t *testing.T) {
+	addr := (&fake{}).serve(t)
+	if got, want := setTo(t, addr, "MX", "mail.example.com"), "example.com www MX '10 mail.example.com.'"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	for _, c := range []struct {
+		typ, value string
+		warned     bool
+	}{
+		{"MX", "10 mail.example.com", true},
+		{"mx", "10 Mail.EXAMPLE.com", true},
+		{"CNAME", "example.com", true},
+		{"SRV", "0 0 443 www.example.com", true},
+		{"MX", "10 mail.example.com.", false},
+		{"MX", "10 mail", false},
+		{"MX", "10 notexample.com", false},
+		{"TXT", "see www.example.com", false},
+	} {
+		if got := relativeTargets("example.com", c.typ, []string{c.value}); (len(got) > 0) != c.warned {
+			t.Errorf("%s %q: %q", c.typ, c.value, got)
+		}
+	}
+}

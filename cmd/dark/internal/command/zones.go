@@ -176,6 +176,9 @@ func (r *setRecords) run(ctx context.Context, args []string) error {
 		fmt.Fprintf(r.Err, "warning: an owner is relative to the zone: this is %s.%s; a full name ends with a dot\n",
 			args[1], zone)
 	}
+	for _, w := range relativeTargets(zone, args[2], args[3:]) {
+		fmt.Fprintf(r.Err, "warning: %s\n", w)
+	}
 	if len(args) > 4 && bareTag.MatchString(args[3]) {
 		fmt.Fprintf(r.Err, "warning: each argument is a record of its own; as one: %s\n",
 			inShell(quotedValue(strings.Join(args[3:], " "))))

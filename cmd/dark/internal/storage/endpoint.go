@@ -31,7 +31,8 @@ type Endpoint struct {
 const defaultRegion = "us-east-1"
 
 // NoEndpoint is the next step of one who has no keys.
-const NoEndpoint = "dark context use dev (darkd dev writes its S3 endpoint), or DARK_S3_URL, DARK_S3_ACCESS_KEY and " +
+const NoEndpoint = "dark context use dev (darkd dev writes its S3 endpoint); for another one dark context set NAME " +
+	"--s3-url https://EDGE:PORT --s3-access-key ID --s3-secret-key SECRET, or DARK_S3_URL, DARK_S3_ACCESS_KEY and " +
 	"DARK_S3_SECRET_KEY; dark accesskeys create NAME makes a key"
 
 // Resolve fills what the environment says into what the context says. Keys and address
@@ -260,6 +261,8 @@ func explainAnswer(r minio.ErrorResponse) error {
 	case http.StatusServiceUnavailable, http.StatusInsufficientStorage, http.StatusBadGateway,
 		http.StatusGatewayTimeout:
 		code, next = exit.Unavailable, byCode["ServiceUnavailable"].next
+	case http.StatusInternalServerError:
+		next = "dark storage damage lists what is known to be damaged; the edge's log has the cause"
 	case http.StatusBadRequest:
 		next = ""
 	}

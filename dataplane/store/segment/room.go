@@ -105,7 +105,7 @@ func (f *Files) fits(octets int64) bool {
 	for _, s := range f.mu.active {
 		octets -= (s.pages() - s.tail) * page
 	}
-	for _, s := range f.mu.ready {
+	for _, s := range slices.Concat(f.mu.ready, f.mu.empty) {
 		octets -= s.size - page
 	}
 	return octets <= 0
